@@ -1,0 +1,87 @@
+# A thin face over meson. `make build` leaves build/backstay; `make test` needs PostgreSQL.
+# JOBS=N bounds the compilers that run at once.
+
+PYTHON := /usr/bin/python3
+MESON := $(firstword $(wildcard /usr/bin/meson) meson)
+SUITES := --suite unit --suite contract --suite fuzz
+MESON_TEST := $(MESON) test --no-rebuild --print-errorlogs
+
+.DEFAULT_GOAL := build
+.PHONY: build faults test unit integration test-versions check asan tsan valgrind fuzz lint docs \
+        install bench demo deps clean
+
+build:
+	@tools/install-deps build
+	@tools/compile build
+
+faults:
+	@tools/install-deps build
+	@tools/compile build/faults -Dfaults=true
+
+unit: build
+	@$(MESON_TEST) -C build $(SUITES)
+
+check:
+	@tools/check-layers
+	@tools/check-headers
+	@tools/check-banned
+
+# The last line that is printed is pytest's own summary.
+test:
+	@tools/install-deps build test
+	@$(MAKE) --no-print-directory unit check faults
+	@$(MAKE) --no-print-directory integration
+
+integration:
+	@BACKSTAY=$(CURDIR)/build/backstay BACKSTAY_FAULTS=$(CURDIR)/build/faults/backstay \
+	    $(PYTHON) -B -m pytest tests/integration -q -p no:cacheprovider
+
+test-versions: build faults
+	@tests/versions.sh
+
+asan:
+	@tools/install-deps build
+	@tools/compile build/asan -Db_sanitize=address,undefined -Db_lundef=false
+	@$(MESON_TEST) -C build/asan $(SUITES)
+
+# Without address space randomization, which some kernels make too wide for ThreadSanitizer.
+tsan:
+	@tools/install-deps build
+	@tools/compile build/tsan -Db_sanitize=thread -Db_lundef=false
+	@setarch -R $(MESON_TEST) -C build/tsan $(SUITES)
+
+valgrind: build
+	@tools/install-deps valgrind
+	@$(MESON_TEST) -C build --suite unit --timeout-multiplier 10 \
+	    --wrap 'valgrind --quiet --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite'
+
+# The fuzzers as libFuzzer programs: build/fuzz/tests/fuzz-NAME tests/fuzz/corpus/NAME
+fuzz:
+	@tools/install-deps build lint
+	@CC=clang tools/compile build/fuzz -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false
+
+lint: build check
+	@tools/install-deps lint
+	@find src tests -name '*.[ch]' -print0 | xargs -0 clang-format --dry-run -Werror
+	@find src -name '*.c' -print0 | xargs -0 -n 4 -P 2 clang-tidy -p build --quiet
+
+# docs/reference and what else is generated and kept in the tree; a test says when it is stale.
+docs:
+	@$(PYTHON) -B tools/gen reference meta/options.yaml meta/errors.yaml docs/reference
+
+install: build
+	@$(MESON) install -C build --no-rebuild
+
+bench: build
+	@tools/install-deps bench
+	@bench/run
+
+demo: build
+	@tools/install-deps server
+	@tools/demo
+
+deps:
+	@tools/install-deps build test lint valgrind
+
+clean:
+	rm -rf build

@@ -1,0 +1,143 @@
+#include "base/error.h"
+
+#include "error-table.h" /* generated */
+
+#include <errno.h>
+#include <string.h>
+
+static GQuark error_quark;
+
+/* Before main and so before any thread: G_DEFINE_QUARK would be the lazy way, and ThreadSanitizer
+ * cannot see the lock inside it. */
+__attribute__((constructor)) static void
+init_quark(void)
+{
+    error_quark = g_quark_from_static_string("backstay");
+}
+
+GQuark
+bk_error_quark(void)
+{
+    return error_quark;
+}
+
+static void
+set_va(GError **error, BkErrorCode code, const char *format, va_list args)
+{
+    if (error == NULL)
+        return;
+    g_assert(*error == NULL);
+    *error = g_error_new_valist(BK_ERROR, (int)code, format, args);
+}
+
+bool
+bk_throw(GError **error, BkErrorCode code, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    set_va(error, code, format, args);
+    va_end(args);
+    return false;
+}
+
+void *
+bk_throw_null(GError **error, BkErrorCode code, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    set_va(error, code, format, args);
+    va_end(args);
+    return NULL;
+}
+
+BkErrorCode
+bk_error_code_of_errno(int number)
+{
+    switch (number) {
+    case ENOSPC:
+    case EDQUOT:
+        return BK_ERROR_NO_SPACE;
+    case ENOENT:
+        return BK_ERROR_ABSENT;
+    case EEXIST:
+        return BK_ERROR_EXISTS;
+    case EACCES:
+    case EPERM:
+    case EROFS:
+        return BK_ERROR_DENIED;
+    default:
+        return BK_ERROR_SYSTEM;
+    }
+}
+
+bool
+bk_throw_errno(GError **error, const char *format, ...)
+{
+    int number = errno;
+    g_autofree char *what = NULL;
+    va_list args;
+
+    va_start(args, format);
+    what = g_strdup_vprintf(format, args);
+    va_end(args);
+    return bk_throw(error, bk_error_code_of_errno(number), "%s: %s", what, g_strerror(number));
+}
+
+bool
+bk_prefix(GError **error, const char *format, ...)
+{
+    g_autofree char *prefix = NULL;
+    va_list args;
+
+    if (error == NULL || *error == NULL)
+        return false;
+    va_start(args, format);
+    prefix = g_strdup_vprintf(format, args);
+    va_end(args);
+    g_prefix_error(error, "%s: ", prefix);
+    return false;
+}
+
+bool
+bk_propagate(GError **error, GError **local)
+{
+    if (*local == NULL)
+        return true;
+    g_propagate_error(error, g_steal_pointer(local));
+    return false;
+}
+
+bool
+bk_error_is(const GError *error, BkErrorCode code)
+{
+    return g_error_matches(error, BK_ERROR, (int)code);
+}
+
+static const BkErrorInfo *
+info_of(const GError *error)
+{
+    if (error->domain != BK_ERROR)
+        return NULL;
+    for (size_t i = 0; i < G_N_ELEMENTS(bk_error_table); i++)
+        if ((int)bk_error_table[i].code == error->code)
+            return &bk_error_table[i];
+    return NULL;
+}
+
+int
+bk_error_exit_status(const GError *error)
+{
+    const BkErrorInfo *info = info_of(error);
+
+    return info != NULL ? info->exit_status : 1;
+}
+
+const char *
+bk_error_hint(const GError *error)
+{
+    const BkErrorInfo *info = info_of(error);
+
+    return info != NULL ? info->hint : NULL;
+}

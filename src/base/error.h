@@ -1,0 +1,43 @@
+/* error.h - the one error domain: throwing, prefixing, passing on.
+ *
+ * An error is set once, where it happens ("object, what failed, cause"), is prefixed at most once a
+ * layer with the thing that was worked on, and is reported once, by whoever stops it. Messages are
+ * lower case, without a full stop, names in double quotes. The codes, their exit statuses and hints
+ * are generated from meta/errors.yaml.
+ * Threads: safe everywhere; a GError itself belongs to one thread at a time. */
+#pragma once
+#include "base/macros.h"
+
+#include "error-codes.h" /* generated: BkErrorCode */
+
+#define BK_ERROR (bk_error_quark())
+GQuark bk_error_quark(void);
+
+/* Sets `error` and returns false, so that `return bk_throw(…);` is one statement. */
+bool bk_throw(GError **error, BkErrorCode code, const char *format, ...) BK_PRINTF(3, 4);
+
+/* The same for functions that return a pointer: returns NULL. */
+void *bk_throw_null(GError **error, BkErrorCode code, const char *format, ...) BK_PRINTF(3, 4);
+
+/* Throws the present errno: its text is appended after ": ", and the code is derived from it
+ * (ENOSPC and EDQUOT: NO_SPACE, ENOENT: ABSENT, EEXIST: EXISTS, EACCES, EPERM and EROFS: DENIED,
+ * otherwise SYSTEM). Returns false. */
+bool bk_throw_errno(GError **error, const char *format, ...) BK_PRINTF(2, 3);
+
+/* The code that bk_throw_errno gives to the errno value `number`. */
+BkErrorCode bk_error_code_of_errno(int number);
+
+/* Puts "…: " before the message of `error`, which may be NULL or unset. Returns false. */
+bool bk_prefix(GError **error, const char *format, ...) BK_PRINTF(2, 3);
+
+/* Moves `*local` to `error` (dropping it when `error` is NULL). True when there was none. */
+bool bk_propagate(GError **error, GError **local);
+
+/* Is `error` one of ours with that code? NULL is not. */
+bool bk_error_is(const GError *error, BkErrorCode code);
+
+/* Exit status of the program for `error`: that of its code, 1 for errors of other domains. */
+int bk_error_exit_status(const GError *error);
+
+/* What the user can do about `error`, a static string, or NULL when the message says it all. */
+const char *bk_error_hint(const GError *error);

@@ -1,0 +1,37 @@
+#include "base/log.h"
+
+#include <stdatomic.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static atomic_int max_level = BK_LOG_WARNING;
+
+void
+bk_log_set_level(BkLogLevel level)
+{
+    atomic_store(&max_level, (int)level);
+}
+
+void
+bk_log(BkLogLevel level, const char *format, ...)
+{
+    static const char *const names[] = {"error", "warning", "info", "debug"};
+    g_autofree char *text = NULL;
+    g_autofree char *line = NULL;
+    char stamp[32] = "";
+    time_t now = time(NULL);
+    struct tm utc;
+    va_list args;
+
+    if ((int)level > atomic_load(&max_level))
+        return;
+    va_start(args, format);
+    text = g_strdup_vprintf(format, args);
+    va_end(args);
+    if (gmtime_r(&now, &utc) != NULL)
+        (void)strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    line = g_strdup_printf("%s %s: %s\n", stamp, names[level], text);
+    if (write(STDERR_FILENO, line, strlen(line)) < 0)
+        return; /* nowhere left to say it */
+}

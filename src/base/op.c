@@ -1,0 +1,116 @@
+#include "base/op.h"
+
+#include <stdatomic.h>
+
+struct BkOp {
+    BkOp *parent;
+    atomic_bool cancelled;
+    atomic_int_fast64_t deadline_us; /* 0: none */
+    _Atomic(const char *) phase;
+    atomic_uint_fast64_t done;
+    atomic_uint_fast64_t total;
+    atomic_int_fast64_t phase_start_us;
+};
+
+BkOp *
+bk_op_new(BkOp *parent)
+{
+    BkOp *self = g_new0(BkOp, 1);
+
+    self->parent = parent;
+    return self;
+}
+
+void
+bk_op_free(BkOp *self)
+{
+    g_free(self);
+}
+
+void
+bk_op_cancel(BkOp *self)
+{
+    atomic_store(&self->cancelled, true);
+}
+
+bool
+bk_op_is_cancelled(const BkOp *self)
+{
+    for (; self != NULL; self = self->parent)
+        if (atomic_load(&self->cancelled))
+            return true;
+    return false;
+}
+
+void
+bk_op_set_deadline(BkOp *self, int64_t deadline_us)
+{
+    atomic_store(&self->deadline_us, deadline_us);
+}
+
+bool
+bk_op_check(const BkOp *self, GError **error)
+{
+    if (bk_op_is_cancelled(self))
+        return bk_throw(error, BK_ERROR_CANCELLED, "cancelled");
+    for (; self != NULL; self = self->parent) {
+        int64_t deadline_us = atomic_load(&self->deadline_us);
+
+        if (deadline_us != 0 && g_get_monotonic_time() >= deadline_us)
+            return bk_throw(error, BK_ERROR_TIMEOUT, "timed out");
+    }
+    return true;
+}
+
+bool
+bk_op_sleep(const BkOp *self, int64_t duration_us, GError **error)
+{
+    const int64_t step_us = 50 * 1000;
+    int64_t end_us = g_get_monotonic_time() + duration_us;
+
+    for (;;) {
+        int64_t left_us = end_us - g_get_monotonic_time();
+
+        if (!bk_op_check(self, error))
+            return false;
+        if (left_us <= 0)
+            return true;
+        g_usleep((gulong)MIN(left_us, step_us));
+    }
+}
+
+static BkOp *
+top_of(BkOp *self)
+{
+    while (self->parent != NULL)
+        self = self->parent;
+    return self;
+}
+
+void
+bk_op_begin_phase(BkOp *self, const char *phase, uint64_t total)
+{
+    BkOp *top = top_of(self);
+
+    atomic_store(&top->done, 0);
+    atomic_store(&top->total, total);
+    atomic_store(&top->phase_start_us, g_get_monotonic_time());
+    atomic_store(&top->phase, phase);
+}
+
+void
+bk_op_advance(BkOp *self, uint64_t amount)
+{
+    atomic_fetch_add_explicit(&top_of(self)->done, amount, memory_order_relaxed);
+}
+
+void
+bk_op_get_progress(const BkOp *self, BkOpProgress *progress)
+{
+    while (self->parent != NULL)
+        self = self->parent;
+    progress->phase = atomic_load(&self->phase);
+    progress->done = atomic_load(&self->done);
+    progress->total = atomic_load(&self->total);
+    progress->phase_start_us = atomic_load(&self->phase_start_us);
+}

@@ -1,0 +1,38 @@
+/* op.h - one running operation: cancelling it, its deadline, its progress.
+ *
+ * Long calls take a `BkOp *op`. A child operation is cancelled with its parent but may also be
+ * cancelled alone; progress goes to the topmost one.
+ * Threads: every function is safe from any thread; bk_op_cancel also from a signal handler. */
+#pragma once
+#include "base/error.h"
+
+typedef struct BkOp BkOp;
+
+typedef struct BkOpProgress {
+    const char *phase;      /* static string such as "copying", NULL before the first */
+    uint64_t done;          /* bytes, or items where the phase counts items */
+    uint64_t total;         /* 0: unknown */
+    int64_t phase_start_us; /* monotonic clock */
+} BkOpProgress;
+
+BkOp *bk_op_new(BkOp *parent); /* parent (may be NULL) must outlive the new one */
+void bk_op_free(BkOp *self);   /* NULL is fine */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(BkOp, bk_op_free)
+
+/* From now on bk_op_check fails. */
+void bk_op_cancel(BkOp *self);
+bool bk_op_is_cancelled(const BkOp *self);
+
+/* Ends the operation with BK_ERROR_TIMEOUT once the monotonic clock has reached `deadline_us`. */
+void bk_op_set_deadline(BkOp *self, int64_t deadline_us);
+
+/* False with BK_ERROR_CANCELLED or BK_ERROR_TIMEOUT when the operation is to stop. */
+bool bk_op_check(const BkOp *self, GError **error) BK_MUST_USE;
+
+/* Sleeps `duration_us`, in steps that notice cancelling; false as bk_op_check. */
+bool bk_op_sleep(const BkOp *self, int64_t duration_us, GError **error) BK_MUST_USE;
+
+/* Progress: a phase starts with done = 0. `phase` must be a static string. */
+void bk_op_begin_phase(BkOp *self, const char *phase, uint64_t total);
+void bk_op_advance(BkOp *self, uint64_t amount);
+void bk_op_get_progress(const BkOp *self, BkOpProgress *progress);

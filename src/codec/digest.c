@@ -1,0 +1,153 @@
+#include "codec/digest.h"
+
+#include <openssl/core_names.h>
+#include <openssl/evp.h>
+#include <openssl/kdf.h>
+#include <openssl/params.h>
+#include <string.h>
+
+#define XXH_INLINE_ALL
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wconversion"
+#include <xxhash.h>
+#pragma GCC diagnostic pop
+
+static_assert(sizeof(XXH128_canonical_t) == BK_XXH3_SIZE, "size of XXH3-128");
+static_assert(sizeof((BkXxh3Secret *)0)->bytes >= XXH3_SECRET_SIZE_MIN, "size of the secret");
+
+/* OpenSSL fails in these calls only when memory runs out or the library is unusable: nothing that a
+ * caller could mend, so both end the job like g_malloc does. */
+static void
+must(int ok)
+{
+    if (ok != 1)
+        g_error("the cryptographic library failed");
+}
+
+struct BkSha256 {
+    EVP_MD_CTX *context;
+    EVP_MD_CTX *copy; /* for bk_sha256_get */
+    EVP_MD *algorithm;
+};
+
+BkSha256 *
+bk_sha256_new(void)
+{
+    BkSha256 *self = g_new0(BkSha256, 1);
+
+    self->context = EVP_MD_CTX_new();
+    self->copy = EVP_MD_CTX_new();
+    self->algorithm = EVP_MD_fetch(NULL, "SHA256", NULL);
+    must(self->context != NULL && self->copy != NULL && self->algorithm != NULL);
+    bk_sha256_reset(self);
+    return self;
+}
+
+void
+bk_sha256_free(BkSha256 *self)
+{
+    if (self == NULL)
+        return;
+    EVP_MD_CTX_free(self->context);
+    EVP_MD_CTX_free(self->copy);
+    EVP_MD_free(self->algorithm);
+    g_free(self);
+}
+
+void
+bk_sha256_reset(BkSha256 *self)
+{
+    must(EVP_DigestInit_ex2(self->context, self->algorithm, NULL));
+}
+
+void
+bk_sha256_update(BkSha256 *self, const void *data, size_t size)
+{
+    must(EVP_DigestUpdate(self->context, data, size));
+}
+
+void
+bk_sha256_get(const BkSha256 *self, uint8_t digest[BK_SHA256_SIZE])
+{
+    must(EVP_MD_CTX_copy_ex(self->copy, self->context));
+    must(EVP_DigestFinal_ex(self->copy, digest, NULL));
+}
+
+void
+bk_sha256(const void *data, size_t size, uint8_t digest[BK_SHA256_SIZE])
+{
+    g_autoptr(BkSha256) sha = bk_sha256_new();
+
+    bk_sha256_update(sha, data, size);
+    bk_sha256_get(sha, digest);
+}
+
+void
+bk_sha256_format(const uint8_t digest[BK_SHA256_SIZE], char text[2 * BK_SHA256_SIZE + 1])
+{
+    static const char digits[] = "0123456789abcdef";
+
+    for (size_t i = 0; i < BK_SHA256_SIZE; i++) {
+        text[2 * i] = digits[digest[i] >> 4];
+        text[2 * i + 1] = digits[digest[i] & 15];
+    }
+    text[(size_t)2 * BK_SHA256_SIZE] = 0;
+}
+
+/* OSSL_PARAM takes pointers to non-const although it only reads these. */
+static OSSL_PARAM
+octets(const char *name, const void *data, size_t size)
+{
+    union {
+        const void *from;
+        void *to;
+    } pointer = {.from = data};
+
+    return OSSL_PARAM_construct_octet_string(name, pointer.to, size);
+}
+
+static void
+expand(const BkSecret *key, const void *salt, size_t salt_size, const void *info,
+       size_t info_size, uint8_t *derived, size_t derived_size)
+{
+    EVP_KDF *kdf = EVP_KDF_fetch(NULL, OSSL_KDF_NAME_HKDF, NULL);
+    EVP_KDF_CTX *context = kdf != NULL ? EVP_KDF_CTX_new(kdf) : NULL;
+    char digest[] = "SHA256";
+    OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest, 0),
+        octets(OSSL_KDF_PARAM_KEY, key->bytes, BK_SECRET_SIZE),
+        octets(OSSL_KDF_PARAM_SALT, salt, salt_size),
+        octets(OSSL_KDF_PARAM_INFO, info, info_size),
+        OSSL_PARAM_construct_end(),
+    };
+
+    must(context != NULL && EVP_KDF_derive(context, derived, derived_size, params) == 1);
+    EVP_KDF_CTX_free(context);
+    EVP_KDF_free(kdf);
+}
+
+void
+bk_hkdf(const BkSecret *key, const void *salt, size_t salt_size, const void *info,
+        size_t info_size, BkSecret *derived)
+{
+    expand(key, salt, salt_size, info, info_size, derived->bytes, BK_SECRET_SIZE);
+}
+
+void
+bk_xxh3_secret_derive(const BkSecret *key, BkXxh3Secret *secret)
+{
+    static const char info[] = "backstay chunk hash";
+
+    expand(key, "", 0, info, sizeof info - 1, secret->bytes, sizeof secret->bytes);
+}
+
+void
+bk_xxh3(const BkXxh3Secret *secret, const void *data, size_t size, uint8_t hash[BK_XXH3_SIZE])
+{
+    XXH128_hash_t value =
+        XXH3_128bits_withSecret(data, size, secret->bytes, sizeof secret->bytes);
+    XXH128_canonical_t canonical;
+
+    XXH128_canonicalFromHash(&canonical, value);
+    memcpy(hash, canonical.digest, BK_XXH3_SIZE);
+}

@@ -1,0 +1,240 @@
+#include "config/check.h"
+#include "config/value.h"
+
+#include "key-table.h" /* generated */
+
+#include <libpq-fe.h>
+#include <string.h>
+
+typedef struct Place {
+    const char *name;    /* of the file */
+    const char *path;    /* of the key, as the user wrote it */
+    const char *pattern; /* of the key, as the table has it */
+} Place;
+
+static bool
+complain(const Place *place, size_t line, const char *what, GError **error)
+{
+    const char *gap = place->path[0] != 0 ? ": " : "";
+
+    return bk_throw(error, BK_ERROR_CONFIG, "%s:%zu: %s%s%s", place->name, line, place->path, gap,
+                    what);
+}
+
+static char *
+join(const char *prefix, const char *key)
+{
+    return prefix[0] != 0 ? g_strconcat(prefix, ".", key, NULL) : g_strdup(key);
+}
+
+static const BkKeyInfo *
+find_info(const char *pattern)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(bk_key_table); i++)
+        if (strcmp(bk_key_table[i].path, pattern) == 0)
+            return &bk_key_table[i];
+    return NULL;
+}
+
+/* The last component of a row that lies directly below `pattern`, or NULL. */
+static const char *
+key_below(const BkKeyInfo *info, const char *pattern)
+{
+    size_t size = strlen(pattern);
+    const char *rest = info->path;
+
+    if (size > 0) {
+        if (strncmp(info->path, pattern, size) != 0 || info->path[size] != '.')
+            return NULL;
+        rest = info->path + size + 1;
+    }
+    return strchr(rest, '.') == NULL ? rest : NULL;
+}
+
+static bool
+complain_unknown(const Place *place, const Place *parent, const BkNode *node, GError **error)
+{
+    g_autoptr(GPtrArray) known = g_ptr_array_new();
+    g_autofree char *what = NULL;
+    const char *similar;
+
+    for (size_t i = 0; i < G_N_ELEMENTS(bk_key_table); i++) {
+        const char *key = key_below(&bk_key_table[i], parent->pattern);
+
+        if (key != NULL)
+            g_ptr_array_add(known, (void *)(uintptr_t)key);
+    }
+    g_ptr_array_add(known, NULL);
+    similar = bk_value_find_similar(node->key, (const char *const *)known->pdata);
+    what = similar != NULL ? g_strdup_printf("unknown key (did you mean \"%s\"?)", similar)
+                           : g_strdup("unknown key");
+    return complain(place, node->key_line, what, error);
+}
+
+/* Libpq's own word on a bad string may repeat a part of it, which is not for everyone to see when a
+ * password may be in it. */
+static bool
+check_connection(const char *text, GError **error)
+{
+    char *problem = NULL;
+    PQconninfoOption *options = PQconninfoParse(text, &problem);
+    bool ok = options != NULL;
+    bool has_password = false;
+
+    if (!ok && problem != NULL && strcasestr(text, "pass") == NULL && strchr(text, '@') == NULL)
+        bk_throw(error, BK_ERROR_CONFIG, "not a connection string: %s", g_strstrip(problem));
+    else if (!ok)
+        bk_throw(error, BK_ERROR_CONFIG, "not a connection string of PostgreSQL");
+    for (size_t i = 0; ok && options[i].keyword != NULL; i++)
+        if (strcmp(options[i].keyword, "password") == 0 ||
+            strcmp(options[i].keyword, "sslpassword") == 0)
+            has_password = has_password || options[i].val != NULL;
+    PQfreemem(problem);
+    PQconninfoFree(options);
+    if (has_password)
+        return bk_throw(error, BK_ERROR_CONFIG,
+                        "a password does not belong here: put it into ~/.pgpass or a file that "
+                        "passfile= names");
+    return ok;
+}
+
+static bool
+check_choice(const BkKeyInfo *info, const char *text, GError **error)
+{
+    g_autofree char *all = NULL;
+
+    if (g_strv_contains(info->choices, text))
+        return true;
+    all = g_strjoinv(", ", (char **)(uintptr_t)info->choices);
+    return bk_throw(error, BK_ERROR_CONFIG, "\"%s\" is none of %s", text, all);
+}
+
+static bool
+check_text(const BkKeyInfo *info, const BkNode *node, GError **error)
+{
+    const char *text = node->text;
+    int64_t number;
+    uint64_t size;
+
+    if (text[0] == 0)
+        return bk_throw(error, BK_ERROR_CONFIG, "is empty");
+    switch (info->type) {
+    case BK_KEY_PATH:
+        return g_path_is_absolute(text) ||
+               bk_throw(error, BK_ERROR_CONFIG, "\"%s\" is not an absolute path", text);
+    case BK_KEY_INT:
+        if (node->is_quoted)
+            return bk_throw(error, BK_ERROR_CONFIG, "must be a number without quotes");
+        return bk_value_parse_int(text, info->min, info->max, &number, error);
+    case BK_KEY_DURATION:
+        return bk_value_parse_duration_us(text, &number, error);
+    case BK_KEY_SIZE:
+        return bk_value_parse_size(text, &size, error);
+    case BK_KEY_CHOICE:
+        return check_choice(info, text, error);
+    case BK_KEY_CRON:
+        return bk_value_check_cron(text, error);
+    case BK_KEY_CONNECTION:
+        return check_connection(text, error);
+    case BK_KEY_STRING:
+    case BK_KEY_MAP:
+    case BK_KEY_NAME_LIST:
+    case BK_KEY_UNAVAILABLE:
+        break;
+    }
+    return true;
+}
+
+static bool
+check_scalar(const BkKeyInfo *info, const Place *place, const BkNode *node, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+
+    if (node->kind != BK_NODE_SCALAR)
+        return complain(place, node->key_line,
+                        node->kind == BK_NODE_MAPPING ? "must be a single value and not a mapping"
+                                                      : "must be a single value and not a list",
+                        error);
+    return check_text(info, node, &cause) || complain(place, node->line, cause->message, error);
+}
+
+static bool
+check_name_list(const Place *place, const BkNode *node, GError **error)
+{
+    g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
+
+    if (node->kind != BK_NODE_SEQUENCE)
+        return complain(place, node->line, "must be a list, such as [local]", error);
+    if (node->children->len == 0)
+        return complain(place, node->line, "is empty", error);
+    for (unsigned i = 0; i < node->children->len; i++) {
+        const BkNode *child = g_ptr_array_index(node->children, i);
+        g_autofree char *what = NULL;
+
+        if (child->kind != BK_NODE_SCALAR)
+            return complain(place, child->line, "must be a list of names", error);
+        if (g_hash_table_add(seen, child->text))
+            continue;
+        what = g_strdup_printf("\"%s\" is there twice", child->text);
+        return complain(place, child->line, what, error);
+    }
+    return true;
+}
+
+static bool check_mapping(const Place *place, const BkNode *node, GError **error);
+
+/* One value of a mapping that stands at `parent`. */
+static bool
+check_child(const Place *parent, const BkNode *node, GError **error)
+{
+    g_autofree char *path = join(parent->path, node->key);
+    g_autofree char *pattern = join(parent->pattern, node->key);
+    g_autofree char *any = join(parent->pattern, "*");
+    Place place = {parent->name, path, pattern};
+    const BkKeyInfo *info = find_info(pattern);
+    g_autoptr(GError) cause = NULL;
+
+    if (info == NULL) {
+        info = find_info(any);
+        place.pattern = any;
+        if (info == NULL)
+            return complain_unknown(&place, parent, node, error);
+        if (!bk_value_check_name(node->key, &cause))
+            return complain(&place, node->key_line, cause->message, error);
+    }
+    if (info->type == BK_KEY_UNAVAILABLE)
+        return complain(&place, node->key_line, "not available in this version", error);
+    if (info->type == BK_KEY_NAME_LIST)
+        return check_name_list(&place, node, error);
+    if (info->type == BK_KEY_MAP)
+        return check_mapping(&place, node, error);
+    return check_scalar(info, &place, node, error);
+}
+
+static bool
+check_mapping(const Place *place, const BkNode *node, GError **error)
+{
+    if (node->kind != BK_NODE_MAPPING)
+        return complain(place, node->key_line, "must be a mapping of keys to values", error);
+    for (unsigned i = 0; i < node->children->len; i++)
+        if (!check_child(place, g_ptr_array_index(node->children, i), error))
+            return false;
+    for (size_t i = 0; i < G_N_ELEMENTS(bk_key_table); i++) {
+        const char *key = key_below(&bk_key_table[i], place->pattern);
+        g_autofree char *what = NULL;
+
+        if (key == NULL || !bk_key_table[i].is_required || bk_node_find(node, key) != NULL)
+            continue;
+        what = g_strdup_printf("\"%s\" is missing", key);
+        return complain(place, node->key_line, what, error);
+    }
+    return true;
+}
+
+bool
+bk_check_tree(const BkNode *root, const char *name, GError **error)
+{
+    Place place = {name, "", ""};
+
+    return check_mapping(&place, root, error);
+}

@@ -1,0 +1,318 @@
+#include "config/config.h"
+#include "base/fd.h"
+#include "config/check.h"
+#include "config/value.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MAX_FILE_SIZE BK_MIB
+#define MAX_DEFAULT_WORKERS 8
+
+static void
+repository_free(void *data)
+{
+    BkConfigRepository *self = data;
+
+    g_free(self->name);
+    g_free(self->path);
+    g_free(self->key_file);
+    g_free(self);
+}
+
+static void
+source_free(void *data)
+{
+    BkConfigSource *self = data;
+
+    g_free(self->name);
+    g_free(self->pg.connection);
+    g_free(self->pg.data);
+    g_ptr_array_unref(self->to);
+    g_free(self->schedule_backup);
+    g_free(self);
+}
+
+void
+bk_config_free(BkConfig *self)
+{
+    if (self == NULL)
+        return;
+    g_free(self->path);
+    g_ptr_array_unref(self->sources);
+    g_ptr_array_unref(self->repositories);
+    g_free(self);
+}
+
+const BkConfigSource *
+bk_config_find_source(const BkConfig *self, const char *name)
+{
+    for (unsigned i = 0; i < self->sources->len; i++) {
+        const BkConfigSource *source = g_ptr_array_index(self->sources, i);
+
+        if (strcmp(source->name, name) == 0)
+            return source;
+    }
+    return NULL;
+}
+
+const BkConfigRepository *
+bk_config_find_repository(const BkConfig *self, const char *name)
+{
+    for (unsigned i = 0; i < self->repositories->len; i++) {
+        const BkConfigRepository *repository = g_ptr_array_index(self->repositories, i);
+
+        if (strcmp(repository->name, name) == 0)
+            return repository;
+    }
+    return NULL;
+}
+
+/* The values below come from a tree that bk_check_tree has passed: they are of the right form. */
+
+static char *
+take_text(const BkNode *mapping, const char *key)
+{
+    const BkNode *node = bk_node_find(mapping, key);
+
+    return node != NULL ? g_strdup(node->text) : NULL;
+}
+
+static char *
+take_path(const BkNode *mapping, const char *key)
+{
+    const BkNode *node = bk_node_find(mapping, key);
+
+    return node != NULL ? g_canonicalize_filename(node->text, "/") : NULL;
+}
+
+static int64_t
+take_int(const BkNode *mapping, const char *key, int64_t otherwise)
+{
+    const BkNode *node = bk_node_find(mapping, key);
+    int64_t value = otherwise;
+    bool ok = node == NULL || bk_value_parse_int(node->text, INT64_MIN, INT64_MAX, &value, NULL);
+
+    g_assert(ok);
+    return value;
+}
+
+static int64_t
+take_duration(const BkNode *mapping, const char *key)
+{
+    const BkNode *node = bk_node_find(mapping, key);
+    int64_t value = 0;
+    bool ok = node == NULL || bk_value_parse_duration_us(node->text, &value, NULL);
+
+    g_assert(ok);
+    return value;
+}
+
+static uint64_t
+take_size(const BkNode *mapping, const char *key)
+{
+    const BkNode *node = bk_node_find(mapping, key);
+    uint64_t value = 0;
+    bool ok = node == NULL || bk_value_parse_size(node->text, &value, NULL);
+
+    g_assert(ok);
+    return value;
+}
+
+static BkConfigRepository *
+take_repository(const BkNode *node)
+{
+    BkConfigRepository *self = g_new0(BkConfigRepository, 1);
+
+    self->name = g_strdup(node->key);
+    self->path = take_path(node, "path");
+    self->key_file = take_path(node, "key_file");
+    return self;
+}
+
+static bool
+take_destinations(const BkConfig *config, BkConfigSource *source, const BkNode *node,
+                  GError **error)
+{
+    const BkNode *to = bk_node_find(node, "to");
+
+    for (unsigned i = 0; i < to->children->len; i++) {
+        const BkNode *name = g_ptr_array_index(to->children, i);
+        const BkConfigRepository *repository = bk_config_find_repository(config, name->text);
+
+        if (repository == NULL)
+            return bk_throw(error, BK_ERROR_CONFIG,
+                            "%s:%zu: sources.%s.to: there is no repository \"%s\"", config->path,
+                            name->line, source->name, name->text);
+        g_ptr_array_add(source->to, (void *)(uintptr_t)repository);
+    }
+    return true;
+}
+
+static void
+take_keep(BkConfigKeep *keep, const BkNode *node)
+{
+    keep->is_set = node != NULL && node->children->len > 0;
+    keep->last = take_int(node, "last", 0);
+    keep->daily = take_int(node, "daily", 0);
+    keep->weekly = take_int(node, "weekly", 0);
+    keep->monthly = take_int(node, "monthly", 0);
+    keep->yearly = take_int(node, "yearly", 0);
+    keep->wal_us = take_duration(node, "wal");
+}
+
+static unsigned
+default_workers(void)
+{
+    return CLAMP(g_get_num_processors(), 1, MAX_DEFAULT_WORKERS);
+}
+
+static bool
+take_compress(const BkConfig *config, BkConfigSource *source, const BkNode *node, GError **error)
+{
+    g_autofree char *method = take_text(node, "method");
+    const BkNode *level = bk_node_find(node, "level");
+    bool ok = bk_value_parse_method(method != NULL ? method : "zstd", &source->compress.method,
+                                    NULL);
+
+    g_assert(ok);
+    source->compress.level = (int)take_int(node, "level", 1);
+    if (level == NULL || method == NULL || strcmp(method, "zstd") == 0)
+        return true;
+    return bk_throw(error, BK_ERROR_CONFIG,
+                    "%s:%zu: sources.%s.compress.level: \"%s\" has no levels", config->path,
+                    level->line, source->name, method);
+}
+
+static bool
+take_source(BkConfig *config, const BkNode *node, GError **error)
+{
+    const BkNode *pg = bk_node_find(node, "postgres");
+    const BkNode *objectives = bk_node_find(node, "objectives");
+    BkConfigSource *source = g_new0(BkConfigSource, 1);
+
+    source->to = g_ptr_array_new();
+    g_ptr_array_add(config->sources, source);
+    source->name = g_strdup(node->key);
+    source->kind = BK_SOURCE_POSTGRES;
+    source->pg.connection = take_text(pg, "connection");
+    source->pg.data = take_path(pg, "data");
+    source->schedule_backup = take_text(bk_node_find(node, "schedule"), "backup");
+    take_keep(&source->keep, bk_node_find(node, "keep"));
+    source->objectives.rpo_us = take_duration(objectives, "rpo");
+    source->objectives.rto_us = take_duration(objectives, "rto");
+    source->workers = (unsigned)take_int(node, "workers", default_workers());
+    source->max_rate = take_size(node, "max_rate");
+    return take_compress(config, source, bk_node_find(node, "compress"), error) &&
+           take_destinations(config, source, node, error);
+}
+
+/* Two repositories in one directory would each take the other's for its own. */
+static bool
+check_distinct(const BkConfig *config, const BkNode *repositories, GError **error)
+{
+    for (unsigned i = 0; i < config->repositories->len; i++)
+        for (unsigned j = 0; j < i; j++) {
+            const BkConfigRepository *one = g_ptr_array_index(config->repositories, j);
+            const BkConfigRepository *two = g_ptr_array_index(config->repositories, i);
+
+            if (strcmp(one->path, two->path) == 0)
+                return bk_throw(error, BK_ERROR_CONFIG,
+                                "%s:%zu: repositories.%s.path: is that of \"%s\" too", config->path,
+                                bk_node_find(bk_node_find(repositories, two->name), "path")->line,
+                                two->name, one->name);
+        }
+    return true;
+}
+
+static bool
+take_tree(BkConfig *config, const BkNode *root, GError **error)
+{
+    const BkNode *repositories = bk_node_find(root, "repositories");
+    const BkNode *sources = bk_node_find(root, "sources");
+
+    if (repositories->children->len == 0)
+        return bk_throw(error, BK_ERROR_CONFIG, "%s:%zu: repositories: is empty", config->path,
+                        repositories->line);
+    for (unsigned i = 0; i < repositories->children->len; i++)
+        g_ptr_array_add(config->repositories,
+                        take_repository(g_ptr_array_index(repositories->children, i)));
+    if (!check_distinct(config, repositories, error))
+        return false;
+    for (unsigned i = 0; sources != NULL && i < sources->children->len; i++)
+        if (!take_source(config, g_ptr_array_index(sources->children, i), error))
+            return false;
+    return true;
+}
+
+static BkConfig *
+parse(const BkBuf *content, const char *path, GError **error)
+{
+    g_autoptr(BkNode) root = bk_node_parse(content, path, error);
+    g_autoptr(BkConfig) config = NULL;
+
+    if (root == NULL || !bk_check_tree(root, path, error))
+        return NULL;
+    config = g_new0(BkConfig, 1);
+    config->path = g_strdup(path);
+    config->repositories = g_ptr_array_new_with_free_func(repository_free);
+    config->sources = g_ptr_array_new_with_free_func(source_free);
+    return take_tree(config, root, error) ? g_steal_pointer(&config) : NULL;
+}
+
+BkConfig *
+bk_config_parse(const void *data, size_t size, const char *path, GError **error)
+{
+    g_auto(BkBuf) content = BK_BUF_INIT;
+
+    if (size > MAX_FILE_SIZE)
+        return bk_throw_null(error, BK_ERROR_CONFIG, "\"%s\" is larger than %zu bytes", path,
+                             MAX_FILE_SIZE);
+    bk_buf_append(&content, data, size);
+    return parse(&content, path, error);
+}
+
+/* Reads through one descriptor what was checked through it: the name may come to mean another file
+ * in between. */
+static bool
+read_private(const char *path, BkBuf *content, GError **error)
+{
+    /* Not blocking: opening a pipe must not wait for its writer. */
+    g_auto(BkFd) fd = bk_fd_open(AT_FDCWD, path, O_RDONLY | O_NONBLOCK, 0, error);
+    struct stat st;
+    size_t got;
+
+    if (fd < 0)
+        return false;
+    if (fstat(fd, &st) < 0)
+        return bk_throw_errno(error, "stat \"%s\"", path);
+    if (!S_ISREG(st.st_mode))
+        return bk_throw(error, BK_ERROR_CONFIG, "\"%s\" is not a regular file", path);
+    if ((st.st_mode & 077) != 0)
+        return bk_throw(error, BK_ERROR_CONFIG, "\"%s\" can be read by others: chmod 600 \"%s\"",
+                        path, path);
+    if (!bk_buf_reserve(content, MAX_FILE_SIZE + 1, error))
+        return false;
+    if (!bk_fd_pread(fd, content->data, MAX_FILE_SIZE + 1, 0, &got, error))
+        return bk_prefix(error, "\"%s\"", path);
+    content->size = got;
+    return got <= MAX_FILE_SIZE || bk_throw(error, BK_ERROR_CONFIG,
+                                            "\"%s\" is larger than %zu bytes", path,
+                                            MAX_FILE_SIZE);
+}
+
+BkConfig *
+bk_config_load(const char *path, GError **error)
+{
+    g_autofree char *absolute = g_canonicalize_filename(path, NULL);
+    g_auto(BkBuf) content = BK_BUF_INIT;
+    g_autoptr(GError) cause = NULL;
+
+    if (!read_private(absolute, &content, &cause)) {
+        const char *what = bk_error_is(cause, BK_ERROR_CONFIG) ? "" : "configuration: ";
+
+        return bk_throw_null(error, BK_ERROR_CONFIG, "%s%s", what, cause->message);
+    }
+    return parse(&content, absolute, error);
+}

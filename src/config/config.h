@@ -1,0 +1,70 @@
+/* config.h - what to protect and where its backups go: the configuration file, checked.
+ *
+ * The file is refused when others than its owner can read it. Whatever is wrong with it is told with
+ * file, line and the path of the key; a BkConfig that was loaded is wholly right.
+ * Threads: a loaded configuration is never changed, so any thread may read it. */
+#pragma once
+#include "base/error.h"
+
+typedef struct BkConfigRepository {
+    char *name;
+    char *path; /* absolute */
+    char *key_file;
+} BkConfigRepository;
+
+typedef enum {
+    BK_SOURCE_POSTGRES,
+} BkSourceKind;
+
+/* How many snapshots to keep of each class; 0: none by that class. */
+typedef struct BkConfigKeep {
+    bool is_set; /* otherwise every snapshot is kept */
+    int64_t last;
+    int64_t daily;
+    int64_t weekly;
+    int64_t monthly;
+    int64_t yearly;
+    int64_t wal_us; /* any moment of so long ago can be recovered; 0: what the snapshots need */
+} BkConfigKeep;
+
+typedef struct BkConfigSource {
+    char *name;
+    BkSourceKind kind;
+    struct {
+        char *connection;
+        char *data; /* absolute, or NULL: ask the server */
+    } pg;
+    GPtrArray *to;         /* of const BkConfigRepository, at least one */
+    char *schedule_backup; /* five fields as in cron, or NULL */
+    BkConfigKeep keep;
+    struct {
+        int64_t rpo_us; /* 0: none promised */
+        int64_t rto_us;
+    } objectives;
+    unsigned workers; /* >= 1 */
+    struct {
+        int method; /* as on disk: 0 none, 1 zstd, 2 lz4 */
+        int level;  /* of zstd */
+    } compress;
+    uint64_t max_rate; /* bytes a second; 0: no bound */
+} BkConfigSource;
+
+typedef struct BkConfig {
+    char *path;              /* of the file, absolute */
+    GPtrArray *repositories; /* of BkConfigRepository, in the order of the file */
+    GPtrArray *sources;      /* of BkConfigSource, in the order of the file */
+} BkConfig;
+
+/* Reads and checks a file. Fails with BK_ERROR_CONFIG. */
+BkConfig *bk_config_load(const char *path, GError **error) BK_MUST_USE;
+
+/* The same for content that was read already; `path` (absolute) names it in messages. */
+BkConfig *bk_config_parse(const void *data, size_t size, const char *path,
+                          GError **error) BK_MUST_USE;
+
+void bk_config_free(BkConfig *self); /* NULL is fine */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(BkConfig, bk_config_free)
+
+/* NULL when there is none of that name. */
+const BkConfigSource *bk_config_find_source(const BkConfig *self, const char *name);
+const BkConfigRepository *bk_config_find_repository(const BkConfig *self, const char *name);

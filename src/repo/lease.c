@@ -1,0 +1,309 @@
+#include "repo/lease.h"
+
+#include "repo/holder.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#define LEASE_VERSION 1
+#define MAX_LEASE     16384
+
+struct BkLease {
+    const BkPart *part;
+    BkOp *op;
+    int64_t ttl_us;
+    BkSealer *sealer;
+
+    pthread_t keeper;
+    bool has_keeper;
+    pthread_mutex_t mutex; /* guards what follows */
+    pthread_cond_t stop_changed;
+    bool stop;
+    uint64_t epoch;
+};
+
+void
+bk_lease_info_clear(BkLeaseInfo *self)
+{
+    g_free(self->holder);
+    *self = (BkLeaseInfo){0};
+}
+
+static bool
+visit_epoch(const BkStoreEntry *entry, void *data, GError **error)
+{
+    uint64_t *highest = data;
+    const char *base = strrchr(entry->name, '/') + 1;
+    char *end;
+    uint64_t epoch = g_ascii_strtoull(base, &end, 16);
+
+    if (strlen(base) != 16 || *end != 0)
+        return bk_throw(error, BK_ERROR_CORRUPT, "object \"%s\" has no place among leases",
+                        entry->name);
+    *highest = MAX(*highest, epoch);
+    return true;
+}
+
+static bool
+find_highest(const BkPart *part, uint64_t *epoch, BkOp *op, GError **error)
+{
+    g_autofree char *prefix = bk_part_object_name(part, "lease/");
+
+    *epoch = 0;
+    return bk_store_list(bk_part_store(part), prefix, NULL, visit_epoch, epoch, op, error);
+}
+
+static bool
+decode(const BkBuf *raw, BkLeaseInfo *info, GError **error)
+{
+    g_auto(BkHolder) holder = {0};
+    BkWireReader reader;
+    uint64_t epoch;
+
+    bk_wire_reader_init(&reader, raw->data, raw->size);
+    if (bk_wire_get_u8(&reader) != LEASE_VERSION)
+        reader.failed = true;
+    epoch = bk_wire_get_u64(&reader);
+    info->is_held = bk_wire_get_u8(&reader) != 0;
+    info->expires_us = bk_wire_get_zigzag(&reader);
+    bk_holder_decode(&holder, &reader);
+    if (epoch != info->epoch)
+        reader.failed = true;
+    if (!bk_wire_end(&reader, "lease", error))
+        return false;
+    info->holder =
+        g_strdup_printf("process %" G_GINT64_FORMAT " on host %s", holder.pid, holder.host);
+    info->is_dead = info->is_held && bk_holder_is_dead(&holder);
+    return true;
+}
+
+/* Reads the object of one epoch. It may be gone: its holder deletes it after the next one is put. */
+static bool
+read_epoch(const BkPart *part, BkLeaseInfo *info, BkOp *op, GError **error)
+{
+    g_autofree char *name = bk_part_object_name(part, "lease/%016" G_GINT64_MODIFIER "x",
+                                                info->epoch);
+    g_autoptr(BkOpener) opener = bk_opener_new();
+    g_auto(BkBuf) object = BK_BUF_INIT;
+    g_auto(BkBuf) raw = BK_BUF_INIT;
+
+    if (!bk_store_get(bk_part_store(part), name, 0, SIZE_MAX, MAX_LEASE, &object, op, error))
+        return false;
+    if (!bk_unseal(opener, bk_part_keys(part), BK_SEAL_LEASE, &object, MAX_LEASE, &raw, error) ||
+        !decode(&raw, info, error))
+        return bk_prefix(error, "object \"%s\"", name);
+    return true;
+}
+
+bool
+bk_lease_read(const BkPart *part, BkLeaseInfo *info, BkOp *op, GError **error)
+{
+    *info = (BkLeaseInfo){0};
+    for (unsigned attempt = 0;; attempt++) {
+        g_autoptr(GError) cause = NULL;
+
+        if (!find_highest(part, &info->epoch, op, error))
+            return false;
+        if (info->epoch == 0 || read_epoch(part, info, op, &cause))
+            return true;
+        if (attempt == 10 || !bk_error_is(cause, BK_ERROR_ABSENT))
+            return bk_propagate(error, &cause);
+    }
+}
+
+/* Puts `epoch` as held or given up. Fails with BK_ERROR_EXISTS when another process was first. */
+static bool
+put_epoch(BkLease *self, uint64_t epoch, bool is_held, BkOp *op, GError **error)
+{
+    g_autofree char *name =
+        bk_part_object_name(self->part, "lease/%016" G_GINT64_MODIFIER "x", epoch);
+    g_auto(BkHolder) holder = {0};
+    g_auto(BkBuf) object = BK_BUF_INIT;
+    g_auto(BkBuf) raw = BK_BUF_INIT;
+
+    bk_holder_init_self(&holder);
+    bk_wire_put_u8(&raw, LEASE_VERSION);
+    bk_wire_put_u64(&raw, epoch);
+    bk_wire_put_u8(&raw, is_held);
+    bk_wire_put_zigzag(&raw, g_get_real_time() + self->ttl_us);
+    bk_holder_encode(&holder, &raw);
+    if (!bk_seal(self->sealer, bk_part_keys(self->part), BK_SEAL_LEASE, raw.data, raw.size, &object,
+                 error))
+        return false;
+    return bk_store_put(bk_part_store(self->part), name, &object, op, error);
+}
+
+/* Only the newest epoch counts; what is before it is litter, and it does not matter when it stays. */
+static void
+delete_epoch(BkLease *self, uint64_t epoch, BkOp *op)
+{
+    g_autofree char *name =
+        bk_part_object_name(self->part, "lease/%016" G_GINT64_MODIFIER "x", epoch);
+    g_autoptr(GError) ignored = NULL;
+
+    if (epoch > 0 && !bk_store_delete(bk_part_store(self->part), name, op, &ignored))
+        return;
+}
+
+/* One step of the chain; the mutex is held. */
+static bool
+advance(BkLease *self, bool is_held, BkOp *op, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+    uint64_t highest;
+
+    if (!find_highest(self->part, &highest, op, error))
+        return false;
+    if (highest == self->epoch && put_epoch(self, self->epoch + 1, is_held, op, &cause)) {
+        delete_epoch(self, self->epoch, op);
+        self->epoch++;
+        return true;
+    }
+    if (highest != self->epoch || bk_error_is(cause, BK_ERROR_EXISTS))
+        return bk_throw(error, BK_ERROR_LEASE_LOST,
+                        "the lease of source \"%s\" in repository \"%s\" was taken by another process",
+                        bk_part_source(self->part),
+                        bk_repository_name(bk_part_repository(self->part)));
+    return bk_propagate(error, &cause);
+}
+
+/* Waits for a third of the time to live; false when the lease is to end. The mutex is held. */
+static bool
+wait_for_turn(BkLease *self)
+{
+    int64_t until_us = g_get_real_time() + self->ttl_us / 3;
+    struct timespec until = {
+        .tv_sec = (time_t)(until_us / BK_USEC_PER_SEC),
+        .tv_nsec = (long)(until_us % BK_USEC_PER_SEC) * 1000,
+    };
+    int result = 0;
+
+    while (!self->stop && result == 0)
+        result = pthread_cond_timedwait(&self->stop_changed, &self->mutex, &until);
+    return !self->stop;
+}
+
+static void *
+keep(void *data)
+{
+    BkLease *self = data;
+
+    (void)pthread_mutex_lock(&self->mutex);
+    while (wait_for_turn(self)) {
+        g_autoptr(GError) error = NULL;
+
+        /* A store that cannot be reached for a moment is tried again at the next turn; it is the
+         * confirmation before the manifest that decides. */
+        if (!advance(self, true, self->op, &error) && bk_error_is(error, BK_ERROR_LEASE_LOST)) {
+            bk_op_cancel(self->op);
+            break;
+        }
+    }
+    (void)pthread_mutex_unlock(&self->mutex);
+    return NULL;
+}
+
+static bool
+may_take(const BkPart *part, const BkLeaseInfo *info, bool break_held, GError **error)
+{
+    if (!info->is_held || info->is_dead || break_held || info->expires_us <= g_get_real_time())
+        return true;
+    return bk_throw(error, BK_ERROR_BUSY,
+                    "source \"%s\" is held by %s: wait for it, or use --break-lease when it is dead",
+                    bk_part_source(part), info->holder);
+}
+
+static void
+lease_free(BkLease *self)
+{
+    bk_sealer_free(self->sealer);
+    (void)pthread_cond_destroy(&self->stop_changed);
+    (void)pthread_mutex_destroy(&self->mutex);
+    g_free(self);
+}
+
+static BkLease *
+lease_new(const BkPart *part, const BkLeaseOptions *options, BkOp *op)
+{
+    BkLease *self = g_new0(BkLease, 1);
+
+    self->part = part;
+    self->op = op;
+    self->ttl_us = options->ttl_us != 0 ? options->ttl_us : BK_LEASE_DEFAULT_TTL_US;
+    self->sealer = bk_sealer_new(BK_CODEC_STORED, 0);
+    (void)pthread_mutex_init(&self->mutex, NULL);
+    (void)pthread_cond_init(&self->stop_changed, NULL);
+    return self;
+}
+
+BkLease *
+bk_lease_acquire(const BkPart *part, const BkLeaseOptions *options, BkOp *op, GError **error)
+{
+    g_auto(BkLeaseInfo) info = {0};
+    g_autoptr(GError) cause = NULL;
+    GError *read_error = NULL;
+    BkLease *self;
+
+    if (!bk_lease_read(part, &info, op, &read_error)) {
+        /* A damaged lease must not lock a source for ever: its epoch is known from its name. */
+        if (!options->break_held || !bk_error_is(read_error, BK_ERROR_CORRUPT)) {
+            g_propagate_error(error, read_error);
+            return NULL;
+        }
+        g_clear_error(&read_error);
+    }
+    if (!may_take(part, &info, options->break_held, error))
+        return NULL;
+    self = lease_new(part, options, op);
+    if (!put_epoch(self, info.epoch + 1, true, op, &cause)) {
+        lease_free(self);
+        if (bk_error_is(cause, BK_ERROR_EXISTS))
+            return bk_throw_null(error, BK_ERROR_BUSY,
+                                 "source \"%s\" was taken by another process this moment",
+                                 bk_part_source(part));
+        g_propagate_error(error, g_steal_pointer(&cause));
+        return NULL;
+    }
+    self->epoch = info.epoch + 1;
+    delete_epoch(self, info.epoch, op);
+    self->has_keeper = pthread_create(&self->keeper, NULL, keep, self) == 0;
+    return self;
+}
+
+bool
+bk_lease_confirm(BkLease *self, GError **error)
+{
+    bool held;
+
+    (void)pthread_mutex_lock(&self->mutex);
+    held = advance(self, true, self->op, error);
+    (void)pthread_mutex_unlock(&self->mutex);
+    return held;
+}
+
+uint64_t
+bk_lease_epoch(const BkLease *self)
+{
+    return self->epoch;
+}
+
+void
+bk_lease_release(BkLease *self)
+{
+    g_autoptr(GError) ignored = NULL;
+    /* Also after cancelling: the operation's own state must not keep us from giving up. */
+    g_autoptr(BkOp) op = NULL;
+
+    if (self == NULL)
+        return;
+    op = bk_op_new(NULL);
+    (void)pthread_mutex_lock(&self->mutex);
+    self->stop = true;
+    (void)pthread_cond_signal(&self->stop_changed);
+    (void)pthread_mutex_unlock(&self->mutex);
+    if (self->has_keeper)
+        (void)pthread_join(self->keeper, NULL);
+    if (!advance(self, false, op, &ignored))
+        g_clear_error(&ignored);
+    lease_free(self);
+}

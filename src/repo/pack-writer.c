@@ -1,0 +1,146 @@
+#include "codec/wire.h"
+#include "repo/pack.h"
+
+#include <string.h>
+
+struct BkPackWriter {
+    const BkPart *part;
+    const BkXxh3Secret *hash_secret;
+    BkSealer *sealer;
+    BkBuf *object; /* borrowed from begin to finish */
+    BkBuf table;   /* rows of the chunks written */
+    uint64_t raw_size;
+    uint32_t chunk_count;
+    uint8_t *chunk;
+    size_t chunk_size;
+};
+
+char *
+bk_pack_object_name(const BkPart *part, const uint8_t name[BK_SHA256_SIZE])
+{
+    char text[2 * BK_SHA256_SIZE + 1];
+
+    bk_sha256_format(name, text);
+    return bk_part_object_name(part, "packs/%.2s/%s", text, text);
+}
+
+BkPackWriter *
+bk_pack_writer_new(const BkPart *part, BkCodec codec, int level)
+{
+    BkPackWriter *self = g_new0(BkPackWriter, 1);
+    uint32_t generation;
+
+    self->part = part;
+    (void)bk_keyring_newest(bk_part_keys(part), &generation);
+    self->hash_secret = bk_part_hash_secret(part, generation);
+    self->sealer = bk_sealer_new(codec, level);
+    self->chunk = g_malloc(BK_PACK_CHUNK_SIZE);
+    return self;
+}
+
+void
+bk_pack_writer_free(BkPackWriter *self)
+{
+    if (self == NULL)
+        return;
+    bk_sealer_free(self->sealer);
+    bk_buf_clear(&self->table);
+    g_free(self->chunk);
+    g_free(self);
+}
+
+bool
+bk_pack_writer_begin(BkPackWriter *self, BkBuf *object, GError **error)
+{
+    g_assert(self->object == NULL);
+    object->size = 0;
+    /* All at once, so that the growing pack is never copied. */
+    if (!bk_buf_reserve(object, BK_PACK_TARGET_SIZE + 2 * BK_PACK_CHUNK_SIZE, error))
+        return false;
+    if (!bk_sealer_begin(self->sealer, bk_part_keys(self->part), BK_SEAL_PACK, object, error))
+        return false;
+    self->object = object;
+    self->table.size = 0;
+    self->raw_size = 0;
+    self->chunk_count = 0;
+    self->chunk_size = 0;
+    return true;
+}
+
+bool
+bk_pack_writer_is_open(const BkPackWriter *self)
+{
+    return self->object != NULL;
+}
+
+uint8_t *
+bk_pack_writer_room(BkPackWriter *self, size_t *available)
+{
+    *available = BK_PACK_CHUNK_SIZE - self->chunk_size;
+    return self->chunk + self->chunk_size;
+}
+
+bool
+bk_pack_writer_end_chunk(BkPackWriter *self, GError **error)
+{
+    uint8_t hash[BK_XXH3_SIZE];
+    size_t frame_start = self->object->size;
+
+    if (self->chunk_size == 0)
+        return true;
+    bk_xxh3(self->hash_secret, self->chunk, self->chunk_size, hash);
+    if (!bk_sealer_add(self->sealer, self->chunk, self->chunk_size, false, error))
+        return false;
+    bk_wire_put_varint(&self->table, self->object->size - frame_start);
+    bk_wire_put_varint(&self->table, self->chunk_size);
+    bk_buf_append(&self->table, hash, sizeof hash);
+    self->raw_size += self->chunk_size;
+    self->chunk_count++;
+    self->chunk_size = 0;
+    return true;
+}
+
+bool
+bk_pack_writer_commit(BkPackWriter *self, size_t size, GError **error)
+{
+    g_assert(size <= BK_PACK_CHUNK_SIZE - self->chunk_size);
+    self->chunk_size += size;
+    return self->chunk_size < BK_PACK_CHUNK_SIZE || bk_pack_writer_end_chunk(self, error);
+}
+
+uint64_t
+bk_pack_writer_position(const BkPackWriter *self)
+{
+    return self->raw_size + self->chunk_size;
+}
+
+bool
+bk_pack_writer_is_full(const BkPackWriter *self)
+{
+    /* The raw size is bounded too: well compressed chunks would make a table without end. */
+    return self->object->size >= BK_PACK_TARGET_SIZE ||
+           self->chunk_count >= 8 * (BK_PACK_TARGET_SIZE / BK_PACK_CHUNK_SIZE);
+}
+
+bool
+bk_pack_writer_finish(BkPackWriter *self, BkPackRef *ref, GError **error)
+{
+    g_auto(BkBuf) table = BK_BUF_INIT;
+    size_t table_start;
+
+    if (!bk_pack_writer_end_chunk(self, error))
+        return false;
+    bk_wire_put_varint(&table, self->chunk_count);
+    bk_buf_append(&table, self->table.data, self->table.size);
+    table_start = self->object->size;
+    if (!bk_sealer_add(self->sealer, table.data, table.size, true, error) ||
+        !bk_sealer_finish(self->sealer, ref->name, error))
+        return false;
+    memcpy(ref->salt, bk_sealer_salt(self->sealer), sizeof ref->salt);
+    ref->size = self->object->size;
+    ref->raw_size = self->raw_size;
+    ref->tail_size = (uint32_t)(self->object->size - table_start);
+    ref->chunk_count = self->chunk_count;
+    self->object = NULL;
+    return true;
+}

@@ -1,0 +1,235 @@
+#include "codec/wire.h"
+#include "repo/repository-priv.h"
+
+#include <string.h>
+
+#define SOURCE_KEY_VERSION 1
+#define MAX_KEY_OBJECT     4096
+#define MAX_GENERATIONS    1024
+
+struct BkPart {
+    BkRepository *repository;
+    char *source;
+    BkKeyring *keys;
+    GArray *generations; /* uint32_t, ascending, as in `keys` */
+    GArray *hash_secrets; /* BkXxh3Secret, one a generation */
+};
+
+void
+bk_part_free(BkPart *self)
+{
+    if (self == NULL)
+        return;
+    g_free(self->source);
+    bk_keyring_free(self->keys);
+    g_array_unref(self->generations);
+    g_array_unref(self->hash_secrets);
+    g_free(self);
+}
+
+static BkPart *
+part_new(BkRepository *repository, const char *source)
+{
+    BkPart *self = g_new0(BkPart, 1);
+
+    self->repository = repository;
+    self->source = g_strdup(source);
+    self->keys = bk_keyring_new();
+    self->generations = g_array_new(FALSE, FALSE, sizeof(uint32_t));
+    self->hash_secrets = g_array_new(FALSE, FALSE, sizeof(BkXxh3Secret));
+    return self;
+}
+
+const char *
+bk_part_source(const BkPart *self)
+{
+    return self->source;
+}
+
+BkRepository *
+bk_part_repository(const BkPart *self)
+{
+    return self->repository;
+}
+
+BkStore *
+bk_part_store(const BkPart *self)
+{
+    return bk_repository_store(self->repository);
+}
+
+const BkKeyring *
+bk_part_keys(const BkPart *self)
+{
+    return self->keys;
+}
+
+const BkXxh3Secret *
+bk_part_hash_secret(const BkPart *self, uint32_t generation)
+{
+    for (guint i = 0; i < self->generations->len; i++)
+        if (g_array_index(self->generations, uint32_t, i) == generation)
+            return &g_array_index(self->hash_secrets, BkXxh3Secret, i);
+    g_assert_not_reached();
+}
+
+bool
+bk_part_shares_keys(const BkPart *self, const BkPart *other)
+{
+    uint32_t generation;
+    uint32_t other_generation;
+    const BkSecret *key = bk_keyring_newest(self->keys, &generation);
+    const BkSecret *other_key = bk_keyring_newest(other->keys, &other_generation);
+
+    return generation == other_generation && memcmp(key, other_key, sizeof *key) == 0;
+}
+
+char *
+bk_part_object_name(const BkPart *self, const char *format, ...)
+{
+    g_autofree char *rest = NULL;
+    va_list args;
+
+    va_start(args, format);
+    rest = g_strdup_vprintf(format, args);
+    va_end(args);
+    return g_strconcat(self->source, "/", rest, NULL);
+}
+
+static void
+add_generation(BkPart *self, uint32_t generation, const BkSecret *key)
+{
+    BkXxh3Secret secret;
+
+    bk_keyring_add(self->keys, generation, key);
+    bk_xxh3_secret_derive(key, &secret);
+    g_array_append_val(self->generations, generation);
+    g_array_append_val(self->hash_secrets, secret);
+}
+
+static bool
+read_key(BkPart *self, uint32_t generation, BkOp *op, GError **error)
+{
+    g_autofree char *name = bk_part_object_name(self, "key/%08x", generation);
+    g_autoptr(BkOpener) opener = bk_opener_new();
+    g_auto(BkBuf) object = BK_BUF_INIT;
+    g_auto(BkBuf) raw = BK_BUF_INIT;
+    g_auto(BkSecret) key = {{0}};
+    g_autofree char *source = NULL;
+    const uint8_t *bytes;
+    BkWireReader reader;
+
+    if (!bk_store_get(bk_part_store(self), name, 0, SIZE_MAX, MAX_KEY_OBJECT, &object, op, error))
+        return false;
+    if (!bk_unseal(opener, bk_repository_keys(self->repository), BK_SEAL_SOURCE_KEY, &object,
+                   MAX_KEY_OBJECT, &raw, error))
+        return bk_prefix(error, "object \"%s\"", name);
+    bk_wire_reader_init(&reader, raw.data, raw.size);
+    if (bk_wire_get_u8(&reader) != SOURCE_KEY_VERSION)
+        reader.failed = true;
+    source = bk_wire_get_string(&reader, 256);
+    if (bk_wire_get_u32(&reader) != generation || strcmp(source, self->source) != 0)
+        reader.failed = true;
+    bytes = bk_wire_get_raw(&reader, BK_SECRET_SIZE);
+    if (bytes != NULL)
+        memcpy(key.bytes, bytes, BK_SECRET_SIZE);
+    bk_wipe(raw.data, raw.size);
+    if (!bk_wire_end(&reader, "source key (or that of another source)", error))
+        return bk_prefix(error, "object \"%s\"", name);
+    add_generation(self, generation, &key);
+    return true;
+}
+
+/* Seals the source's key with the repository's and puts it; another process may be first. */
+static bool
+put_key(BkPart *self, uint32_t generation, const BkSecret *key, BkOp *op, GError **error)
+{
+    g_autofree char *name = bk_part_object_name(self, "key/%08x", generation);
+    g_autoptr(BkSealer) sealer = bk_sealer_new(BK_CODEC_STORED, 0);
+    g_auto(BkBuf) object = BK_BUF_INIT;
+    g_auto(BkBuf) raw = BK_BUF_INIT;
+    g_autoptr(GError) cause = NULL;
+    bool ok;
+
+    bk_wire_put_u8(&raw, SOURCE_KEY_VERSION);
+    bk_wire_put_string(&raw, self->source);
+    bk_wire_put_u32(&raw, generation);
+    bk_buf_append(&raw, key->bytes, BK_SECRET_SIZE);
+    ok = bk_seal(sealer, bk_repository_keys(self->repository), BK_SEAL_SOURCE_KEY, raw.data, raw.size,
+                 &object, error);
+    bk_wipe(raw.data, raw.size);
+    if (!ok)
+        return false;
+    if (bk_store_put(bk_part_store(self), name, &object, op, &cause) ||
+        bk_error_is(cause, BK_ERROR_EXISTS))
+        return true;
+    return bk_propagate(error, &cause);
+}
+
+static bool
+visit_key(const BkStoreEntry *entry, void *data, GError **error)
+{
+    GArray *numbers = data;
+    const char *base = strrchr(entry->name, '/') + 1;
+    char *end;
+    uint32_t number = (uint32_t)g_ascii_strtoull(base, &end, 16);
+
+    if (strlen(base) != 8 || *end != 0 || number == 0 || numbers->len >= MAX_GENERATIONS)
+        return bk_throw(error, BK_ERROR_CORRUPT, "object \"%s\" has no place among keys",
+                        entry->name);
+    g_array_append_val(numbers, number);
+    return true;
+}
+
+static bool
+read_keys(BkPart *self, BkOp *op, GError **error)
+{
+    g_autofree char *prefix = bk_part_object_name(self, "key/");
+    g_autoptr(GArray) numbers = g_array_new(FALSE, FALSE, sizeof(uint32_t));
+
+    if (!bk_store_list(bk_part_store(self), prefix, NULL, visit_key, numbers, op, error))
+        return false;
+    for (guint i = 0; i < numbers->len; i++)
+        if (!read_key(self, g_array_index(numbers, uint32_t, i), op, error))
+            return false;
+    return true;
+}
+
+BkPart *
+bk_part_open(BkRepository *repository, const char *source, BkOp *op, GError **error)
+{
+    g_autoptr(BkPart) self = part_new(repository, source);
+
+    if (!read_keys(self, op, error))
+        return bk_prefix(error, "repository \"%s\"", bk_repository_name(repository)), NULL;
+    if (bk_keyring_is_empty(self->keys))
+        return bk_throw_null(error, BK_ERROR_NOT_FOUND,
+                             "repository \"%s\" holds nothing of source \"%s\"",
+                             bk_repository_name(repository), source);
+    return g_steal_pointer(&self);
+}
+
+BkPart *
+bk_part_create(BkRepository *repository, const char *source, const BkPart *model, BkOp *op,
+               GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+    g_autoptr(BkPart) self = bk_part_open(repository, source, op, &cause);
+    g_auto(BkSecret) key = {{0}};
+    uint32_t generation = 1;
+
+    if (self != NULL)
+        return g_steal_pointer(&self);
+    if (!bk_error_is(cause, BK_ERROR_NOT_FOUND)) {
+        g_propagate_error(error, g_steal_pointer(&cause));
+        return NULL;
+    }
+    self = part_new(repository, source);
+    if (model != NULL)
+        key = *bk_keyring_newest(model->keys, &generation);
+    else if (!bk_random_fill(key.bytes, sizeof key.bytes, error))
+        return NULL;
+    if (!put_key(self, generation, &key, op, error))
+        return NULL;
+    return bk_part_open(repository, source, op, error);
+}

@@ -1,0 +1,255 @@
+#include "repo/repository-priv.h"
+
+#include "codec/wire.h"
+
+#include <string.h>
+
+#define SLOT_VERSION  1
+#define ID_SIZE       16
+#define MAX_KEY_OBJECT 4096
+
+struct BkRepository {
+    BkStore *store;
+    char *name;
+    char *id;
+    BkKeyring *keys; /* the repository key */
+};
+
+void
+bk_repository_free(BkRepository *self)
+{
+    if (self == NULL)
+        return;
+    bk_store_free(self->store);
+    g_free(self->name);
+    g_free(self->id);
+    bk_keyring_free(self->keys);
+    g_free(self);
+}
+
+const char *
+bk_repository_name(const BkRepository *self)
+{
+    return self->name;
+}
+
+const char *
+bk_repository_id(const BkRepository *self)
+{
+    return self->id;
+}
+
+BkStore *
+bk_repository_store(const BkRepository *self)
+{
+    return self->store;
+}
+
+static BkRepository *
+repository_new(BkStore *store, const char *name)
+{
+    BkRepository *self = g_new0(BkRepository, 1);
+
+    self->store = store;
+    self->name = g_strdup(name);
+    self->keys = bk_keyring_new();
+    return self;
+}
+
+static char *
+identity_text(const char *id)
+{
+    return g_strdup_printf("{\"backstay_repository\":%d,\"id\":\"%s\"}\n", BK_REPOSITORY_FORMAT, id);
+}
+
+/* Takes identity and key from the slot that the key file opens. */
+static bool
+read_slot(BkRepository *self, const BkKeyFile *key, BkOp *op, GError **error)
+{
+    g_autofree char *object_name = g_strdup_printf("keys/%s", key->slot);
+    g_autoptr(BkKeyring) slot_keys = bk_keyring_new();
+    g_autoptr(BkOpener) opener = bk_opener_new();
+    g_auto(BkBuf) object = BK_BUF_INIT;
+    g_auto(BkBuf) raw = BK_BUF_INIT;
+    g_auto(BkSecret) repository_key = {{0}};
+    const uint8_t *bytes;
+    BkWireReader reader;
+
+    if (!bk_store_get(self->store, object_name, 0, SIZE_MAX, MAX_KEY_OBJECT, &object, op, error))
+        return false;
+    bk_keyring_add(slot_keys, 1, &key->secret);
+    if (!bk_unseal(opener, slot_keys, BK_SEAL_KEY_SLOT, &object, MAX_KEY_OBJECT, &raw, error))
+        return bk_prefix(error, "object \"%s\" of repository \"%s\"", object_name, self->name);
+    bk_wire_reader_init(&reader, raw.data, raw.size);
+    if (bk_wire_get_u8(&reader) != SLOT_VERSION)
+        reader.failed = true;
+    g_free(self->id);
+    self->id = bk_wire_get_string(&reader, 2 * ID_SIZE);
+    bytes = bk_wire_get_raw(&reader, BK_SECRET_SIZE);
+    if (bytes != NULL)
+        memcpy(repository_key.bytes, bytes, BK_SECRET_SIZE);
+    bk_wipe(raw.data, raw.size);
+    if (!bk_wire_end(&reader, "key slot", error))
+        return bk_prefix(error, "object \"%s\" of repository \"%s\"", object_name, self->name);
+    bk_keyring_add(self->keys, 1, &repository_key);
+    return true;
+}
+
+static bool
+create_slot(BkRepository *self, const BkKeyFile *key, BkOp *op, GError **error)
+{
+    g_autofree char *object_name = g_strdup_printf("keys/%s", key->slot);
+    g_autoptr(BkKeyring) slot_keys = bk_keyring_new();
+    g_autoptr(BkSealer) sealer = bk_sealer_new(BK_CODEC_STORED, 0);
+    g_auto(BkBuf) object = BK_BUF_INIT;
+    g_auto(BkBuf) raw = BK_BUF_INIT;
+    g_auto(BkSecret) repository_key = {{0}};
+    g_autoptr(GString) id = g_string_new(NULL);
+    uint8_t id_bytes[ID_SIZE];
+    bool ok;
+
+    if (!bk_random_fill(id_bytes, sizeof id_bytes, error) ||
+        !bk_random_fill(repository_key.bytes, BK_SECRET_SIZE, error))
+        return false;
+    for (size_t i = 0; i < sizeof id_bytes; i++)
+        g_string_append_printf(id, "%02x", id_bytes[i]);
+    bk_keyring_add(slot_keys, 1, &key->secret);
+    bk_wire_put_u8(&raw, SLOT_VERSION);
+    bk_wire_put_string(&raw, id->str);
+    bk_buf_append(&raw, repository_key.bytes, BK_SECRET_SIZE);
+    ok = bk_seal(sealer, slot_keys, BK_SEAL_KEY_SLOT, raw.data, raw.size, &object, error);
+    bk_wipe(raw.data, raw.size);
+    return ok && bk_store_put(self->store, object_name, &object, op, error);
+}
+
+/* The identity object holds nothing but the format and the identity that the slot proves, so it is
+ * compared as a whole: no flipped byte goes unnoticed. */
+static bool
+check_identity(const BkRepository *self, const BkBuf *found, GError **error)
+{
+    static const char start[] = "{\"backstay_repository\":";
+    g_autofree char *text = g_strndup((const char *)found->data, found->size);
+    g_autofree char *expected = identity_text(self->id);
+    guint64 format = 0;
+
+    if (strcmp(text, expected) == 0)
+        return true;
+    if (g_str_has_prefix(text, start))
+        format = g_ascii_strtoull(text + strlen(start), NULL, 10);
+    if (format > BK_REPOSITORY_FORMAT)
+        return bk_throw(error, BK_ERROR_UNSUPPORTED,
+                        "repository \"%s\" has format version %" G_GUINT64_FORMAT
+                        ", this program knows up to %d: use a newer version",
+                        self->name, format, BK_REPOSITORY_FORMAT);
+    return bk_throw(error, BK_ERROR_CORRUPT,
+                    "object \"backstay.json\" of repository \"%s\" is not what was written",
+                    self->name);
+}
+
+/* A wrong key must not look like damage, nor like a missing repository. */
+static bool
+explain_slot_error(const BkRepository *self, const BkKeyFile *key, GError *cause, GError **error)
+{
+    if (bk_error_is(cause, BK_ERROR_ABSENT)) {
+        g_error_free(cause);
+        return bk_throw(error, BK_ERROR_KEY,
+                        "the key file (slot %s) is not one of repository \"%s\"", key->slot,
+                        self->name);
+    }
+    g_propagate_error(error, cause);
+    return false;
+}
+
+static bool
+open_existing(BkRepository *self, const BkKeyFile *key, const BkBuf *identity, BkOp *op,
+              GError **error)
+{
+    GError *cause = NULL;
+
+    /* The format is looked at first: a newer one may keep its keys otherwise. */
+    self->id = g_strdup("");
+    if (!check_identity(self, identity, &cause) && bk_error_is(cause, BK_ERROR_UNSUPPORTED)) {
+        g_propagate_error(error, cause);
+        return false;
+    }
+    g_clear_error(&cause);
+    if (!read_slot(self, key, op, &cause))
+        return explain_slot_error(self, key, cause, error);
+    return check_identity(self, identity, error);
+}
+
+static bool
+read_identity(const BkRepository *self, BkBuf *identity, BkOp *op, GError **error)
+{
+    return bk_store_get(self->store, "backstay.json", 0, SIZE_MAX, MAX_KEY_OBJECT, identity, op,
+                        error);
+}
+
+BkRepository *
+bk_repository_open(BkStore *store, const char *name, const BkKeyFile *key, BkOp *op,
+                   GError **error)
+{
+    g_autoptr(BkRepository) self = repository_new(store, name);
+    g_auto(BkBuf) identity = BK_BUF_INIT;
+    g_autoptr(GError) cause = NULL;
+
+    if (!read_identity(self, &identity, op, &cause)) {
+        if (bk_error_is(cause, BK_ERROR_ABSENT))
+            return bk_throw_null(error, BK_ERROR_NOT_FOUND,
+                                 "there is no repository \"%s\" in %s: run \"backstay init\"", name,
+                                 bk_store_describe(store));
+        g_propagate_prefixed_error(error, g_steal_pointer(&cause), "repository \"%s\": ", name);
+        return NULL;
+    }
+    return open_existing(self, key, &identity, op, error) ? g_steal_pointer(&self) : NULL;
+}
+
+/* Continues a creation that was cut short: the slot may be there already. */
+static bool
+create_rest(BkRepository *self, const BkKeyFile *key, BkOp *op, GError **error)
+{
+    g_autofree char *text = NULL;
+    g_autoptr(GError) cause = NULL;
+    BkBuf identity;
+
+    if (!create_slot(self, key, op, &cause)) {
+        if (!bk_error_is(cause, BK_ERROR_EXISTS)) {
+            g_propagate_error(error, g_steal_pointer(&cause));
+            return false;
+        }
+        g_clear_error(&cause);
+    }
+    if (!read_slot(self, key, op, error))
+        return false;
+    text = identity_text(self->id);
+    identity = (BkBuf){(uint8_t *)text, strlen(text), strlen(text)};
+    return bk_store_put(self->store, "backstay.json", &identity, op, error);
+}
+
+BkRepository *
+bk_repository_create(BkStore *store, const char *name, const BkKeyFile *key, bool *created, BkOp *op,
+                     GError **error)
+{
+    g_autoptr(BkRepository) self = repository_new(store, name);
+    g_auto(BkBuf) identity = BK_BUF_INIT;
+    g_autoptr(GError) cause = NULL;
+
+    *created = false;
+    if (read_identity(self, &identity, op, &cause))
+        return open_existing(self, key, &identity, op, error) ? g_steal_pointer(&self) : NULL;
+    if (!bk_error_is(cause, BK_ERROR_ABSENT)) {
+        g_propagate_prefixed_error(error, g_steal_pointer(&cause), "repository \"%s\": ", name);
+        return NULL;
+    }
+    if (!create_rest(self, key, op, error))
+        return bk_prefix(error, "create repository \"%s\"", name), NULL;
+    *created = true;
+    return g_steal_pointer(&self);
+}
+
+
+const BkKeyring *
+bk_repository_keys(const BkRepository *self)
+{
+    return self->keys;
+}

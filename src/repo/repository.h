@@ -1,0 +1,62 @@
+/* repository.h - a repository: its identity, its keys, and each source's own part of it.
+ *
+ * Objects: "backstay.json" says that a store is a repository and in which format;
+ * "keys/SLOT" holds the repository key sealed with the secret of a key file (the place for further
+ * kinds of slot: passphrase, KMS, public key); "SOURCE/key/GENERATION" holds a source's key sealed
+ * with the repository key. backstay.json is put last, so a store without it holds no data, and a
+ * creation that was cut short is simply continued.
+ * Threads: a repository or source part may be read by many threads at once. */
+#pragma once
+#include "repo/keyfile.h"
+#include "repo/seal.h"
+#include "store/store.h"
+
+#define BK_REPOSITORY_FORMAT 1
+
+typedef struct BkRepository BkRepository;
+
+/* Makes `store` (owned by the result, freed on failure) a repository that `key` opens, or opens it
+ * when it is one already; `*created` tells which. `name` is the configured one, for messages. */
+BkRepository *bk_repository_create(BkStore *store, const char *name, const BkKeyFile *key,
+                                   bool *created, BkOp *op, GError **error) BK_MUST_USE;
+
+/* Opens a repository; `store` as above. Fails with BK_ERROR_NOT_FOUND (no repository there),
+ * BK_ERROR_KEY (the key does not open it), BK_ERROR_UNSUPPORTED (newer format), BK_ERROR_CORRUPT, or
+ * as the store. */
+BkRepository *bk_repository_open(BkStore *store, const char *name, const BkKeyFile *key, BkOp *op,
+                                 GError **error) BK_MUST_USE;
+
+void bk_repository_free(BkRepository *self); /* NULL is fine */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(BkRepository, bk_repository_free)
+
+const char *bk_repository_name(const BkRepository *self);
+const char *bk_repository_id(const BkRepository *self); /* 32 hex digits */
+BkStore *bk_repository_store(const BkRepository *self); /* borrowed */
+
+/* One source's part of a repository: key, packs, snapshots, archive, lease. */
+typedef struct BkPart BkPart;
+
+/* Opens the part of `source`; `repository` must outlive it. When the repository has none:
+ * BK_ERROR_NOT_FOUND. */
+BkPart *bk_part_open(BkRepository *repository, const char *source, BkOp *op,
+                     GError **error) BK_MUST_USE;
+
+/* The same, but a missing part is created: with the keys of `model` (of the same source in another
+ * repository, so that sealed objects serve both), or with a new key when that is NULL. */
+BkPart *bk_part_create(BkRepository *repository, const char *source, const BkPart *model, BkOp *op,
+                       GError **error) BK_MUST_USE;
+
+void bk_part_free(BkPart *self); /* NULL is fine */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(BkPart, bk_part_free)
+
+const char *bk_part_source(const BkPart *self);
+BkRepository *bk_part_repository(const BkPart *self);
+BkStore *bk_part_store(const BkPart *self);
+const BkKeyring *bk_part_keys(const BkPart *self);
+const BkXxh3Secret *bk_part_hash_secret(const BkPart *self, uint32_t generation);
+
+/* Do both parts seal with the same keys, so that an object sealed for one serves the other? */
+bool bk_part_shares_keys(const BkPart *self, const BkPart *other);
+
+/* "SOURCE/…": a new string. */
+char *bk_part_object_name(const BkPart *self, const char *format, ...) BK_PRINTF(2, 3);

@@ -1,0 +1,111 @@
+/* seal.h - the one envelope of every object in a repository: sealing and opening.
+ *
+ * Layout (docs/format.md has every byte; numbers are little-endian):
+ *   header   64 bytes: magic "BKSEALED", format version u16, kind u16, key generation u32,
+ *            16 zero bytes, salt (32 random bytes)
+ *   frames   u32 (size of the body; its highest bit marks the last frame), body, tag (16 bytes).
+ *            A body is AES-256-GCM of: codec u8, raw size u32, compressed bytes. The key is
+ *            HKDF-SHA-256 of the generation's key with the salt and the kind; the nonce is the
+ *            frame's ordinal; associated are the header and the last-frame mark.
+ *   trailer  48 bytes: u64 size of header and frames, u64 offset of the last frame, SHA-256 of all
+ *            that came before it.
+ * So frames cannot be reordered, dropped, cut off or moved to another object, anyone can check an
+ * object without a key, and nobody can read or forge one without it.
+ * Threads: a sealer or opener belongs to one thread. */
+#pragma once
+#include "base/buf.h"
+#include "base/secret.h"
+#include "codec/compress.h"
+#include "codec/digest.h"
+
+#define BK_SEAL_HEADER_SIZE  64
+#define BK_SEAL_TRAILER_SIZE 48
+#define BK_SEAL_SALT_SIZE    32
+#define BK_SEAL_FRAME_COST   25 /* bytes that a frame adds to its compressed content */
+#define BK_SEAL_MAX_RAW      ((size_t)4 * 1024 * 1024) /* raw bytes of one frame, at most */
+#define BK_SEAL_VERSION      1
+
+typedef enum {
+    BK_SEAL_KEY_SLOT = 1,
+    BK_SEAL_SOURCE_KEY = 2,
+    BK_SEAL_PACK = 3,
+    BK_SEAL_SNAPSHOT = 4,
+    BK_SEAL_WAL_SEGMENT = 5,
+    BK_SEAL_WAL_FILE = 6,
+    BK_SEAL_LEASE = 7,
+} BkSealKind; /* the numbers are on disk */
+
+/* The generations of one key. New objects are sealed with the newest. */
+typedef struct BkKeyring BkKeyring;
+
+BkKeyring *bk_keyring_new(void);
+void bk_keyring_free(BkKeyring *self); /* wipes; NULL is fine */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(BkKeyring, bk_keyring_free)
+
+/* Adds a generation, higher than those before; copies `secret`. */
+void bk_keyring_add(BkKeyring *self, uint32_t generation, const BkSecret *secret);
+const BkSecret *bk_keyring_find(const BkKeyring *self, uint32_t generation); /* may be NULL */
+const BkSecret *bk_keyring_newest(const BkKeyring *self, uint32_t *generation);
+bool bk_keyring_is_empty(const BkKeyring *self);
+
+/* Sealing. */
+typedef struct BkSealer BkSealer;
+
+BkSealer *bk_sealer_new(BkCodec codec, int level);
+void bk_sealer_free(BkSealer *self); /* NULL is fine */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(BkSealer, bk_sealer_free)
+
+/* Starts an object of `kind` in `object`, which the sealer borrows until finish and whose content is
+ * replaced. Fails when randomness or memory is short. */
+bool bk_sealer_begin(BkSealer *self, const BkKeyring *keys, BkSealKind kind, BkBuf *object,
+                     GError **error) BK_MUST_USE;
+
+/* Adds one frame of `size` raw bytes (at most BK_SEAL_MAX_RAW); `is_last` ends the frames. */
+bool bk_sealer_add(BkSealer *self, const void *data, size_t size, bool is_last,
+                   GError **error) BK_MUST_USE;
+
+/* Writes the trailer. `digest` (may be NULL) is the SHA-256 of the whole object. */
+bool bk_sealer_finish(BkSealer *self, uint8_t digest[BK_SHA256_SIZE], GError **error) BK_MUST_USE;
+
+/* The salt of the object at hand. */
+const uint8_t *bk_sealer_salt(const BkSealer *self);
+
+/* Seals `size` bytes as a whole object of as many frames as it takes. */
+bool bk_seal(BkSealer *self, const BkKeyring *keys, BkSealKind kind, const void *data, size_t size,
+             BkBuf *object, GError **error) BK_MUST_USE;
+
+/* Opening. */
+typedef struct BkOpener BkOpener;
+
+BkOpener *bk_opener_new(void);
+void bk_opener_free(BkOpener *self); /* NULL is fine */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(BkOpener, bk_opener_free)
+
+/* Takes the header of an object (at least BK_SEAL_HEADER_SIZE bytes, else BK_ERROR_CORRUPT) that must
+ * be of `kind`. Fails with BK_ERROR_CORRUPT, BK_ERROR_UNSUPPORTED (newer version) or BK_ERROR_KEY (the
+ * keyring does not have its generation). */
+bool bk_opener_begin(BkOpener *self, const BkKeyring *keys, BkSealKind kind, const uint8_t *header,
+                     size_t size, GError **error) BK_MUST_USE;
+
+/* The salt, and the key generation, in the header that was taken. */
+const uint8_t *bk_opener_salt(const BkOpener *self);
+uint32_t bk_opener_generation(const BkOpener *self);
+
+typedef struct BkFrame {
+    uint64_t ordinal;    /* in: which frame this is, from 0 */
+    const uint8_t *data; /* in: where it starts */
+    size_t size;         /* in: bytes there are; out of bk_opener_frame: bytes it takes */
+    bool is_last;        /* out */
+} BkFrame;
+
+/* Opens one frame; its raw bytes replace the content of `raw`. Fails with BK_ERROR_CORRUPT. */
+bool bk_opener_frame(BkOpener *self, BkFrame *frame, BkBuf *raw, GError **error) BK_MUST_USE;
+
+/* Opens a whole object: header, every frame in order, trailer. The raw bytes of all frames, at most
+ * `limit`, replace the content of `raw`. Fails as the functions above. */
+bool bk_unseal(BkOpener *self, const BkKeyring *keys, BkSealKind kind, const BkBuf *object,
+               size_t limit, BkBuf *raw, GError **error) BK_MUST_USE;
+
+/* Checks a whole object without a key: magic, version, trailer, SHA-256. BK_ERROR_CORRUPT or
+ * BK_ERROR_UNSUPPORTED. */
+bool bk_seal_check(const BkBuf *object, GError **error) BK_MUST_USE;

@@ -1,0 +1,410 @@
+#include "base/fault.h"
+#include "repo/snapshot-priv.h"
+
+#include <string.h>
+#include <time.h>
+
+#define EXTENTS_BLOCK  ((size_t)256 * 1024)
+#define SECTION_SIZE   ((size_t)1024 * 1024) /* a section is closed when it reaches this */
+#define HEAD_GUESS     ((size_t)64 * 1024)   /* holds the head of nearly every snapshot */
+#define MAX_MANIFEST   ((size_t)4 << 30)
+
+void
+bk_snapshot_head_clear(BkSnapshotHead *self)
+{
+    g_free(self->source);
+    g_free(self->kind);
+    g_free(self->parent);
+    g_free(self->label);
+    g_free(self->host);
+    g_free(self->program);
+    bk_buf_clear(&self->meta);
+    *self = (BkSnapshotHead){0};
+}
+
+BkSnapshot *
+bk_snapshot_new(void)
+{
+    BkSnapshot *self = g_new0(BkSnapshot, 1);
+
+    self->packs = g_array_new(FALSE, FALSE, sizeof(BkPackRef));
+    self->owners = g_array_new(FALSE, FALSE, sizeof(BkOwner));
+    self->files = g_array_new(FALSE, FALSE, sizeof(BkFile));
+    self->strings = g_string_chunk_new(64 * 1024);
+    self->extents = g_ptr_array_new_with_free_func(g_free);
+    self->extents_used = EXTENTS_BLOCK;
+    return self;
+}
+
+void
+bk_snapshot_free(BkSnapshot *self)
+{
+    if (self == NULL)
+        return;
+    bk_snapshot_head_clear(&self->head);
+    g_array_unref(self->packs);
+    g_array_unref(self->owners);
+    g_array_unref(self->files);
+    g_string_chunk_free(self->strings);
+    g_ptr_array_unref(self->extents);
+    g_free(self);
+}
+
+bool
+bk_snapshot_make_id(int64_t now_us, char id[BK_SNAPSHOT_ID_SIZE + 1], GError **error)
+{
+    time_t seconds = (time_t)(now_us / BK_USEC_PER_SEC);
+    struct tm utc;
+    uint8_t random[4];
+    char stamp[32];
+
+    if (!bk_random_fill(random, sizeof random, error))
+        return false;
+    if (gmtime_r(&seconds, &utc) == NULL || strftime(stamp, sizeof stamp, "%Y%m%dT%H%M%SZ", &utc) != 16)
+        return bk_throw(error, BK_ERROR_SYSTEM, "the clock shows no usable time");
+    (void)g_snprintf(id, BK_SNAPSHOT_ID_SIZE + 1, "%s-%02x%02x%02x%02x", stamp, random[0],
+                     random[1], random[2], random[3]);
+    return true;
+}
+
+bool
+bk_snapshot_is_id(const char *text)
+{
+    static const char form[] = "dddddddd'T'dddddd'Z''-'xxxxxxxx";
+    const char *next = text;
+
+    for (const char *f = form; *f != 0; f++) {
+        if (*f == '\'') {
+            if (*next++ != f[1])
+                return false;
+            f += 2;
+        } else if (*f == 'd' ? !g_ascii_isdigit(*next++)
+                             : strchr("0123456789abcdef", *next) == NULL || *next++ == 0) {
+            return false;
+        }
+    }
+    return *next == 0;
+}
+
+BkSnapshotHead *
+bk_snapshot_head(BkSnapshot *self)
+{
+    return &self->head;
+}
+
+uint32_t
+bk_snapshot_add_pack(BkSnapshot *self, const BkPackRef *ref)
+{
+    g_array_append_val(self->packs, *ref);
+    return self->packs->len - 1;
+}
+
+uint32_t
+bk_snapshot_add_owner(BkSnapshot *self, uint32_t uid, uint32_t gid, const char *user,
+                      const char *group)
+{
+    BkOwner owner = {
+        .uid = uid,
+        .gid = gid,
+        .user = g_string_chunk_insert_const(self->strings, user),
+        .group = g_string_chunk_insert_const(self->strings, group),
+    };
+
+    g_array_append_val(self->owners, owner);
+    return self->owners->len - 1;
+}
+
+/* Extents live in large blocks: millions of small allocations would cost more than they hold. */
+static const uint8_t *
+keep_extents(BkSnapshot *self, const uint8_t *extents, size_t size)
+{
+    uint8_t *block;
+    uint8_t *copy;
+
+    if (size > EXTENTS_BLOCK / 4) {
+        block = g_memdup2(extents, size);
+        g_ptr_array_insert(self->extents, 0, block);
+        return block;
+    }
+    if (size > EXTENTS_BLOCK - self->extents_used) {
+        g_ptr_array_add(self->extents, g_malloc(EXTENTS_BLOCK));
+        self->extents_used = 0;
+    }
+    block = g_ptr_array_index(self->extents, self->extents->len - 1);
+    copy = block + self->extents_used;
+    if (size > 0)
+        memcpy(copy, extents, size);
+    self->extents_used += size;
+    return copy;
+}
+
+void
+bk_snapshot_add_file(BkSnapshot *self, const BkFile *file)
+{
+    BkFile copy = *file;
+
+    copy.path = g_string_chunk_insert(self->strings, file->path);
+    copy.link = g_string_chunk_insert_const(self->strings, file->link != NULL ? file->link : "");
+    copy.extents = keep_extents(self, file->extents, file->extents_size);
+    g_array_append_val(self->files, copy);
+}
+
+const BkPackRef *
+bk_snapshot_packs(const BkSnapshot *self, size_t *count)
+{
+    *count = self->packs->len;
+    return (const BkPackRef *)(const void *)self->packs->data;
+}
+
+const BkOwner *
+bk_snapshot_owners(const BkSnapshot *self, size_t *count)
+{
+    *count = self->owners->len;
+    return (const BkOwner *)(const void *)self->owners->data;
+}
+
+const BkFile *
+bk_snapshot_files(const BkSnapshot *self, size_t *count)
+{
+    *count = self->files->len;
+    return (const BkFile *)(const void *)self->files->data;
+}
+
+/* One kind of rows on their way into sections. */
+typedef struct SectionWriter {
+    BkSealer *sealer;
+    BkSection section;
+    BkBuf rows;
+    BkBuf frame;
+    uint64_t count;
+} SectionWriter;
+
+static bool
+end_section(SectionWriter *writer, GError **error)
+{
+    if (writer->count == 0)
+        return true;
+    writer->frame.size = 0;
+    bk_wire_put_u8(&writer->frame, (uint8_t)writer->section);
+    bk_wire_put_varint(&writer->frame, writer->count);
+    bk_buf_append(&writer->frame, writer->rows.data, writer->rows.size);
+    writer->rows.size = 0;
+    writer->count = 0;
+    return bk_sealer_add(writer->sealer, writer->frame.data, writer->frame.size, false, error);
+}
+
+/* To be called after a row was appended to `rows`. A single row is far smaller than a frame may be,
+ * but for a file of very many extents, which is refused rather than written unreadably. */
+static bool
+end_row(SectionWriter *writer, GError **error)
+{
+    writer->count++;
+    if (writer->rows.size < SECTION_SIZE)
+        return true;
+    if (writer->rows.size > BK_SEAL_MAX_RAW - 16)
+        return bk_throw(error, BK_ERROR_UNSUPPORTED, "a file has too many extents for a manifest");
+    return end_section(writer, error);
+}
+
+static bool
+write_sections(const BkSnapshot *self, SectionWriter *writer, GError **error)
+{
+    writer->section = BK_SECTION_PACKS;
+    for (guint i = 0; i < self->packs->len; i++) {
+        bk_pack_ref_encode(&g_array_index(self->packs, BkPackRef, i), &writer->rows);
+        if (!end_row(writer, error))
+            return false;
+    }
+    if (!end_section(writer, error))
+        return false;
+    writer->section = BK_SECTION_OWNERS;
+    for (guint i = 0; i < self->owners->len; i++) {
+        bk_owner_encode(&g_array_index(self->owners, BkOwner, i), &writer->rows);
+        if (!end_row(writer, error))
+            return false;
+    }
+    if (!end_section(writer, error))
+        return false;
+    writer->section = BK_SECTION_FILES;
+    for (guint i = 0; i < self->files->len; i++) {
+        bk_file_encode(&g_array_index(self->files, BkFile, i), &writer->rows);
+        if (!end_row(writer, error))
+            return false;
+    }
+    return end_section(writer, error);
+}
+
+bool
+bk_snapshot_seal(const BkSnapshot *self, const BkPart *part, BkBuf *object, GError **error)
+{
+    g_autoptr(BkSealer) sealer = bk_sealer_new(BK_CODEC_ZSTD, 3);
+    g_auto(BkBuf) head_frame = BK_BUF_INIT;
+    SectionWriter writer = {.sealer = sealer};
+    BkSnapshotHead head = self->head; /* borrowed texts; only the counts differ */
+    bool ok;
+
+    head.file_count = self->files->len;
+    head.pack_count = self->packs->len;
+    bk_snapshot_head_encode(&head, &head_frame);
+    ok = bk_sealer_begin(sealer, bk_part_keys(part), BK_SEAL_SNAPSHOT, object, error) &&
+         bk_sealer_add(sealer, head_frame.data, head_frame.size, false, error) &&
+         write_sections(self, &writer, error) &&
+         /* The last frame is empty: which section ends the manifest is not known before. */
+         bk_sealer_add(sealer, NULL, 0, true, error) && bk_sealer_finish(sealer, NULL, error);
+    bk_buf_clear(&writer.rows);
+    bk_buf_clear(&writer.frame);
+    return ok;
+}
+
+bool
+bk_snapshot_put(const BkPart *part, const char *id, const BkBuf *object, BkOp *op, GError **error)
+{
+    g_autofree char *name = bk_part_object_name(part, "snapshots/%s", id);
+
+    return bk_fault(BK_FAULT_REPO_SNAPSHOT_PUT, error) &&
+           bk_store_put(bk_part_store(part), name, object, op, error);
+}
+
+static bool
+decode_frames(BkSnapshot *self, const BkPart *part, const BkBuf *object, GError **error)
+{
+    g_autoptr(BkOpener) opener = bk_opener_new();
+    g_auto(BkBuf) raw = BK_BUF_INIT;
+    BkFrame frame = {0};
+    size_t next = BK_SEAL_HEADER_SIZE;
+    size_t end;
+
+    if (!bk_seal_check(object, error) ||
+        !bk_opener_begin(opener, bk_part_keys(part), BK_SEAL_SNAPSHOT, object->data, object->size,
+                         error))
+        return false;
+    end = object->size - BK_SEAL_TRAILER_SIZE;
+    for (; !frame.is_last; frame.ordinal++) {
+        bool ok = true;
+
+        frame.data = object->data + next;
+        frame.size = end - next;
+        if (!bk_opener_frame(opener, &frame, &raw, error))
+            return false;
+        if (frame.ordinal == 0)
+            ok = bk_snapshot_head_decode(&self->head, &raw, error);
+        else if (!frame.is_last)
+            ok = bk_snapshot_section_decode(self, &raw, error);
+        if (!ok)
+            return false;
+        next += frame.size;
+    }
+    if (next != end || self->files->len != self->head.file_count ||
+        self->packs->len != self->head.pack_count)
+        return bk_throw(error, BK_ERROR_CORRUPT, "manifest is incomplete");
+    return true;
+}
+
+/* What is stored under a name must also say that it is that snapshot of that source. */
+static bool
+check_identity(const BkSnapshotHead *head, const BkPart *part, const char *id, GError **error)
+{
+    if (strcmp(head->id, id) == 0 && strcmp(head->source, bk_part_source(part)) == 0)
+        return true;
+    return bk_throw(error, BK_ERROR_CORRUPT, "manifest is that of snapshot \"%s\" of \"%s\"",
+                    head->id, head->source);
+}
+
+/* Names the object in an error; an absent one is a snapshot that does not exist. */
+static bool
+explain(const BkPart *part, const char *id, GError *cause, GError **error)
+{
+    const char *repository = bk_repository_name(bk_part_repository(part));
+
+    if (bk_error_is(cause, BK_ERROR_ABSENT)) {
+        g_error_free(cause);
+        return bk_throw(error, BK_ERROR_NOT_FOUND,
+                        "there is no snapshot \"%s\" of \"%s\" in repository \"%s\"", id,
+                        bk_part_source(part), repository);
+    }
+    g_propagate_prefixed_error(error, cause, "object \"%s/snapshots/%s\" of repository \"%s\": ",
+                               bk_part_source(part), id, repository);
+    return false;
+}
+
+BkSnapshot *
+bk_snapshot_load(const BkPart *part, const char *id, BkOp *op, GError **error)
+{
+    g_autofree char *name = bk_part_object_name(part, "snapshots/%s", id);
+    g_autoptr(BkSnapshot) self = bk_snapshot_new();
+    g_auto(BkBuf) object = BK_BUF_INIT;
+    GError *cause = NULL;
+
+    if (bk_store_get(bk_part_store(part), name, 0, SIZE_MAX, MAX_MANIFEST, &object, op, &cause) &&
+        decode_frames(self, part, &object, &cause) &&
+        check_identity(&self->head, part, id, &cause))
+        return g_steal_pointer(&self);
+    explain(part, id, cause, error);
+    return NULL;
+}
+
+static bool
+decode_head_frame(BkSnapshotHead *head, const BkPart *part, const BkBuf *object, GError **error)
+{
+    g_autoptr(BkOpener) opener = bk_opener_new();
+    g_auto(BkBuf) raw = BK_BUF_INIT;
+    BkFrame frame = {
+        .data = object->data + BK_SEAL_HEADER_SIZE,
+        .size = object->size - MIN(object->size, BK_SEAL_HEADER_SIZE),
+    };
+
+    return bk_opener_begin(opener, bk_part_keys(part), BK_SEAL_SNAPSHOT, object->data, object->size,
+                           error) &&
+           bk_opener_frame(opener, &frame, &raw, error) &&
+           bk_snapshot_head_decode(head, &raw, error);
+}
+
+bool
+bk_snapshot_load_head(const BkPart *part, const char *id, BkSnapshotHead *head, BkOp *op,
+                      GError **error)
+{
+    g_autofree char *name = bk_part_object_name(part, "snapshots/%s", id);
+    g_auto(BkBuf) object = BK_BUF_INIT;
+    GError *cause = NULL;
+    bool ok = bk_store_get(bk_part_store(part), name, 0, HEAD_GUESS, HEAD_GUESS, &object, op, &cause);
+
+    *head = (BkSnapshotHead){0};
+    if (ok && !decode_head_frame(head, part, &object, &cause)) {
+        /* Cut off perhaps because the guess was too small: once more, with all of it. */
+        ok = object.size == HEAD_GUESS;
+        if (ok) {
+            g_clear_error(&cause);
+            ok = bk_store_get(bk_part_store(part), name, 0, SIZE_MAX, MAX_MANIFEST, &object, op,
+                              &cause) &&
+                 decode_head_frame(head, part, &object, &cause);
+        }
+    }
+    if (ok && check_identity(head, part, id, &cause))
+        return true;
+    bk_snapshot_head_clear(head);
+    return explain(part, id, cause, error);
+}
+
+static bool
+visit_snapshot(const BkStoreEntry *entry, void *data, GError **error)
+{
+    GPtrArray *ids = data;
+    const char *id = strrchr(entry->name, '/') + 1;
+
+    if (!bk_snapshot_is_id(id))
+        return bk_throw(error, BK_ERROR_CORRUPT, "object \"%s\" has no place among snapshots",
+                        entry->name);
+    g_ptr_array_add(ids, g_strdup(id));
+    return true;
+}
+
+GPtrArray *
+bk_snapshot_list(const BkPart *part, BkOp *op, GError **error)
+{
+    g_autofree char *prefix = bk_part_object_name(part, "snapshots/");
+    g_autoptr(GPtrArray) ids = g_ptr_array_new_with_free_func(g_free);
+
+    if (!bk_store_list(bk_part_store(part), prefix, NULL, visit_snapshot, ids, op, error))
+        return NULL;
+    return g_steal_pointer(&ids);
+}

@@ -1,0 +1,111 @@
+/* snapshot.h - snapshots and their manifests: one complete copy of a source.
+ *
+ * A manifest is a sealed object "SOURCE/snapshots/ID"; its existence means that the snapshot is
+ * complete, since it is put after every pack it names is durable. Its frames are sections: first the
+ * head (who, what, when), then the table of packs, then the files with their extents.
+ * What only one kind of source knows is an opaque block in the head (`meta`).
+ * Threads: a snapshot is built by one thread; once complete it may be read by many. */
+#pragma once
+#include "repo/extent.h"
+#include "repo/pack.h"
+
+#define BK_SNAPSHOT_ID_SIZE 25 /* "20261121T003905Z-1a2b3c4d" */
+
+typedef enum {
+    BK_SNAPSHOT_COMPLETE = 1,
+    BK_SNAPSHOT_DAMAGED = 2,    /* complete, but the source itself had damaged pages */
+    BK_SNAPSHOT_UNFINISHED = 3, /* a checkpoint of a backup: never restored from */
+} BkSnapshotState; /* the numbers are on disk */
+
+typedef struct BkSnapshotHead {
+    char id[BK_SNAPSHOT_ID_SIZE + 1];
+    char *source;
+    char *kind;   /* "postgres" */
+    char *parent; /* id, or "" */
+    char *label;  /* what the user called it, or "" */
+    char *host;
+    char *program; /* "backstay 0.1.0" */
+    BkSnapshotState state;
+    int64_t started_us; /* since 1970 */
+    int64_t finished_us;
+    uint64_t lease_epoch;
+    uint64_t file_count;
+    uint64_t bytes;        /* of all files */
+    uint64_t stored_bytes; /* of all packs it names */
+    uint64_t new_bytes;    /* of the packs that this backup put */
+    uint64_t pack_count;
+    BkBuf meta; /* of the source's kind */
+} BkSnapshotHead;
+
+void bk_snapshot_head_clear(BkSnapshotHead *self);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkSnapshotHead, bk_snapshot_head_clear)
+
+typedef enum {
+    BK_FILE_REGULAR = 1,
+    BK_FILE_DIRECTORY = 2,
+    BK_FILE_SYMLINK = 3,
+} BkFileKind; /* the numbers are on disk */
+
+typedef struct BkOwner {
+    uint32_t uid;
+    uint32_t gid;
+    const char *user;  /* or "" */
+    const char *group; /* or "" */
+} BkOwner;
+
+typedef struct BkFile {
+    const char *path; /* relative, no empty, "." or ".." component */
+    const char *link; /* target of a symbolic link, else "" */
+    BkFileKind kind;
+    uint32_t mode;  /* permission bits */
+    uint32_t owner; /* index among the snapshot's owners */
+    int64_t mtime_us;
+    uint64_t size;
+    const uint8_t *extents; /* encoded: extent.h */
+    uint32_t extents_size;
+} BkFile;
+
+typedef struct BkSnapshot BkSnapshot;
+
+BkSnapshot *bk_snapshot_new(void);
+void bk_snapshot_free(BkSnapshot *self); /* NULL is fine */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(BkSnapshot, bk_snapshot_free)
+
+/* A new id from the time and randomness. */
+bool bk_snapshot_make_id(int64_t now_us, char id[BK_SNAPSHOT_ID_SIZE + 1],
+                         GError **error) BK_MUST_USE;
+bool bk_snapshot_is_id(const char *text);
+
+/* The head, to be filled (file_count and pack_count excepted: they are counted). */
+BkSnapshotHead *bk_snapshot_head(BkSnapshot *self);
+
+/* Adds; strings and extents are copied. Files are added in byte order of their paths. */
+uint32_t bk_snapshot_add_pack(BkSnapshot *self, const BkPackRef *ref);
+uint32_t bk_snapshot_add_owner(BkSnapshot *self, uint32_t uid, uint32_t gid, const char *user,
+                               const char *group);
+void bk_snapshot_add_file(BkSnapshot *self, const BkFile *file);
+
+/* The tables. Pointers hold until the next addition. */
+const BkPackRef *bk_snapshot_packs(const BkSnapshot *self, size_t *count);
+const BkOwner *bk_snapshot_owners(const BkSnapshot *self, size_t *count);
+const BkFile *bk_snapshot_files(const BkSnapshot *self, size_t *count);
+
+/* Encodes and seals the manifest. */
+bool bk_snapshot_seal(const BkSnapshot *self, const BkPart *part, BkBuf *object,
+                      GError **error) BK_MUST_USE;
+
+/* Puts a sealed manifest under its name. */
+bool bk_snapshot_put(const BkPart *part, const char *id, const BkBuf *object, BkOp *op,
+                     GError **error) BK_MUST_USE;
+
+/* Loads a whole manifest and checks that every extent lies in a pack of its table. Fails with
+ * BK_ERROR_NOT_FOUND (no such snapshot), BK_ERROR_CORRUPT, or as the store. */
+BkSnapshot *bk_snapshot_load(const BkPart *part, const char *id, BkOp *op,
+                             GError **error) BK_MUST_USE;
+
+/* Reads the head alone, by one small request. */
+bool bk_snapshot_load_head(const BkPart *part, const char *id, BkSnapshotHead *head, BkOp *op,
+                           GError **error) BK_MUST_USE;
+
+/* Ids of the snapshots of a part, oldest first: an array of char *. */
+GPtrArray *bk_snapshot_list(const BkPart *part, BkOp *op, GError **error) BK_MUST_USE;

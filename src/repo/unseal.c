@@ -1,0 +1,219 @@
+#include "codec/aead.h"
+#include "codec/wire.h"
+#include "repo/seal-priv.h"
+
+#include <string.h>
+
+struct BkOpener {
+    BkCompressor *compressor;
+    BkAead *aead;
+    BkBuf plain;                          /* a decrypted body */
+    uint8_t associated[BK_SEAL_AAD_SIZE]; /* header, last-frame mark */
+    uint32_t generation;
+};
+
+BkOpener *
+bk_opener_new(void)
+{
+    BkOpener *self = g_new0(BkOpener, 1);
+
+    self->compressor = bk_compressor_new(BK_CODEC_STORED, 0);
+    self->aead = bk_aead_new();
+    return self;
+}
+
+void
+bk_opener_free(BkOpener *self)
+{
+    if (self == NULL)
+        return;
+    bk_compressor_free(self->compressor);
+    bk_aead_free(self->aead);
+    if (self->plain.capacity > 0)
+        bk_wipe(self->plain.data, self->plain.capacity);
+    bk_buf_clear(&self->plain);
+    g_free(self);
+}
+
+uint32_t
+bk_opener_generation(const BkOpener *self)
+{
+    return self->generation;
+}
+
+typedef struct Header {
+    uint16_t kind;
+    uint32_t generation;
+    const uint8_t *salt;
+} Header;
+
+static bool
+decode_header(const uint8_t *data, size_t size, Header *header, GError **error)
+{
+    BkWireReader reader;
+    const uint8_t *magic;
+    uint16_t version;
+
+    bk_wire_reader_init(&reader, data, size);
+    magic = bk_wire_get_raw(&reader, strlen(BK_SEAL_MAGIC));
+    version = bk_wire_get_u16(&reader);
+    header->kind = bk_wire_get_u16(&reader);
+    header->generation = bk_wire_get_u32(&reader);
+    (void)bk_wire_get_raw(&reader, 16);
+    header->salt = bk_wire_get_raw(&reader, BK_SEAL_SALT_SIZE);
+    if (!bk_wire_is_ok(&reader))
+        return bk_throw(error, BK_ERROR_CORRUPT, "object is cut off in its header");
+    if (magic == NULL || memcmp(magic, BK_SEAL_MAGIC, strlen(BK_SEAL_MAGIC)) != 0)
+        return bk_throw(error, BK_ERROR_CORRUPT, "not a sealed object");
+    if (version > BK_SEAL_VERSION)
+        return bk_throw(error, BK_ERROR_UNSUPPORTED,
+                        "object has format version %u, this program knows up to %d", version,
+                        BK_SEAL_VERSION);
+    if (version == 0)
+        return bk_throw(error, BK_ERROR_CORRUPT, "object has format version 0");
+    return true;
+}
+
+bool
+bk_opener_begin(BkOpener *self, const BkKeyring *keys, BkSealKind kind, const uint8_t *header_data,
+                size_t size, GError **error)
+{
+    g_auto(BkSecret) object_key = {{0}};
+    Header header;
+    const BkSecret *key;
+
+    if (!decode_header(header_data, size, &header, error))
+        return false;
+    if (header.kind != kind)
+        return bk_throw(error, BK_ERROR_CORRUPT, "object is of kind %u instead of %d", header.kind,
+                        (int)kind);
+    key = bk_keyring_find(keys, header.generation);
+    if (key == NULL)
+        return bk_throw(error, BK_ERROR_KEY, "there is no key of generation %u", header.generation);
+    bk_seal_derive_key(key, header.salt, kind, &object_key);
+    bk_aead_set_key(self->aead, &object_key, false);
+    memcpy(self->associated, header_data, BK_SEAL_HEADER_SIZE);
+    self->generation = header.generation;
+    return true;
+}
+
+const uint8_t *
+bk_opener_salt(const BkOpener *self)
+{
+    return self->associated + BK_SEAL_HEADER_SIZE - BK_SEAL_SALT_SIZE;
+}
+
+static bool
+decompress_body(BkOpener *self, size_t body_size, BkBuf *raw, GError **error)
+{
+    BkWireReader reader;
+    uint8_t codec;
+    uint32_t raw_size;
+
+    bk_wire_reader_init(&reader, self->plain.data, body_size);
+    codec = bk_wire_get_u8(&reader);
+    raw_size = bk_wire_get_u32(&reader);
+    if (raw_size > BK_SEAL_MAX_RAW)
+        return bk_throw(error, BK_ERROR_CORRUPT, "frame of %u raw bytes is too large", raw_size);
+    raw->size = 0;
+    if (!bk_buf_reserve(raw, MAX(raw_size, 1), error))
+        return false;
+    if (!bk_decompress(self->compressor, codec, reader.next, bk_wire_left(&reader), raw->data,
+                       raw_size, error))
+        return false;
+    raw->size = raw_size;
+    return true;
+}
+
+bool
+bk_opener_frame(BkOpener *self, BkFrame *frame, BkBuf *raw, GError **error)
+{
+    BkWireReader reader;
+    uint32_t head;
+    size_t body_size;
+    const uint8_t *body;
+
+    bk_wire_reader_init(&reader, frame->data, frame->size);
+    head = bk_wire_get_u32(&reader);
+    body_size = head & ~BK_SEAL_LAST_FRAME;
+    frame->is_last = (head & BK_SEAL_LAST_FRAME) != 0;
+    if (body_size > BK_SEAL_MAX_RAW + BK_SEAL_BODY_HEAD)
+        return bk_throw(error, BK_ERROR_CORRUPT, "frame %" G_GUINT64_FORMAT " is malformed",
+                        frame->ordinal);
+    body = bk_wire_get_raw(&reader, body_size + BK_AEAD_TAG_SIZE);
+    if (body == NULL || body_size < BK_SEAL_BODY_HEAD)
+        return bk_throw(error, BK_ERROR_CORRUPT, "frame %" G_GUINT64_FORMAT " is cut off",
+                        frame->ordinal);
+    self->plain.size = 0;
+    if (!bk_buf_reserve(&self->plain, body_size, error))
+        return false;
+    self->associated[BK_SEAL_HEADER_SIZE] = frame->is_last;
+    if (!bk_aead_open(self->aead,
+                      &(BkAeadFrame){frame->ordinal, self->associated, sizeof self->associated},
+                      body, body_size, self->plain.data))
+        return bk_throw(error, BK_ERROR_CORRUPT,
+                        "frame %" G_GUINT64_FORMAT " is not what was written, or the key is wrong",
+                        frame->ordinal);
+    frame->size = 4 + body_size + BK_AEAD_TAG_SIZE;
+    return decompress_body(self, body_size, raw, error);
+}
+
+bool
+bk_seal_check(const BkBuf *object, GError **error)
+{
+    uint8_t digest[BK_SHA256_SIZE];
+    BkWireReader reader;
+    Header header;
+    size_t digest_at;
+    uint64_t size;
+    uint64_t last_frame;
+
+    if (!decode_header(object->data, object->size, &header, error))
+        return false;
+    if (object->size < BK_SEAL_HEADER_SIZE + BK_SEAL_TRAILER_SIZE)
+        return bk_throw(error, BK_ERROR_CORRUPT, "object is cut off");
+    digest_at = object->size - BK_SHA256_SIZE;
+    bk_wire_reader_init(&reader, object->data + object->size - BK_SEAL_TRAILER_SIZE,
+                        BK_SEAL_TRAILER_SIZE);
+    size = bk_wire_get_u64(&reader);
+    last_frame = bk_wire_get_u64(&reader);
+    if (size != object->size - BK_SEAL_TRAILER_SIZE || last_frame < BK_SEAL_HEADER_SIZE ||
+        last_frame >= size)
+        return bk_throw(error, BK_ERROR_CORRUPT,
+                        "object has %zu bytes, which is not what its trailer says", object->size);
+    bk_sha256(object->data, digest_at, digest);
+    if (memcmp(digest, object->data + digest_at, sizeof digest) != 0)
+        return bk_throw(error, BK_ERROR_CORRUPT, "object does not have the SHA-256 that it bears");
+    return true;
+}
+
+bool
+bk_unseal(BkOpener *self, const BkKeyring *keys, BkSealKind kind, const BkBuf *object, size_t limit,
+          BkBuf *raw, GError **error)
+{
+    g_auto(BkBuf) part = BK_BUF_INIT;
+    BkFrame frame = {0};
+    size_t next = BK_SEAL_HEADER_SIZE;
+    size_t end;
+
+    raw->size = 0;
+    if (!bk_seal_check(object, error))
+        return false;
+    if (!bk_opener_begin(self, keys, kind, object->data, object->size, error))
+        return false;
+    end = object->size - BK_SEAL_TRAILER_SIZE;
+    for (; !frame.is_last; frame.ordinal++) {
+        frame.data = object->data + next;
+        frame.size = end - next;
+        if (!bk_opener_frame(self, &frame, &part, error))
+            return false;
+        if (part.size > limit - raw->size)
+            return bk_throw(error, BK_ERROR_CORRUPT, "object holds more than %zu bytes", limit);
+        if (!bk_buf_reserve(raw, part.size, error))
+            return false;
+        bk_buf_append(raw, part.data, part.size);
+        next += frame.size;
+    }
+    bk_wipe(part.data, part.size);
+    return next == end || bk_throw(error, BK_ERROR_CORRUPT, "object goes on after its last frame");
+}

@@ -1,0 +1,39 @@
+/* store-priv.h - what a driver implements.
+ *
+ * store.c checks names and the operation before it calls a driver, and puts what was tried on which
+ * store before the driver's errors; so a driver reports only the cause.
+ * Threads: as store.h. */
+#pragma once
+#include "store/store.h"
+
+/* Each as the function of the same name in store.h. `list` receives a prefix and an `after` that
+ * are never NULL ("" is less than every name), and passes on a visitor's error unchanged. */
+typedef struct BkStoreDriver {
+    bool (*put)(BkStore *self, const char *name, const BkBuf *data, BkOp *op, GError **error);
+    bool (*get)(BkStore *self, const char *name, uint64_t offset, size_t size, size_t limit,
+                BkBuf *out, BkOp *op, GError **error);
+    bool (*stat)(BkStore *self, const char *name, uint64_t *size, BkOp *op, GError **error);
+    bool (*list)(BkStore *self, const char *prefix, const char *after, BkStoreVisit visit,
+                 void *data, BkOp *op, GError **error);
+    bool (*delete)(BkStore *self, const char *name, BkOp *op, GError **error);
+    void (*free)(BkStore *self); /* frees all but what bk_store_clear does, and `self` */
+} BkStoreDriver;
+
+/* The first member of every driver's struct. */
+struct BkStore {
+    const BkStoreDriver *driver;
+    char *description; /* owned */
+};
+
+/* Sets the fields; takes `description`. */
+void bk_store_init(BkStore *self, const BkStoreDriver *driver, char *description);
+void bk_store_clear(BkStore *self);
+
+/* How many bytes to read of an object of `total` bytes, for a get of `size` at `offset`. Fails with
+ * BK_ERROR_CORRUPT when they are more than `limit`. */
+bool bk_store_clip(uint64_t total, uint64_t offset, size_t size, size_t limit, size_t *wanted,
+                   GError **error) BK_MUST_USE;
+
+/* The errors that every driver words alike; both return false. */
+bool bk_store_throw_absent(GError **error);
+bool bk_store_throw_exists(GError **error);

@@ -1,0 +1,153 @@
+#include "store/store-priv.h"
+
+#include <string.h>
+
+#define NAME_MAX_SIZE 512
+
+bool
+bk_store_is_name(const char *name)
+{
+    size_t part = 0; /* where the present component starts */
+    size_t size = strnlen(name, NAME_MAX_SIZE + 1);
+
+    if (size > NAME_MAX_SIZE)
+        return false;
+    for (size_t i = 0; i <= size; i++) {
+        size_t length = i - part;
+
+        if (name[i] != '/' && name[i] != '\0') {
+            if (!g_ascii_isalnum(name[i]) && strchr("._-", name[i]) == NULL)
+                return false;
+            continue;
+        }
+        if (length == 0 || (length <= 2 && strncmp(name + part, "..", length) == 0))
+            return false;
+        part = i + 1;
+    }
+    return true;
+}
+
+void
+bk_store_init(BkStore *self, const BkStoreDriver *driver, char *description)
+{
+    self->driver = driver;
+    self->description = description;
+}
+
+void
+bk_store_clear(BkStore *self)
+{
+    g_clear_pointer(&self->description, g_free);
+}
+
+bool
+bk_store_clip(uint64_t total, uint64_t offset, size_t size, size_t limit, size_t *wanted,
+              GError **error)
+{
+    uint64_t rest = offset < total ? total - offset : 0;
+    uint64_t count = MIN(rest, (uint64_t)size);
+
+    *wanted = 0;
+    if (count > limit)
+        return bk_throw(error, BK_ERROR_CORRUPT,
+                        "%" G_GUINT64_FORMAT " bytes, at most %zu expected", count, limit);
+    *wanted = (size_t)count;
+    return true;
+}
+
+bool
+bk_store_throw_absent(GError **error)
+{
+    return bk_throw(error, BK_ERROR_ABSENT, "no such object");
+}
+
+bool
+bk_store_throw_exists(GError **error)
+{
+    return bk_throw(error, BK_ERROR_EXISTS, "the name is taken");
+}
+
+const char *
+bk_store_describe(const BkStore *self)
+{
+    return self->description;
+}
+
+bool
+bk_store_put(BkStore *self, const char *name, const BkBuf *data, BkOp *op, GError **error)
+{
+    g_assert(bk_store_is_name(name));
+    if (bk_op_check(op, error) && self->driver->put(self, name, data, op, error))
+        return true;
+    return bk_prefix(error, "put \"%s\" into %s", name, self->description);
+}
+
+bool
+bk_store_get(BkStore *self, const char *name, uint64_t offset, size_t size, size_t limit,
+             BkBuf *out, BkOp *op, GError **error)
+{
+    g_assert(bk_store_is_name(name));
+    out->size = 0;
+    if (bk_op_check(op, error) &&
+        self->driver->get(self, name, offset, size, limit, out, op, error))
+        return true;
+    out->size = 0;
+    return bk_prefix(error, "get \"%s\" from %s", name, self->description);
+}
+
+bool
+bk_store_stat(BkStore *self, const char *name, uint64_t *size, BkOp *op, GError **error)
+{
+    g_assert(bk_store_is_name(name));
+    *size = 0;
+    if (bk_op_check(op, error) && self->driver->stat(self, name, size, op, error))
+        return true;
+    return bk_prefix(error, "look up \"%s\" in %s", name, self->description);
+}
+
+typedef struct Listing {
+    BkStoreVisit visit;
+    void *data;
+    BkOp *op;
+    bool visitor_failed;
+} Listing;
+
+static bool
+visit_unless_cancelled(const BkStoreEntry *entry, void *data, GError **error)
+{
+    Listing *listing = data;
+
+    if (!bk_op_check(listing->op, error))
+        return false;
+    listing->visitor_failed = !listing->visit(entry, listing->data, error);
+    return !listing->visitor_failed;
+}
+
+bool
+bk_store_list(BkStore *self, const char *prefix, const char *after, BkStoreVisit visit, void *data,
+              BkOp *op, GError **error)
+{
+    Listing listing = {.visit = visit, .data = data, .op = op};
+
+    if (bk_op_check(op, error) && self->driver->list(self, prefix, after != NULL ? after : "",
+                                                     visit_unless_cancelled, &listing, op, error))
+        return true;
+    /* A visitor's failure is about what it did with the entry, not about the listing. */
+    return !listing.visitor_failed && bk_prefix(error, "list %s", self->description);
+}
+
+bool
+bk_store_delete(BkStore *self, const char *name, BkOp *op, GError **error)
+{
+    g_assert(bk_store_is_name(name));
+    if (bk_op_check(op, error) && self->driver->delete (self, name, op, error))
+        return true;
+    return bk_prefix(error, "delete \"%s\" from %s", name, self->description);
+}
+
+void
+bk_store_free(BkStore *self)
+{
+    if (self != NULL)
+        self->driver->free(self);
+}

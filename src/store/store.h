@@ -1,0 +1,58 @@
+/* store.h - immutable objects by name, in a directory, a bucket or memory.
+ *
+ * A store knows nothing of packs, keys or snapshots; repo/ does. Every driver keeps four promises,
+ * and tests/contract/test-store.c holds each driver to them:
+ *   1. Whole    a reader sees an object whole or not at all, also after a crash.
+ *   2. Durable  once put returns true, the object survives a power loss.
+ *   3. First    put of a name that exists keeps the first object and fails with BK_ERROR_EXISTS.
+ *   4. Listed   list sees every object whose put returned before list began.
+ * Names are [A-Za-z0-9/._-]{1,512} without an empty, "." or ".." component; others are a programming
+ * mistake, except in names read from outside, which bk_store_is_name checks.
+ * `op` (never NULL) cancels a call and bounds its retries.
+ * Threads: any number of threads may use one BkStore at once. */
+#pragma once
+#include "base/buf.h"
+#include "base/op.h"
+
+typedef struct BkStore BkStore;
+
+typedef struct BkStoreEntry {
+    const char *name; /* valid during the visit */
+    uint64_t size;
+    int64_t modified_us; /* since 1970, the store's clock */
+} BkStoreEntry;
+
+/* Called for each entry of a listing; false with `error` set ends it. */
+typedef bool (*BkStoreVisit)(const BkStoreEntry *entry, void *data, GError **error);
+
+bool bk_store_is_name(const char *name);
+
+/* What the store is, for people: `directory "/var/lib/backstay"`. Owned by the store. */
+const char *bk_store_describe(const BkStore *self);
+
+/* Puts `data` under `name`; borrows both.
+ * Fails with BK_ERROR_EXISTS, BK_ERROR_NO_SPACE, BK_ERROR_DENIED or BK_ERROR_STORE. */
+bool bk_store_put(BkStore *self, const char *name, const BkBuf *data, BkOp *op,
+                  GError **error) BK_MUST_USE;
+
+/* Reads `size` bytes from `offset` of an object into `out` (its content is replaced, its memory
+ * reused); fewer when the object ends before, so SIZE_MAX as size reads to the end, and `limit`
+ * bounds what is accepted. Fails with BK_ERROR_ABSENT, BK_ERROR_CORRUPT (more than `limit` bytes would
+ * be read), BK_ERROR_DENIED or BK_ERROR_STORE. */
+bool bk_store_get(BkStore *self, const char *name, uint64_t offset, size_t size, size_t limit,
+                  BkBuf *out, BkOp *op, GError **error) BK_MUST_USE;
+
+/* Size of an object. Fails with BK_ERROR_ABSENT, BK_ERROR_DENIED or BK_ERROR_STORE. */
+bool bk_store_stat(BkStore *self, const char *name, uint64_t *size, BkOp *op,
+                   GError **error) BK_MUST_USE;
+
+/* Visits every object whose name starts with `prefix` (any string, not only a folder) and is
+ * greater than `after` (NULL: all), in byte order of the names. */
+bool bk_store_list(BkStore *self, const char *prefix, const char *after, BkStoreVisit visit,
+                   void *data, BkOp *op, GError **error) BK_MUST_USE;
+
+/* Deletes an object; one that is absent is fine. */
+bool bk_store_delete(BkStore *self, const char *name, BkOp *op, GError **error) BK_MUST_USE;
+
+void bk_store_free(BkStore *self); /* NULL is fine */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(BkStore, bk_store_free)

@@ -1,0 +1,97 @@
+"""Fixtures: a directory of its own for each test or module, and servers that always stop."""
+import shutil
+import subprocess
+
+import pytest
+
+import place
+from backstay import Backstay
+from pgserver import PgServer
+
+
+class Workspace:
+    """A directory with the servers and configurations of one test or one module."""
+
+    def __init__(self, binary):
+        self.binary = binary
+        self.path = place.new_base_directory()
+        self.servers = []
+
+    def server(self, name="pg"):
+        server = PgServer(self.path, name, port=5432 + len(self.servers))
+        self.servers.append(server)
+        return server
+
+    def backstay(self, server=None, name="bs", text=None):
+        return Backstay(self.binary, self.path, server, text, name)
+
+    def pair(self, name="pg", settings=None, **init):
+        """A started server that archives into a new repository."""
+        server = self.server(name)
+        backstay = self.backstay(server, name=f"{name}-bs")
+        server.init(settings={"archive_command": backstay.archive_command(), **(settings or {})},
+                    **init)
+        backstay.run("init")
+        server.start()
+        return server, backstay
+
+    def restored(self, name):
+        """A server for a directory that a restore will make."""
+        return self.server(name)
+
+    def directory(self, name):
+        return place.make_directory(self.path / name)
+
+    def stop_servers(self):
+        for server in self.servers:
+            server.stop("immediate")
+
+    def close(self, keep):
+        self.stop_servers()
+        if keep:
+            print(f"kept for a look: {self.path}")
+            return
+        subprocess.run(["umount", "-q", str(self.path / "small")], check=False,
+                       stderr=subprocess.DEVNULL)
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "once: does not depend on the server's version")
+    config.addinivalue_line("markers", "slow: moves more than a gigabyte")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = (yield).get_result()
+    if report.failed:
+        item.session.stash.setdefault(failed_modules, set()).add(item.module.__name__)
+        item.stash[failed_item] = True
+
+
+failed_modules = pytest.StashKey()
+failed_item = pytest.StashKey()
+
+
+@pytest.fixture(scope="session")
+def binary():
+    base = place.new_base_directory()
+    yield place.staged_binary("BACKSTAY", place.ROOT / "build" / "backstay", base)
+    shutil.rmtree(base, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def shared(request, binary):
+    """The workspace of a whole module."""
+    workspace = Workspace(binary)
+    yield workspace
+    failed = request.session.stash.get(failed_modules, set())
+    workspace.close(keep=request.module.__name__ in failed)
+
+
+@pytest.fixture
+def ws(request, binary):
+    """The workspace of one test."""
+    workspace = Workspace(binary)
+    yield workspace
+    workspace.close(keep=request.node.stash.get(failed_item, False))

@@ -1,0 +1,202 @@
+"""Every named fault point x {kill -9, EIO, ENOSPC}: the server is not left in backup mode, status
+tells the truth, the next backup succeeds, the restore equals the source."""
+import os
+import shutil
+import subprocess
+
+import pytest
+
+import compare
+import place
+
+BINARY = os.environ.get("BACKSTAY_FAULTS", str(place.ROOT / "build-faults" / "backstay"))
+
+# Which operations may pass a point, most likely first, by the beginning of its name.
+OPERATIONS = {
+    "restore.": ["restore"], "wal.push": ["push"], "wal.fetch": ["fetch"], "wal.": ["push", "fetch"],
+    "init.": ["init"], "repo.init": ["init"], "backup.": ["backup"],
+    "store.posix.read": ["backup", "restore", "fetch"],
+}
+EVERY_OPERATION = ["backup", "restore", "push", "fetch", "init"]
+
+
+def fault_points():
+    """Asked of the program, so that a new point is a new test; without the program one test
+    that fails."""
+    if not os.path.isfile(BINARY):
+        return ["(no binary)"]
+    argv = place.as_owner([BINARY, "--list-faults"]) if place.CHROOT else [BINARY, "--list-faults"]
+    listed = subprocess.run(argv, text=True, capture_output=True, check=False)
+    return listed.stdout.split() or ["(no fault points)"]
+
+
+def operations_for(point):
+    fitting = [prefix for prefix in OPERATIONS if point.startswith(prefix)]
+    first = OPERATIONS[max(fitting, key=len)] if fitting else []
+    return first + [name for name in EVERY_OPERATION if name not in first]
+
+
+class Scene:
+    """A cluster and its repository, which every test changes a little before it breaks something."""
+
+    def __init__(self, shared):
+        self.ws = shared
+        self.server, self.backstay = shared.pair()
+        self.server.script("CREATE TABLE t (id int)")
+        self.server.settle()
+        text = self.backstay.default_config()
+        self.backstay.write_config(text + text.split("sources:\n")[1].replace("orders", "spare"))
+        self.backstay.backup()
+        self.number = 0
+        self.segments = self.spare_segments()
+
+    def spare_segments(self):
+        """WAL segments for the source `spare`, whose archive no server feeds."""
+        folder = self.ws.directory("spare")
+        pattern = bytes(range(256)) * 4096
+        wal = self.server.data / "pg_wal"
+        original = next(path for path in sorted(wal.iterdir()) if len(path.name) == 24)
+        head = original.read_bytes()[:8192 * 64]
+        for number in range(1, 200):
+            # Numbers of their own, in sparse files: their content past the head is of no interest.
+            path = folder / f"00000001000000AA000000{number:02X}"
+            path.write_bytes(head + pattern[:8192 * number % 65536])
+            os.truncate(path, original.stat().st_size)
+            yield place.give_to_owner(path)
+
+    def change(self):
+        self.number += 1
+        self.server.script(f"INSERT INTO t SELECT generate_series(1, {self.number * 100})",
+                           "VACUUM (FREEZE) t", "CHECKPOINT")
+
+    def fresh(self, name):
+        self.number += 1
+        return self.ws.path / f"{name}-{self.number}"
+
+    def prepare(self, operation):
+        """(arguments of the command, configuration it uses, how to see that it can be repeated)"""
+        return getattr(self, f"prepare_{operation}")()
+
+    def prepare_backup(self):
+        return self.backstay, ("backup", "orders"), lambda: None
+
+    def prepare_restore(self):
+        target = self.fresh("faulty")
+
+        def repeat():
+            self.backstay.restore(target, "--delta", "--at", self.backstay.complete()[-1])
+            compare.assert_equal(self.server.data, target)
+            shutil.rmtree(target)
+        self.backstay.next_backup()
+        return self.backstay, ("restore", "orders", "--to", target), repeat
+
+    def prepare_push(self):
+        path = next(self.segments)
+        target = self.ws.path / "pushed"
+
+        def repeat():
+            self.backstay.run("wal", "push", "spare", path)
+            self.backstay.run("wal", "fetch", "spare", path.name, target)
+            assert target.read_bytes() == path.read_bytes()
+            target.unlink()
+        return self.backstay, ("wal", "push", "spare", path), repeat
+
+    def prepare_fetch(self):
+        path = next(self.segments)
+        target = self.fresh("fetched")
+        self.backstay.run("wal", "push", "spare", path)
+
+        def repeat():
+            assert not target.exists() or target.read_bytes() == path.read_bytes(), "half a segment"
+            self.backstay.run("wal", "fetch", "spare", path.name, target)
+            assert target.read_bytes() == path.read_bytes()
+            target.unlink()
+        return self.backstay, ("wal", "fetch", "spare", path.name, target), repeat
+
+    def prepare_init(self):
+        other = self.ws.backstay(self.server, name=self.fresh("init").name)
+
+        def repeat():
+            other.run("init")
+            path = next(self.segments)
+            other.run("wal", "push", "orders", path)
+            assert other.run("list").status == 0
+        return other, ("init",), repeat
+
+    def break_it(self, operation, fault):
+        """Runs the operation with the fault; returns whether it came to it, and its repetition."""
+        backstay, args, repeat = self.prepare(operation)
+        before = set(self.backstay.complete())
+        result = backstay.attempt("-q", *args, env={"BACKSTAY_FAULT": fault})
+        if result.status == 0:
+            repeat()
+            return False
+        if ":kill" not in fault:
+            assert result.status == 1, result
+            backstay.assert_one_line(result, "")
+        if operation == "restore":
+            self.assert_unfinished_never_starts(args[-1])
+        self.assert_truth(before)
+        repeat()
+        return True
+
+    def assert_unfinished_never_starts(self, target):
+        """pg_control comes last: where it is, all the rest is."""
+        if (target / "global" / "pg_control").exists():
+            compare.assert_equal(self.server.data, target)
+
+    def assert_truth(self, before):
+        """The server is out of backup mode, and what is listed as complete can be restored."""
+        self.server.assert_out_of_backup_mode()
+        status, complete = self.backstay.status(), self.backstay.complete()
+        assert before <= set(complete)
+        assert status["last_snapshot"]["snapshot"] == complete[-1]
+        if set(complete) - before:
+            self.assert_restores(complete[-1])
+
+    def assert_restores(self, snapshot):
+        target = self.fresh("back")
+        self.backstay.restore(target, "--at", snapshot)
+        compare.assert_equal(self.server.data, target)
+        shutil.rmtree(target)
+
+
+@pytest.fixture(scope="module")
+def binary():
+    base = place.new_base_directory()
+    yield place.staged_binary("BACKSTAY_FAULTS", BINARY, base)
+    shutil.rmtree(base, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def scene(shared):
+    return Scene(shared)
+
+
+@pytest.mark.parametrize("point", fault_points())
+def test_a_fault_point(scene, point):
+    assert not point.startswith("("), f"{BINARY}: {point} (meson -Dfaults=true)"
+    reached = None
+    for operation in operations_for(point):
+        scene.change()
+        if scene.break_it(operation, f"{point}:kill"):
+            reached = operation
+            break
+    assert reached is not None, f"no operation comes to {point}"
+    for action in ("eio", "enospc"):
+        scene.break_it(reached, f"{point}:{action}")
+    if reached == "backup":
+        for nth in (3, 8):
+            scene.break_it(reached, f"{point}:kill:{nth}")
+    snapshot = scene.backstay.next_backup()
+    scene.assert_restores(snapshot["snapshot"])
+
+
+def test_the_last_restore_starts(scene):
+    """After all of that: recovery to latest works, and its trees are sound."""
+    scene.server.archive_all()
+    restored = scene.ws.restored("after-all")
+    scene.backstay.restore(restored.data)
+    restored.start_restored()
+    restored.amcheck()
+    assert restored.value("SELECT count(*) FROM t") == scene.server.value("SELECT count(*) FROM t")
