@@ -7,6 +7,7 @@ import ctypes
 import json
 import os
 import resource
+import signal
 import subprocess
 import threading
 import time
@@ -27,15 +28,21 @@ def measure(work, log, cwd=None):
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
+        os.setpgid(0, 0)
         os.close(reader)
         result = _run_apart(work, log, cwd)
         with os.fdopen(writer, "w") as out:
             json.dump(result, out)
         os._exit(0)
     os.close(writer)
-    with os.fdopen(reader) as answer:
-        text = answer.read()
-    os.waitpid(child, 0)
+    try:
+        with os.fdopen(reader) as answer:
+            text = answer.read()
+    except BaseException:  # an interrupt: nothing that was started may outlive the bench
+        os.killpg(child, signal.SIGKILL)
+        raise
+    finally:
+        os.waitpid(child, 0)
     result = json.loads(text) if text else {"error": "the measuring process died"}
     if "error" in result:
         raise WorkFailed(f"{_describe(work)}: {result['error']}\n{_tail(log)}")
@@ -47,6 +54,8 @@ def _describe(work):
 
 
 def _tail(path, size=2000):
+    if not os.path.exists(path):
+        return ""
     with open(path, errors="replace") as log:
         return log.read()[-size:]
 

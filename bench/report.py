@@ -97,7 +97,8 @@ def markdown(facts, summary, verdicts):
     lines += ["", "## Targets", "", "| target | wanted | measured | |", "|---|---|---|---|"]
     lines += [f"| {' | '.join(verdict)} |" for verdict in verdicts]
     lines += ["", f"## Medians of {facts['settings']['runs']}", "",
-              "| trial | contender | wall s | spread s | CPU s | peak MiB | stored MB | more | Backstay is faster by |",
+              "| trial | contender | wall s | spread s | CPU s | peak MiB | stored MB | more "
+              "| Backstay is faster by |",
               "|---|---|---|---|---|---|---|---|---|"]
     ours = {row["trial"]: row["median"]["wall"] for row in summary if row["contender"] == OURS}
     lines += [_line(row, ours.get(row["trial"])) for row in summary]

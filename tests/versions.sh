@@ -72,6 +72,7 @@ mount_at() {
 }
 
 run_pytest() {
+    # shellcheck disable=SC2086 # PYTEST_ARGS is several words
     ( cd "$root" && PYTHONDONTWRITEBYTECODE=1 "${PYTHON:-/usr/bin/python3}" -m pytest -q \
         tests/integration "$@" ${PYTEST_ARGS:-} )
 }
@@ -114,7 +115,7 @@ for version in "$@"; do
     else
         run_in_folder "$version" || status=$?
     fi
-    [ "$status" -eq 0 ] && result=passed || { result="FAILED ($status)"; failed=1; }
+    if [ "$status" -eq 0 ]; then result=passed; else result="FAILED ($status)" failed=1; fi
     summary="$summary
   PostgreSQL $version: $result"
 done

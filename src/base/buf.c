@@ -55,6 +55,8 @@ bk_buf_extend(BkBuf *self, size_t size)
         self->data = g_realloc(self->data, capacity);
         self->capacity = capacity;
     }
+    if (self->data == NULL)
+        return NULL; /* nothing was asked of an empty buffer */
     start = self->data + self->size;
     if (size > 0)
         memset(start, 0, size);

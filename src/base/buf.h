@@ -29,5 +29,6 @@ bool bk_buf_reserve(BkBuf *self, size_t extra, GError **error) BK_MUST_USE;
  * for sizes that the program itself bounds. `data` may be NULL when size is 0. */
 void bk_buf_append(BkBuf *self, const void *data, size_t size);
 
-/* Appends `size` zero bytes and returns where they start; the pointer holds until the next growth. */
+/* Appends `size` zero bytes and returns where they start; the pointer holds until the next growth.
+ */
 uint8_t *bk_buf_extend(BkBuf *self, size_t size);

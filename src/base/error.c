@@ -21,6 +21,9 @@ bk_error_quark(void)
     return error_quark;
 }
 
+static void set_va(GError **error, BkErrorCode code, const char *format, va_list args)
+    BK_PRINTF(3, 0);
+
 static void
 set_va(GError **error, BkErrorCode code, const char *format, va_list args)
 {

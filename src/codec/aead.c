@@ -71,8 +71,7 @@ bk_aead_seal(BkAead *self, const BkAeadFrame *frame, uint8_t *data, size_t size)
     begin_frame(self, frame);
     must(EVP_CipherUpdate(self->context, data, &done, data, (int)size));
     must(EVP_CipherFinal_ex(self->context, data + done, &done));
-    must(EVP_CIPHER_CTX_ctrl(self->context, EVP_CTRL_AEAD_GET_TAG, BK_AEAD_TAG_SIZE,
-                             data + size));
+    must(EVP_CIPHER_CTX_ctrl(self->context, EVP_CTRL_AEAD_GET_TAG, BK_AEAD_TAG_SIZE, data + size));
 }
 
 bool

@@ -25,7 +25,8 @@ typedef struct BkAeadFrame {
 /* Encrypts `size` bytes in place and writes the tag behind them: `data` has room for both. */
 void bk_aead_seal(BkAead *self, const BkAeadFrame *frame, uint8_t *data, size_t size);
 
-/* Decrypts `size` bytes (without the tag that follows them) from `sealed` to `plain`, which has room
- * for `size` bytes. False when they are not what was sealed; `plain` is then not to be used. */
+/* Decrypts `size` bytes (without the tag that follows them) from `sealed` to `plain`, which has
+ * room for `size` bytes. False when they are not what was sealed; `plain` is then not to be used.
+ */
 bool bk_aead_open(BkAead *self, const BkAeadFrame *frame, const uint8_t *sealed, size_t size,
                   uint8_t *plain) BK_MUST_USE;

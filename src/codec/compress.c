@@ -8,8 +8,8 @@
 struct BkCompressor {
     BkCodec codec;
     int level;
-    ZSTD_CCtx *zstd_compress;     /* made when first needed */
-    ZSTD_DCtx *zstd_decompress;   /* made when first needed */
+    ZSTD_CCtx *zstd_compress;   /* made when first needed */
+    ZSTD_DCtx *zstd_decompress; /* made when first needed */
 };
 
 BkCompressor *

@@ -23,5 +23,5 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(BkCompressor, bk_compressor_free)
 size_t bk_compress(BkCompressor *self, const void *from, size_t size, void *to, BkCodec *codec);
 
 /* Decompresses to exactly `to_size` bytes. Fails with BK_ERROR_CORRUPT. */
-bool bk_decompress(BkCompressor *self, uint8_t codec, const void *from, size_t from_size,
-                   void *to, size_t to_size, GError **error) BK_MUST_USE;
+bool bk_decompress(BkCompressor *self, uint8_t codec, const void *from, size_t from_size, void *to,
+                   size_t to_size, GError **error) BK_MUST_USE;

@@ -107,8 +107,8 @@ octets(const char *name, const void *data, size_t size)
 }
 
 static void
-expand(const BkSecret *key, const void *salt, size_t salt_size, const void *info,
-       size_t info_size, uint8_t *derived, size_t derived_size)
+expand(const BkSecret *key, const void *salt, size_t salt_size, const void *info, size_t info_size,
+       uint8_t *derived, size_t derived_size)
 {
     EVP_KDF *kdf = EVP_KDF_fetch(NULL, OSSL_KDF_NAME_HKDF, NULL);
     EVP_KDF_CTX *context = kdf != NULL ? EVP_KDF_CTX_new(kdf) : NULL;
@@ -127,8 +127,8 @@ expand(const BkSecret *key, const void *salt, size_t salt_size, const void *info
 }
 
 void
-bk_hkdf(const BkSecret *key, const void *salt, size_t salt_size, const void *info,
-        size_t info_size, BkSecret *derived)
+bk_hkdf(const BkSecret *key, const void *salt, size_t salt_size, const void *info, size_t info_size,
+        BkSecret *derived)
 {
     expand(key, salt, salt_size, info, info_size, derived->bytes, BK_SECRET_SIZE);
 }
@@ -144,8 +144,7 @@ bk_xxh3_secret_derive(const BkSecret *key, BkXxh3Secret *secret)
 void
 bk_xxh3(const BkXxh3Secret *secret, const void *data, size_t size, uint8_t hash[BK_XXH3_SIZE])
 {
-    XXH128_hash_t value =
-        XXH3_128bits_withSecret(data, size, secret->bytes, sizeof secret->bytes);
+    XXH128_hash_t value = XXH3_128bits_withSecret(data, size, secret->bytes, sizeof secret->bytes);
     XXH128_canonical_t canonical;
 
     XXH128_canonicalFromHash(&canonical, value);

@@ -36,5 +36,4 @@ typedef struct BkXxh3Secret {
 } BkXxh3Secret;
 void bk_xxh3_secret_derive(const BkSecret *key, BkXxh3Secret *secret);
 
-void bk_xxh3(const BkXxh3Secret *secret, const void *data, size_t size,
-             uint8_t hash[BK_XXH3_SIZE]);
+void bk_xxh3(const BkXxh3Secret *secret, const void *data, size_t size, uint8_t hash[BK_XXH3_SIZE]);

@@ -1,4 +1,5 @@
-/* check.h - whether a tree is a configuration: keys, types and values as meta/options.yaml has them.
+/* check.h - whether a tree is a configuration: keys, types and values as meta/options.yaml has
+ * them.
  *
  * Threads: nothing here has state. */
 #pragma once

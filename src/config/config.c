@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define MAX_FILE_SIZE BK_MIB
+#define MAX_FILE_SIZE       BK_MIB
 #define MAX_DEFAULT_WORKERS 8
 
 static void
@@ -173,8 +173,8 @@ take_compress(const BkConfig *config, BkConfigSource *source, const BkNode *node
 {
     g_autofree char *method = take_text(node, "method");
     const BkNode *level = bk_node_find(node, "level");
-    bool ok = bk_value_parse_method(method != NULL ? method : "zstd", &source->compress.method,
-                                    NULL);
+    bool ok =
+        bk_value_parse_method(method != NULL ? method : "zstd", &source->compress.method, NULL);
 
     g_assert(ok);
     source->compress.level = (int)take_int(node, "level", 1);
@@ -297,9 +297,8 @@ read_private(const char *path, BkBuf *content, GError **error)
     if (!bk_fd_pread(fd, content->data, MAX_FILE_SIZE + 1, 0, &got, error))
         return bk_prefix(error, "\"%s\"", path);
     content->size = got;
-    return got <= MAX_FILE_SIZE || bk_throw(error, BK_ERROR_CONFIG,
-                                            "\"%s\" is larger than %zu bytes", path,
-                                            MAX_FILE_SIZE);
+    return got <= MAX_FILE_SIZE ||
+           bk_throw(error, BK_ERROR_CONFIG, "\"%s\" is larger than %zu bytes", path, MAX_FILE_SIZE);
 }
 
 BkConfig *

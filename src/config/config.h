@@ -1,8 +1,8 @@
 /* config.h - what to protect and where its backups go: the configuration file, checked.
  *
- * The file is refused when others than its owner can read it. Whatever is wrong with it is told with
- * file, line and the path of the key; a BkConfig that was loaded is wholly right.
- * Threads: a loaded configuration is never changed, so any thread may read it. */
+ * The file is refused when others than its owner can read it. Whatever is wrong with it is told
+ * with file, line and the path of the key; a BkConfig that was loaded is wholly right. Threads: a
+ * loaded configuration is never changed, so any thread may read it. */
 #pragma once
 #include "base/error.h"
 

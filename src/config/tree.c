@@ -214,7 +214,8 @@ bk_node_parse(const BkBuf *content, const char *name, GError **error)
 
     if (yaml_parser_initialize(&reader.parser) == 0)
         return bk_throw_null(error, BK_ERROR_MEMORY, "read \"%s\"", name);
-    yaml_parser_set_input_string(&reader.parser, content->data, content->size);
+    yaml_parser_set_input_string(
+        &reader.parser, content->size > 0 ? content->data : (const uint8_t *)"", content->size);
     do {
         if (!next_event(&reader, &event, error))
             return NULL;

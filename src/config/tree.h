@@ -15,11 +15,11 @@ typedef enum {
 
 typedef struct BkNode {
     BkNodeKind kind;
-    size_t line;     /* from 1 */
-    char *key;       /* in a mapping: the key of this value; otherwise NULL */
-    size_t key_line; /* where the key stands; otherwise `line` */
-    char *text;      /* of a scalar */
-    bool is_quoted;  /* a scalar in quotes or a block: text, whatever it looks like */
+    size_t line;         /* from 1 */
+    char *key;           /* in a mapping: the key of this value; otherwise NULL */
+    size_t key_line;     /* where the key stands; otherwise `line` */
+    char *text;          /* of a scalar */
+    bool is_quoted;      /* a scalar in quotes or a block: text, whatever it looks like */
     GPtrArray *children; /* of BkNode, in the order of the file; NULL for a scalar */
 } BkNode;
 

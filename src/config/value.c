@@ -30,10 +30,10 @@ static const Unit duration_units[] = {
     {"us", 1},
     {"ms", 1000},
     {"s", 1000000ULL},
-    {"m", 60 * 1000000ULL},
-    {"h", 3600 * 1000000ULL},
-    {"d", 24 * 3600 * 1000000ULL},
-    {"w", 7 * 24 * 3600 * 1000000ULL},
+    {"m", 60ULL * 1000000},
+    {"h", 3600ULL * 1000000},
+    {"d", 24ULL * 3600 * 1000000},
+    {"w", 7ULL * 24 * 3600 * 1000000},
 };
 
 /* Reads the digits at the start of `text`; where they end, or NULL when there are none or they
@@ -81,8 +81,8 @@ bk_value_parse_duration_us(const char *text, int64_t *duration_us, GError **erro
     uint64_t value;
 
     if (!scan_quantity(text, duration_units, G_N_ELEMENTS(duration_units), INT64_MAX, &value))
-        return bk_throw(error, BK_ERROR_USAGE, "\"%s\" is not a duration such as 30s, 5m, 12h or 7d",
-                        text);
+        return bk_throw(error, BK_ERROR_USAGE,
+                        "\"%s\" is not a duration such as 30s, 5m, 12h or 7d", text);
     *duration_us = (int64_t)value;
     return true;
 }

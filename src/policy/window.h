@@ -11,7 +11,7 @@
 
 typedef struct BkWindowSnapshot {
     const char *id;
-    uint32_t timeline;
+    uint32_t timeline; /* that of the stop LSN */
     uint64_t start_lsn;
     uint64_t stop_lsn; /* >= start_lsn */
     int64_t started_us;
@@ -50,7 +50,7 @@ typedef struct BkWindowInput {
 
 /* Segments that are missing in a row. */
 typedef struct BkWindowGap {
-    uint32_t timeline; /* 0: no gap */
+    uint32_t timeline; /* under whose name the first is missing; 0: no gap */
     uint64_t first;
     uint64_t last;
 } BkWindowGap;

@@ -18,8 +18,8 @@ typedef struct BkExtent {
 } BkExtent;
 
 /* Appends the encoded form of `count` extents to `out`. Neighbours that continue each other are
- * joined, a gap before an extent becomes a hole, and so does what is missing up to `size`. They must
- * be in order, must not overlap, and must end at or before `size`. */
+ * joined, a gap before an extent becomes a hole, and so does what is missing up to `size`. They
+ * must be in order, must not overlap, and must end at or before `size`. */
 void bk_extents_encode(const BkExtent *extents, size_t count, uint64_t size, BkBuf *out);
 
 typedef struct BkExtentIter {

@@ -1,4 +1,5 @@
-/* holder.h - the process that holds something, so that another on the same host can tell that it died.
+/* holder.h - the process that holds something, so that another on the same host can tell that it
+ * died.
  *
  * A process is known by the boot of its host, its PID namespace, its number and the moment it
  * started; the number alone would be given to another one.
@@ -7,8 +8,8 @@
 #include "codec/wire.h"
 
 typedef struct BkHolder {
-    char *host;     /* for people */
-    char *boot;     /* boot id and PID namespace */
+    char *host; /* for people */
+    char *boot; /* boot id and PID namespace */
     int64_t pid;
     uint64_t start; /* clock ticks since boot */
 } BkHolder;

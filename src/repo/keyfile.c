@@ -69,11 +69,12 @@ bk_key_file_create(const char *path, BkKeyFile *self, GError **error)
     compute_check(self, check);
     format_hex(self->secret.bytes, BK_SECRET_SIZE, secret);
     format_hex(check, sizeof check, check_text);
-    size = g_snprintf(text, sizeof text,
-                      "# Key of a Backstay repository. With it and the repository every backup can be "
-                      "read;\n# without it none can, by nobody. Keep a copy away from both.\n"
-                      PREFIX " %s %s %s\n",
-                      self->slot, secret, check_text);
+    size =
+        g_snprintf(text, sizeof text,
+                   "# Key of a Backstay repository. With it and the repository every backup can be "
+                   "read;\n# without it none can, by nobody. Keep a copy away from both.\n" PREFIX
+                   " %s %s %s\n",
+                   self->slot, secret, check_text);
     ok = bk_file_write(AT_FDCWD, path, text, (size_t)size, 0600, BK_FILE_NEW, error);
     bk_wipe(text, sizeof text);
     bk_wipe(secret, sizeof secret);
@@ -131,10 +132,11 @@ check_mode(const char *path, GError **error)
     struct stat st;
 
     if (stat(path, &st) < 0 && errno == ENOENT)
-        return bk_throw(error, BK_ERROR_KEY,
-                        "key file \"%s\" is missing: put it there, or run \"backstay init\" for a new "
-                        "repository",
-                        path);
+        return bk_throw(
+            error, BK_ERROR_KEY,
+            "key file \"%s\" is missing: put it there, or run \"backstay init\" for a new "
+            "repository",
+            path);
     if (stat(path, &st) < 0)
         return bk_throw(error, BK_ERROR_KEY, "key file \"%s\": %s", path, g_strerror(errno));
     if (!S_ISREG(st.st_mode))

@@ -21,6 +21,6 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkKeyFile, bk_key_file_clear)
  * fails with BK_ERROR_EXISTS. */
 bool bk_key_file_create(const char *path, BkKeyFile *self, GError **error) BK_MUST_USE;
 
-/* Reads a key file. Fails with BK_ERROR_KEY when it is missing, can be read by others than its owner,
- * or is malformed; the secret is in no message. */
+/* Reads a key file. Fails with BK_ERROR_KEY when it is missing, can be read by others than its
+ * owner, or is malformed; the secret is in no message. */
 bool bk_key_file_read(const char *path, BkKeyFile *self, GError **error) BK_MUST_USE;

@@ -77,12 +77,13 @@ decode(const BkBuf *raw, BkLeaseInfo *info, GError **error)
     return true;
 }
 
-/* Reads the object of one epoch. It may be gone: its holder deletes it after the next one is put. */
+/* Reads the object of one epoch. It may be gone: its holder deletes it after the next one is put.
+ */
 static bool
 read_epoch(const BkPart *part, BkLeaseInfo *info, BkOp *op, GError **error)
 {
-    g_autofree char *name = bk_part_object_name(part, "lease/%016" G_GINT64_MODIFIER "x",
-                                                info->epoch);
+    g_autofree char *name =
+        bk_part_object_name(part, "lease/%016" G_GINT64_MODIFIER "x", info->epoch);
     g_autoptr(BkOpener) opener = bk_opener_new();
     g_auto(BkBuf) object = BK_BUF_INIT;
     g_auto(BkBuf) raw = BK_BUF_INIT;
@@ -133,7 +134,8 @@ put_epoch(BkLease *self, uint64_t epoch, bool is_held, BkOp *op, GError **error)
     return bk_store_put(bk_part_store(self->part), name, &object, op, error);
 }
 
-/* Only the newest epoch counts; what is before it is litter, and it does not matter when it stays. */
+/* Only the newest epoch counts; what is before it is litter, and it does not matter when it stays.
+ */
 static void
 delete_epoch(BkLease *self, uint64_t epoch, BkOp *op)
 {
@@ -160,10 +162,10 @@ advance(BkLease *self, bool is_held, BkOp *op, GError **error)
         return true;
     }
     if (highest != self->epoch || bk_error_is(cause, BK_ERROR_EXISTS))
-        return bk_throw(error, BK_ERROR_LEASE_LOST,
-                        "the lease of source \"%s\" in repository \"%s\" was taken by another process",
-                        bk_part_source(self->part),
-                        bk_repository_name(bk_part_repository(self->part)));
+        return bk_throw(
+            error, BK_ERROR_LEASE_LOST,
+            "the lease of source \"%s\" in repository \"%s\" was taken by another process",
+            bk_part_source(self->part), bk_repository_name(bk_part_repository(self->part)));
     return bk_propagate(error, &cause);
 }
 
@@ -208,9 +210,10 @@ may_take(const BkPart *part, const BkLeaseInfo *info, bool break_held, GError **
 {
     if (!info->is_held || info->is_dead || break_held || info->expires_us <= g_get_real_time())
         return true;
-    return bk_throw(error, BK_ERROR_BUSY,
-                    "source \"%s\" is held by %s: wait for it, or use --break-lease when it is dead",
-                    bk_part_source(part), info->holder);
+    return bk_throw(
+        error, BK_ERROR_BUSY,
+        "source \"%s\" is held by %s: wait for it, or use --break-lease when it is dead",
+        bk_part_source(part), info->holder);
 }
 
 static void

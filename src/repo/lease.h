@@ -1,12 +1,12 @@
 /* lease.h - who may write snapshots of a source, and delete from it, now.
  *
  * The lease is a chain of immutable objects "SOURCE/lease/EPOCH", of which the one with the highest
- * epoch counts. Taking, renewing and giving up the lease each put the next epoch; since the first put
- * of a name wins, two processes never both hold it, and one that was taken over notices at its next
- * step. So it works the same in a directory and in a locked bucket, and no clock decides who wins: the
- * expiry only tells when a silent holder may be replaced.
- * A holder that died on this very host is recognised by its process and replaced at once.
- * Threads: a lease renews itself in a thread of its own; the functions belong to one thread. */
+ * epoch counts. Taking, renewing and giving up the lease each put the next epoch; since the first
+ * put of a name wins, two processes never both hold it, and one that was taken over notices at its
+ * next step. So it works the same in a directory and in a locked bucket, and no clock decides who
+ * wins: the expiry only tells when a silent holder may be replaced. A holder that died on this very
+ * host is recognised by its process and replaced at once. Threads: a lease renews itself in a
+ * thread of its own; the functions belong to one thread. */
 #pragma once
 #include "repo/repository.h"
 
@@ -29,12 +29,13 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkLeaseInfo, bk_lease_info_clear)
 bool bk_lease_read(const BkPart *part, BkLeaseInfo *info, BkOp *op, GError **error) BK_MUST_USE;
 
 typedef struct BkLeaseOptions {
-    int64_t ttl_us; /* 0: the default */
+    int64_t ttl_us;  /* 0: the default */
     bool break_held; /* take it from a live holder, which will fail at its next step */
 } BkLeaseOptions;
 
 /* Takes the lease. Fails with BK_ERROR_BUSY when another process holds it. While it is held it is
- * renewed; when that fails because another took over, `op` is cancelled. `part` and `op` must outlive it. */
+ * renewed; when that fails because another took over, `op` is cancelled. `part` and `op` must
+ * outlive it. */
 BkLease *bk_lease_acquire(const BkPart *part, const BkLeaseOptions *options, BkOp *op,
                           GError **error) BK_MUST_USE;
 

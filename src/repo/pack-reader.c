@@ -112,6 +112,9 @@ read_table(BkPackReader *self, GError **error)
 
     if (!bk_opener_frame(self->opener, &frame, &raw, error))
         return false;
+    if (!bk_opener_trailer(self->opener, frame.data + self->ref->tail_size - BK_SEAL_TRAILER_SIZE,
+                           self->ref->size, error))
+        return false;
     if (!frame.is_last || frame.size != self->ref->tail_size - BK_SEAL_TRAILER_SIZE)
         return bk_throw(error, BK_ERROR_CORRUPT, "chunk table is not the last frame");
     return decode_table(self, &raw, error);

@@ -1,11 +1,10 @@
 /* pack.h - packs: immutable objects of about 32 MiB that hold chunks of data.
  *
- * The raw bytes of a pack are one stream, cut into chunks of up to 256 KiB; each chunk is one frame of
- * the sealed object, and its last frame is the table of its chunks: for each the size of its frame,
- * its raw size, and the XXH3-128 of its raw bytes. A place in a pack is an offset in that raw
- * stream, so that an extent may run over many chunks.
- * A pack's name is the SHA-256 of the object: "SOURCE/packs/2 HEX/64 HEX".
- * Threads: a writer or reader belongs to one thread. */
+ * The raw bytes of a pack are one stream, cut into chunks of up to 256 KiB; each chunk is one frame
+ * of the sealed object, and its last frame is the table of its chunks: for each the size of its
+ * frame, its raw size, and the XXH3-128 of its raw bytes. A place in a pack is an offset in that
+ * raw stream, so that an extent may run over many chunks. A pack's name is the SHA-256 of the
+ * object: "SOURCE/packs/2 HEX/64 HEX". Threads: a writer or reader belongs to one thread. */
 #pragma once
 #include "repo/repository.h"
 
@@ -17,10 +16,11 @@
 /* What a manifest says of a pack. */
 typedef struct BkPackRef {
     uint8_t name[BK_SHA256_SIZE];
-    uint8_t salt[BK_SEAL_SALT_SIZE]; /* proves, without reading it all, that an object is this pack */
-    uint64_t size;                   /* of the object */
-    uint64_t raw_size;               /* of the raw stream */
-    uint32_t tail_size;              /* table frame and trailer */
+    uint8_t
+        salt[BK_SEAL_SALT_SIZE]; /* proves, without reading it all, that an object is this pack */
+    uint64_t size;               /* of the object */
+    uint64_t raw_size;           /* of the raw stream */
+    uint32_t tail_size;          /* table frame and trailer */
     uint32_t chunk_count;
 } BkPackRef;
 
@@ -74,8 +74,8 @@ typedef struct BkPackChunk {
 } BkPackChunk;
 
 /* Opens a pack and reads its table. With `whole` the object is fetched in one piece now, otherwise
- * the header and the table now and the wanted chunks by bk_pack_reader_fetch. Errors name the object;
- * BK_ERROR_ABSENT becomes BK_ERROR_CORRUPT, since a manifest says that it is there. */
+ * the header and the table now and the wanted chunks by bk_pack_reader_fetch. Errors name the
+ * object; BK_ERROR_ABSENT becomes BK_ERROR_CORRUPT, since a manifest says that it is there. */
 bool bk_pack_reader_open(BkPackReader *self, const BkPart *part, const BkPackRef *ref, bool whole,
                          BkOp *op, GError **error) BK_MUST_USE;
 
@@ -85,8 +85,8 @@ const BkPackChunk *bk_pack_reader_chunks(const BkPackReader *self, size_t *count
 /* Index of the chunk that holds `raw_offset`, which must be below the pack's raw size. */
 size_t bk_pack_reader_find(const BkPackReader *self, uint64_t raw_offset);
 
-/* Opens chunk `index`, fetching it when it is not here: with `read_ahead` more chunks behind it (those
- * of a whole pack are here already). Its raw bytes replace the content of `raw`. */
+/* Opens chunk `index`, fetching it when it is not here: with `read_ahead` more chunks behind it
+ * (those of a whole pack are here already). Its raw bytes replace the content of `raw`. */
 bool bk_pack_reader_read(BkPackReader *self, size_t index, size_t read_ahead, BkBuf *raw, BkOp *op,
                          GError **error) BK_MUST_USE;
 

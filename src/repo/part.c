@@ -11,7 +11,7 @@ struct BkPart {
     BkRepository *repository;
     char *source;
     BkKeyring *keys;
-    GArray *generations; /* uint32_t, ascending, as in `keys` */
+    GArray *generations;  /* uint32_t, ascending, as in `keys` */
     GArray *hash_secrets; /* BkXxh3Secret, one a generation */
 };
 
@@ -155,8 +155,8 @@ put_key(BkPart *self, uint32_t generation, const BkSecret *key, BkOp *op, GError
     bk_wire_put_string(&raw, self->source);
     bk_wire_put_u32(&raw, generation);
     bk_buf_append(&raw, key->bytes, BK_SECRET_SIZE);
-    ok = bk_seal(sealer, bk_repository_keys(self->repository), BK_SEAL_SOURCE_KEY, raw.data, raw.size,
-                 &object, error);
+    ok = bk_seal(sealer, bk_repository_keys(self->repository), BK_SEAL_SOURCE_KEY, raw.data,
+                 raw.size, &object, error);
     bk_wipe(raw.data, raw.size);
     if (!ok)
         return false;

@@ -1,11 +1,12 @@
 #include "repo/repository-priv.h"
+#include "store/posix.h"
 
 #include "codec/wire.h"
 
 #include <string.h>
 
-#define SLOT_VERSION  1
-#define ID_SIZE       16
+#define SLOT_VERSION   1
+#define ID_SIZE        16
 #define MAX_KEY_OBJECT 4096
 
 struct BkRepository {
@@ -59,7 +60,8 @@ repository_new(BkStore *store, const char *name)
 static char *
 identity_text(const char *id)
 {
-    return g_strdup_printf("{\"backstay_repository\":%d,\"id\":\"%s\"}\n", BK_REPOSITORY_FORMAT, id);
+    return g_strdup_printf("{\"backstay_repository\":%d,\"id\":\"%s\"}\n", BK_REPOSITORY_FORMAT,
+                           id);
 }
 
 /* Takes identity and key from the slot that the key file opens. */
@@ -186,8 +188,7 @@ read_identity(const BkRepository *self, BkBuf *identity, BkOp *op, GError **erro
 }
 
 BkRepository *
-bk_repository_open(BkStore *store, const char *name, const BkKeyFile *key, BkOp *op,
-                   GError **error)
+bk_repository_open(BkStore *store, const char *name, const BkKeyFile *key, BkOp *op, GError **error)
 {
     g_autoptr(BkRepository) self = repository_new(store, name);
     g_auto(BkBuf) identity = BK_BUF_INIT;
@@ -227,8 +228,8 @@ create_rest(BkRepository *self, const BkKeyFile *key, BkOp *op, GError **error)
 }
 
 BkRepository *
-bk_repository_create(BkStore *store, const char *name, const BkKeyFile *key, bool *created, BkOp *op,
-                     GError **error)
+bk_repository_create(BkStore *store, const char *name, const BkKeyFile *key, bool *created,
+                     BkOp *op, GError **error)
 {
     g_autoptr(BkRepository) self = repository_new(store, name);
     g_auto(BkBuf) identity = BK_BUF_INIT;
@@ -247,6 +248,40 @@ bk_repository_create(BkStore *store, const char *name, const BkKeyFile *key, boo
     return g_steal_pointer(&self);
 }
 
+static BkStore *
+open_directory(const char *path, const char *name, bool create, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+    BkStore *store = bk_store_posix_open(path, create, &cause);
+
+    if (store != NULL)
+        return store;
+    if (bk_error_is(cause, BK_ERROR_ABSENT))
+        return bk_throw_null(error, BK_ERROR_NOT_FOUND,
+                             "there is no repository \"%s\" in directory \"%s\": run \"backstay "
+                             "init\", or mount it",
+                             name, path);
+    g_propagate_prefixed_error(error, g_steal_pointer(&cause), "repository \"%s\": ", name);
+    return NULL;
+}
+
+BkRepository *
+bk_repository_create_in(const char *path, const char *name, const BkKeyFile *key, bool *created,
+                        BkOp *op, GError **error)
+{
+    BkStore *store = open_directory(path, name, true, error);
+
+    return store != NULL ? bk_repository_create(store, name, key, created, op, error) : NULL;
+}
+
+BkRepository *
+bk_repository_open_in(const char *path, const char *name, const BkKeyFile *key, BkOp *op,
+                      GError **error)
+{
+    BkStore *store = open_directory(path, name, false, error);
+
+    return store != NULL ? bk_repository_open(store, name, key, op, error) : NULL;
+}
 
 const BkKeyring *
 bk_repository_keys(const BkRepository *self)

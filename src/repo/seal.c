@@ -129,8 +129,10 @@ bool
 bk_sealer_finish(BkSealer *self, uint8_t digest[BK_SHA256_SIZE], GError **error)
 {
     BkBuf *object = g_steal_pointer(&self->object);
+    uint8_t associated[BK_SEAL_TRAILER_AAD];
     uint8_t before[BK_SHA256_SIZE];
     size_t size = object->size;
+    uint8_t *tag;
 
     g_assert(self->has_last);
     if (!bk_buf_reserve(object, BK_SEAL_TRAILER_SIZE, error))
@@ -140,8 +142,14 @@ bk_sealer_finish(BkSealer *self, uint8_t digest[BK_SHA256_SIZE], GError **error)
     bk_sha256_update(self->sha, object->data + size, object->size - size);
     bk_sha256_get(self->sha, before);
     bk_buf_append(object, before, sizeof before);
+    memcpy(associated, self->associated, BK_SEAL_HEADER_SIZE);
+    associated[BK_SEAL_HEADER_SIZE] = BK_SEAL_TRAILER_MARK;
+    memcpy(associated + BK_SEAL_AAD_SIZE, object->data + size, BK_SEAL_OPEN_TRAILER);
+    tag = bk_buf_extend(object, BK_AEAD_TAG_SIZE);
+    bk_aead_seal(self->aead, &(BkAeadFrame){UINT64_MAX, associated, sizeof associated}, tag, 0);
     if (digest != NULL) {
         bk_sha256_update(self->sha, before, sizeof before);
+        bk_sha256_update(self->sha, tag, BK_AEAD_TAG_SIZE);
         bk_sha256_get(self->sha, digest);
     }
     return true;

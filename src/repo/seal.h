@@ -7,10 +7,12 @@
  *            A body is AES-256-GCM of: codec u8, raw size u32, compressed bytes. The key is
  *            HKDF-SHA-256 of the generation's key with the salt and the kind; the nonce is the
  *            frame's ordinal; associated are the header and the last-frame mark.
- *   trailer  48 bytes: u64 size of header and frames, u64 offset of the last frame, SHA-256 of all
- *            that came before it.
+ *   trailer  64 bytes: u64 size of header and frames, u64 offset of the last frame, SHA-256 of all
+ *            that came before it, and the tag of an empty frame (ordinal 2^64 - 1) with which the
+ *            trailer is associated.
  * So frames cannot be reordered, dropped, cut off or moved to another object, anyone can check an
- * object without a key, and nobody can read or forge one without it.
+ * object without a key, and nobody can read or forge one without it. With the key the tags prove
+ * every byte, so that reading needs no SHA-256 of it all.
  * Threads: a sealer or opener belongs to one thread. */
 #pragma once
 #include "base/buf.h"
@@ -19,7 +21,7 @@
 #include "codec/digest.h"
 
 #define BK_SEAL_HEADER_SIZE  64
-#define BK_SEAL_TRAILER_SIZE 48
+#define BK_SEAL_TRAILER_SIZE 64
 #define BK_SEAL_SALT_SIZE    32
 #define BK_SEAL_FRAME_COST   25 /* bytes that a frame adds to its compressed content */
 #define BK_SEAL_MAX_RAW      ((size_t)4 * 1024 * 1024) /* raw bytes of one frame, at most */
@@ -55,8 +57,8 @@ BkSealer *bk_sealer_new(BkCodec codec, int level);
 void bk_sealer_free(BkSealer *self); /* NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BkSealer, bk_sealer_free)
 
-/* Starts an object of `kind` in `object`, which the sealer borrows until finish and whose content is
- * replaced. Fails when randomness or memory is short. */
+/* Starts an object of `kind` in `object`, which the sealer borrows until finish and whose content
+ * is replaced. Fails when randomness or memory is short. */
 bool bk_sealer_begin(BkSealer *self, const BkKeyring *keys, BkSealKind kind, BkBuf *object,
                      GError **error) BK_MUST_USE;
 
@@ -81,9 +83,9 @@ BkOpener *bk_opener_new(void);
 void bk_opener_free(BkOpener *self); /* NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BkOpener, bk_opener_free)
 
-/* Takes the header of an object (at least BK_SEAL_HEADER_SIZE bytes, else BK_ERROR_CORRUPT) that must
- * be of `kind`. Fails with BK_ERROR_CORRUPT, BK_ERROR_UNSUPPORTED (newer version) or BK_ERROR_KEY (the
- * keyring does not have its generation). */
+/* Takes the header of an object (at least BK_SEAL_HEADER_SIZE bytes, else BK_ERROR_CORRUPT) that
+ * must be of `kind`. Fails with BK_ERROR_CORRUPT, BK_ERROR_UNSUPPORTED (newer version) or
+ * BK_ERROR_KEY (the keyring does not have its generation). */
 bool bk_opener_begin(BkOpener *self, const BkKeyring *keys, BkSealKind kind, const uint8_t *header,
                      size_t size, GError **error) BK_MUST_USE;
 
@@ -101,8 +103,20 @@ typedef struct BkFrame {
 /* Opens one frame; its raw bytes replace the content of `raw`. Fails with BK_ERROR_CORRUPT. */
 bool bk_opener_frame(BkOpener *self, BkFrame *frame, BkBuf *raw, GError **error) BK_MUST_USE;
 
-/* Opens a whole object: header, every frame in order, trailer. The raw bytes of all frames, at most
- * `limit`, replace the content of `raw`. Fails as the functions above. */
+/* Checks the trailer of an object of `object_size` bytes; `trailer` is its last
+ * BK_SEAL_TRAILER_SIZE bytes. Fails with BK_ERROR_CORRUPT. */
+bool bk_opener_trailer(BkOpener *self, const uint8_t *trailer, uint64_t object_size,
+                       GError **error) BK_MUST_USE;
+
+/* Called for each frame of an object in order; `raw` holds its raw bytes during the call. */
+typedef bool (*BkFrameVisit)(const BkFrame *frame, const BkBuf *raw, void *data, GError **error);
+
+/* Opens a whole object: header, trailer, every frame in order. Nothing may be left over. Fails as
+ * the functions above, or with what `visit` throws. */
+bool bk_unseal_frames(BkOpener *self, const BkKeyring *keys, BkSealKind kind, const BkBuf *object,
+                      BkFrameVisit visit, void *data, GError **error) BK_MUST_USE;
+
+/* The same, with the raw bytes of all frames, at most `limit`, replacing the content of `raw`. */
 bool bk_unseal(BkOpener *self, const BkKeyring *keys, BkSealKind kind, const BkBuf *object,
                size_t limit, BkBuf *raw, GError **error) BK_MUST_USE;
 

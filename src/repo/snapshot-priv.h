@@ -10,7 +10,7 @@ struct BkSnapshot {
     GArray *owners; /* BkOwner */
     GArray *files;  /* BkFile */
     GStringChunk *strings;
-    GPtrArray *extents; /* blocks of encoded extents that `files` point into */
+    GPtrArray *extents;  /* blocks of encoded extents that `files` point into */
     size_t extents_used; /* of the last block */
 };
 

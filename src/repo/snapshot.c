@@ -4,10 +4,10 @@
 #include <string.h>
 #include <time.h>
 
-#define EXTENTS_BLOCK  ((size_t)256 * 1024)
-#define SECTION_SIZE   ((size_t)1024 * 1024) /* a section is closed when it reaches this */
-#define HEAD_GUESS     ((size_t)64 * 1024)   /* holds the head of nearly every snapshot */
-#define MAX_MANIFEST   ((size_t)4 << 30)
+#define EXTENTS_BLOCK ((size_t)256 * 1024)
+#define SECTION_SIZE  ((size_t)1024 * 1024) /* a section is closed when it reaches this */
+#define HEAD_GUESS    ((size_t)64 * 1024)   /* holds the head of nearly every snapshot */
+#define MAX_MANIFEST  ((size_t)4 << 30)
 
 void
 bk_snapshot_head_clear(BkSnapshotHead *self)
@@ -60,7 +60,8 @@ bk_snapshot_make_id(int64_t now_us, char id[BK_SNAPSHOT_ID_SIZE + 1], GError **e
 
     if (!bk_random_fill(random, sizeof random, error))
         return false;
-    if (gmtime_r(&seconds, &utc) == NULL || strftime(stamp, sizeof stamp, "%Y%m%dT%H%M%SZ", &utc) != 16)
+    if (gmtime_r(&seconds, &utc) == NULL ||
+        strftime(stamp, sizeof stamp, "%Y%m%dT%H%M%SZ", &utc) != 16)
         return bk_throw(error, BK_ERROR_SYSTEM, "the clock shows no usable time");
     (void)g_snprintf(id, BK_SNAPSHOT_ID_SIZE + 1, "%s-%02x%02x%02x%02x", stamp, random[0],
                      random[1], random[2], random[3]);
@@ -265,37 +266,26 @@ bk_snapshot_put(const BkPart *part, const char *id, const BkBuf *object, BkOp *o
            bk_store_put(bk_part_store(part), name, object, op, error);
 }
 
+/* The last frame is the empty one that ends the manifest. */
 static bool
-decode_frames(BkSnapshot *self, const BkPart *part, const BkBuf *object, GError **error)
+decode_frame(const BkFrame *frame, const BkBuf *raw, void *data, GError **error)
+{
+    BkSnapshot *self = data;
+
+    if (frame->ordinal == 0)
+        return bk_snapshot_head_decode(&self->head, raw, error);
+    return frame->is_last || bk_snapshot_section_decode(self, raw, error);
+}
+
+static bool
+decode_manifest(BkSnapshot *self, const BkPart *part, const BkBuf *object, GError **error)
 {
     g_autoptr(BkOpener) opener = bk_opener_new();
-    g_auto(BkBuf) raw = BK_BUF_INIT;
-    BkFrame frame = {0};
-    size_t next = BK_SEAL_HEADER_SIZE;
-    size_t end;
 
-    if (!bk_seal_check(object, error) ||
-        !bk_opener_begin(opener, bk_part_keys(part), BK_SEAL_SNAPSHOT, object->data, object->size,
-                         error))
+    if (!bk_unseal_frames(opener, bk_part_keys(part), BK_SEAL_SNAPSHOT, object, decode_frame, self,
+                          error))
         return false;
-    end = object->size - BK_SEAL_TRAILER_SIZE;
-    for (; !frame.is_last; frame.ordinal++) {
-        bool ok = true;
-
-        frame.data = object->data + next;
-        frame.size = end - next;
-        if (!bk_opener_frame(opener, &frame, &raw, error))
-            return false;
-        if (frame.ordinal == 0)
-            ok = bk_snapshot_head_decode(&self->head, &raw, error);
-        else if (!frame.is_last)
-            ok = bk_snapshot_section_decode(self, &raw, error);
-        if (!ok)
-            return false;
-        next += frame.size;
-    }
-    if (next != end || self->files->len != self->head.file_count ||
-        self->packs->len != self->head.pack_count)
+    if (self->files->len != self->head.file_count || self->packs->len != self->head.pack_count)
         return bk_throw(error, BK_ERROR_CORRUPT, "manifest is incomplete");
     return true;
 }
@@ -336,7 +326,7 @@ bk_snapshot_load(const BkPart *part, const char *id, BkOp *op, GError **error)
     GError *cause = NULL;
 
     if (bk_store_get(bk_part_store(part), name, 0, SIZE_MAX, MAX_MANIFEST, &object, op, &cause) &&
-        decode_frames(self, part, &object, &cause) &&
+        decode_manifest(self, part, &object, &cause) &&
         check_identity(&self->head, part, id, &cause))
         return g_steal_pointer(&self);
     explain(part, id, cause, error);
@@ -366,7 +356,8 @@ bk_snapshot_load_head(const BkPart *part, const char *id, BkSnapshotHead *head, 
     g_autofree char *name = bk_part_object_name(part, "snapshots/%s", id);
     g_auto(BkBuf) object = BK_BUF_INIT;
     GError *cause = NULL;
-    bool ok = bk_store_get(bk_part_store(part), name, 0, HEAD_GUESS, HEAD_GUESS, &object, op, &cause);
+    bool ok =
+        bk_store_get(bk_part_store(part), name, 0, HEAD_GUESS, HEAD_GUESS, &object, op, &cause);
 
     *head = (BkSnapshotHead){0};
     if (ok && !decode_head_frame(head, part, &object, &cause)) {

@@ -1,10 +1,10 @@
 /* snapshot.h - snapshots and their manifests: one complete copy of a source.
  *
  * A manifest is a sealed object "SOURCE/snapshots/ID"; its existence means that the snapshot is
- * complete, since it is put after every pack it names is durable. Its frames are sections: first the
- * head (who, what, when), then the table of packs, then the files with their extents.
- * What only one kind of source knows is an opaque block in the head (`meta`).
- * Threads: a snapshot is built by one thread; once complete it may be read by many. */
+ * complete, since it is put after every pack it names is durable. Its frames are sections: first
+ * the head (who, what, when), then the table of packs, then the files with their extents. What only
+ * one kind of source knows is an opaque block in the head (`meta`). Threads: a snapshot is built by
+ * one thread; once complete it may be read by many. */
 #pragma once
 #include "repo/extent.h"
 #include "repo/pack.h"
@@ -15,7 +15,7 @@ typedef enum {
     BK_SNAPSHOT_COMPLETE = 1,
     BK_SNAPSHOT_DAMAGED = 2,    /* complete, but the source itself had damaged pages */
     BK_SNAPSHOT_UNFINISHED = 3, /* a checkpoint of a backup: never restored from */
-} BkSnapshotState; /* the numbers are on disk */
+} BkSnapshotState;              /* the numbers are on disk */
 
 typedef struct BkSnapshotHead {
     char id[BK_SNAPSHOT_ID_SIZE + 1];

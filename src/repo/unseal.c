@@ -158,29 +158,57 @@ bk_opener_frame(BkOpener *self, BkFrame *frame, BkBuf *raw, GError **error)
     return decompress_body(self, body_size, raw, error);
 }
 
+/* Do the trailer's own figures fit an object of that size? */
+static bool
+check_sizes(const uint8_t *trailer, uint64_t object_size, GError **error)
+{
+    BkWireReader reader;
+    uint64_t size;
+    uint64_t last_frame;
+
+    bk_wire_reader_init(&reader, trailer, BK_SEAL_TRAILER_SIZE);
+    size = bk_wire_get_u64(&reader);
+    last_frame = bk_wire_get_u64(&reader);
+    if (size == object_size - BK_SEAL_TRAILER_SIZE && last_frame >= BK_SEAL_HEADER_SIZE &&
+        last_frame < size)
+        return true;
+    return bk_throw(error, BK_ERROR_CORRUPT,
+                    "object has %" G_GUINT64_FORMAT " bytes, which is not what its trailer says",
+                    object_size);
+}
+
+bool
+bk_opener_trailer(BkOpener *self, const uint8_t *trailer, uint64_t object_size, GError **error)
+{
+    uint8_t associated[BK_SEAL_TRAILER_AAD];
+    uint8_t nothing;
+
+    if (!check_sizes(trailer, object_size, error))
+        return false;
+    memcpy(associated, self->associated, BK_SEAL_HEADER_SIZE);
+    associated[BK_SEAL_HEADER_SIZE] = BK_SEAL_TRAILER_MARK;
+    memcpy(associated + BK_SEAL_AAD_SIZE, trailer, BK_SEAL_OPEN_TRAILER);
+    if (bk_aead_open(self->aead, &(BkAeadFrame){UINT64_MAX, associated, sizeof associated},
+                     trailer + BK_SEAL_OPEN_TRAILER, 0, &nothing))
+        return true;
+    return bk_throw(error, BK_ERROR_CORRUPT,
+                    "trailer is not what was written, or the key is wrong");
+}
+
 bool
 bk_seal_check(const BkBuf *object, GError **error)
 {
     uint8_t digest[BK_SHA256_SIZE];
-    BkWireReader reader;
     Header header;
     size_t digest_at;
-    uint64_t size;
-    uint64_t last_frame;
 
     if (!decode_header(object->data, object->size, &header, error))
         return false;
     if (object->size < BK_SEAL_HEADER_SIZE + BK_SEAL_TRAILER_SIZE)
         return bk_throw(error, BK_ERROR_CORRUPT, "object is cut off");
-    digest_at = object->size - BK_SHA256_SIZE;
-    bk_wire_reader_init(&reader, object->data + object->size - BK_SEAL_TRAILER_SIZE,
-                        BK_SEAL_TRAILER_SIZE);
-    size = bk_wire_get_u64(&reader);
-    last_frame = bk_wire_get_u64(&reader);
-    if (size != object->size - BK_SEAL_TRAILER_SIZE || last_frame < BK_SEAL_HEADER_SIZE ||
-        last_frame >= size)
-        return bk_throw(error, BK_ERROR_CORRUPT,
-                        "object has %zu bytes, which is not what its trailer says", object->size);
+    if (!check_sizes(object->data + object->size - BK_SEAL_TRAILER_SIZE, object->size, error))
+        return false;
+    digest_at = object->size - BK_AEAD_TAG_SIZE - BK_SHA256_SIZE;
     bk_sha256(object->data, digest_at, digest);
     if (memcmp(digest, object->data + digest_at, sizeof digest) != 0)
         return bk_throw(error, BK_ERROR_CORRUPT, "object does not have the SHA-256 that it bears");
@@ -188,32 +216,59 @@ bk_seal_check(const BkBuf *object, GError **error)
 }
 
 bool
-bk_unseal(BkOpener *self, const BkKeyring *keys, BkSealKind kind, const BkBuf *object, size_t limit,
-          BkBuf *raw, GError **error)
+bk_unseal_frames(BkOpener *self, const BkKeyring *keys, BkSealKind kind, const BkBuf *object,
+                 BkFrameVisit visit, void *data, GError **error)
 {
-    g_auto(BkBuf) part = BK_BUF_INIT;
+    g_auto(BkBuf) raw = BK_BUF_INIT;
     BkFrame frame = {0};
     size_t next = BK_SEAL_HEADER_SIZE;
     size_t end;
+    bool ok = true;
 
-    raw->size = 0;
-    if (!bk_seal_check(object, error))
-        return false;
     if (!bk_opener_begin(self, keys, kind, object->data, object->size, error))
         return false;
+    if (object->size < BK_SEAL_HEADER_SIZE + BK_SEAL_TRAILER_SIZE)
+        return bk_throw(error, BK_ERROR_CORRUPT, "object is cut off");
     end = object->size - BK_SEAL_TRAILER_SIZE;
-    for (; !frame.is_last; frame.ordinal++) {
+    if (!bk_opener_trailer(self, object->data + end, object->size, error))
+        return false;
+    for (; ok && !frame.is_last; frame.ordinal++) {
         frame.data = object->data + next;
         frame.size = end - next;
-        if (!bk_opener_frame(self, &frame, &part, error))
-            return false;
-        if (part.size > limit - raw->size)
-            return bk_throw(error, BK_ERROR_CORRUPT, "object holds more than %zu bytes", limit);
-        if (!bk_buf_reserve(raw, part.size, error))
-            return false;
-        bk_buf_append(raw, part.data, part.size);
+        ok = bk_opener_frame(self, &frame, &raw, error) && visit(&frame, &raw, data, error);
         next += frame.size;
     }
-    bk_wipe(part.data, part.size);
+    if (raw.size > 0)
+        bk_wipe(raw.data, raw.size); /* it may have been a key */
+    if (!ok)
+        return false;
     return next == end || bk_throw(error, BK_ERROR_CORRUPT, "object goes on after its last frame");
+}
+
+typedef struct Collected {
+    BkBuf *raw;
+    size_t limit;
+} Collected;
+
+static bool
+collect(const BkFrame *frame, const BkBuf *raw, void *data, GError **error)
+{
+    Collected *collected = data;
+
+    (void)frame;
+    if (raw->size > collected->limit - collected->raw->size)
+        return bk_throw(error, BK_ERROR_CORRUPT, "object holds more than %zu bytes",
+                        collected->limit);
+    if (!bk_buf_reserve(collected->raw, raw->size, error))
+        return false;
+    bk_buf_append(collected->raw, raw->data, raw->size);
+    return true;
+}
+
+bool
+bk_unseal(BkOpener *self, const BkKeyring *keys, BkSealKind kind, const BkBuf *object, size_t limit,
+          BkBuf *raw, GError **error)
+{
+    raw->size = 0;
+    return bk_unseal_frames(self, keys, kind, object, collect, &(Collected){raw, limit}, error);
 }

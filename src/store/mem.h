@@ -1,4 +1,6 @@
-/* mem.h - the store driver that keeps objects in memory: for unit tests. */
+/* mem.h - the store driver that keeps objects in memory: for unit tests.
+ *
+ * Threads: as store.h. */
 #pragma once
 #include "store/store.h"
 

@@ -134,6 +134,13 @@ class PgServer:
         # Until it is reaped its process id still counts as a running server to the next one.
         wait_for("the killed server to be gone", lambda: not Path(f"/proc/{pid}").exists())
 
+    def wait_ended(self):
+        """Waits until a server that was started is down again by itself."""
+        wait_for(f"server {self.name} to end by itself ({self.log_tail()})",
+                 lambda: self.log.exists()
+                 and "database system is shut down" in self.log_tail()
+                 and not (self.data / "postmaster.pid").exists())
+
     def pid(self):
         """Process id of the running server, or None."""
         try:

@@ -51,8 +51,8 @@ def as_owner(argv):
 
 def environment(home, extra=None):
     """A small environment that nobody's own settings reach."""
-    env = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(home), "LANG": "C", "LC_ALL": "C", "TZ": "UTC",
-           "G_DEBUG": "fatal-criticals"}
+    env = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(home), "LANG": "C",
+           "LC_ALL": "C", "TZ": "UTC", "G_DEBUG": "fatal-criticals"}
     for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"):
         if name in os.environ:
             env[name] = os.environ[name]

@@ -41,7 +41,8 @@ class Scene:
     def push_histories(self):
         for number in (2, 3):
             path = self.ws.path / f"0000000{number}.history"
-            path.write_text("".join(f"{each}\t0/{each}0000000\tnone\n" for each in range(1, number)))
+            path.write_text("".join(f"{each}\t0/{each}0000000\tnone\n"
+                                    for each in range(1, number)))
             place.give_to_owner(path)
             self.backstay.run("wal", "push", "other", path)
 

@@ -71,11 +71,27 @@ def test_readme_uses_commands_and_options_that_exist(program):
                 assert word.split("=")[0] in known, f"{word} of: {line}"
 
 
-def test_generated_files_are_current():
-    """Each fact once: what is generated from meta/ and kept in the tree is what it would be."""
-    tool = place.ROOT / "tools" / "gen"
-    script = next((path for path in (tool / "check", tool / "gen.py", tool) if path.is_file()), None)
-    assert script is not None, "tools/gen is missing"
-    argv = [script] if script.name == "check" else [sys.executable, script, "--check"]
-    result = subprocess.run(argv, cwd=place.ROOT, text=True, capture_output=True, check=False)
+def generate(*args):
+    return subprocess.run([sys.executable, place.ROOT / "tools" / "gen", *args], cwd=place.ROOT,
+                          text=True, capture_output=True, check=False)
+
+
+def test_the_reference_is_current():
+    """Each fact once: docs/reference is what meta/ says."""
+    result = generate("check", "meta/options.yaml", "meta/errors.yaml", "docs/reference")
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_manual_and_completion_name_the_same_options(program, shared, command):
+    folder = shared.directory("man-" + command.replace(" ", "-"))
+    assert generate("man", "meta/options.yaml", "0", folder).returncode == 0
+    assert generate("completion", "meta/options.yaml", folder / "completion").returncode == 0
+    page = folder / f"backstay-{command.replace(' ', '-')}.1"
+    manual = page.read_text(encoding="utf-8").replace("\\-", "-")
+    completion = (folder / "completion").read_text(encoding="utf-8")
+    options = set(re.findall(r"--[a-z][a-z-]+", help_of(program, command)))
+    assert options
+    for option in options:
+        assert option in manual or option in ("--help", "--version"), option
+        assert option in completion, option

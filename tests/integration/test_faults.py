@@ -13,7 +13,8 @@ BINARY = os.environ.get("BACKSTAY_FAULTS", str(place.ROOT / "build-faults" / "ba
 
 # Which operations may pass a point, most likely first, by the beginning of its name.
 OPERATIONS = {
-    "restore.": ["restore"], "wal.push": ["push"], "wal.fetch": ["fetch"], "wal.": ["push", "fetch"],
+    "restore.": ["restore"], "wal.": ["push", "fetch"], "wal.push": ["push"],
+    "wal.fetch": ["fetch"],
     "init.": ["init"], "repo.init": ["init"], "backup.": ["backup"],
     "store.posix.read": ["backup", "restore", "fetch"],
 }
@@ -27,7 +28,7 @@ def fault_points():
         return ["(no binary)"]
     argv = place.as_owner([BINARY, "--list-faults"]) if place.CHROOT else [BINARY, "--list-faults"]
     listed = subprocess.run(argv, text=True, capture_output=True, check=False)
-    return listed.stdout.split() or ["(no fault points)"]
+    return [line.split()[0] for line in listed.stdout.splitlines()] or ["(no fault points)"]
 
 
 def operations_for(point):
@@ -37,7 +38,7 @@ def operations_for(point):
 
 
 class Scene:
-    """A cluster and its repository, which every test changes a little before it breaks something."""
+    """A cluster and its repository, which every test changes a little before it breaks it."""
 
     def __init__(self, shared):
         self.ws = shared

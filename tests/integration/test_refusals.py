@@ -110,7 +110,8 @@ def test_a_destination_that_is_not_empty(shared, pair):
     assert [path.name for path in target.iterdir()] == ["letter"]
 
 
-@pytest.mark.parametrize("option", [[], ["--delta"], ["--replace"]], ids=["plain", "delta", "replace"])
+@pytest.mark.parametrize("option", [[], ["--delta"], ["--replace"]],
+                         ids=["plain", "delta", "replace"])
 def test_the_destination_of_a_running_server(pair, option):
     """A running postmaster in it: refuse."""
     server, backstay, _, _ = pair

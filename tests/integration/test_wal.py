@@ -189,7 +189,8 @@ def test_the_archiver_end_to_end(ws):
         server.archive_all()
     assert server.value("SELECT failed_count FROM pg_stat_archiver") == 0
     done = sorted(path.name[:-5] for path in
-                  (server.data / "pg_wal" / "archive_status").glob("*.done") if len(path.name) == 29)
+                  (server.data / "pg_wal" / "archive_status").glob("*.done")
+                  if len(path.name) == 29)
     assert len(done) >= 30
     for name in done:
         target = ws.path / name
@@ -211,7 +212,7 @@ def test_an_outage_is_not_the_end_of_the_archive(ws):
     away = backstay.repository.with_suffix(".away")
     backstay.repository.rename(away)
     restored.start({"archive_mode": "off"}, wait=False)
-    wait_for("the server to give up", lambda: restored.log.exists() and restored.pid() is None)
+    restored.wait_ended()
     assert "archive recovery complete" not in restored.log.read_text()
     away.rename(backstay.repository)
     restored.start_restored()

@@ -40,7 +40,7 @@ def man_options(options):
 
 def man_head(name, section, version, summary):
     return (f'.TH {name.upper()} {section} "" "backstay {version}"\n'
-            f".SH NAME\n{roff(name)} \\- {roff(summary)}\n")
+            f".nh\n.ad l\n.SH NAME\n{roff(name)} \\- {roff(summary)}\n")
 
 
 def man_statuses(program):

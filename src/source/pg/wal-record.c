@@ -248,8 +248,10 @@ bk_wal_record_wal_level(const BkWalRecord *record, uint16_t magic, uint8_t *leve
         uint8_t kind;
         uint8_t at;
     } places[] = {
-        {BK_WAL_MAGIC_13, XLOG_PARAMETER_CHANGE, 20},    {BK_WAL_MAGIC_17, XLOG_CHECKPOINT_REDO, 0},
-        {BK_WAL_MAGIC_17, XLOG_CHECKPOINT_SHUTDOWN, 20}, {BK_WAL_MAGIC_17, XLOG_CHECKPOINT_ONLINE, 20},
+        {BK_WAL_MAGIC_13, XLOG_PARAMETER_CHANGE, 20},
+        {BK_WAL_MAGIC_17, XLOG_CHECKPOINT_REDO, 0},
+        {BK_WAL_MAGIC_17, XLOG_CHECKPOINT_SHUTDOWN, 20},
+        {BK_WAL_MAGIC_17, XLOG_CHECKPOINT_ONLINE, 20},
         {BK_WAL_MAGIC_17, XLOG_END_OF_RECOVERY, 16},
     };
 

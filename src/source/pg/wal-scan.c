@@ -64,14 +64,25 @@ typedef enum {
 } WalkResult;
 
 typedef struct Walk {
-    uint32_t rest;   /* bytes to come */
-    uint32_t done;   /* bytes gone through */
-    size_t keep;     /* of the first bytes, how many are appended to `bytes` */
+    uint32_t rest;        /* bytes to come */
+    uint32_t done;        /* bytes gone through */
+    size_t keep;          /* of the first bytes, how many are appended to `bytes` */
+    size_t keep_unwanted; /* the same once the record turns out to be of a kind not wanted */
     BkBuf *bytes;
-    bool is_record;  /* begins with a record header (otherwise it is a lead) */
+    bool is_record; /* begins with a record header (otherwise it is a lead) */
     bool verify_crc;
     uint32_t crc; /* of what follows the record header */
 } Walk;
+
+void
+bk_wal_record_decode(const uint8_t *header, BkWalRecord *record)
+{
+    record->total = bk_bytes_u32(header);
+    record->xid = bk_bytes_u32(header + RECORD_XID);
+    record->prev_lsn = bk_bytes_u64(header + RECORD_PREV);
+    record->info = header[RECORD_INFO];
+    record->rmid = header[RECORD_RMID];
+}
 
 unsigned
 bk_wal_magic_major(uint16_t magic)
@@ -248,16 +259,16 @@ limit_kept(const Scanner *self, Walk *walk, uint32_t total)
 {
     uint8_t rmid;
 
-    if (!walk->is_record || walk->keep <= BK_WAL_RECORD_HEADER ||
+    if (!walk->is_record || walk->keep <= walk->keep_unwanted ||
         walk->bytes->size < BK_WAL_RECORD_HEADER)
         return;
     rmid = walk->bytes->data[RECORD_RMID];
     if (rmid != BK_WAL_RM_XLOG && rmid != BK_WAL_RM_XACT && total > self->options.assemble_max)
-        walk->keep = BK_WAL_RECORD_HEADER;
+        walk->keep = walk->keep_unwanted;
 }
 
-/* Goes through the pages of a record (or lead) from self->pos on, and leaves self->pos behind it, or at
- * the page that abandons it. */
+/* Goes through the pages of a record (or lead) from self->pos on, and leaves self->pos behind it,
+ * or at the page that abandons it. */
 static WalkResult
 walk_pages(Scanner *self, Walk *walk)
 {
@@ -309,16 +320,6 @@ check_record(Scanner *self, const BkWalRecord *record)
     return reason == NULL;
 }
 
-static void
-decode_header(const uint8_t *header, BkWalRecord *record)
-{
-    record->total = bk_bytes_u32(header);
-    record->xid = bk_bytes_u32(header + RECORD_XID);
-    record->prev_lsn = bk_bytes_u64(header + RECORD_PREV);
-    record->info = header[RECORD_INFO];
-    record->rmid = header[RECORD_RMID];
-}
-
 /* A whole record that self->pos is behind of: `body_crc` is of what follows its header. */
 static bool
 finish_record(Scanner *self, BkWalRecord *record, const uint8_t *header, uint32_t body_crc,
@@ -356,15 +357,14 @@ keep_tail(Scanner *self, BkLsn lsn, uint32_t total, const Walk *walk)
     end_scan(self, BK_WAL_END_FULL, NULL);
 }
 
-/* Bytes to keep before the kind of the record is known. One that may turn out to be cut off by the
- * segment's end is kept for the tail, whatever it is. */
-static size_t
-first_keep(const Scanner *self, uint32_t total)
+/* Will the record of `total` bytes at self->pos be cut off by the end of the segment? */
+static bool
+is_cut_off(const Scanner *self, uint32_t total)
 {
-    size_t to_end = self->scan->segment_size - self->pos;
+    size_t page_size = self->scan->page_size;
+    size_t pages = (self->scan->segment_size - page_end(self, self->pos)) / page_size;
 
-    (void)to_end;
-    return MIN(total, BK_WAL_ASSEMBLE_MAX);
+    return total > page_end(self, self->pos) - self->pos + pages * (page_size - PAGE_HEADER);
 }
 
 static bool
@@ -373,7 +373,8 @@ scan_crossing(Scanner *self, uint32_t total, GError **error)
     const size_t start = self->pos;
     Walk walk = {
         .rest = total,
-        .keep = first_keep(self, total),
+        .keep = MIN(total, BK_WAL_ASSEMBLE_MAX),
+        .keep_unwanted = is_cut_off(self, total) ? BK_WAL_EDGE_MAX : BK_WAL_RECORD_HEADER,
         .bytes = &self->assembled,
         .is_record = true,
         .verify_crc = self->options.verify_crc,
@@ -391,7 +392,7 @@ scan_crossing(Scanner *self, uint32_t total, GError **error)
     case WALK_ENDED:
         return true;
     }
-    decode_header(self->assembled.data, &record);
+    bk_wal_record_decode(self->assembled.data, &record);
     if (self->assembled.size == MIN(total, BK_WAL_ASSEMBLE_MAX)) {
         record.data = self->assembled.data;
         record.size = self->assembled.size;
@@ -419,7 +420,7 @@ scan_record(Scanner *self, GError **error)
     }
     if (total > available)
         return scan_crossing(self, total, error);
-    decode_header(data, &record);
+    bk_wal_record_decode(data, &record);
     record.size = total;
     if (self->options.verify_crc)
         crc = bk_crc32c(0, data + BK_WAL_RECORD_HEADER, total - BK_WAL_RECORD_HEADER);
@@ -483,7 +484,7 @@ scan_all(Scanner *self, GError **error)
             end_scan(self, full ? BK_WAL_END_FULL : BK_WAL_END_ZERO, NULL);
             break;
         }
-        if (self->pos % self->scan->page_size == 0)
+        if ((self->pos & (self->scan->page_size - 1)) == 0)
             enter_page(self);
         else if (!scan_record(self, error))
             return false;

@@ -47,6 +47,10 @@ typedef struct BkWalRecord {
                             BK_WAL_ASSEMBLE_MAX */
 } BkWalRecord;
 
+/* Sets the fields that the BK_WAL_RECORD_HEADER bytes at `header` tell: total, xid, prev_lsn, info,
+ * rmid. */
+void bk_wal_record_decode(const uint8_t *header, BkWalRecord *record);
+
 /* Called for each record that ends in the segment and began in it. False with `error` stops. */
 typedef bool (*BkWalRecordFn)(const BkWalRecord *record, void *user, GError **error);
 

@@ -1,0 +1,123 @@
+#include "cli/format.h"
+#include "cli/json.h"
+#include "cli/progress.h"
+#include "cli/report-fields.h"
+#include "cli/source.h"
+#include "engine/backup.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define ARCHIVE_TIMEOUT_US (60 * BK_USEC_PER_SEC)
+
+static void
+print_text(const BkBackupReport *report, const BkSourceSpec *source)
+{
+    g_autofree char *bytes = bk_format_size(report->bytes);
+    g_autofree char *stored = bk_format_size(report->stored_bytes);
+    char start[BK_LSN_TEXT_SIZE];
+    char stop[BK_LSN_TEXT_SIZE];
+
+    (void)printf("Snapshot %s of \"%s\" is %s in %zu %s.\n", report->id, source->name,
+                 bk_snapshot_state_name(report->state), source->repository_count,
+                 source->repository_count == 1 ? "repository" : "repositories");
+    (void)printf("  %" G_GUINT64_FORMAT " files, %s, stored as %s in %" G_GUINT64_FORMAT " packs\n",
+                 report->files, bytes, stored, report->packs);
+    (void)printf("  timeline %u, WAL from %s to %s%s\n", report->meta.timeline,
+                 bk_lsn_format(report->meta.start_lsn, start),
+                 bk_lsn_format(report->meta.stop_lsn, stop),
+                 report->meta.is_standalone ? ", which it holds itself" : "");
+    (void)printf(
+        "  %.1f s: checkpoint %.1f s, copying %.1f s, stopping %.1f s, waiting for WAL %.1f s\n",
+        bk_format_seconds(report->finished_us - report->started_us),
+        bk_format_seconds(report->start_us), bk_format_seconds(report->copy_us),
+        bk_format_seconds(report->stop_us), bk_format_seconds(report->wait_us));
+}
+
+static void
+add_damage(BkJson *json, const BkPgMeta *meta)
+{
+    bk_json_begin_array(json, "damaged_pages");
+    for (guint i = 0; i < meta->damage->len; i++) {
+        const BkPgDamage *damage = g_ptr_array_index(meta->damage, i);
+
+        bk_json_begin_object(json, NULL);
+        bk_json_add_string(json, "file", damage->file);
+        bk_json_add_uint(json, "block", damage->block);
+        bk_json_end_object(json);
+    }
+    bk_json_end_array(json);
+}
+
+static void
+add_seconds(BkJson *json, const BkBackupReport *report)
+{
+    bk_json_begin_object(json, "seconds");
+    bk_json_add_double(json, "total", bk_format_seconds(report->finished_us - report->started_us));
+    bk_json_add_double(json, "start", bk_format_seconds(report->start_us));
+    bk_json_add_double(json, "copy", bk_format_seconds(report->copy_us));
+    bk_json_add_double(json, "stop", bk_format_seconds(report->stop_us));
+    bk_json_add_double(json, "wal_wait", bk_format_seconds(report->wait_us));
+    bk_json_end_object(json);
+}
+
+static void
+print_json(const BkBackupReport *report, const BkSourceSpec *source)
+{
+    g_autoptr(BkJson) json = bk_json_new();
+
+    bk_json_begin_object(json, NULL);
+    bk_json_add_string(json, "snapshot", report->id);
+    bk_json_add_string(json, "source", source->name);
+    bk_json_add_string(json, "state", bk_snapshot_state_name(report->state));
+    bk_json_add_time(json, "started", report->started_us);
+    bk_json_add_time(json, "finished", report->finished_us);
+    bk_json_add_pg_meta(json, &report->meta);
+    bk_json_add_uint(json, "files", report->files);
+    bk_json_add_uint(json, "bytes", report->bytes);
+    bk_json_add_uint(json, "stored_bytes", report->stored_bytes);
+    bk_json_add_uint(json, "new_bytes", report->new_bytes);
+    bk_json_add_uint(json, "packs", report->packs);
+    add_damage(json, &report->meta);
+    bk_json_begin_array(json, "repositories");
+    for (size_t i = 0; i < source->repository_count; i++) {
+        bk_json_begin_object(json, NULL);
+        bk_json_add_string(json, "name", source->repositories[i].name);
+        bk_json_add_bool(json, "ok", true);
+        bk_json_end_object(json);
+    }
+    bk_json_end_array(json);
+    add_seconds(json, report);
+    bk_json_end_object(json);
+    (void)fputs(bk_json_text(json), stdout);
+}
+
+bool
+bk_cmd_backup(const BkArgs *args, BkCliContext *context, GError **error)
+{
+    g_auto(BkCliSource) source = {0};
+    g_auto(BkBackupReport) report = {.packs = 0};
+    BkBackupOptions options = {
+        .standalone = bk_args_get_flag(args, "standalone"),
+        .fast_checkpoint = strcmp(bk_args_get_string(args, "checkpoint"), "fast") == 0,
+        .break_lease = bk_args_get_flag(args, "break-lease"),
+        .label = bk_args_get_string(args, "label"),
+        .archive_timeout_us = ARCHIVE_TIMEOUT_US,
+    };
+    BkProgress *progress;
+    bool ok;
+
+    if (!bk_cli_source_load(args, context, &source, error) ||
+        !bk_cli_source_override(&source, args, error))
+        return false;
+    progress = bk_progress_start(context->op, context->is_quiet);
+    ok = bk_backup_run(&source.spec, &options, &report, context->op, error);
+    bk_progress_stop(progress);
+    if (!ok && report.state != BK_SNAPSHOT_DAMAGED)
+        return false;
+    if (bk_args_get_flag(args, "json"))
+        print_json(&report, &source.spec);
+    else
+        print_text(&report, &source.spec);
+    return ok;
+}

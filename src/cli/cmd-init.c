@@ -1,0 +1,77 @@
+#include "cli/commands.h"
+#include "cli/json.h"
+#include "repo/repository.h"
+
+#include <stdio.h>
+
+/* The key file is there, durably, before the repository that needs it. */
+static bool
+ready_key(const char *path, BkKeyFile *key, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+
+    if (bk_key_file_create(path, key, &cause))
+        return true;
+    if (!bk_error_is(cause, BK_ERROR_EXISTS)) {
+        g_propagate_prefixed_error(error, g_steal_pointer(&cause), "key file: ");
+        return false;
+    }
+    return bk_key_file_read(path, key, error);
+}
+
+static bool
+init_repository(const BkConfigRepository *config, BkJson *json, BkOp *op, GError **error)
+{
+    g_auto(BkKeyFile) key = {0};
+    g_autoptr(BkRepository) repository = NULL;
+    bool created;
+
+    if (!ready_key(config->key_file, &key, error))
+        return false;
+    repository = bk_repository_create_in(config->path, config->name, &key, &created, op, error);
+    if (repository == NULL)
+        return false;
+    if (json != NULL) {
+        bk_json_begin_object(json, NULL);
+        bk_json_add_string(json, "name", config->name);
+        bk_json_add_string(json, "location", config->path);
+        bk_json_add_string(json, "id", bk_repository_id(repository));
+        bk_json_add_bool(json, "created", created);
+        bk_json_add_string(json, "key_file", config->key_file);
+        bk_json_end_object(json);
+    } else if (created) {
+        (void)printf(
+            "Repository \"%s\" is ready in %s.\n"
+            "  Its key file is %s: copy it to a safe place away from this machine now, such as a\n"
+            "  password manager. With the key and the repository everything can be restored on an\n"
+            "  empty machine; without the key nothing can, by nobody.\n",
+            config->name, config->path, config->key_file);
+    } else {
+        (void)printf("Repository \"%s\" in %s is already initialised.\n", config->name,
+                     config->path);
+    }
+    return true;
+}
+
+bool
+bk_cmd_init(const BkArgs *args, BkCliContext *context, GError **error)
+{
+    g_autoptr(BkConfig) config = bk_config_load(context->config_path, error);
+    g_autoptr(BkJson) json = bk_args_get_flag(args, "json") ? bk_json_new() : NULL;
+
+    if (config == NULL)
+        return false;
+    if (json != NULL) {
+        bk_json_begin_object(json, NULL);
+        bk_json_begin_array(json, "repositories");
+    }
+    for (guint i = 0; i < config->repositories->len; i++)
+        if (!init_repository(g_ptr_array_index(config->repositories, i), json, context->op, error))
+            return false;
+    if (json != NULL) {
+        bk_json_end_array(json);
+        bk_json_end_object(json);
+        (void)fputs(bk_json_text(json), stdout);
+    }
+    return true;
+}

@@ -1,0 +1,17 @@
+/* format.h - times, durations and sizes as reports show them.
+ *
+ * Threads: safe. */
+#pragma once
+#include "base/macros.h"
+
+/* "2026-11-21T10:15:00Z", or with microseconds where there are any: a new string; NULL for 0. */
+char *bk_format_time(int64_t time_us);
+
+/* "3 min", "2 days": a new string. */
+char *bk_format_age(int64_t age_us);
+
+/* "1.5 GiB": a new string. */
+char *bk_format_size(uint64_t bytes);
+
+/* Seconds with milliseconds. */
+double bk_format_seconds(int64_t duration_us);

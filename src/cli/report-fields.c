@@ -1,0 +1,44 @@
+#include "cli/report-fields.h"
+
+#include "cli/format.h"
+
+const char *
+bk_snapshot_state_name(BkSnapshotState state)
+{
+    switch (state) {
+    case BK_SNAPSHOT_COMPLETE:
+        return "complete";
+    case BK_SNAPSHOT_DAMAGED:
+        return "damaged";
+    case BK_SNAPSHOT_UNFINISHED:
+        break;
+    }
+    return "unfinished";
+}
+
+void
+bk_json_add_time(BkJson *json, const char *key, int64_t time_us)
+{
+    g_autofree char *text = bk_format_time(time_us);
+
+    bk_json_add_string(json, key, text);
+}
+
+void
+bk_json_add_lsn(BkJson *json, const char *key, BkLsn lsn)
+{
+    char text[BK_LSN_TEXT_SIZE];
+
+    bk_json_add_string(json, key, bk_lsn_format(lsn, text));
+}
+
+void
+bk_json_add_pg_meta(BkJson *json, const BkPgMeta *meta)
+{
+    bk_json_add_uint(json, "timeline", meta->timeline);
+    bk_json_add_lsn(json, "start_lsn", meta->start_lsn);
+    bk_json_add_lsn(json, "stop_lsn", meta->stop_lsn);
+    bk_json_add_format(json, "system_id", "%" G_GUINT64_FORMAT, meta->system_id);
+    bk_json_add_uint(json, "pg_version", meta->version);
+    bk_json_add_bool(json, "standalone", meta->is_standalone);
+}

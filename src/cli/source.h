@@ -1,0 +1,31 @@
+/* source.h - from the command line and the configuration to what the engine works on.
+ *
+ * Threads: belongs to the main thread. */
+#pragma once
+#include "cli/commands.h"
+#include "engine/source-spec.h"
+
+typedef struct BkCliSource {
+    BkConfig *config;
+    const BkConfigSource *source; /* in `config` */
+    BkRepositorySpec *repositories;
+    BkSourceSpec spec; /* refers to the others */
+} BkCliSource;
+
+void bk_cli_source_clear(BkCliSource *self);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkCliSource, bk_cli_source_clear)
+
+/* Loads the configuration and finds the source that the argument "source" names. Fails with
+ * BK_ERROR_CONFIG, or BK_ERROR_USAGE when there is no such source. */
+bool bk_cli_source_load(const BkArgs *args, const BkCliContext *context, BkCliSource *self,
+                        GError **error) BK_MUST_USE;
+
+/* The same for a source already found in a configuration that the caller owns. */
+void bk_cli_source_init(BkCliSource *self, const BkConfigSource *source);
+
+/* Lets --workers, --max-rate and --compress, where the command has them, override. */
+bool bk_cli_source_override(BkCliSource *self, const BkArgs *args, GError **error) BK_MUST_USE;
+
+/* The sources that a command with an optional argument "source" is about: all or the one named. An
+ * array of const BkConfigSource *. */
+GPtrArray *bk_cli_sources(const BkArgs *args, const BkConfig *config, GError **error) BK_MUST_USE;

@@ -1,0 +1,457 @@
+#include "engine/backup.h"
+
+#include "base/fault.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "engine/copy.h"
+#include "engine/owners.h"
+#include "engine/system-id.h"
+#include "engine/wal-wait.h"
+#include "repo/lease.h"
+#include "source/pg/control.h"
+#include "source/pg/page.h"
+#include "source/pg/server.h"
+
+#include <fcntl.h>
+#include <string.h>
+
+#define CONTROL_PATH  "global/pg_control"
+#define CONTROL_TRIES 10
+
+/* Everything that lives as long as one backup. */
+typedef struct Backup {
+    const BkSourceSpec *source;
+    const BkBackupOptions *options;
+    BkBackupReport *report;
+    BkOp *op;
+    BkServer *server;
+    BkServerFacts facts;
+    BkParts parts;
+    GPtrArray *leases; /* of BkLease, one a part */
+    char *data_dir;
+    BkTree tree;
+    GPtrArray *wal_files; /* of BkTreeFile: the WAL of a standalone snapshot */
+    BkCopy *copy;
+} Backup;
+
+void
+bk_backup_report_clear(BkBackupReport *self)
+{
+    bk_pg_meta_clear(&self->meta);
+    *self = (BkBackupReport){0};
+}
+
+static void
+release_lease(void *data)
+{
+    bk_lease_release(data);
+}
+
+static void
+backup_clear(Backup *self)
+{
+    bk_copy_free(self->copy);
+    bk_server_close(self->server);
+    bk_server_facts_clear(&self->facts);
+    g_clear_pointer(&self->leases, g_ptr_array_unref);
+    bk_parts_clear(&self->parts);
+    g_free(self->data_dir);
+    bk_tree_clear(&self->tree);
+    g_clear_pointer(&self->wal_files, g_ptr_array_unref);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Backup, backup_clear)
+
+/* The directory that is read must be that of the server that was asked. */
+static bool
+check_data_dir(const Backup *self, GError **error)
+{
+    g_autofree char *path = g_build_filename(self->data_dir, CONTROL_PATH, NULL);
+    g_auto(BkBuf) content = BK_BUF_INIT;
+    BkPgControl control;
+
+    if (!bk_file_read(AT_FDCWD, path, 64 * BK_KIB, &content, error) ||
+        !bk_pg_control_decode(content.data, content.size, &control, error))
+        return bk_prefix(error, "data directory \"%s\"", self->data_dir);
+    if (control.system_id == self->facts.system_id)
+        return true;
+    return bk_throw(error, BK_ERROR_UNFIT,
+                    "data directory \"%s\" is that of another cluster (system identifier "
+                    "%" G_GUINT64_FORMAT ") than the server's (%" G_GUINT64_FORMAT
+                    "): correct \"data\" or \"connection\"",
+                    self->data_dir, control.system_id, self->facts.system_id);
+}
+
+static bool
+inspect_server(Backup *self, GError **error)
+{
+    BkPgMeta *meta = &self->report->meta;
+
+    self->server = bk_server_connect(self->source->connection, self->op, error);
+    if (self->server == NULL || !bk_server_get_facts(self->server, &self->facts, self->op, error) ||
+        !bk_server_check_fit(&self->facts, self->options->standalone, error))
+        return false;
+    self->data_dir =
+        g_strdup(self->source->data != NULL ? self->source->data : self->facts.data_directory);
+    if (!check_data_dir(self, error))
+        return false;
+    meta->system_id = self->facts.system_id;
+    meta->version = self->facts.version;
+    meta->block_size = self->facts.block_size;
+    meta->segment_size = self->facts.wal_segment_size;
+    meta->has_checksums = self->facts.has_checksums;
+    meta->is_standalone = self->options->standalone;
+    meta->data_directory = g_strdup(self->data_dir);
+    return true;
+}
+
+/* A source is one cluster for ever: WAL and snapshots of two would be mixed otherwise. */
+static bool
+check_system_id(const Backup *self, const BkPart *part, GError **error)
+{
+    uint64_t system_id;
+
+    if (!bk_find_system_id(part, &system_id, self->op, error))
+        return false;
+    if (system_id == 0 || system_id == self->facts.system_id)
+        return true;
+    return bk_throw(error, BK_ERROR_UNFIT,
+                    "the server is another cluster (system identifier %" G_GUINT64_FORMAT
+                    ") than the snapshots of \"%s\" (%" G_GUINT64_FORMAT
+                    "): give it a source of its own",
+                    self->facts.system_id, self->source->name, system_id);
+}
+
+static bool
+check_places(const Backup *self, GError **error)
+{
+    g_autofree char *data = g_strconcat(self->data_dir, "/", NULL);
+
+    for (size_t i = 0; i < self->source->repository_count; i++)
+        if (g_str_has_prefix(self->source->repositories[i].path, data))
+            return bk_throw(
+                error, BK_ERROR_UNFIT,
+                "repository \"%s\" is inside the data directory \"%s\", with which it would be "
+                "lost: move it",
+                self->source->repositories[i].name, self->data_dir);
+    return true;
+}
+
+static bool
+open_repositories(Backup *self, GError **error)
+{
+    BkLeaseOptions lease_options = {.break_held = self->options->break_lease};
+
+    if (!check_places(self, error) ||
+        !bk_parts_open_for_writing(self->source, &self->parts, self->op, error))
+        return false;
+    self->leases = g_ptr_array_new_with_free_func(release_lease);
+    for (guint i = 0; i < self->parts.parts->len; i++) {
+        const BkPart *part = g_ptr_array_index(self->parts.parts, i);
+        BkLease *lease;
+
+        if (!check_system_id(self, part, error))
+            return false;
+        lease = bk_lease_acquire(part, &lease_options, self->op, error);
+        if (lease == NULL)
+            return false;
+        g_ptr_array_add(self->leases, lease);
+    }
+    return true;
+}
+
+static bool
+begin(Backup *self, GError **error)
+{
+    BkPgMeta *meta = &self->report->meta;
+    g_autofree char *label =
+        g_strdup_printf("backstay %s %s", self->source->name, self->report->id);
+
+    bk_op_begin_phase(self->op, "waiting for the checkpoint", 0);
+    if (self->options->standalone && !bk_server_hold_wal(self->server, self->op, error))
+        return false;
+    return bk_fault(BK_FAULT_BACKUP_BEGIN, error) &&
+           bk_server_begin_backup(self->server, label, self->options->fast_checkpoint, meta,
+                                  self->op, error) &&
+           bk_server_get_tablespaces(self->server, meta, self->op, error) &&
+           bk_tree_list(self->data_dir, &self->tree, self->op, error);
+}
+
+static bool
+is_control(const BkTreeFile *file)
+{
+    return strcmp(file->path, CONTROL_PATH) == 0;
+}
+
+/* pg_control is read last, and until its checksum fits: the server may be writing it. */
+static bool
+copy_control(Backup *self, GPtrArray *control, GError **error)
+{
+    g_autofree char *path = g_build_filename(self->data_dir, CONTROL_PATH, NULL);
+    g_auto(BkBuf) content = BK_BUF_INIT;
+    BkPgControl decoded;
+
+    for (int i = 0;; i++) {
+        g_autoptr(GError) cause = NULL;
+
+        if (!bk_file_read(AT_FDCWD, path, 64 * BK_KIB, &content, error))
+            return false;
+        if (bk_pg_control_decode(content.data, content.size, &decoded, &cause))
+            break;
+        if (i == CONTROL_TRIES) {
+            g_propagate_prefixed_error(error, g_steal_pointer(&cause), "file \"%s\": ", path);
+            return false;
+        }
+        g_usleep(10 * 1000);
+    }
+    self->report->meta.control_version = decoded.control_version;
+    self->report->meta.catalog_version = decoded.catalog_version;
+    return bk_copy_run_bytes(self->copy, g_ptr_array_index(control, 0), &content, self->op, error);
+}
+
+static bool
+copy_files(Backup *self, GError **error)
+{
+    BkCopyOptions options = {
+        .parts = self->parts.parts,
+        .root = self->data_dir,
+        .codec = self->source->codec,
+        .level = self->source->level,
+        .workers = self->source->workers,
+        .max_rate = self->source->max_rate,
+        .verify_pages = self->facts.has_checksums && self->facts.block_size == BK_PG_PAGE_SIZE,
+        .start_lsn = self->report->meta.start_lsn,
+    };
+    g_autoptr(GPtrArray) control = g_ptr_array_new();
+    g_autoptr(GPtrArray) others = g_ptr_array_new();
+
+    for (guint i = 0; i < self->tree.files->len; i++) {
+        void *file = g_ptr_array_index(self->tree.files, i);
+
+        g_ptr_array_add(is_control(file) ? control : others, file);
+    }
+    if (control->len != 1)
+        return bk_throw(error, BK_ERROR_UNFIT, "data directory \"%s\" has no %s", self->data_dir,
+                        CONTROL_PATH);
+    if (self->facts.has_checksums && !options.verify_pages)
+        bk_log(BK_LOG_WARNING, "pages of %u bytes: their checksums are not verified",
+               self->facts.block_size);
+    bk_op_begin_phase(self->op, "copying", self->tree.bytes);
+    self->copy = bk_copy_new(&options);
+    return bk_copy_run(self->copy, others, self->op, error) && copy_control(self, control, error);
+}
+
+static void
+free_wal_file(void *data)
+{
+    BkTreeFile *file = data;
+
+    g_free(file->path);
+    g_free(file);
+}
+
+/* The segments from start to stop, from the data directory. */
+static bool
+copy_wal(Backup *self, GError **error)
+{
+    const BkPgMeta *meta = &self->report->meta;
+    uint64_t last = bk_wal_segment_of(meta->stop_lsn - 1, meta->segment_size);
+
+    self->wal_files = g_ptr_array_new_with_free_func(free_wal_file);
+    for (uint64_t segno = bk_wal_segment_of(meta->start_lsn, meta->segment_size); segno <= last;
+         segno++) {
+        BkTreeFile *file = g_new0(BkTreeFile, 1);
+        g_autofree char *path = NULL;
+        char name[BK_WAL_NAME_SIZE];
+        struct stat st;
+
+        g_ptr_array_add(self->wal_files, file);
+        file->path = g_strconcat(
+            "pg_wal/", bk_wal_segment_name(meta->timeline, segno, meta->segment_size, name), NULL);
+        path = g_build_filename(self->data_dir, file->path, NULL);
+        if (stat(path, &st) < 0)
+            return bk_throw_errno(error, "WAL that the snapshot needs: \"%s\"", path);
+        file->size = (uint64_t)st.st_size;
+        file->mode = st.st_mode;
+        file->uid = st.st_uid;
+        file->gid = st.st_gid;
+        file->mtime_us = st.st_mtim.tv_sec * BK_USEC_PER_SEC;
+    }
+    return bk_copy_run(self->copy, self->wal_files, self->op, error);
+}
+
+static bool
+end(Backup *self, GError **error)
+{
+    BkPgMeta *meta = &self->report->meta;
+    int64_t before_us = g_get_monotonic_time();
+
+    bk_op_begin_phase(self->op, "ending the backup", 0);
+    if (!bk_fault(BK_FAULT_BACKUP_END, error) ||
+        !bk_server_end_backup(self->server, meta, self->op, error))
+        return false;
+    self->report->stop_us = g_get_monotonic_time() - before_us;
+    before_us = g_get_monotonic_time();
+    if (self->options->standalone) {
+        if (!copy_wal(self, error))
+            return false;
+    } else {
+        bk_op_begin_phase(self->op, "waiting for the archive", 0);
+        if (!bk_wal_wait(self->parts.parts, meta, self->server, self->options->archive_timeout_us,
+                         self->op, error))
+            return false;
+    }
+    self->report->wait_us = g_get_monotonic_time() - before_us;
+    return true;
+}
+
+static BkFileKind
+kind_of(const BkTreeFile *file)
+{
+    if (S_ISDIR(file->mode))
+        return BK_FILE_DIRECTORY;
+    return file->link != NULL ? BK_FILE_SYMLINK : BK_FILE_REGULAR;
+}
+
+static void
+add_files(Backup *self, BkSnapshot *snapshot, BkOwners *owners, const GPtrArray *files)
+{
+    g_auto(BkBuf) extents = BK_BUF_INIT;
+
+    for (guint i = 0; i < files->len; i++) {
+        const BkTreeFile *from = g_ptr_array_index(files, i);
+        BkFile file = {
+            .path = from->path,
+            .link = from->link,
+            .kind = kind_of(from),
+            .mode = from->mode & 07777,
+            .owner = bk_owners_find(owners, from->uid, from->gid),
+            .mtime_us = from->mtime_us,
+        };
+
+        extents.size = 0;
+        if (file.kind == BK_FILE_REGULAR &&
+            !bk_copy_get_file(self->copy, from, &extents, &file.size))
+            continue; /* dropped meanwhile */
+        file.extents = extents.data;
+        file.extents_size = (uint32_t)extents.size;
+        bk_snapshot_add_file(snapshot, &file);
+        self->report->bytes += file.size;
+        self->report->files += file.kind == BK_FILE_REGULAR;
+    }
+}
+
+static void
+fill_head(Backup *self, BkSnapshot *snapshot)
+{
+    BkSnapshotHead *head = bk_snapshot_head(snapshot);
+    BkBackupReport *report = self->report;
+
+    (void)g_strlcpy(head->id, report->id, sizeof head->id);
+    head->source = g_strdup(self->source->name);
+    head->kind = g_strdup(BK_PG_KIND);
+    head->label = g_strdup(self->options->label != NULL ? self->options->label : "");
+    head->host = g_strdup(g_get_host_name());
+    head->program = g_strdup("backstay " BK_VERSION);
+    head->state = report->state;
+    head->started_us = report->started_us;
+    head->finished_us = report->finished_us;
+    head->bytes = report->bytes;
+    head->stored_bytes = report->stored_bytes;
+    head->new_bytes = report->new_bytes;
+    bk_pg_meta_encode(&report->meta, &head->meta);
+}
+
+static void
+collect_damage(Backup *self)
+{
+    size_t count;
+    const BkCopyDamage *damage = bk_copy_damage(self->copy, &count);
+
+    for (size_t i = 0; i < count; i++)
+        bk_pg_meta_add_damage(&self->report->meta, damage[i].file->path, damage[i].block);
+    self->report->state = count > 0 ? BK_SNAPSHOT_DAMAGED : BK_SNAPSHOT_COMPLETE;
+}
+
+static BkSnapshot *
+build_snapshot(Backup *self)
+{
+    g_autoptr(BkSnapshot) snapshot = bk_snapshot_new();
+    g_autoptr(BkOwners) owners = bk_owners_new(snapshot);
+    BkBackupReport *report = self->report;
+    size_t count;
+    const BkPackRef *packs = bk_copy_packs(self->copy, &count);
+
+    for (size_t i = 0; i < count; i++) {
+        (void)bk_snapshot_add_pack(snapshot, &packs[i]);
+        report->new_bytes += packs[i].size;
+    }
+    report->packs = count;
+    report->stored_bytes = report->new_bytes;
+    collect_damage(self);
+    add_files(self, snapshot, owners, self->tree.files);
+    if (self->wal_files != NULL)
+        add_files(self, snapshot, owners, self->wal_files);
+    report->finished_us = g_get_real_time();
+    fill_head(self, snapshot);
+    return g_steal_pointer(&snapshot);
+}
+
+static bool
+put_manifest(Backup *self, GError **error)
+{
+    g_autoptr(BkSnapshot) snapshot = build_snapshot(self);
+
+    bk_op_begin_phase(self->op, "putting the manifest", 0);
+    for (guint i = 0; i < self->parts.parts->len; i++) {
+        const BkPart *part = g_ptr_array_index(self->parts.parts, i);
+        BkLease *lease = g_ptr_array_index(self->leases, i);
+        g_auto(BkBuf) object = BK_BUF_INIT;
+
+        if (!bk_lease_confirm(lease, error))
+            return false;
+        bk_snapshot_head(snapshot)->lease_epoch = bk_lease_epoch(lease);
+        if (!bk_snapshot_seal(snapshot, part, &object, error) ||
+            !bk_snapshot_put(part, self->report->id, &object, self->op, error))
+            return false;
+    }
+    return true;
+}
+
+static bool
+report_damage(const BkBackupReport *report, const char *source, GError **error)
+{
+    const BkPgDamage *first;
+
+    if (report->state != BK_SNAPSHOT_DAMAGED)
+        return true;
+    first = g_ptr_array_index(report->meta.damage, 0);
+    return bk_throw(error, BK_ERROR_DAMAGED,
+                    "snapshot %s of \"%s\" is kept but marked damaged: %" G_GUINT64_FORMAT
+                    " pages fail their checksum (first: %s block %u)",
+                    report->id, source, report->meta.damaged_pages, first->file, first->block);
+}
+
+bool
+bk_backup_run(const BkSourceSpec *source, const BkBackupOptions *options, BkBackupReport *report,
+              BkOp *op, GError **error)
+{
+    g_auto(Backup) self = {.source = source, .options = options, .report = report, .op = op};
+    int64_t before_us;
+
+    *report = (BkBackupReport){.started_us = g_get_real_time()};
+    bk_pg_meta_init(&report->meta);
+    if (!bk_snapshot_make_id(report->started_us, report->id, error) ||
+        !inspect_server(&self, error) || !open_repositories(&self, error))
+        return false;
+    before_us = g_get_monotonic_time();
+    if (!begin(&self, error))
+        return false;
+    report->start_us = g_get_monotonic_time() - before_us;
+    before_us = g_get_monotonic_time();
+    if (!copy_files(&self, error))
+        return false;
+    report->copy_us = g_get_monotonic_time() - before_us;
+    return end(&self, error) && put_manifest(&self, error) &&
+           report_damage(report, source->name, error);
+}

@@ -1,0 +1,113 @@
+#include "engine/reader.h"
+
+#include "base/fault.h"
+#include "base/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* Smaller files are not worth the calls that tell what is cached of them. */
+#define SMALL_FILE ((uint64_t)1024 * 1024)
+
+struct BkReader {
+    int root;
+    int fd;
+    const char *path; /* borrowed while open */
+    uint64_t offset;
+    uint64_t length;
+    bool was_cached; /* leave the page cache as it is */
+};
+
+BkReader *
+bk_reader_new(int root)
+{
+    BkReader *self = g_new0(BkReader, 1);
+
+    self->root = root;
+    self->fd = -1;
+    return self;
+}
+
+void
+bk_reader_free(BkReader *self)
+{
+    if (self == NULL)
+        return;
+    bk_reader_close(self);
+    g_free(self);
+}
+
+/* Is more than an eighth of the range in the page cache? Then the server works with it, and
+ * dropping it would hurt; otherwise our own reading brought it there. */
+static bool
+is_cached(int fd, uint64_t offset, uint64_t length)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t pages = (length + page - 1) / page;
+    g_autofree unsigned char *resident = g_try_malloc(pages);
+    void *map;
+    size_t count = 0;
+
+    if (resident == NULL || offset % page != 0)
+        return true;
+    map = mmap(NULL, length, PROT_READ, MAP_SHARED, fd, (off_t)offset);
+    if (map == MAP_FAILED)
+        return true;
+    if (mincore(map, length, resident) == 0) {
+        for (size_t i = 0; i < pages; i++)
+            count += resident[i] & 1;
+    } else {
+        count = pages;
+    }
+    (void)munmap(map, length);
+    return count > pages / 8;
+}
+
+bool
+bk_reader_open(BkReader *self, const char *path, uint64_t offset, uint64_t length, bool *found,
+               GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+
+    bk_reader_close(self);
+    *found = false;
+    if (!bk_fault(BK_FAULT_BACKUP_READ, error))
+        return false;
+    self->fd = bk_fd_open(self->root, path, O_RDONLY | O_NOATIME, 0, &cause);
+    if (self->fd < 0 && bk_error_is(cause, BK_ERROR_DENIED)) {
+        /* O_NOATIME is for owners only. */
+        g_clear_error(&cause);
+        self->fd = bk_fd_open(self->root, path, O_RDONLY, 0, &cause);
+    }
+    if (self->fd < 0)
+        return bk_error_is(cause, BK_ERROR_ABSENT) || bk_propagate(error, &cause);
+    *found = true;
+    self->path = path;
+    self->offset = offset;
+    self->length = length;
+    self->was_cached = length < SMALL_FILE || is_cached(self->fd, offset, length);
+    if (!self->was_cached)
+        (void)posix_fadvise(self->fd, (off_t)offset, (off_t)length, POSIX_FADV_SEQUENTIAL);
+    return true;
+}
+
+bool
+bk_reader_read(BkReader *self, void *data, size_t size, uint64_t offset, size_t *got,
+               GError **error)
+{
+    return bk_fd_pread(self->fd, data, size, offset, got, error) ||
+           bk_prefix(error, "file \"%s\"", self->path);
+}
+
+void
+bk_reader_close(BkReader *self)
+{
+    if (self->fd < 0)
+        return;
+    if (!self->was_cached)
+        (void)posix_fadvise(self->fd, (off_t)self->offset, (off_t)self->length,
+                            POSIX_FADV_DONTNEED);
+    bk_fd_clear(&self->fd);
+}

@@ -1,0 +1,23 @@
+/* reader.h - reads files of a running cluster politely: without evicting what the server has
+ * cached.
+ *
+ * Threads: a reader belongs to one thread. */
+#pragma once
+#include "base/op.h"
+
+typedef struct BkReader BkReader;
+
+BkReader *bk_reader_new(int root);   /* directory of the paths, borrowed */
+void bk_reader_free(BkReader *self); /* NULL is fine */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(BkReader, bk_reader_free)
+
+/* Opens [offset, offset + length) of a file; `*found` is false when there is no such file. */
+bool bk_reader_open(BkReader *self, const char *path, uint64_t offset, uint64_t length, bool *found,
+                    GError **error) BK_MUST_USE;
+
+/* Reads at `offset`; fewer bytes than `size` only at the end of the file. */
+bool bk_reader_read(BkReader *self, void *data, size_t size, uint64_t offset, size_t *got,
+                    GError **error) BK_MUST_USE;
+
+/* Closes the file; what was not in the page cache before it was opened is dropped from it again. */
+void bk_reader_close(BkReader *self);

@@ -1,0 +1,117 @@
+#include "engine/source-spec.h"
+
+#include <string.h>
+
+static void
+free_repository(void *data)
+{
+    bk_repository_free(data);
+}
+
+static void
+free_part(void *data)
+{
+    bk_part_free(data);
+}
+
+static void
+init(BkParts *self)
+{
+    self->repositories = g_ptr_array_new_with_free_func(free_repository);
+    self->parts = g_ptr_array_new_with_free_func(free_part);
+    self->failed = g_ptr_array_new_with_free_func(g_free);
+}
+
+void
+bk_parts_clear(BkParts *self)
+{
+    g_clear_pointer(&self->parts, g_ptr_array_unref); /* they refer to repositories */
+    g_clear_pointer(&self->repositories, g_ptr_array_unref);
+    g_clear_pointer(&self->failed, g_ptr_array_unref);
+}
+
+BkRepository *
+bk_repository_spec_open(const BkRepositorySpec *spec, BkOp *op, GError **error)
+{
+    g_auto(BkKeyFile) key = {0};
+
+    if (!bk_key_file_read(spec->key_file, &key, error))
+        return NULL;
+    return bk_repository_open_in(spec->path, spec->name, &key, op, error);
+}
+
+bool
+bk_parts_open_for_writing(const BkSourceSpec *spec, BkParts *parts, BkOp *op, GError **error)
+{
+    init(parts);
+    for (size_t i = 0; i < spec->repository_count; i++) {
+        BkRepository *repository = bk_repository_spec_open(&spec->repositories[i], op, error);
+
+        if (repository == NULL)
+            return false;
+        g_ptr_array_add(parts->repositories, repository);
+    }
+    for (size_t i = 0; i < spec->repository_count; i++) {
+        const BkPart *model = i > 0 ? g_ptr_array_index(parts->parts, 0) : NULL;
+        BkPart *part =
+            bk_part_create(g_ptr_array_index(parts->repositories, i), spec->name, model, op, error);
+
+        if (part == NULL)
+            return false;
+        g_ptr_array_add(parts->parts, part);
+        if (model != NULL && !bk_part_shares_keys(model, part))
+            return bk_throw(
+                error, BK_ERROR_CONFLICT,
+                "repositories \"%s\" and \"%s\" hold \"%s\" under different keys: back it up "
+                "to one of them",
+                spec->repositories[0].name, spec->repositories[i].name, spec->name);
+    }
+    return true;
+}
+
+static BkPart *
+open_part(const BkRepositorySpec *repository_spec, const char *source, BkParts *parts, BkOp *op,
+          GError **error)
+{
+    BkRepository *repository = bk_repository_spec_open(repository_spec, op, error);
+
+    if (repository == NULL)
+        return NULL;
+    g_ptr_array_add(parts->repositories, repository);
+    return bk_part_open(repository, source, op, error);
+}
+
+bool
+bk_parts_open_for_reading(const BkSourceSpec *spec, const char *only, BkParts *parts, BkOp *op,
+                          GError **error)
+{
+    g_autoptr(GError) first = NULL;
+    size_t asked = 0;
+
+    init(parts);
+    for (size_t i = 0; i < spec->repository_count; i++) {
+        g_autoptr(GError) cause = NULL;
+        BkPart *part;
+
+        if (only != NULL && strcmp(only, spec->repositories[i].name) != 0)
+            continue;
+        asked++;
+        part = open_part(&spec->repositories[i], spec->name, parts, op, &cause);
+        if (part != NULL) {
+            g_ptr_array_add(parts->parts, part);
+            continue;
+        }
+        if (!bk_error_is(cause, BK_ERROR_NOT_FOUND))
+            g_ptr_array_add(parts->failed, g_strdup(cause->message));
+        if (first == NULL || bk_error_is(first, BK_ERROR_NOT_FOUND)) {
+            g_clear_error(&first);
+            first = g_steal_pointer(&cause);
+        }
+    }
+    if (asked == 0)
+        return bk_throw(error, BK_ERROR_USAGE, "source \"%s\" has no repository \"%s\"", spec->name,
+                        only);
+    if (parts->parts->len == 0 && parts->failed->len > 0)
+        return bk_propagate(error, &first);
+    return true;
+}

@@ -1,0 +1,50 @@
+/* source-spec.h - a source as the engine needs to know it, and its opened repositories.
+ *
+ * The configuration is not known here: cli/ fills a BkSourceSpec from it.
+ * Threads: a BkSourceSpec is read only; opened parts may be used by many threads. */
+#pragma once
+#include "codec/compress.h"
+#include "repo/repository.h"
+
+typedef struct BkRepositorySpec {
+    const char *name;
+    const char *path;
+    const char *key_file;
+} BkRepositorySpec;
+
+typedef struct BkSourceSpec {
+    const char *name;
+    const char *connection;
+    const char *data; /* data directory, or NULL: ask the server */
+    const BkRepositorySpec *repositories;
+    size_t repository_count; /* at least 1 */
+    unsigned workers;        /* at least 1 */
+    BkCodec codec;
+    int level;
+    uint64_t max_rate; /* bytes read a second, 0: no bound */
+} BkSourceSpec;
+
+/* The parts of one source in its repositories. */
+typedef struct BkParts {
+    GPtrArray *repositories; /* of BkRepository, owned */
+    GPtrArray *parts;        /* of BkPart, owned; may be fewer than repositories */
+    GPtrArray *failed;       /* of char *: why a repository could not be asked */
+} BkParts;
+
+void bk_parts_clear(BkParts *self);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkParts, bk_parts_clear)
+
+/* Opens one repository with its key file. */
+BkRepository *bk_repository_spec_open(const BkRepositorySpec *spec, BkOp *op,
+                                      GError **error) BK_MUST_USE;
+
+/* Opens every repository of the source for writing; missing parts are created, all with the same
+ * key. Fails when any repository cannot be opened. */
+bool bk_parts_open_for_writing(const BkSourceSpec *spec, BkParts *parts, BkOp *op,
+                               GError **error) BK_MUST_USE;
+
+/* Opens what can be read. A repository that cannot be asked is reported in `failed`, one that holds
+ * nothing of the source is left out. `only` (NULL: all) names the one repository to open. Fails
+ * when none could be asked. */
+bool bk_parts_open_for_reading(const BkSourceSpec *spec, const char *only, BkParts *parts, BkOp *op,
+                               GError **error) BK_MUST_USE;

@@ -1,0 +1,134 @@
+#include "engine/wal-push.h"
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/workers.h"
+#include "engine/system-id.h"
+#include "source/pg/archive.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <string.h>
+
+/* How many files one call archives for each worker: enough to spread the cost of starting over
+ * many, few enough that the server need not wait long for its answer. */
+#define FILES_PER_WORKER 8
+
+typedef struct Push {
+    const BkSourceSpec *source;
+    const char *folder;
+    BkParts parts;
+    uint64_t system_id; /* WAL of another cluster must not get in between; 0: no snapshot yet */
+    GPtrArray *names;   /* of char *: the wanted file first */
+    atomic_uint next;
+} Push;
+
+static void
+push_clear(Push *self)
+{
+    bk_parts_clear(&self->parts);
+    g_clear_pointer(&self->names, g_ptr_array_unref);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Push, push_clear)
+
+static bool
+is_segment(const char *name)
+{
+    BkWalName parsed;
+
+    return bk_wal_name_parse(name, &parsed) && parsed.kind == BK_WAL_SEGMENT;
+}
+
+static int
+compare_names(const void *left, const void *right)
+{
+    const char *const *a = left;
+    const char *const *b = right;
+
+    return strcmp(*a, *b);
+}
+
+/* Adds the segments behind the wanted one that the server has marked ready, in order. Not being
+ * able to tell is no error: each will be asked for by a call of its own. */
+static void
+add_ready(Push *self, size_t limit)
+{
+    g_autofree char *status = g_build_filename(self->folder, "archive_status", NULL);
+    g_autoptr(GPtrArray) ready = g_ptr_array_new_with_free_func(g_free);
+    const char *wanted = g_ptr_array_index(self->names, 0);
+    DIR *dir = opendir(status);
+    const struct dirent *entry;
+
+    if (dir == NULL)
+        return;
+    while ((entry = readdir(dir)) != NULL) {
+        g_autofree char *name = g_str_has_suffix(entry->d_name, ".ready")
+                                    ? g_strndup(entry->d_name, strlen(entry->d_name) - 6)
+                                    : NULL;
+
+        if (name != NULL && is_segment(name) && strcmp(name, wanted) > 0)
+            g_ptr_array_add(ready, g_steal_pointer(&name));
+    }
+    (void)closedir(dir);
+    g_ptr_array_sort(ready, compare_names);
+    for (guint i = 0; i < ready->len && self->names->len < limit; i++)
+        g_ptr_array_add(self->names, g_strdup(g_ptr_array_index(ready, i)));
+}
+
+static bool
+push_one(const Push *self, const char *name, BkArchiveWriter *writer, BkBuf *content, BkOp *op,
+         GError **error)
+{
+    g_autofree char *path = g_build_filename(self->folder, name, NULL);
+    BkArchiveFile file = {.name = name, .content = content};
+
+    if (!bk_wal_name_parse(name, &file.parsed))
+        g_assert_not_reached();
+    return bk_file_read(AT_FDCWD, path, BK_ARCHIVE_FILE_MAX, content, error) &&
+           bk_archive_put(writer, self->parts.parts, &file, self->system_id, op, error);
+}
+
+static bool
+run_worker(unsigned index, void *data, BkOp *op, GError **error)
+{
+    Push *self = data;
+    g_autoptr(BkArchiveWriter) writer =
+        bk_archive_writer_new(self->source->codec, self->source->level);
+    g_auto(BkBuf) content = BK_BUF_INIT;
+    unsigned next;
+
+    (void)index;
+    while ((next = atomic_fetch_add(&self->next, 1)) < self->names->len) {
+        const char *name = g_ptr_array_index(self->names, next);
+        g_autoptr(GError) cause = NULL;
+
+        if (push_one(self, name, writer, &content, op, &cause))
+            continue;
+        if (next == 0)
+            return bk_propagate(error, &cause);
+        /* The call that the server makes for this one will report it. */
+        bk_log(BK_LOG_INFO, "archiving %s ahead: %s", name, cause->message);
+    }
+    return true;
+}
+
+bool
+bk_wal_push(const BkSourceSpec *source, const char *path, BkOp *op, GError **error)
+{
+    g_autofree char *folder = g_path_get_dirname(path);
+    g_autofree char *name = g_path_get_basename(path);
+    g_auto(Push) self = {.source = source, .folder = folder};
+    BkWalName parsed;
+
+    if (!bk_wal_name_parse(name, &parsed))
+        return bk_throw(error, BK_ERROR_USAGE, "\"%s\" is not the name of a WAL file", name);
+    self.names = g_ptr_array_new_with_free_func(g_free);
+    g_ptr_array_add(self.names, g_strdup(name));
+    if (parsed.kind == BK_WAL_SEGMENT)
+        add_ready(&self, (size_t)source->workers * FILES_PER_WORKER);
+    return bk_parts_open_for_writing(source, &self.parts, op, error) &&
+           bk_find_system_id(g_ptr_array_index(self.parts.parts, 0), &self.system_id, op, error) &&
+           bk_workers_run(MIN(source->workers, self.names->len), run_worker, &self, op, error);
+}

@@ -1,0 +1,16 @@
+/* wal-push.h - archives WAL files: the work of archive_command.
+ *
+ * Promise: true means that every repository of the source holds the file durably, with this
+ * content. The server calls for one file after another; since more are usually ready by then, one
+ * call archives several in parallel, and the calls for those then find them there. Nothing but the
+ * repository says that a file is archived: there is no local state that could be wrong. Threads:
+ * the call blocks and starts threads of its own. */
+#pragma once
+#include "engine/source-spec.h"
+
+/* Archives the file `path` (%p of archive_command), and on the way other files that the server has
+ * marked ready; only the outcome of `path` counts. Fails with BK_ERROR_USAGE for a name that is
+ * none of a WAL file, BK_ERROR_CONFLICT, BK_ERROR_CORRUPT, BK_ERROR_UNFIT (another cluster), or as
+ * the stores. */
+bool bk_wal_push(const BkSourceSpec *source, const char *path, BkOp *op,
+                 GError **error) BK_MUST_USE;

@@ -1,0 +1,54 @@
+/* archive.h - the WAL archive of a source: segments and the small files beside them.
+ *
+ * A segment is the sealed object "SOURCE/wal/TIMELINE/16 HEX/NAME", whose first frame is a head
+ * (kind of content, XXH3-128 of the raw bytes, what wal-info.h collects of it) and whose other
+ * frames are the raw bytes. History, backup history and partial files are
+ * "SOURCE/wal/TIMELINE/NAME", the same way. An object is put whole or not at all; the same content
+ * again is success, other content under the same name is BK_ERROR_CONFLICT. Threads: functions are
+ * safe from any thread; a BkArchiveWriter belongs to one. */
+#pragma once
+#include "repo/repository.h"
+#include "source/pg/wal-info.h"
+
+#define BK_ARCHIVE_FILE_MAX ((size_t)1 << 30) /* the largest segment that PostgreSQL can have */
+
+/* "SOURCE/wal/…": a new string. */
+char *bk_archive_object_name(const BkPart *part, const char *name, const BkWalName *parsed);
+
+/* Compressor, cipher and buffers for several puts by one thread. */
+typedef struct BkArchiveWriter BkArchiveWriter;
+BkArchiveWriter *bk_archive_writer_new(BkCodec codec, int level);
+void bk_archive_writer_free(BkArchiveWriter *self); /* NULL is fine */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(BkArchiveWriter, bk_archive_writer_free)
+
+typedef struct BkArchiveFile {
+    const char *name;
+    BkWalName parsed;
+    const BkBuf *content;
+} BkArchiveFile;
+
+/* Archives a file in every one of `parts`; true only when each holds it durably. A segment whose
+ * header contradicts its name or that is not WAL fails with BK_ERROR_CORRUPT, WAL of a system other
+ * than `system_id` (0: not known yet) with BK_ERROR_UNFIT. */
+bool bk_archive_put(BkArchiveWriter *self, GPtrArray *parts, const BkArchiveFile *file,
+                    uint64_t system_id, BkOp *op, GError **error) BK_MUST_USE;
+
+/* Reads a file into `content`. BK_ERROR_NOT_FOUND only when the archive answered that it has none.
+ */
+bool bk_archive_get(const BkPart *part, const char *name, const BkWalName *parsed, BkBuf *content,
+                    BkOp *op, GError **error) BK_MUST_USE;
+
+/* Reads what the head of a segment's object says. Fails like bk_archive_get. */
+bool bk_archive_get_info(const BkPart *part, const char *name, const BkWalName *parsed,
+                         BkWalInfo *info, BkOp *op, GError **error) BK_MUST_USE;
+
+/* What an archive holds, from one listing. */
+typedef struct BkArchiveTimeline {
+    uint32_t timeline;
+    GArray *segments;    /* BkWalName of kind segment, ascending */
+    bool has_history;    /* a history file is there */
+    int64_t modified_us; /* when the newest segment was put */
+} BkArchiveTimeline;
+
+/* Lists: an array of BkArchiveTimeline *, ascending by timeline. */
+GPtrArray *bk_archive_list(const BkPart *part, BkOp *op, GError **error) BK_MUST_USE;

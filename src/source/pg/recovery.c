@@ -1,0 +1,256 @@
+#include "source/pg/recovery.h"
+
+#include "base/fd.h"
+#include "source/pg/data-dir-priv.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#define AUTO_CONF       "postgresql.auto.conf"
+#define AUTO_CONF_LIMIT (16 * BK_MIB)
+#define SIGNAL_FILE     "recovery.signal"
+
+/* What an earlier life of the directory may have left. recovery.conf is fatal to these servers. */
+static const char *const LEFTOVERS[] = {
+    "standby.signal",   SIGNAL_FILE,          "recovery.conf",  "recovery.done",
+    "backup_label.old", "tablespace_map.old", "postmaster.pid", "postmaster.opts",
+};
+
+/* Settings of an earlier recovery or standby, which must not act in this one. */
+static const char *const REPLACED[] = {
+    "restore_command",          "archive_cleanup_command", "recovery_end_command",
+    "recovery_target",          "recovery_target_name",    "recovery_target_time",
+    "recovery_target_xid",      "recovery_target_lsn",     "recovery_target_inclusive",
+    "recovery_target_timeline", "recovery_target_action",  "recovery_min_apply_delay",
+    "primary_conninfo",         "primary_slot_name",       "promote_trigger_file",
+};
+
+/* --- the files ---------------------------------------------------------------------------- */
+
+/* Writes a file whole and durable, with the owner and the mode that the directory asks for. */
+static bool
+write_file(int data_dir, const char *name, const void *data, size_t size, GError **error)
+{
+    g_auto(BkFd) fd = -1;
+    mode_t mode;
+
+    if (!bk_data_dir_file_mode(data_dir, &mode, error) ||
+        !bk_file_write(data_dir, name, data, size, mode, BK_FILE_REPLACE, error))
+        return false;
+    fd = bk_fd_open(data_dir, name, O_RDONLY | O_NOFOLLOW, 0, error);
+    if (fd < 0)
+        return false;
+    return bk_data_dir_own(data_dir, fd, error) || bk_prefix(error, "\"%s\"", name);
+}
+
+static bool
+remove_leftovers(int data_dir, GError **error)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(LEFTOVERS); i++)
+        if (unlinkat(data_dir, LEFTOVERS[i], 0) < 0 && errno != ENOENT)
+            return bk_throw_errno(error, "remove \"%s\"", LEFTOVERS[i]);
+    return bk_fd_sync(data_dir, error) || bk_prefix(error, "the data directory");
+}
+
+/* --- the settings ------------------------------------------------------------------------- */
+
+/* Does this line of a configuration file set one of the names that are about to be set anew? */
+static bool
+is_replaced(const char *line, size_t size, BkRecoveryArchive archive)
+{
+    size_t start = 0;
+    size_t end;
+
+    while (start < size && g_ascii_isspace(line[start]))
+        start++;
+    end = start;
+    while (end < size && (g_ascii_isalnum(line[end]) || strchr("_.$", line[end]) != NULL))
+        end++;
+    for (size_t i = 0; i <= G_N_ELEMENTS(REPLACED); i++) {
+        const char *name = i < G_N_ELEMENTS(REPLACED) ? REPLACED[i] : "archive_mode";
+
+        if (i == G_N_ELEMENTS(REPLACED) && archive != BK_RECOVERY_ARCHIVE_OFF)
+            return false;
+        if (strlen(name) == end - start &&
+            g_ascii_strncasecmp(line + start, name, end - start) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Appends the lines of the present file that stay. */
+static bool
+keep_lines(int data_dir, BkRecoveryArchive archive, GString *out, GError **error)
+{
+    g_auto(BkBuf) content = BK_BUF_INIT;
+    g_autoptr(GError) read_error = NULL;
+    const char *line;
+    const char *end;
+
+    if (!bk_file_read(data_dir, AUTO_CONF, AUTO_CONF_LIMIT, &content, &read_error)) {
+        if (!bk_error_is(read_error, BK_ERROR_ABSENT))
+            return bk_propagate(error, &read_error);
+        return true;
+    }
+    line = (const char *)content.data;
+    for (end = line + content.size; line < end;) {
+        const char *newline = memchr(line, '\n', (size_t)(end - line));
+        size_t size = (size_t)((newline != NULL ? newline : end) - line);
+
+        if (!is_replaced(line, size, archive)) {
+            g_string_append_len(out, line, (gssize)size);
+            g_string_append_c(out, '\n');
+        }
+        line += size + 1;
+    }
+    return true;
+}
+
+/* name = 'value', with the quoting of configuration files: two quotes for one, and a backslash
+ * begins an escape. */
+static bool
+append_setting(GString *out, const char *name, const char *value, GError **error)
+{
+    if (strpbrk(value, "\n\r") != NULL)
+        return bk_throw(error, BK_ERROR_USAGE, "the value of %s has a line break in it", name);
+    g_string_append_printf(out, "%s = '", name);
+    for (const char *c = value; *c != '\0'; c++) {
+        if (*c == '\'' || *c == '\\')
+            g_string_append_c(out, *c);
+        g_string_append_c(out, *c);
+    }
+    g_string_append(out, "'\n");
+    return true;
+}
+
+/* Exactly one target is not empty: the user's own postgresql.conf may set another one. It comes
+ * last, since the server takes even an empty one that follows it for a second target. */
+static bool
+append_target(GString *out, const BkTarget *target, GError **error)
+{
+    static const char *const names[] = {
+        [BK_TARGET_LATEST] = NULL,
+        [BK_TARGET_IMMEDIATE] = "recovery_target",
+        [BK_TARGET_SNAPSHOT] = NULL,
+        [BK_TARGET_TIME] = "recovery_target_time",
+        [BK_TARGET_LSN] = "recovery_target_lsn",
+        [BK_TARGET_XID] = "recovery_target_xid",
+        [BK_TARGET_NAME] = "recovery_target_name",
+    };
+    BkTargetKind kind = target->kind == BK_TARGET_SNAPSHOT ? BK_TARGET_IMMEDIATE : target->kind;
+    g_autofree char *value =
+        kind == BK_TARGET_IMMEDIATE ? g_strdup("immediate") : bk_target_value(target);
+
+    for (size_t i = 0; i < G_N_ELEMENTS(names); i++)
+        if (names[i] != NULL && i != kind && !append_setting(out, names[i], "", error))
+            return false;
+    return append_setting(out, "recovery_target_inclusive", target->exclusive ? "off" : "on",
+                          error) &&
+           (names[kind] == NULL || append_setting(out, names[kind], value, error));
+}
+
+static bool
+append_settings(GString *out, const BkRecoverySettings *settings, GError **error)
+{
+    /* The commands and the delay of the user's own configuration belong to a standby: the first
+     * would clean up the archive that is being recovered from. */
+    return append_setting(out, "restore_command", settings->restore_command, error) &&
+           append_setting(out, "archive_cleanup_command", "", error) &&
+           append_setting(out, "recovery_end_command", "", error) &&
+           append_setting(out, "recovery_min_apply_delay", "0", error) &&
+           append_target(out, settings->target, error) &&
+           append_setting(out, "recovery_target_timeline", settings->timeline, error) &&
+           append_setting(out, "recovery_target_action", bk_recovery_action_name(settings->action),
+                          error) &&
+           (settings->archive == BK_RECOVERY_ARCHIVE_KEEP ||
+            append_setting(out, "archive_mode", "off", error));
+}
+
+bool
+bk_recovery_write(int data_dir, const BkRecoverySettings *settings, GError **error)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+
+    g_assert(settings->restore_command != NULL && settings->restore_command[0] != '\0');
+    if (!keep_lines(data_dir, settings->archive, text, error) ||
+        !append_settings(text, settings, error) || !remove_leftovers(data_dir, error))
+        return false;
+    return write_file(data_dir, AUTO_CONF, text->str, text->len, error) &&
+           write_file(data_dir, SIGNAL_FILE, "", 0, error);
+}
+
+/* --- restore_command ---------------------------------------------------------------------- */
+
+/* Appends `text` quoted for the shell, and with its percent signs doubled for the server. */
+static void
+append_quoted(GString *out, const char *text)
+{
+    g_string_append_c(out, '\'');
+    for (const char *c = text; *c != '\0'; c++) {
+        if (*c == '\'')
+            g_string_append(out, "'\\''");
+        else if (*c == '%')
+            g_string_append(out, "%%");
+        else
+            g_string_append_c(out, *c);
+    }
+    g_string_append_c(out, '\'');
+}
+
+static bool
+check_path(const char *path, GError **error)
+{
+    if (!g_path_is_absolute(path))
+        return bk_throw(error, BK_ERROR_USAGE, "\"%s\" is not an absolute path", path);
+    if (strpbrk(path, "\n\r") != NULL)
+        return bk_throw(error, BK_ERROR_USAGE,
+                        "a path with a line break cannot stand in restore_command");
+    return true;
+}
+
+char *
+bk_recovery_restore_command(const char *exe, const char *config, const char *source, GError **error)
+{
+    g_autoptr(GString) command = g_string_new(NULL);
+
+    if (!check_path(exe, error) || !check_path(config, error))
+        return NULL;
+    append_quoted(command, exe);
+    g_string_append(command, " -c ");
+    append_quoted(command, config);
+    /* A name as the configuration has it needs no quotes, and reads better without. */
+    g_string_append(command, " wal fetch ");
+    if (source[strspn(source, "abcdefghijklmnopqrstuvwxyz0123456789_-")] == '\0')
+        g_string_append(command, source);
+    else
+        append_quoted(command, source);
+    /* From 126 on the server gives up instead of taking the archive for finished; a signal's
+     * number stays as it is, since the server ends quietly after SIGTERM. */
+    g_string_append(command, " %f %p; s=$?; case $s in 0|3) exit $s;; esac; exit $((s | 128))");
+    return g_string_free(g_steal_pointer(&command), FALSE);
+}
+
+static const char *const ACTIONS[] = {
+    [BK_RECOVERY_PROMOTE] = "promote",
+    [BK_RECOVERY_PAUSE] = "pause",
+    [BK_RECOVERY_SHUTDOWN] = "shutdown",
+};
+
+const char *
+bk_recovery_action_name(BkRecoveryAction action)
+{
+    return ACTIONS[action];
+}
+
+bool
+bk_recovery_action_parse(const char *name, BkRecoveryAction *action)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(ACTIONS); i++)
+        if (strcmp(ACTIONS[i], name) == 0) {
+            *action = (BkRecoveryAction)i;
+            return true;
+        }
+    return false;
+}

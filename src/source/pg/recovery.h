@@ -1,0 +1,51 @@
+/* recovery.h - what a restored data directory needs so that the server recovers it to a target.
+ *
+ * PostgreSQL 13 to 18: recovery.signal, and settings in postgresql.auto.conf, which wins over the
+ * user's own postgresql.conf; his other lines in it stay. Every file is whole and durable, owned
+ * and readable as the directory itself is. The settings come first and recovery.signal last, so
+ * that a directory with the signal has the settings that belong to it.
+ * Threads: safe for different directories. */
+#pragma once
+#include "source/pg/target.h"
+
+typedef enum {
+    BK_RECOVERY_PROMOTE, /* what the server does once the target is reached */
+    BK_RECOVERY_PAUSE,
+    BK_RECOVERY_SHUTDOWN,
+} BkRecoveryAction;
+
+typedef enum {
+    BK_RECOVERY_ARCHIVE_KEEP, /* archives as the cluster did */
+    BK_RECOVERY_ARCHIVE_OFF,  /* archive_mode = off: a copy that is to leave the archive alone */
+} BkRecoveryArchive;
+
+typedef struct BkRecoverySettings {
+    const BkTarget *target;
+    const char *restore_command; /* not empty: the server insists on one */
+    const char *timeline;        /* "latest", "current" or a number */
+    BkRecoveryAction action;
+    BkRecoveryArchive archive;
+} BkRecoverySettings;
+
+/* Prepares `data_dir` (no server may run in it): removes what another life of the directory left
+ * (standby.signal, recovery.conf, recovery.done, backup_label.old, tablespace_map.old,
+ * postmaster.pid, postmaster.opts), replaces the settings of recovery in postgresql.auto.conf, and
+ * creates recovery.signal. Exactly one target is set and every other one is reset. Doing it again
+ * gives the same files. Fails with BK_ERROR_USAGE (a value that no configuration file can hold) or
+ * as files do. */
+bool bk_recovery_write(int data_dir, const BkRecoverySettings *settings,
+                       GError **error) BK_MUST_USE;
+
+/* A restore_command that runs `exe` with the configuration file `config` for `source`, quoted for
+ * the shell. The server takes an exit status of up to 125 for "the archive has no such file" and
+ * would end recovery there; so whatever is neither success nor 3 becomes one that stops recovery
+ * with an error. Owned by the caller. Fails with BK_ERROR_USAGE for a path that is not absolute or
+ * has a line break in it. */
+char *bk_recovery_restore_command(const char *exe, const char *config, const char *source,
+                                  GError **error) BK_MUST_USE;
+
+/* "promote", "pause" or "shutdown". */
+const char *bk_recovery_action_name(BkRecoveryAction action);
+
+/* The action of that name. False when there is none. */
+bool bk_recovery_action_parse(const char *name, BkRecoveryAction *action) BK_MUST_USE;

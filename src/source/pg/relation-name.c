@@ -1,0 +1,63 @@
+#include "source/pg/relation-name.h"
+
+#include <string.h>
+
+/* A decimal number without leading zeros, at most UINT32_MAX. */
+static bool
+parse_number(const char **text, uint32_t *number)
+{
+    char *end;
+    guint64 value;
+
+    if (!g_ascii_isdigit((*text)[0]) || ((*text)[0] == '0' && g_ascii_isdigit((*text)[1])))
+        return false;
+    value = g_ascii_strtoull(*text, &end, 10);
+    if (value > UINT32_MAX)
+        return false;
+    *number = (uint32_t)value;
+    *text = end;
+    return true;
+}
+
+static bool
+parse_fork(const char **text, BkFork *fork)
+{
+    static const struct {
+        const char *suffix;
+        BkFork fork;
+    } forks[] = {{"_fsm", BK_FORK_FSM}, {"_vm", BK_FORK_VM}, {"_init", BK_FORK_INIT}};
+
+    *fork = BK_FORK_MAIN;
+    if (**text != '_')
+        return true;
+    for (size_t i = 0; i < G_N_ELEMENTS(forks); i++) {
+        if (g_str_has_prefix(*text, forks[i].suffix)) {
+            *fork = forks[i].fork;
+            *text += strlen(forks[i].suffix);
+            return true;
+        }
+    }
+    return false;
+}
+
+bool
+bk_relation_name_parse(const char *name, BkRelationName *parsed)
+{
+    uint32_t backend;
+
+    *parsed = (BkRelationName){0};
+    if (*name == 't') {
+        parsed->is_temporary = true;
+        name++;
+        if (!parse_number(&name, &backend) || *name++ != '_')
+            return false;
+    }
+    if (!parse_number(&name, &parsed->file_node) || !parse_fork(&name, &parsed->fork))
+        return false;
+    if (*name == '.') {
+        name++;
+        if (!parse_number(&name, &parsed->segment) || parsed->segment == 0)
+            return false;
+    }
+    return *name == 0;
+}

@@ -1,0 +1,169 @@
+#include "source/pg/target.h"
+
+#include "repo/snapshot.h"
+#include "source/pg/pg-time.h"
+
+#include <string.h>
+
+#define XID_FIRST_NORMAL 3 /* the server's own transactions have the smaller ones */
+
+void
+bk_target_clear(BkTarget *self)
+{
+    g_free(self->text);
+    *self = BK_TARGET_INIT;
+}
+
+static bool
+fail(GError **error, const char *text, const char *reason)
+{
+    /* A line break in it would make two lines of the message. */
+    g_autofree char *shown = g_strescape(text, NULL);
+
+    return bk_throw(
+        error, BK_ERROR_USAGE,
+        "\"%s\" is no moment to restore to: %s; use latest, immediate, a snapshot's id, "
+        "lsn:X/Y, xid:N, name:POINT or a time like \"2026-11-21 10:15:00+01\"",
+        shown, reason);
+}
+
+static bool
+parse_lsn(const char *text, const char *value, BkTarget *target, GError **error)
+{
+    if (!bk_lsn_parse(value, &target->lsn) || target->lsn == 0)
+        return fail(error, text, "an LSN is like 0/3000028");
+    target->kind = BK_TARGET_LSN;
+    return true;
+}
+
+/* With or without the epoch, which recovery does not look at. */
+static bool
+parse_xid(const char *text, const char *value, BkTarget *target, GError **error)
+{
+    uint64_t xid;
+
+    if (!g_ascii_string_to_unsigned(value, 10, 0, G_MAXUINT64, &xid, NULL))
+        return fail(error, text, "a transaction id is a number");
+    target->xid = (uint32_t)(xid & G_MAXUINT32);
+    if (target->xid < XID_FIRST_NORMAL)
+        return fail(error, text, "no transaction that commits has that id");
+    target->kind = BK_TARGET_XID;
+    return true;
+}
+
+static bool
+parse_name(const char *text, const char *value, BkTarget *target, GError **error)
+{
+    size_t size = strlen(value);
+
+    if (size == 0 || size > BK_TARGET_NAME_MAX)
+        return fail(error, text, "a restore point's name has 1 to 63 bytes");
+    if (strpbrk(value, "\n\r") != NULL)
+        return fail(error, text, "a name with a line break cannot be given to the server");
+    target->kind = BK_TARGET_NAME;
+    target->text = g_strdup(value);
+    return true;
+}
+
+static bool
+parse_time(const char *text, int64_t now_us, BkTarget *target, GError **error)
+{
+    g_autoptr(GError) reason = NULL;
+
+    if (!bk_pg_time_parse(text, now_us, &target->time_us, &reason))
+        return fail(error, text, reason->message);
+    target->kind = BK_TARGET_TIME;
+    return true;
+}
+
+bool
+bk_target_parse(const char *text, int64_t now_us, BkTarget *target, GError **error)
+{
+    *target = BK_TARGET_INIT;
+    if (strcmp(text, "latest") == 0)
+        return true;
+    if (strcmp(text, "immediate") == 0) {
+        target->kind = BK_TARGET_IMMEDIATE;
+        return true;
+    }
+    if (bk_snapshot_is_id(text)) {
+        target->kind = BK_TARGET_SNAPSHOT;
+        target->text = g_strdup(text);
+        return true;
+    }
+    if (g_str_has_prefix(text, "lsn:"))
+        return parse_lsn(text, text + strlen("lsn:"), target, error);
+    if (g_str_has_prefix(text, "xid:"))
+        return parse_xid(text, text + strlen("xid:"), target, error);
+    if (g_str_has_prefix(text, "name:"))
+        return parse_name(text, text + strlen("name:"), target, error);
+    return parse_time(text, now_us, target, error);
+}
+
+static const char *
+exclusive_note(const BkTarget *self)
+{
+    return self->exclusive ? " (exclusive)" : "";
+}
+
+char *
+bk_target_describe(const BkTarget *self)
+{
+    char time[BK_PG_TIME_TEXT_SIZE];
+    char lsn[BK_LSN_TEXT_SIZE];
+
+    switch (self->kind) {
+    case BK_TARGET_LATEST:
+        return g_strdup("latest");
+    case BK_TARGET_IMMEDIATE:
+        return g_strdup("immediate");
+    case BK_TARGET_SNAPSHOT:
+        return g_strdup_printf("snapshot %s", self->text);
+    case BK_TARGET_TIME:
+        return g_strdup_printf("time %s UTC%s", bk_pg_time_format(self->time_us, time),
+                               exclusive_note(self));
+    case BK_TARGET_LSN:
+        return g_strdup_printf("lsn %s%s", bk_lsn_format(self->lsn, lsn), exclusive_note(self));
+    case BK_TARGET_XID:
+        return g_strdup_printf("xid %u%s", self->xid, exclusive_note(self));
+    case BK_TARGET_NAME:
+        return g_strdup_printf("restore point \"%s\"", self->text);
+    }
+    g_assert_not_reached();
+}
+
+const char *
+bk_target_kind_name(BkTargetKind kind)
+{
+    static const char *const names[] = {
+        [BK_TARGET_LATEST] = "latest",     [BK_TARGET_IMMEDIATE] = "immediate",
+        [BK_TARGET_SNAPSHOT] = "snapshot", [BK_TARGET_TIME] = "time",
+        [BK_TARGET_LSN] = "lsn",           [BK_TARGET_XID] = "xid",
+        [BK_TARGET_NAME] = "name",
+    };
+
+    return names[kind];
+}
+
+char *
+bk_target_value(const BkTarget *self)
+{
+    char time[BK_PG_TIME_TEXT_SIZE];
+    char lsn[BK_LSN_TEXT_SIZE];
+
+    switch (self->kind) {
+    case BK_TARGET_LATEST:
+    case BK_TARGET_IMMEDIATE:
+        return NULL;
+    case BK_TARGET_SNAPSHOT:
+    case BK_TARGET_NAME:
+        return g_strdup(self->text);
+    case BK_TARGET_TIME:
+        return g_strdup_printf("%s+00", bk_pg_time_format(self->time_us, time));
+    case BK_TARGET_LSN:
+        return g_strdup(bk_lsn_format(self->lsn, lsn));
+    case BK_TARGET_XID:
+        return g_strdup_printf("%u", self->xid);
+    }
+    g_assert_not_reached();
+}

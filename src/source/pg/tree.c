@@ -1,0 +1,296 @@
+#include "source/pg/tree.h"
+
+#include "base/fd.h"
+#include "source/pg/page.h"
+#include "source/pg/relation-name.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef enum {
+    PLACE_OTHER,
+    PLACE_TOP,         /* the data directory itself */
+    PLACE_TABLESPACES, /* pg_tblspc */
+    PLACE_TABLESPACE,  /* pg_tblspc/OID */
+    PLACE_VERSION,     /* pg_tblspc/OID/PG_15_202209061 */
+    PLACE_BASE,        /* base */
+    PLACE_DATABASE,    /* base/OID, or the like in a tablespace: holds relation files */
+    PLACE_GLOBAL,      /* holds relation files */
+    PLACE_EMPTIED,     /* the folder is kept, its content is not */
+} Place;
+
+typedef struct Walk {
+    GPtrArray *files;
+    BkOp *op;
+} Walk;
+
+typedef struct Folder {
+    const char *path; /* relative, "" for the top */
+    Place place;
+    int fd;
+    GHashTable *unlogged; /* file nodes with an init fork, as GUINT_TO_POINTER */
+} Folder;
+
+static void
+free_file(void *data)
+{
+    BkTreeFile *file = data;
+
+    g_free(file->path);
+    g_free(file->link);
+    g_free(file);
+}
+
+void
+bk_tree_clear(BkTree *self)
+{
+    g_clear_pointer(&self->files, g_ptr_array_unref);
+    *self = (BkTree){0};
+}
+
+/* Folders whose content the server makes anew: they are kept empty. */
+static bool
+is_emptied(const char *name)
+{
+    static const char *const names[] = {"pg_wal",    "pg_replslot",  "pg_dynshmem", "pg_notify",
+                                        "pg_serial", "pg_snapshots", "pg_stat_tmp", "pg_subtrans"};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(names); i++)
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    return false;
+}
+
+/* Files of the running server, and what a backup brings of its own. */
+static bool
+is_left_out_at_top(const char *name)
+{
+    static const char *const names[] = {
+        "postmaster.pid",           "postmaster.opts",    "backup_label",    "tablespace_map",
+        "backup_label.old",         "tablespace_map.old", "backup_manifest", "current_logfiles.tmp",
+        "postgresql.auto.conf.tmp", "recovery.signal",    "standby.signal"};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(names); i++)
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    return false;
+}
+
+static bool
+is_left_out(const Folder *folder, const char *name)
+{
+    BkRelationName relation;
+
+    if (folder->place == PLACE_EMPTIED || g_str_has_prefix(name, "pgsql_tmp") ||
+        g_str_has_prefix(name, "pg_internal.init"))
+        return true;
+    if (folder->place == PLACE_TOP)
+        return is_left_out_at_top(name);
+    if (folder->place != PLACE_DATABASE || !bk_relation_name_parse(name, &relation))
+        return false;
+    if (relation.is_temporary)
+        return true;
+    return relation.fork != BK_FORK_INIT &&
+           g_hash_table_contains(folder->unlogged, GUINT_TO_POINTER(relation.file_node));
+}
+
+static Place
+place_of(const Folder *folder, const char *name)
+{
+    switch (folder->place) {
+    case PLACE_TOP:
+        if (is_emptied(name))
+            return PLACE_EMPTIED;
+        if (strcmp(name, "base") == 0)
+            return PLACE_BASE;
+        if (strcmp(name, "global") == 0)
+            return PLACE_GLOBAL;
+        return strcmp(name, "pg_tblspc") == 0 ? PLACE_TABLESPACES : PLACE_OTHER;
+    case PLACE_TABLESPACES:
+        return PLACE_TABLESPACE;
+    case PLACE_TABLESPACE:
+        return g_str_has_prefix(name, "PG_") ? PLACE_VERSION : PLACE_OTHER;
+    case PLACE_BASE:
+    case PLACE_VERSION:
+        return PLACE_DATABASE;
+    case PLACE_DATABASE:
+    case PLACE_GLOBAL:
+    case PLACE_EMPTIED:
+    case PLACE_OTHER:
+        break;
+    }
+    return PLACE_OTHER;
+}
+
+static BkTreeFile *
+add_file(Walk *walk, const char *path, const struct stat *st)
+{
+    BkTreeFile *file = g_new0(BkTreeFile, 1);
+
+    file->path = g_strdup(path);
+    file->size = S_ISREG(st->st_mode) ? (uint64_t)st->st_size : 0;
+    file->mtime_us = st->st_mtim.tv_sec * BK_USEC_PER_SEC + st->st_mtim.tv_nsec / 1000;
+    file->mode = st->st_mode;
+    file->uid = st->st_uid;
+    file->gid = st->st_gid;
+    g_ptr_array_add(walk->files, file);
+    return file;
+}
+
+static void
+mark_pages(BkTreeFile *file, const Folder *folder, const char *name)
+{
+    BkRelationName relation;
+
+    if (folder->place != PLACE_DATABASE && folder->place != PLACE_GLOBAL)
+        return;
+    if (!bk_relation_name_parse(name, &relation) ||
+        relation.segment > UINT32_MAX / BK_PG_SEGMENT_BLOCKS)
+        return;
+    file->is_paged = true;
+    file->first_block = relation.segment * BK_PG_SEGMENT_BLOCKS;
+}
+
+static bool walk_folder(Walk *walk, const char *path, Place place, int fd, GError **error);
+
+static bool
+descend(Walk *walk, const Folder *folder, const char *name, const char *path, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+    g_auto(BkFd) fd = bk_fd_open_dir(folder->fd, name, &cause);
+
+    if (fd < 0 && bk_error_is(cause, BK_ERROR_ABSENT))
+        return true;
+    if (fd < 0)
+        return bk_propagate(error, &cause);
+    return walk_folder(walk, path, place_of(folder, name), fd, error);
+}
+
+/* A link in pg_tblspc is a tablespace: the link itself is kept, and its content under its path. */
+static bool
+add_tablespace(Walk *walk, const Folder *folder, const char *name, const char *path,
+               const struct stat *st, GError **error)
+{
+    char target[4096];
+    ssize_t size = readlinkat(folder->fd, name, target, sizeof target - 1);
+
+    if (size < 0 && errno == ENOENT)
+        return true;
+    if (size < 0)
+        return bk_throw_errno(error, "read the link \"%s\"", path);
+    target[size] = 0;
+    add_file(walk, path, st)->link = g_strdup(target);
+    return descend(walk, folder, name, path, error);
+}
+
+static bool
+add_entry(Walk *walk, const Folder *folder, const char *name, GError **error)
+{
+    g_autofree char *path =
+        folder->path[0] != 0 ? g_strconcat(folder->path, "/", name, NULL) : g_strdup(name);
+    struct stat st;
+
+    if (fstatat(folder->fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return errno == ENOENT || bk_throw_errno(error, "stat \"%s\"", path);
+    if (S_ISLNK(st.st_mode) && folder->place == PLACE_TABLESPACES)
+        return add_tablespace(walk, folder, name, path, &st, error);
+    if (S_ISLNK(st.st_mode) && fstatat(folder->fd, name, &st, 0) < 0)
+        return errno == ENOENT || bk_throw_errno(error, "stat \"%s\"", path);
+    if (S_ISDIR(st.st_mode)) {
+        (void)add_file(walk, path, &st);
+        return descend(walk, folder, name, path, error);
+    }
+    if (S_ISREG(st.st_mode))
+        mark_pages(add_file(walk, path, &st), folder, name);
+    return true; /* sockets and the like are the running server's */
+}
+
+/* All names first: whether a relation is unlogged is known from another name in the folder. */
+static GPtrArray *
+read_names(const Folder *folder, GError **error)
+{
+    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+    int copy = dup(folder->fd);
+    DIR *dir = copy >= 0 ? fdopendir(copy) : NULL;
+    const struct dirent *entry;
+
+    if (dir == NULL) {
+        bk_throw_errno(error, "list \"%s\"", folder->path);
+        if (copy >= 0)
+            (void)close(copy);
+        return NULL;
+    }
+    while ((errno = 0, entry = readdir(dir)) != NULL)
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            g_ptr_array_add(names, g_strdup(entry->d_name));
+    if (errno != 0) {
+        bk_throw_errno(error, "list \"%s\"", folder->path);
+        (void)closedir(dir);
+        return NULL;
+    }
+    (void)closedir(dir);
+    return g_steal_pointer(&names);
+}
+
+static void
+find_unlogged(const Folder *folder, const GPtrArray *names)
+{
+    for (guint i = 0; i < names->len; i++) {
+        BkRelationName relation;
+
+        if (bk_relation_name_parse(g_ptr_array_index(names, i), &relation) &&
+            relation.fork == BK_FORK_INIT)
+            (void)g_hash_table_add(folder->unlogged, GUINT_TO_POINTER(relation.file_node));
+    }
+}
+
+static bool
+walk_folder(Walk *walk, const char *path, Place place, int fd, GError **error)
+{
+    g_autoptr(GHashTable) unlogged = g_hash_table_new(NULL, NULL);
+    Folder folder = {path, place, fd, unlogged};
+    g_autoptr(GPtrArray) names = NULL;
+
+    if (!bk_op_check(walk->op, error))
+        return false;
+    names = read_names(&folder, error);
+    if (names == NULL)
+        return false;
+    if (place == PLACE_DATABASE)
+        find_unlogged(&folder, names);
+    for (guint i = 0; i < names->len; i++) {
+        const char *name = g_ptr_array_index(names, i);
+
+        if (!is_left_out(&folder, name) && !add_entry(walk, &folder, name, error))
+            return false;
+    }
+    return true;
+}
+
+static int
+compare_paths(const void *left, const void *right)
+{
+    const BkTreeFile *const *a = left;
+    const BkTreeFile *const *b = right;
+
+    return strcmp((*a)->path, (*b)->path);
+}
+
+bool
+bk_tree_list(const char *root, BkTree *tree, BkOp *op, GError **error)
+{
+    Walk walk = {g_ptr_array_new_with_free_func(free_file), op};
+    g_auto(BkFd) fd = -1;
+
+    *tree = (BkTree){.files = walk.files};
+    fd = bk_fd_open_dir(AT_FDCWD, root, error);
+    if (fd < 0 || !walk_folder(&walk, "", PLACE_TOP, fd, error))
+        return bk_prefix(error, "data directory \"%s\"", root);
+    g_ptr_array_sort(tree->files, compare_paths);
+    for (guint i = 0; i < tree->files->len; i++)
+        tree->bytes += ((const BkTreeFile *)g_ptr_array_index(tree->files, i))->size;
+    return true;
+}

@@ -1,0 +1,35 @@
+/* tree.h - what to copy of a data directory: its files, without those that the manual leaves out.
+ *
+ * Reference: "Continuous Archiving and Point-in-Time Recovery", "Making a Base Backup Using the Low
+ * Level API", and "Database File Layout".
+ * Threads: a tree belongs to one thread, or is read only. */
+#pragma once
+#include "base/op.h"
+
+#include <sys/types.h>
+
+typedef struct BkTreeFile {
+    char *path; /* relative to the data directory; a tablespace's under pg_tblspc/OID/ */
+    char *link; /* of a symbolic link (a tablespace), else NULL */
+    uint64_t size;
+    int64_t mtime_us;
+    mode_t mode; /* with the file type */
+    uid_t uid;
+    gid_t gid;
+    bool is_paged;        /* consists of data pages with checksums (when the cluster has them) */
+    uint32_t first_block; /* of the relation's fork, for a paged file */
+} BkTreeFile;
+
+typedef struct BkTree {
+    GPtrArray *files; /* of BkTreeFile, in byte order of their paths */
+    uint64_t bytes;   /* of all regular files */
+} BkTree;
+
+void bk_tree_clear(BkTree *self);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkTree, bk_tree_clear)
+
+/* Lists the data directory `root`. What vanishes meanwhile is left out; a symbolic link other than
+ * a tablespace is followed when it leads to a directory (such as pg_wal on a disk of its own) or a
+ * file. pg_control is listed too: the copier takes it last.
+ * Fails with BK_ERROR_DENIED and the path when something cannot be read. */
+bool bk_tree_list(const char *root, BkTree *tree, BkOp *op, GError **error) BK_MUST_USE;

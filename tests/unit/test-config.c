@@ -1,0 +1,283 @@
+#include "base/fd.h"
+#include "config/config.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#define REPOSITORY "repositories:\n  local: {path: /srv/b, key_file: /srv/k}\n"
+#define SOURCE                                                                                     \
+    REPOSITORY "sources:\n  orders:\n    postgres: {connection: host=/tmp}\n    to: [local]\n"
+
+static BkConfig *
+parse(const char *text, GError **error)
+{
+    return bk_config_parse(text, strlen(text), "/c.yaml", error);
+}
+
+static void
+test_whole(void)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(BkConfig) config =
+        parse("repositories:\n"
+              "  local: {path: /srv/b/../c, key_file: /srv/k}\n"
+              "  second: {path: /srv/d, key_file: /srv/k}\n"
+              "sources:\n"
+              "  orders:\n"
+              "    postgres: {connection: 'host=/tmp port=5432 user=postgres', data: /srv/pg/}\n"
+              "    to: [second, local]\n"
+              "    schedule: {backup: '0 2 * * *'}\n"
+              "    keep: {last: 3, daily: 7, weekly: 4, monthly: 12, yearly: 1, wal: 7d}\n"
+              "    objectives: {rpo: 30s, rto: 5m}\n"
+              "    workers: 2\n"
+              "    compress: {method: zstd, level: 19}\n"
+              "    max_rate: 100MiB\n",
+              &error);
+    const BkConfigSource *source;
+
+    g_assert_no_error(error);
+    g_assert_cmpstr(config->path, ==, "/c.yaml");
+    g_assert_cmpuint(config->repositories->len, ==, 2);
+    g_assert_cmpstr(bk_config_find_repository(config, "local")->path, ==, "/srv/c");
+    g_assert_null(bk_config_find_repository(config, "other"));
+    g_assert_null(bk_config_find_source(config, "other"));
+    source = bk_config_find_source(config, "orders");
+    g_assert_cmpstr(source->pg.connection, ==, "host=/tmp port=5432 user=postgres");
+    g_assert_cmpstr(source->pg.data, ==, "/srv/pg");
+    g_assert_cmpuint(source->to->len, ==, 2);
+    g_assert_true(g_ptr_array_index(source->to, 0) == bk_config_find_repository(config, "second"));
+    g_assert_cmpstr(source->schedule_backup, ==, "0 2 * * *");
+    g_assert_true(source->keep.is_set);
+    g_assert_cmpint(source->keep.last, ==, 3);
+    g_assert_cmpint(source->keep.daily, ==, 7);
+    g_assert_cmpint(source->keep.weekly, ==, 4);
+    g_assert_cmpint(source->keep.monthly, ==, 12);
+    g_assert_cmpint(source->keep.yearly, ==, 1);
+    g_assert_cmpint(source->keep.wal_us, ==, 7 * 86400 * BK_USEC_PER_SEC);
+    g_assert_cmpint(source->objectives.rpo_us, ==, 30 * BK_USEC_PER_SEC);
+    g_assert_cmpint(source->objectives.rto_us, ==, 300 * BK_USEC_PER_SEC);
+    g_assert_cmpuint(source->workers, ==, 2);
+    g_assert_cmpint(source->compress.method, ==, 1);
+    g_assert_cmpint(source->compress.level, ==, 19);
+    g_assert_cmpuint(source->max_rate, ==, 100 * BK_MIB);
+}
+
+static void
+test_defaults(void)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(BkConfig) config = parse(SOURCE, &error);
+    const BkConfigSource *source;
+
+    g_assert_no_error(error);
+    source = bk_config_find_source(config, "orders");
+    g_assert_null(source->pg.data);
+    g_assert_null(source->schedule_backup);
+    g_assert_false(source->keep.is_set);
+    g_assert_cmpint(source->objectives.rpo_us, ==, 0);
+    g_assert_cmpuint(source->workers, >=, 1);
+    g_assert_cmpuint(source->workers, <=, 8);
+    g_assert_cmpint(source->compress.method, ==, 1);
+    g_assert_cmpint(source->compress.level, ==, 1);
+    g_assert_cmpuint(source->max_rate, ==, 0);
+}
+
+/* Each mistake, and the whole complaint about it. */
+static const struct {
+    const char *text;
+    const char *complaint;
+} mistakes[] = {
+    {"", "/c.yaml:1: \"repositories\" is missing"},
+    {"[a]", "/c.yaml:1: must be a mapping of keys to values"},
+    {"repositories: {}", "/c.yaml:1: repositories: is empty"},
+    {"repositories: 3", "/c.yaml:1: repositories: must be a mapping of keys to values"},
+    {"repositories:\n  local: {path: /b}\n",
+     "/c.yaml:2: repositories.local: \"key_file\" is missing"},
+    {"repositories:\n  local: {path: b, key_file: /k}\n",
+     "/c.yaml:2: repositories.local.path: \"b\" is not an absolute path"},
+    {"repositories:\n  local: {path: , key_file: /k}\n",
+     "/c.yaml:2: repositories.local.path: is empty"},
+    {"repositories:\n  local: {path: [/b], key_file: /k}\n",
+     "/c.yaml:2: repositories.local.path: must be a single value and not a list"},
+    {"repositories:\n  Local: {path: /b, key_file: /k}\n",
+     "/c.yaml:2: repositories.Local: \"Local\" is not a name of a to z, 0 to 9, _ and -, of at "
+     "most 63"},
+    {"repositories:\n  keys: {path: /b, key_file: /k}\n",
+     "/c.yaml:2: repositories.keys: \"keys\" is a name that repositories use themselves"},
+    {"repositories:\n  off:\n    s3: {bucket: b}\n    key_file: /k\n",
+     "/c.yaml:3: repositories.off.s3: not available in this version"},
+    {REPOSITORY "  two: {path: /srv/./b, key_file: /k}\n",
+     "/c.yaml:3: repositories.two.path: is that of \"local\" too"},
+    {REPOSITORY "  local: {path: /c, key_file: /k}\n", "/c.yaml:3: \"local\" is there twice"},
+    {REPOSITORY "source: {}\n", "/c.yaml:3: source: unknown key (did you mean \"sources\"?)"},
+    {REPOSITORY "zzz: {}\n", "/c.yaml:3: zzz: unknown key"},
+    {REPOSITORY "sources:\n  a: {to: [local]}\n", "/c.yaml:4: sources.a: \"postgres\" is missing"},
+    {REPOSITORY "sources:\n  a: {redis: {}, to: [local]}\n",
+     "/c.yaml:4: sources.a.redis: not available in this version"},
+    {REPOSITORY "sources:\n  a:\n    postgres: {connection: host=/tmp}\n",
+     "/c.yaml:4: sources.a: \"to\" is missing"},
+    {REPOSITORY "sources:\n  a:\n    postgres: {connection: host=/tmp}\n    to:\n      - locla\n",
+     "/c.yaml:7: sources.a.to: there is no repository \"locla\""},
+    {REPOSITORY "sources:\n  a:\n    postgres: {connection: host=/tmp}\n    to: local\n",
+     "/c.yaml:6: sources.a.to: must be a list, such as [local]"},
+    {REPOSITORY "sources:\n  a:\n    postgres: {connection: host=/tmp}\n    to: []\n",
+     "/c.yaml:6: sources.a.to: is empty"},
+    {REPOSITORY "sources:\n  a:\n    postgres: {connection: host=/tmp}\n    to: [local, local]\n",
+     "/c.yaml:6: sources.a.to: \"local\" is there twice"},
+    {REPOSITORY "sources:\n  a:\n    postgres: {connection: host=/tmp}\n    to: [[local]]\n",
+     "/c.yaml:6: sources.a.to: must be a list of names"},
+    {REPOSITORY "sources:\n  a:\n    postgres: {connection: 'host=/tmp password=swordfish'}\n",
+     "/c.yaml:5: sources.a.postgres.connection: a password does not belong here: put it into "
+     "~/.pgpass or a file that passfile= names"},
+    {REPOSITORY "sources:\n  a:\n    postgres: {connection: 'postgresql://u:swordfish@h/d'}\n",
+     "/c.yaml:5: sources.a.postgres.connection: a password does not belong here: put it into "
+     "~/.pgpass or a file that passfile= names"},
+    {REPOSITORY "sources:\n  a:\n    postgres: {connection: 'password=x swordfish'}\n",
+     "/c.yaml:5: sources.a.postgres.connection: not a connection string of PostgreSQL"},
+    {REPOSITORY "sources:\n  a:\n    postgres: {connection: 'hots=x'}\n",
+     "/c.yaml:5: sources.a.postgres.connection: not a connection string: invalid connection option "
+     "\"hots\""},
+    {SOURCE "    keep: {dayly: 7}\n",
+     "/c.yaml:7: sources.orders.keep.dayly: unknown key (did you mean \"daily\"?)"},
+    {SOURCE "    keep: {daily: many}\n",
+     "/c.yaml:7: sources.orders.keep.daily: \"many\" is not a whole number"},
+    {SOURCE "    keep: {daily: -1}\n",
+     "/c.yaml:7: sources.orders.keep.daily: \"-1\" is not from 0 to 1000000"},
+    {SOURCE "    keep: {daily: '7'}\n",
+     "/c.yaml:7: sources.orders.keep.daily: must be a number without quotes"},
+    {SOURCE "    keep: {wal: 7}\n", "/c.yaml:7: sources.orders.keep.wal: \"7\" is not a duration "
+                                    "such as 30s, 5m, 12h or 7d"},
+    {SOURCE "    schedule: {backup: '0 25 * * *'}\n",
+     "/c.yaml:7: sources.orders.schedule.backup: \"0 25 * * *\" is not a schedule: \"25\" is no "
+     "hour"},
+    {SOURCE "    workers: 0\n", "/c.yaml:7: sources.orders.workers: \"0\" is not from 1 to 256"},
+    {SOURCE "    max_rate: fast\n",
+     "/c.yaml:7: sources.orders.max_rate: \"fast\" is not a size such as 512k, 100MiB or 1GB"},
+    {SOURCE "    compress: {method: gzip}\n",
+     "/c.yaml:7: sources.orders.compress.method: \"gzip\" is none of none, zstd, lz4"},
+    {SOURCE "    compress: {method: lz4, level: 3}\n",
+     "/c.yaml:7: sources.orders.compress.level: \"lz4\" has no levels"},
+    {SOURCE "    compress: zstd\n",
+     "/c.yaml:7: sources.orders.compress: must be a mapping of keys to values"},
+    {"a: &x 1\n", "/c.yaml:1: anchors and tags are not accepted"},
+    {"a: !!str 1\n", "/c.yaml:1: anchors and tags are not accepted"},
+    {"a: *x\n", "/c.yaml:1: aliases are not accepted"},
+    {"? [a]\n: 1\n", "/c.yaml:1: a key must be a word"},
+    {"a: [[[[[[[[[[[[1]]]]]]]]]]]]\n", "/c.yaml:1: nested too deeply"},
+    {"a: \"\\0\"\n", "/c.yaml:1: a zero byte in a text"},
+    {"a: 1\n---\nb: 2\n", "/c.yaml:2: a second document begins"},
+    {"a: 1\n b: 2\n", "/c.yaml:2: mapping values are not allowed in this context"},
+};
+
+static void
+test_mistakes(void)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(mistakes); i++) {
+        g_autoptr(GError) error = NULL;
+        g_autoptr(BkConfig) config = parse(mistakes[i].text, &error);
+
+        g_assert_null(config);
+        g_assert_true(bk_error_is(error, BK_ERROR_CONFIG));
+        g_assert_cmpstr(error->message, ==, mistakes[i].complaint);
+        g_assert_null(strstr(error->message, "swordfish"));
+    }
+}
+
+typedef struct Fixture {
+    char *folder;
+    char *path;
+} Fixture;
+
+static void
+set_up(Fixture *fixture, const void *data)
+{
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    fixture->folder = g_dir_make_tmp("test-config-XXXXXX", &error);
+    g_assert_no_error(error);
+    fixture->path = g_build_filename(fixture->folder, "c.yaml", NULL);
+}
+
+static void
+tear_down(Fixture *fixture, const void *data)
+{
+    (void)data;
+    (void)unlink(fixture->path);
+    (void)rmdir(fixture->path);
+    g_assert_cmpint(rmdir(fixture->folder), ==, 0);
+    g_free(fixture->path);
+    g_free(fixture->folder);
+}
+
+static void
+write_config(const Fixture *fixture, const void *text, size_t size, mode_t mode)
+{
+    g_autoptr(GError) error = NULL;
+    bool ok = bk_file_write(AT_FDCWD, fixture->path, text, size, mode, BK_FILE_REPLACE, &error);
+
+    g_assert_no_error(error);
+    g_assert_true(ok);
+}
+
+static void
+test_load(Fixture *fixture, const void *data)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(BkConfig) config = NULL;
+
+    (void)data;
+    write_config(fixture, SOURCE, strlen(SOURCE), 0600);
+    config = bk_config_load(fixture->path, &error);
+    g_assert_no_error(error);
+    g_assert_cmpstr(config->path, ==, fixture->path);
+    g_assert_cmpuint(config->sources->len, ==, 1);
+}
+
+static void
+expect_refused(const Fixture *fixture, const char *format)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(BkConfig) config = bk_config_load(fixture->path, &error);
+    g_autoptr(GString) expected = g_string_new(format);
+
+    (void)g_string_replace(expected, "FILE", fixture->path, 0);
+    g_assert_null(config);
+    g_assert_true(bk_error_is(error, BK_ERROR_CONFIG));
+    g_assert_cmpstr(error->message, ==, expected->str);
+}
+
+static void
+test_refuse_file(Fixture *fixture, const void *data)
+{
+    static const mode_t modes[] = {0640, 0604, 0644, 0620, 0601};
+    g_autofree char *huge = g_strnfill(BK_MIB + 1, '\n');
+
+    (void)data;
+    expect_refused(fixture, "configuration: open \"FILE\": No such file or directory");
+    for (size_t i = 0; i < G_N_ELEMENTS(modes); i++) {
+        write_config(fixture, SOURCE, strlen(SOURCE), modes[i]);
+        expect_refused(fixture, "\"FILE\" can be read by others: chmod 600 \"FILE\"");
+    }
+    write_config(fixture, huge, BK_MIB + 1, 0600);
+    expect_refused(fixture, "\"FILE\" is larger than 1048576 bytes");
+    g_assert_cmpint(unlink(fixture->path), ==, 0);
+    g_assert_cmpint(mkfifo(fixture->path, 0600), ==, 0);
+    expect_refused(fixture, "\"FILE\" is not a regular file");
+    g_assert_cmpint(unlink(fixture->path), ==, 0);
+    g_assert_cmpint(mkdir(fixture->path, 0700), ==, 0);
+    expect_refused(fixture, "\"FILE\" is not a regular file");
+}
+
+int
+main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/config/whole", test_whole);
+    g_test_add_func("/config/defaults", test_defaults);
+    g_test_add_func("/config/mistakes", test_mistakes);
+    g_test_add("/config/load", Fixture, NULL, set_up, test_load, tear_down);
+    g_test_add("/config/refuse-file", Fixture, NULL, set_up, test_refuse_file, tear_down);
+    return g_test_run();
+}
