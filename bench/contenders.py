@@ -167,7 +167,8 @@ class Copy(Contender):
         self._data = data
 
     def restore(self, to, delta=False):
-        return ["sh", "-c", f"cp -a {self._data} {to} && sync -f {to}"]
+        return ["sh", "-c", f"mkdir {to} && cd {self._data} && find . -mindepth 1 -maxdepth 1 "
+                f"! -name pg_wal -exec cp -a -t {to} {{}} + && sync -f {to}"]
 
     @property
     def archive_command(self):
@@ -187,7 +188,7 @@ class Tar(Contender):
 
     def backup(self):
         archive = os.path.join(self.repository, "data.tar")
-        return ["sh", "-c", f"tar -C {self._data} -cf {archive} . && sync {archive}"]
+        return ["sh", "-c", f"tar -C {self._data} --exclude=./pg_wal -cf {archive} . && sync {archive}"]
 
 
 class ShellPipe(Contender):

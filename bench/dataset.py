@@ -52,15 +52,15 @@ def _mark_built(path):
 
 def _load_mixture(cluster, size):
     loads = [
-        lambda: subprocess.run(cluster.client("pgbench", "-i", "-q", "-s", str(round(65 * size)),
+        lambda: subprocess.run(cluster.client("pgbench", "-i", "-q", "-s", str(round(93 * size)),
                                               "postgres"), check=True, capture_output=True),
         lambda: _load_small_tables(cluster, round(2000 * size)),
-        lambda: _load_uuids(cluster, round(3_200_000 * size)),
+        lambda: _load_uuids(cluster, round(4_600_000 * size)),
     ]
     server_side = threading.Thread(target=lambda: [load() for load in loads])
     server_side.start()  # two sessions at once: the generator here and the server's own work
-    _load_texts(cluster, round(1_080_000 * size))
-    _load_events(cluster, round(1_360_000 * size))
+    _load_texts(cluster, round(1_550_000 * size))
+    _load_events(cluster, round(1_950_000 * size))
     server_side.join()
 
 

@@ -32,7 +32,7 @@ class WalTrials:
             PgBackRest(PEER1, place("zst1"), data=self._data, level=1),
             PgBackRest(PEER3, place("zst3"), data=self._data, level=3),
             PgBackRest(ASYNC, place("async"), data=self._data, level=1, asynchronous=True),
-            ShellPipe("zstd -1 | openssl and sync", place("pipe")),
+            ShellPipe("zstd -1, openssl and sync", place("pipe")),
             Copy("cp and sync", place("cp"), self._data),
         ]
 

@@ -39,5 +39,5 @@ char *bk_server_process_log(const BkServerProcess *self);
 /* The last few errors in it, in one line; otherwise its last line; "" for nothing. Owned. */
 char *bk_server_log_errors(const char *log);
 
-/* The time at the end of the last line with `words` in it; false when there is none. */
-bool bk_server_log_time(const char *log, const char *words, int64_t *time_us);
+/* The rest of the last line with `words` in it; NULL when there is none. Owned. */
+char *bk_server_log_find(const char *log, const char *words);

@@ -1,7 +1,5 @@
 #include "engine/start-priv.h"
 
-#include "source/pg/pg-time.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -408,21 +406,13 @@ bk_server_log_errors(const char *log)
     return g_strjoinv("; ", (char **)errors->pdata);
 }
 
-bool
-bk_server_log_time(const char *log, const char *words, int64_t *time_us)
+char *
+bk_server_log_find(const char *log, const char *words)
 {
     const char *line = g_strrstr(log, words);
-    const char *end;
-    const char *time;
-    g_autofree char *text = NULL;
 
     if (line == NULL)
-        return false;
-    end = line + strcspn(line, "\n");
-    time = g_strstr_len(line, end - line, "time ");
-    if (time == NULL)
-        return false;
-    time += strlen("time ");
-    text = g_strndup(time, (gsize)(end - time));
-    return bk_pg_time_parse(text, 0, time_us, NULL);
+        return NULL;
+    line += strlen(words);
+    return g_strndup(line, strcspn(line, "\n"));
 }

@@ -127,6 +127,14 @@ note_control(Watch *self)
 
 /* --- asking the server --------------------------------------------------------------------- */
 
+/* The library would print what the server remarks. */
+static void
+ignore_notice(void *data, const char *message)
+{
+    (void)data;
+    (void)message;
+}
+
 /* Local connections are often open to the owner of the server alone, and which user it is that
  * connects the server sees by the effective one. */
 static PGconn *
@@ -153,8 +161,10 @@ connect_as_owner(const Watch *self)
     if (is_root && seteuid(self->process.uid) < 0)
         return NULL;
     connection = PQconnectdbParams(names, values, 0);
-    if (is_root && seteuid(0) < 0)
-        g_assert_not_reached();
+    if (is_root)
+        g_assert(seteuid(0) == 0);
+    if (connection != NULL)
+        (void)PQsetNoticeProcessor(connection, ignore_notice, NULL);
     return connection;
 }
 
@@ -260,15 +270,27 @@ describe_reached(const BkStartResult *result)
     return g_string_free(g_steal_pointer(&text), FALSE);
 }
 
-/* Takes from the log the time of the last transaction, where the server could not be asked. */
+/* Takes from the log how far replay has come, where the server could not be asked. */
 static void
-note_log_time(Watch *self, const char *log)
+note_log(Watch *self, const char *log)
 {
-    int64_t time_us;
+    g_autofree char *last = bk_server_log_find(log, "last completed transaction was at log time ");
+    g_autofree char *stop =
+        bk_server_log_find(log, "recovery stopping after commit of transaction ");
+    g_autofree char *redo = bk_server_log_find(log, "redo done at ");
+    const char *stop_time = stop == NULL ? NULL : strstr(stop, ", time ");
+    BkLsn lsn = 0;
+    int64_t time_us = 0;
 
-    if (bk_server_log_time(log, "last completed transaction was at log time", &time_us) ||
-        bk_server_log_time(log, "recovery stopping after commit of transaction", &time_us))
+    if (redo != NULL) {
+        redo[strcspn(redo, " ")] = '\0';
+        if (!bk_lsn_parse(redo, &lsn))
+            lsn = 0;
+    }
+    if ((last != NULL && bk_pg_time_parse(last, 0, &time_us, NULL)) ||
+        (stop_time != NULL && bk_pg_time_parse(stop_time + strlen(", time "), 0, &time_us, NULL)))
         self->result->time_us = time_us;
+    self->result->lsn = MAX(self->result->lsn, lsn);
 }
 
 /* The server has ended by itself: as it was told, or not. */
@@ -281,7 +303,7 @@ judge_end(Watch *self, GError **error)
     BkPgControl control;
 
     note_control(self);
-    note_log_time(self, log);
+    note_log(self, log);
     /* Without hot standby a pause is a shutdown. */
     if (self->options->action != BK_RECOVERY_PROMOTE && self->process.status == 0 &&
         read_control(self, &control) && control.state == BK_PG_STATE_SHUT_DOWN_IN_RECOVERY)
@@ -301,7 +323,7 @@ finish_ready(Watch *self, bool answered, GError **error)
     if (!answered) {
         g_autofree char *log = bk_server_process_log(&self->process);
 
-        note_log_time(self, log);
+        note_log(self, log);
         note_control(self);
         return true;
     }

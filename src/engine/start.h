@@ -2,7 +2,8 @@
  *
  * The server is a child in a session of its own that outlives this process. Run by root, it is
  * started as the owner of the data directory. When the call fails no server of it is left running.
- * Threads: safe for different directories; the caller must not reap children that are not his. */
+ * Threads: one call at a time; while root connects, the whole process has the effective user of the
+ * owner for a moment. The caller must not reap children that are not his. */
 #pragma once
 #include "base/op.h"
 #include "source/pg/recovery.h"
@@ -29,7 +30,7 @@ typedef struct BkStartOptions {
 
 typedef struct BkStartResult {
     BkLsn lsn;         /* end of the last record replayed; 0: not known */
-    int64_t time_us;   /* of the last transaction replayed, since 1970; 0: there was none */
+    int64_t time_us;   /* of the last transaction replayed, since 1970; 0: none, or not known */
     uint32_t timeline; /* the server's now */
     int64_t pid;       /* of the postmaster; 0 when it has shut down at the target */
     bool in_recovery;  /* it is paused at the target */

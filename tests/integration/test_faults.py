@@ -14,7 +14,7 @@ BINARY = os.environ.get("BACKSTAY_FAULTS", str(place.ROOT / "build-faults" / "ba
 # Which operations may pass a point, most likely first, by the beginning of its name.
 OPERATIONS = {
     "restore.": ["restore"], "wal.": ["push", "fetch"], "wal.push": ["push"],
-    "wal.fetch": ["fetch"],
+    "wal.fetch": ["fetch"], "pg.archive.": ["push", "fetch"],
     "init.": ["init"], "repo.init": ["init"], "backup.": ["backup"],
     "store.posix.read": ["backup", "restore", "fetch"],
 }

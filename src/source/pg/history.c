@@ -63,12 +63,10 @@ append_entry(GArray *entries, const BkHistoryEntry *entry, uint32_t timeline)
 static bool
 parse_lines(uint32_t timeline, const char *text, size_t size, GArray *entries, GError **error)
 {
-    const char *end = text + size;
-
-    for (unsigned number = 1; text < end; number++) {
-        const char *newline = memchr(text, '\n', (size_t)(end - text));
-        const char *next = newline != NULL ? newline + 1 : end;
-        size_t length = (size_t)((newline != NULL ? newline : end) - text);
+    for (unsigned number = 1; size > 0; number++) {
+        const char *newline = memchr(text, '\n', size);
+        size_t whole = newline != NULL ? (size_t)(newline - text) + 1 : size;
+        size_t length = newline != NULL ? whole - 1 : size;
         char line[LINE_MAX_SIZE];
         const char *start;
         BkHistoryEntry entry;
@@ -76,7 +74,8 @@ parse_lines(uint32_t timeline, const char *text, size_t size, GArray *entries, G
         length = MIN(length, sizeof line - 1);
         memcpy(line, text, length);
         line[length] = 0;
-        text = next;
+        text += whole;
+        size -= whole;
         start = skip_blanks(line);
         if (*start == 0 || *start == '#')
             continue;

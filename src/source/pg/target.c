@@ -17,14 +17,16 @@ bk_target_clear(BkTarget *self)
 static bool
 fail(GError **error, const char *text, const char *reason)
 {
-    /* A line break in it would make two lines of the message. */
-    g_autofree char *shown = g_strescape(text, NULL);
+    g_autofree char *message = g_strdup_printf(
+        "\"%s\" is no moment to restore to: %s; use latest, immediate, a snapshot's id, lsn:X/Y, "
+        "xid:N, name:POINT or a time like \"2026-11-21 10:15:00+01\"",
+        text, reason);
 
-    return bk_throw(
-        error, BK_ERROR_USAGE,
-        "\"%s\" is no moment to restore to: %s; use latest, immediate, a snapshot's id, "
-        "lsn:X/Y, xid:N, name:POINT or a time like \"2026-11-21 10:15:00+01\"",
-        shown, reason);
+    /* A line break in the text would make two lines of it. */
+    for (char *c = message; *c != '\0'; c++)
+        if (g_ascii_iscntrl(*c))
+            *c = '?';
+    return bk_throw(error, BK_ERROR_USAGE, "%s", message);
 }
 
 static bool

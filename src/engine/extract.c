@@ -1,0 +1,517 @@
+#include "engine/extract.h"
+
+#include "base/log.h"
+#include "base/workers.h"
+#include "codec/crc32c.h"
+#include "engine/needs.h"
+#include "engine/sink.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#define ZERO_STEP ((size_t)256 * 1024)
+
+/* Bytes of a file whose CRC is known. */
+typedef struct Span {
+    uint32_t file;
+    uint32_t crc;
+    uint64_t offset;
+    uint64_t length;
+} Span;
+
+struct BkExtract {
+    BkExtractOptions options;
+    const BkFile *files;
+    size_t file_count;
+    const BkPackRef *packs;
+    BkNeeds needs;
+    atomic_uint next_pack;
+    atomic_uint_fast64_t written;
+    atomic_uint_fast64_t reused;
+    pthread_mutex_t mutex; /* guards `spans` while workers run */
+    GArray *spans;         /* Span; sorted at the end of bk_extract_run */
+};
+
+typedef struct Worker {
+    BkExtract *extract;
+    BkOp *op;
+    BkPackReader *reader;
+    BkSink *sink;
+    BkBuf raw;     /* of a chunk */
+    BkBuf present; /* what the destination holds in its place */
+    GArray *wanted; /* size_t: chunks of the pack at hand to be opened */
+    GArray *spans;
+} Worker;
+
+BkExtract *
+bk_extract_new(const BkExtractOptions *options)
+{
+    BkExtract *self = g_new0(BkExtract, 1);
+    size_t count;
+
+    self->options = *options;
+    self->files = bk_snapshot_files(options->snapshot, &self->file_count);
+    self->packs = bk_snapshot_packs(options->snapshot, &count);
+    bk_needs_collect(&self->needs, options->snapshot, 0, self->file_count, options->skip);
+    (void)pthread_mutex_init(&self->mutex, NULL);
+    self->spans = g_array_new(FALSE, FALSE, sizeof(Span));
+    return self;
+}
+
+void
+bk_extract_free(BkExtract *self)
+{
+    if (self == NULL)
+        return;
+    bk_needs_clear(&self->needs);
+    (void)pthread_mutex_destroy(&self->mutex);
+    g_array_unref(self->spans);
+    g_free(self);
+}
+
+/* The part of a need that lies in a chunk. */
+typedef struct Slice {
+    uint32_t file;
+    uint64_t file_offset;
+    size_t chunk_offset;
+    size_t length;
+} Slice;
+
+typedef bool (*SliceVisit)(Worker *worker, const Slice *slice, GError **error);
+
+/* The needs of one pack, and a place below which all have been dealt with: chunks are visited in
+ * rising order. */
+typedef struct PackNeeds {
+    const BkNeed *needs;
+    size_t count;
+    size_t low;
+} PackNeeds;
+
+static bool
+get_slice(const BkNeed *need, const BkPackChunk *chunk, Slice *slice)
+{
+    uint64_t start = MAX(need->pack_offset, chunk->raw_start);
+    uint64_t end = MIN(need->pack_offset + need->length, chunk->raw_start + chunk->raw_size);
+
+    if (start >= end)
+        return false;
+    *slice = (Slice){
+        .file = need->file,
+        .file_offset = need->file_offset + (start - need->pack_offset),
+        .chunk_offset = start - chunk->raw_start,
+        .length = end - start,
+    };
+    return true;
+}
+
+static bool
+visit_slices(Worker *worker, PackNeeds *needs, const BkPackChunk *chunk, SliceVisit visit,
+             GError **error)
+{
+    Slice slice;
+
+    while (needs->low < needs->count && needs->needs[needs->low].pack_offset +
+                                                needs->needs[needs->low].length <=
+                                            chunk->raw_start)
+        needs->low++;
+    for (size_t i = needs->low;
+         i < needs->count && needs->needs[i].pack_offset < chunk->raw_start + chunk->raw_size; i++)
+        if (get_slice(&needs->needs[i], chunk, &slice) && !visit(worker, &slice, error))
+            return false;
+    return true;
+}
+
+static void
+note_span(Worker *worker, const Slice *slice, const uint8_t *data)
+{
+    Span span = {slice->file, bk_crc32c(0, data, slice->length), slice->file_offset, slice->length};
+    Span *last = worker->spans->len > 0
+                     ? &g_array_index(worker->spans, Span, worker->spans->len - 1)
+                     : NULL;
+
+    if (last != NULL && last->file == span.file && last->offset + last->length == span.offset) {
+        last->crc = bk_crc32c_combine(last->crc, span.crc, span.length);
+        last->length += span.length;
+        return;
+    }
+    g_array_append_val(worker->spans, span);
+}
+
+static bool
+write_slice(Worker *worker, const Slice *slice, GError **error)
+{
+    const uint8_t *data = worker->raw.data + slice->chunk_offset;
+
+    if (!bk_sink_write(worker->sink, slice->file, data, slice->length, slice->file_offset, error))
+        return false;
+    note_span(worker, slice, data);
+    atomic_fetch_add(&worker->extract->written, slice->length);
+    bk_op_advance(worker->op, slice->length);
+    return true;
+}
+
+/* Reads what the destination has for a slice behind what was read before. A slice that does not follow
+ * the last one (a part of the chunk that nobody needs, or that two files share) ends the comparison. */
+static bool
+read_slice(Worker *worker, const Slice *slice, GError **error)
+{
+    size_t got;
+
+    if (slice->chunk_offset != worker->present.size)
+        return true;
+    if (!bk_buf_reserve(&worker->present, slice->length, error) ||
+        !bk_sink_read(worker->sink, slice->file, worker->present.data + worker->present.size,
+                      slice->length, slice->file_offset, &got, error))
+        return false;
+    if (got == slice->length)
+        worker->present.size += got;
+    return true;
+}
+
+static bool
+reuse_slice(Worker *worker, const Slice *slice, GError **error)
+{
+    (void)error;
+    note_span(worker, slice, worker->present.data + slice->chunk_offset);
+    atomic_fetch_add(&worker->extract->reused, slice->length);
+    bk_op_advance(worker->op, slice->length);
+    return true;
+}
+
+/* How many bytes of the chunk are asked for, counted as often as they are. */
+static size_t
+count_asked(const PackNeeds *needs, const BkPackChunk *chunk)
+{
+    size_t asked = 0;
+    Slice slice;
+
+    for (size_t i = needs->low;
+         i < needs->count && needs->needs[i].pack_offset < chunk->raw_start + chunk->raw_size; i++)
+        if (get_slice(&needs->needs[i], chunk, &slice))
+            asked += slice.length;
+    return asked;
+}
+
+/* Does the destination hold the chunk already? Only one that is needed whole, and once, can be compared
+ * with its hash. */
+static bool
+is_present(Worker *worker, PackNeeds *needs, size_t index, bool *present, GError **error)
+{
+    size_t count;
+    const BkPackChunk *chunk = &bk_pack_reader_chunks(worker->reader, &count)[index];
+
+    *present = false;
+    worker->present.size = 0;
+    if (!visit_slices(worker, needs, chunk, read_slice, error))
+        return false;
+    if (worker->present.size != chunk->raw_size || count_asked(needs, chunk) != chunk->raw_size ||
+        !bk_pack_reader_matches(worker->reader, index, worker->present.data))
+        return true;
+    *present = true;
+    return visit_slices(worker, needs, chunk, reuse_slice, error);
+}
+
+/* Lists the chunks to open: those that a need touches, without those that are there already. */
+static bool
+list_wanted(Worker *worker, const BkNeed *first, size_t count, GError **error)
+{
+    PackNeeds needs = {first, count, 0};
+    size_t next = 0; /* chunks below it are dealt with */
+
+    g_array_set_size(worker->wanted, 0);
+    for (size_t i = 0; i < count; i++) {
+        size_t chunk = bk_pack_reader_find(worker->reader, first[i].pack_offset);
+        size_t end =
+            bk_pack_reader_find(worker->reader, first[i].pack_offset + first[i].length - 1);
+
+        for (chunk = MAX(chunk, next); chunk <= end; chunk++) {
+            bool present = false;
+
+            if (worker->extract->options.delta &&
+                !is_present(worker, &needs, chunk, &present, error))
+                return false;
+            if (!present)
+                g_array_append_val(worker->wanted, chunk);
+        }
+        next = MAX(next, end + 1);
+    }
+    return true;
+}
+
+/* How many wanted chunks follow wanted[i] without a gap: they are fetched together. */
+static size_t
+count_following(const GArray *wanted, guint i)
+{
+    guint end = i;
+
+    while (end + 1 < wanted->len &&
+           g_array_index(wanted, size_t, end + 1) == g_array_index(wanted, size_t, end) + 1)
+        end++;
+    return end - i;
+}
+
+static bool
+write_wanted(Worker *worker, const BkNeed *first, size_t count, GError **error)
+{
+    PackNeeds needs = {first, count, 0};
+    size_t chunk_count;
+    const BkPackChunk *chunks = bk_pack_reader_chunks(worker->reader, &chunk_count);
+
+    for (guint i = 0; i < worker->wanted->len; i++) {
+        size_t index = g_array_index(worker->wanted, size_t, i);
+
+        if (!bk_op_check(worker->op, error) ||
+            !bk_pack_reader_read(worker->reader, index, count_following(worker->wanted, i),
+                                 &worker->raw, worker->op, error) ||
+            !visit_slices(worker, &needs, &chunks[index], write_slice, error))
+            return false;
+    }
+    return true;
+}
+
+static bool
+extract_pack_from(Worker *worker, const BkPart *part, const BkNeed *needs, size_t count,
+                  GError **error)
+{
+    const BkPackRef *ref = &worker->extract->packs[needs[0].pack];
+    uint64_t asked = 0;
+    bool whole;
+
+    for (size_t i = 0; i < count; i++)
+        asked += needs[i].length;
+    whole = !worker->extract->options.delta && asked >= ref->raw_size / 2;
+    return bk_pack_reader_open(worker->reader, part, ref, whole, worker->op, error) &&
+           list_wanted(worker, needs, count, error) && write_wanted(worker, needs, count, error);
+}
+
+/* Is it the repository that fails, so that another may help? */
+static bool
+is_repository_error(const GError *error)
+{
+    return bk_error_is(error, BK_ERROR_CORRUPT) || bk_error_is(error, BK_ERROR_STORE) ||
+           bk_error_is(error, BK_ERROR_UNSUPPORTED);
+}
+
+static bool
+extract_pack(Worker *worker, const BkNeed *needs, size_t count, GError **error)
+{
+    const GPtrArray *parts = worker->extract->options.parts;
+
+    for (guint i = 0;; i++) {
+        g_autoptr(GError) cause = NULL;
+
+        if (extract_pack_from(worker, g_ptr_array_index(parts, i), needs, count, &cause))
+            return true;
+        if (i + 1 == parts->len || !is_repository_error(cause))
+            return bk_propagate(error, &cause);
+        bk_log(BK_LOG_WARNING, "%s: trying the next repository", cause->message);
+    }
+}
+
+static bool
+run_packs(Worker *worker, GError **error)
+{
+    BkExtract *self = worker->extract;
+    unsigned pack;
+
+    while ((pack = atomic_fetch_add(&self->next_pack, 1)) < self->needs.packs->len) {
+        size_t count;
+        const BkNeed *needs = bk_needs_of_pack(&self->needs, pack, &count);
+
+        if (!bk_op_check(worker->op, error) || !extract_pack(worker, needs, count, error))
+            return false;
+    }
+    return true;
+}
+
+static bool
+run_worker(unsigned index, void *data, BkOp *op, GError **error)
+{
+    BkExtract *self = data;
+    Worker worker = {
+        .extract = self,
+        .op = op,
+        .reader = bk_pack_reader_new(),
+        .sink = bk_sink_new(self->options.root, self->files),
+        .wanted = g_array_new(FALSE, FALSE, sizeof(size_t)),
+        .spans = g_array_new(FALSE, FALSE, sizeof(Span)),
+    };
+    bool ok = run_packs(&worker, error);
+
+    (void)index;
+    (void)pthread_mutex_lock(&self->mutex);
+    g_array_append_vals(self->spans, worker.spans->data, worker.spans->len);
+    (void)pthread_mutex_unlock(&self->mutex);
+    bk_pack_reader_free(worker.reader);
+    bk_sink_free(worker.sink);
+    bk_buf_clear(&worker.raw);
+    bk_buf_clear(&worker.present);
+    g_array_unref(worker.wanted);
+    g_array_unref(worker.spans);
+    return ok;
+}
+
+/* A hole in a file that was there before may hold anything. */
+static bool
+clear_hole(BkSink *sink, const BkNeed *hole, uint8_t *buffer, GError **error)
+{
+    static const uint8_t zeros[ZERO_STEP];
+
+    for (uint64_t done = 0; done < hole->length;) {
+        size_t want = MIN(hole->length - done, ZERO_STEP);
+        uint64_t offset = hole->file_offset + done;
+        size_t got;
+
+        if (!bk_sink_read(sink, hole->file, buffer, want, offset, &got, error))
+            return false;
+        if (got == 0)
+            return true; /* the file ends before: its size will be set */
+        if (memcmp(buffer, zeros, got) != 0 &&
+            !bk_sink_write(sink, hole->file, zeros, got, offset, error))
+            return false;
+        done += got;
+    }
+    return true;
+}
+
+static bool
+finish_files(BkExtract *self, GError **error)
+{
+    g_autoptr(BkSink) sink = bk_sink_new(self->options.root, self->files);
+    g_autofree uint8_t *buffer = g_malloc(ZERO_STEP);
+
+    for (guint i = 0; self->options.delta && i < self->needs.holes->len; i++)
+        if (!clear_hole(sink, &g_array_index(self->needs.holes, BkNeed, i), buffer, error))
+            return false;
+    for (size_t i = 0; i < self->file_count; i++) {
+        const BkFile *file = &self->files[i];
+
+        if (file->kind != BK_FILE_REGULAR || g_strcmp0(file->path, self->options.skip) == 0)
+            continue;
+        if (!bk_sink_finish(sink, i, error))
+            return false;
+    }
+    return true;
+}
+
+static int
+compare_spans(const void *left, const void *right)
+{
+    const Span *a = left;
+    const Span *b = right;
+
+    if (a->file != b->file)
+        return a->file < b->file ? -1 : 1;
+    return (a->offset > b->offset) - (a->offset < b->offset);
+}
+
+bool
+bk_extract_run(BkExtract *self, BkOp *op, GError **error)
+{
+    if (!bk_workers_run(self->options.workers, run_worker, self, op, error))
+        return false;
+    g_array_sort(self->spans, compare_spans);
+    return finish_files(self, error);
+}
+
+uint32_t
+bk_extract_crc32c(BkExtract *self, size_t index)
+{
+    const Span key = {.file = (uint32_t)index};
+    guint low = 0;
+    guint high = self->spans->len;
+    uint64_t at = 0;
+    uint32_t crc = 0;
+
+    while (low < high) {
+        guint middle = low + (high - low) / 2;
+
+        if (compare_spans(&g_array_index(self->spans, Span, middle), &key) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (; low < self->spans->len; low++) {
+        const Span *span = &g_array_index(self->spans, Span, low);
+
+        if (span->file != index)
+            break;
+        crc = bk_crc32c_zeros(crc, span->offset - at);
+        crc = bk_crc32c_combine(crc, span->crc, span->length);
+        at = span->offset + span->length;
+    }
+    return bk_crc32c_zeros(crc, self->files[index].size - at);
+}
+
+uint64_t
+bk_extract_written_bytes(const BkExtract *self)
+{
+    return atomic_load(&self->written);
+}
+
+uint64_t
+bk_extract_reused_bytes(const BkExtract *self)
+{
+    return atomic_load(&self->reused);
+}
+
+static bool
+read_need(BkPackReader *reader, const BkNeed *need, BkBuf *content, BkOp *op, GError **error)
+{
+    size_t count;
+    const BkPackChunk *chunks = bk_pack_reader_chunks(reader, &count);
+    size_t end = bk_pack_reader_find(reader, need->pack_offset + need->length - 1);
+    g_auto(BkBuf) raw = BK_BUF_INIT;
+    Slice slice;
+
+    for (size_t i = bk_pack_reader_find(reader, need->pack_offset); i <= end; i++) {
+        if (!bk_pack_reader_read(reader, i, 0, &raw, op, error))
+            return false;
+        if (get_slice(need, &chunks[i], &slice))
+            memcpy(content->data + slice.file_offset, raw.data + slice.chunk_offset, slice.length);
+    }
+    return true;
+}
+
+static bool
+read_from(const BkExtractOptions *options, const BkPart *part, const BkNeeds *needs, BkBuf *content,
+          BkOp *op, GError **error)
+{
+    g_autoptr(BkPackReader) reader = bk_pack_reader_new();
+    size_t count;
+    const BkPackRef *packs = bk_snapshot_packs(options->snapshot, &count);
+
+    for (guint i = 0; i < needs->needs->len; i++) {
+        const BkNeed *need = &g_array_index(needs->needs, BkNeed, i);
+
+        if (!bk_pack_reader_open(reader, part, &packs[need->pack], false, op, error) ||
+            !read_need(reader, need, content, op, error))
+            return false;
+    }
+    return true;
+}
+
+bool
+bk_extract_read(const BkExtractOptions *options, const BkFile *file, size_t limit, BkBuf *content,
+                BkOp *op, GError **error)
+{
+    g_auto(BkNeeds) needs = {0};
+    size_t count;
+    const BkFile *files = bk_snapshot_files(options->snapshot, &count);
+
+    if (file->size > limit)
+        return bk_throw(error, BK_ERROR_CORRUPT, "\"%s\" is larger than %zu bytes", file->path,
+                        limit);
+    bk_needs_collect(&needs, options->snapshot, (size_t)(file - files), 1, NULL);
+    content->size = 0;
+    (void)bk_buf_extend(content, file->size);
+    for (guint i = 0;; i++) {
+        g_autoptr(GError) cause = NULL;
+
+        if (read_from(options, g_ptr_array_index(options->parts, i), &needs, content, op, &cause))
+            return true;
+        if (i + 1 == options->parts->len || !is_repository_error(cause))
+            return bk_propagate(error, &cause);
+    }
+}

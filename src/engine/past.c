@@ -1,0 +1,233 @@
+#include "engine/past.h"
+
+#include "source/pg/history.h"
+
+#define DEFAULT_SEGMENT_SIZE ((uint32_t)16 * 1024 * 1024)
+
+static void
+free_snapshot(void *data)
+{
+    BkPastSnapshot *snapshot = data;
+
+    bk_snapshot_head_clear(&snapshot->head);
+    bk_pg_meta_clear(&snapshot->meta);
+    g_free(snapshot);
+}
+
+/* The arrays inside `input` are ours, though the pure calculation sees them as constant. */
+static void
+free_const(const void *data)
+{
+    g_free((void *)(uintptr_t)data);
+}
+
+void
+bk_past_clear(BkPast *self)
+{
+    g_clear_pointer(&self->restorable, g_ptr_array_unref);
+    g_clear_pointer(&self->snapshots, g_ptr_array_unref);
+    g_clear_pointer(&self->archive, g_ptr_array_unref);
+    for (size_t i = 0; i < self->input.timeline_count; i++) {
+        free_const(self->input.timelines[i].spans);
+        free_const(self->input.timelines[i].switches);
+    }
+    free_const(self->input.timelines);
+    free_const(self->input.snapshots);
+    bk_windows_clear(&self->windows);
+    *self = (BkPast){0};
+}
+
+static bool
+load_snapshots(BkPast *self, BkOp *op, GError **error)
+{
+    g_autoptr(GPtrArray) ids = bk_snapshot_list(self->part, op, error);
+
+    self->snapshots = g_ptr_array_new_with_free_func(free_snapshot);
+    self->restorable = g_ptr_array_new();
+    if (ids == NULL)
+        return false;
+    for (guint i = 0; i < ids->len; i++) {
+        BkPastSnapshot *snapshot = g_new0(BkPastSnapshot, 1);
+
+        g_ptr_array_add(self->snapshots, snapshot);
+        if (!bk_snapshot_load_head(self->part, g_ptr_array_index(ids, i), &snapshot->head, op,
+                                   error) ||
+            !bk_pg_meta_decode(&snapshot->meta, &snapshot->head.meta, error))
+            return false;
+        if (snapshot->head.state != BK_SNAPSHOT_UNFINISHED)
+            g_ptr_array_add(self->restorable, snapshot);
+    }
+    return true;
+}
+
+static const BkWindowSnapshot *
+describe_snapshots(const BkPast *self)
+{
+    BkWindowSnapshot *described = g_new0(BkWindowSnapshot, self->restorable->len);
+
+    for (guint i = 0; i < self->restorable->len; i++) {
+        const BkPastSnapshot *snapshot = g_ptr_array_index(self->restorable, i);
+
+        described[i] = (BkWindowSnapshot){
+            .id = snapshot->head.id,
+            .timeline = snapshot->meta.timeline,
+            .start_lsn = snapshot->meta.start_lsn,
+            .stop_lsn = snapshot->meta.stop_lsn,
+            .started_us = snapshot->head.started_us,
+            .finished_us = snapshot->meta.stop_us,
+            .standalone = snapshot->meta.is_standalone,
+            .damaged = snapshot->head.state == BK_SNAPSHOT_DAMAGED,
+        };
+    }
+    return described;
+}
+
+static bool
+describe_history(const BkPast *self, BkWindowTimeline *timeline, BkOp *op, GError **error)
+{
+    char name[BK_WAL_HISTORY_NAME_SIZE];
+    g_auto(BkBuf) text = BK_BUF_INIT;
+    g_auto(BkHistory) history = {0};
+    BkWindowSwitch *switches;
+    BkWalName parsed;
+
+    if (!bk_wal_name_parse(bk_wal_history_name(timeline->timeline, name), &parsed))
+        g_assert_not_reached();
+    if (!bk_archive_get(self->part, name, &parsed, &text, op, error) ||
+        !bk_history_parse(timeline->timeline, text.data, text.size, &history, error))
+        return bk_prefix(error, "timeline history \"%s\"", name);
+    switches = g_new0(BkWindowSwitch, history.count);
+    for (size_t i = 0; i < history.count; i++)
+        switches[i] =
+            (BkWindowSwitch){history.entries[i].timeline, history.entries[i].switch_lsn};
+    timeline->switches = switches;
+    timeline->switch_count = history.count;
+    return true;
+}
+
+static const BkWindowSpan *
+describe_spans(const BkArchiveTimeline *archived, uint32_t segment_size, size_t *count)
+{
+    g_autoptr(GArray) spans = g_array_new(FALSE, FALSE, sizeof(BkWindowSpan));
+
+    for (guint i = 0; i < archived->segments->len; i++) {
+        BkWindowSpan *last =
+            spans->len > 0 ? &g_array_index(spans, BkWindowSpan, spans->len - 1) : NULL;
+        uint64_t segno;
+
+        if (!bk_wal_name_segno(&g_array_index(archived->segments, BkWalName, i), segment_size,
+                               &segno))
+            continue; /* no segment of this cluster has such a name */
+        if (last != NULL && segno == last->last + 1) {
+            last->last = segno;
+        } else {
+            BkWindowSpan span = {segno, segno};
+
+            g_array_append_val(spans, span);
+        }
+    }
+    *count = spans->len;
+    return (const BkWindowSpan *)(const void *)g_array_free(g_steal_pointer(&spans), FALSE);
+}
+
+static bool
+load_archive(BkPast *self, BkOp *op, GError **error)
+{
+    BkWindowTimeline *timelines;
+
+    self->archive = bk_archive_list(self->part, op, error);
+    if (self->archive == NULL)
+        return false;
+    timelines = g_new0(BkWindowTimeline, self->archive->len);
+    self->input.timelines = timelines;
+    self->input.timeline_count = self->archive->len;
+    for (guint i = 0; i < self->archive->len; i++) {
+        const BkArchiveTimeline *archived = g_ptr_array_index(self->archive, i);
+
+        timelines[i].timeline = archived->timeline;
+        timelines[i].spans =
+            describe_spans(archived, self->input.segment_size, &timelines[i].span_count);
+        if (archived->has_history && !describe_history(self, &timelines[i], op, error))
+            return false;
+    }
+    return true;
+}
+
+bool
+bk_past_load(const BkPart *part, BkPast *self, BkOp *op, GError **error)
+{
+    *self = (BkPast){.part = part};
+    if (!load_snapshots(self, op, error))
+        return false;
+    self->input.segment_size = DEFAULT_SEGMENT_SIZE;
+    if (self->snapshots->len > 0) {
+        const BkPastSnapshot *newest =
+            g_ptr_array_index(self->snapshots, self->snapshots->len - 1);
+
+        self->input.segment_size = newest->meta.segment_size;
+    }
+    self->input.snapshots = describe_snapshots(self);
+    self->input.snapshot_count = self->restorable->len;
+    if (!load_archive(self, op, error))
+        return false;
+    bk_windows_find(&self->input, &self->windows);
+    return true;
+}
+
+static void
+name_segment(const BkPast *self, uint32_t timeline, uint64_t segno, char name[BK_WAL_NAME_SIZE],
+             BkWalName *parsed)
+{
+    bk_wal_segment_name(timeline, segno, self->input.segment_size, name);
+    if (!bk_wal_name_parse(name, parsed))
+        g_assert_not_reached();
+}
+
+bool
+bk_past_get_info(const BkPast *self, uint32_t timeline, uint64_t segno, BkWalInfo *info, BkOp *op,
+                 GError **error)
+{
+    char name[BK_WAL_NAME_SIZE];
+    BkWalName parsed;
+
+    name_segment(self, timeline, segno, name, &parsed);
+    return bk_archive_get_info(self->part, name, &parsed, info, op, error);
+}
+
+bool
+bk_past_get_segment(const BkPast *self, uint32_t timeline, uint64_t segno, BkBuf *content, BkOp *op,
+                    GError **error)
+{
+    char name[BK_WAL_NAME_SIZE];
+    BkWalName parsed;
+
+    name_segment(self, timeline, segno, name, &parsed);
+    return bk_archive_get(self->part, name, &parsed, content, op, error);
+}
+
+bool
+bk_past_find_end(const BkPast *self, const BkWindowPath *path, BkLsn after, BkPastEnd *end, BkOp *op,
+                 GError **error)
+{
+    *end = (BkPastEnd){.lsn = path->end_lsn};
+    for (size_t step = path->count; step-- > 0;) {
+        const BkWindowStep *at = &path->steps[step];
+
+        for (uint64_t segno = at->last; segno >= at->first && segno != UINT64_MAX; segno--) {
+            bool is_last = step == path->count - 1 && segno == at->last;
+            g_auto(BkWalInfo) info = {0};
+
+            if ((segno + 1) * self->input.segment_size <= after)
+                return true;
+            if (!bk_past_get_info(self, at->timeline, segno, &info, op, error))
+                return false;
+            if (is_last)
+                end->lsn = MAX(info.end_lsn, after);
+            if (info.xacts > 0 && info.last.lsn >= after) {
+                end->time_us = info.max_time_us;
+                return true;
+            }
+        }
+    }
+    return true;
+}

@@ -1,0 +1,48 @@
+/* past.h - what a repository holds of a source's past: snapshots, WAL, timelines, windows.
+ *
+ * Loaded by a few listings and the heads of the snapshots; everything that plans a restore or reports a
+ * state asks it.
+ * Threads: belongs to one thread, or is read only. */
+#pragma once
+#include "policy/window.h"
+#include "repo/snapshot.h"
+#include "source/pg/archive.h"
+#include "source/pg/meta.h"
+
+typedef struct BkPastSnapshot {
+    BkSnapshotHead head;
+    BkPgMeta meta;
+} BkPastSnapshot;
+
+typedef struct BkPast {
+    const BkPart *part;
+    GPtrArray *snapshots;   /* of BkPastSnapshot, oldest first, unfinished ones too */
+    GPtrArray *restorable;  /* borrowed from `snapshots`: those that `input` counts */
+    GPtrArray *archive;     /* of BkArchiveTimeline */
+    BkWindowInput input;    /* its arrays are owned by the past */
+    BkWindows windows;
+} BkPast;
+
+void bk_past_clear(BkPast *self);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkPast, bk_past_clear)
+
+/* Loads what `part` (which must outlive it) holds, and calculates the windows. */
+bool bk_past_load(const BkPart *part, BkPast *past, BkOp *op, GError **error) BK_MUST_USE;
+
+/* The last moments of a path of recovery, read from the heads of its last segments. */
+typedef struct BkPastEnd {
+    BkLsn lsn;       /* end of the valid WAL */
+    int64_t time_us; /* of the last commit or abort past `after`; 0: there was none */
+} BkPastEnd;
+
+/* Finds the end of `path`, looking back no further than `after`. */
+bool bk_past_find_end(const BkPast *self, const BkWindowPath *path, BkLsn after, BkPastEnd *end,
+                      BkOp *op, GError **error) BK_MUST_USE;
+
+/* The info of segment `segno` under the name of `timeline`. */
+bool bk_past_get_info(const BkPast *self, uint32_t timeline, uint64_t segno, BkWalInfo *info,
+                      BkOp *op, GError **error) BK_MUST_USE;
+
+/* The content of a segment. */
+bool bk_past_get_segment(const BkPast *self, uint32_t timeline, uint64_t segno, BkBuf *content,
+                         BkOp *op, GError **error) BK_MUST_USE;

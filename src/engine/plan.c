@@ -1,0 +1,353 @@
+#include "engine/plan.h"
+
+#include "engine/wal-search.h"
+
+#include <string.h>
+
+typedef struct Planner {
+    const BkPast *past;
+    const BkPlanRequest *request;
+    BkPlan *plan;
+    BkOp *op;
+    uint32_t leaf;
+} Planner;
+
+void
+bk_plan_clear(BkPlan *self)
+{
+    bk_window_path_clear(&self->path);
+    *self = (BkPlan){0};
+}
+
+/* "; what can be reached: FROM to END (timeline 1), …", for the one line that refuses a target. */
+static char *
+describe_windows(const Planner *self)
+{
+    const BkWindows *windows = &self->past->windows;
+    g_autoptr(GString) text = g_string_new(NULL);
+
+    for (size_t i = 0; i < windows->count; i++) {
+        const BkWindow *window = &windows->windows[i];
+        g_auto(BkWindowPath) path = {0};
+        BkPastEnd end = {0};
+        g_autoptr(GDateTime) from = g_date_time_new_from_unix_utc(window->from_time_us /
+                                                                  BK_USEC_PER_SEC);
+        g_autofree char *from_text = g_date_time_format(from, "%Y-%m-%d %H:%M:%S");
+        g_autofree char *to_text = NULL;
+        char from_lsn[BK_LSN_TEXT_SIZE];
+        char end_lsn[BK_LSN_TEXT_SIZE];
+
+        if (bk_window_path(&self->past->input, window->last_snapshot, window->timeline, &path) &&
+            !bk_past_find_end(self->past, &path, window->from_lsn, &end, self->op, NULL))
+            continue;
+        if (end.time_us != 0) {
+            g_autoptr(GDateTime) to =
+                g_date_time_new_from_unix_utc(end.time_us / BK_USEC_PER_SEC);
+
+            to_text = g_date_time_format(to, "%Y-%m-%d %H:%M:%S");
+        }
+        g_string_append_printf(text, "%s%s UTC (%s) to %s%s (%s) on timeline %u",
+                               i == 0 ? "; what can be reached: " : ", ", from_text,
+                               bk_lsn_format(window->from_lsn, from_lsn),
+                               to_text != NULL ? to_text : "the same state",
+                               to_text != NULL ? " UTC" : "",
+                               bk_lsn_format(MAX(end.lsn, window->from_lsn), end_lsn),
+                               window->timeline);
+    }
+    if (text->len == 0)
+        g_string_append(text, "; nothing can be reached: there is no usable snapshot");
+    return g_string_free(g_steal_pointer(&text), FALSE);
+}
+
+static bool
+refuse(const Planner *self, const char *why, GError **error)
+{
+    g_autofree char *target = bk_target_describe(self->request->target);
+    g_autofree char *windows = describe_windows(self);
+
+    return bk_throw(error, BK_ERROR_NOT_FOUND, "%s of \"%s\" cannot be reached: %s%s", target,
+                    bk_part_source(self->past->part), why, windows);
+}
+
+static const BkPastSnapshot *
+snapshot_at(const Planner *self, size_t index)
+{
+    return g_ptr_array_index(self->past->restorable, index);
+}
+
+/* The snapshot that the user insists on: by --snapshot, or as the target itself. */
+static const char *
+wanted_id(const Planner *self)
+{
+    if (self->request->target->kind == BK_TARGET_SNAPSHOT)
+        return self->request->target->text;
+    return self->request->snapshot;
+}
+
+/* Can recovery start from snapshot `index` and come to `leaf`? A standalone one without any archived
+ * WAL can, though no further than its own end. */
+static bool
+has_path(const Planner *self, size_t index, uint32_t leaf, BkWindowPath *path)
+{
+    const BkPgMeta *meta = &snapshot_at(self, index)->meta;
+
+    if (bk_window_path(&self->past->input, index, leaf, path))
+        return true;
+    bk_window_path_clear(path);
+    if (!meta->is_standalone || meta->timeline != leaf)
+        return false;
+    path->end_lsn = meta->stop_lsn;
+    return true;
+}
+
+static bool
+is_candidate(const Planner *self, size_t index, uint32_t leaf)
+{
+    const char *wanted = wanted_id(self);
+    g_auto(BkWindowPath) path = {0};
+
+    if (wanted != NULL && strcmp(snapshot_at(self, index)->head.id, wanted) != 0)
+        return false;
+    return has_path(self, index, leaf, &path);
+}
+
+static bool
+is_reachable_leaf(const Planner *self, uint32_t leaf)
+{
+    for (size_t i = 0; i < self->past->restorable->len; i++)
+        if (is_candidate(self, i, leaf))
+            return true;
+    return false;
+}
+
+static bool
+check_wanted(const Planner *self, GError **error)
+{
+    const char *wanted = wanted_id(self);
+
+    if (wanted == NULL)
+        return true;
+    for (guint i = 0; i < self->past->snapshots->len; i++) {
+        const BkPastSnapshot *snapshot = g_ptr_array_index(self->past->snapshots, i);
+
+        if (strcmp(snapshot->head.id, wanted) != 0)
+            continue;
+        if (snapshot->head.state == BK_SNAPSHOT_UNFINISHED)
+            return bk_throw(error, BK_ERROR_NOT_FOUND,
+                            "snapshot \"%s\" is unfinished and cannot be restored", wanted);
+        return true;
+    }
+    return bk_throw(error, BK_ERROR_NOT_FOUND,
+                    "there is no snapshot \"%s\" of \"%s\" in repository \"%s\"", wanted,
+                    bk_part_source(self->past->part),
+                    bk_repository_name(bk_part_repository(self->past->part)));
+}
+
+/* The highest timeline that can be reached, of those in the archive and those of the snapshots. */
+static uint32_t
+find_latest(const Planner *self)
+{
+    uint32_t latest = 0;
+
+    for (size_t i = 0; i < self->past->input.timeline_count; i++) {
+        uint32_t timeline = self->past->input.timelines[i].timeline;
+
+        if (timeline > latest && is_reachable_leaf(self, timeline))
+            latest = timeline;
+    }
+    for (size_t i = 0; i < self->past->restorable->len; i++) {
+        uint32_t timeline = snapshot_at(self, i)->meta.timeline;
+
+        if (timeline > latest && is_reachable_leaf(self, timeline))
+            latest = timeline;
+    }
+    return latest;
+}
+
+/* The timeline of the snapshot that is to be restored: the newest, unless one is wanted. */
+static uint32_t
+find_current(const Planner *self)
+{
+    uint32_t current = 0;
+
+    for (size_t i = 0; i < self->past->restorable->len; i++)
+        if (is_candidate(self, i, snapshot_at(self, i)->meta.timeline))
+            current = snapshot_at(self, i)->meta.timeline;
+    return current;
+}
+
+static bool
+choose_leaf(Planner *self, GError **error)
+{
+    const char *timeline = self->request->timeline;
+    guint64 number = 0;
+
+    if (timeline == NULL || strcmp(timeline, "latest") == 0) {
+        self->leaf = find_latest(self);
+    } else if (strcmp(timeline, "current") == 0) {
+        self->leaf = find_current(self);
+    } else if (!g_ascii_string_to_unsigned(timeline, 10, 1, UINT32_MAX, &number, NULL)) {
+        return bk_throw(error, BK_ERROR_USAGE,
+                        "--timeline: \"%s\" is not latest, current or a number", timeline);
+    } else {
+        self->leaf = (uint32_t)number;
+        if (!is_reachable_leaf(self, self->leaf)) {
+            g_autofree char *why = g_strdup_printf("no snapshot leads to timeline %u", self->leaf);
+
+            return refuse(self, why, error);
+        }
+    }
+    return self->leaf != 0 || refuse(self, "no snapshot has all its WAL", error);
+}
+
+/* Is snapshot `meta` complete before the target? xid and name are looked for afterwards. */
+static bool
+is_before_target(const Planner *self, const BkPgMeta *meta)
+{
+    const BkTarget *target = self->request->target;
+
+    if (target->kind == BK_TARGET_TIME)
+        return meta->stop_us <= target->time_us;
+    if (target->kind == BK_TARGET_LSN)
+        return meta->stop_lsn <= target->lsn;
+    return true;
+}
+
+/* The newest snapshot below `below_lsn` from which the target may be reached; whole ones come before
+ * damaged ones. -1 for none. */
+static gssize
+find_best(const Planner *self, BkLsn below_lsn)
+{
+    gssize best = -1;
+
+    for (size_t i = 0; i < self->past->restorable->len; i++) {
+        const BkPastSnapshot *snapshot = snapshot_at(self, i);
+        const BkPastSnapshot *present;
+        bool is_whole = snapshot->head.state == BK_SNAPSHOT_COMPLETE;
+        bool best_is_whole;
+
+        if (snapshot->meta.stop_lsn >= below_lsn || !is_before_target(self, &snapshot->meta) ||
+            !is_candidate(self, i, self->leaf))
+            continue;
+        present = best >= 0 ? snapshot_at(self, (size_t)best) : NULL;
+        best_is_whole = present != NULL && present->head.state == BK_SNAPSHOT_COMPLETE;
+        if (present == NULL || (is_whole && !best_is_whole) ||
+            (is_whole == best_is_whole && snapshot->meta.stop_lsn >= present->meta.stop_lsn))
+            best = (gssize)i;
+    }
+    return best;
+}
+
+static void
+take_snapshot(Planner *self, gssize index)
+{
+    BkPlan *plan = self->plan;
+
+    bk_window_path_clear(&plan->path);
+    plan->snapshot = snapshot_at(self, (size_t)index);
+    plan->timeline = self->leaf;
+    if (!has_path(self, (size_t)index, self->leaf, &plan->path))
+        g_assert_not_reached();
+}
+
+/* Looks for a transaction or a restore point: behind the newest snapshot first, then further back. */
+static bool
+search(Planner *self, GError **error)
+{
+    BkLsn below_lsn = UINT64_MAX;
+    gssize index;
+
+    while ((index = find_best(self, below_lsn)) >= 0) {
+        BkWalMoment found = {0};
+
+        take_snapshot(self, index);
+        if (!bk_wal_search(self->past, &self->plan->path, self->plan->snapshot->meta.stop_lsn,
+                           below_lsn, self->request->target, &found, self->op, error))
+            return false;
+        if (found.lsn != 0) {
+            bk_window_path_cut(&self->plan->path, found.end_lsn, self->past->input.segment_size);
+            return true;
+        }
+        below_lsn = self->plan->snapshot->meta.stop_lsn;
+    }
+    return refuse(self, "it is not in the WAL that follows a snapshot", error);
+}
+
+/* A time is reached when a transaction past it ends the replay; without one the server would refuse to
+ * start. */
+static bool
+check_time(const Planner *self, const BkPastEnd *end, GError **error)
+{
+    const BkTarget *target = self->request->target;
+
+    if (end->time_us > target->time_us ||
+        (target->exclusive && end->time_us == target->time_us && end->time_us != 0))
+        return true;
+    return refuse(self,
+                  "no transaction in the archive is later (use --at latest for everything there is)",
+                  error);
+}
+
+static bool
+plan_without_search(Planner *self, GError **error)
+{
+    const BkTarget *target = self->request->target;
+    BkPlan *plan = self->plan;
+    gssize index = find_best(self, UINT64_MAX);
+    BkPastEnd end;
+
+    if (index < 0)
+        return refuse(self, "it is before the end of every snapshot", error);
+    take_snapshot(self, index);
+    if (!bk_past_find_end(self->past, &plan->path, plan->snapshot->meta.stop_lsn, &end, self->op,
+                          error))
+        return false;
+    plan->end_lsn = end.lsn;
+    plan->end_time_us = end.time_us;
+    switch (target->kind) {
+    case BK_TARGET_TIME:
+        return check_time(self, &end, error);
+    case BK_TARGET_LSN:
+        if (target->lsn >= end.lsn)
+            return refuse(self, "the WAL in the archive ends before it", error);
+        bk_window_path_cut(&plan->path, target->lsn + 1, self->past->input.segment_size);
+        return true;
+    case BK_TARGET_IMMEDIATE:
+    case BK_TARGET_SNAPSHOT:
+        bk_window_path_cut(&plan->path, plan->snapshot->meta.stop_lsn,
+                           self->past->input.segment_size);
+        return true;
+    case BK_TARGET_LATEST:
+    case BK_TARGET_XID:
+    case BK_TARGET_NAME:
+        break;
+    }
+    return true;
+}
+
+static uint64_t
+count_segments(const BkWindowPath *path)
+{
+    uint64_t count = 0;
+
+    for (size_t i = 0; i < path->count; i++)
+        count += path->steps[i].last - path->steps[i].first + 1;
+    return count;
+}
+
+bool
+bk_plan_make(const BkPast *past, const BkPlanRequest *request, BkPlan *plan, BkOp *op,
+             GError **error)
+{
+    Planner self = {.past = past, .request = request, .plan = plan, .op = op};
+    BkTargetKind kind = request->target->kind;
+    bool ok;
+
+    *plan = (BkPlan){0};
+    if (!check_wanted(&self, error) || !choose_leaf(&self, error))
+        return false;
+    ok = kind == BK_TARGET_XID || kind == BK_TARGET_NAME ? search(&self, error)
+                                                        : plan_without_search(&self, error);
+    plan->segments = count_segments(&plan->path);
+    return ok;
+}

@@ -1,0 +1,112 @@
+#include "engine/sink.h"
+
+#include "base/fault.h"
+#include "base/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+/* Small files share chunks, so several are written in turn; large ones stay open for long. */
+#define OPEN_FILES 32
+
+typedef struct OpenFile {
+    size_t index;
+    BkFd fd;
+} OpenFile;
+
+struct BkSink {
+    int root;
+    const BkFile *files;
+    OpenFile open[OPEN_FILES]; /* by index modulo OPEN_FILES */
+};
+
+BkSink *
+bk_sink_new(int root, const BkFile *files)
+{
+    BkSink *self = g_new0(BkSink, 1);
+
+    self->root = root;
+    self->files = files;
+    for (size_t i = 0; i < OPEN_FILES; i++)
+        self->open[i].fd = -1;
+    return self;
+}
+
+void
+bk_sink_free(BkSink *self)
+{
+    if (self == NULL)
+        return;
+    for (size_t i = 0; i < OPEN_FILES; i++)
+        bk_fd_clear(&self->open[i].fd);
+    g_free(self);
+}
+
+/* Opens the file, with O_CREAT when `create`; -1 without an error when it is not there otherwise. */
+static int
+open_file(BkSink *self, size_t index, bool create, GError **error)
+{
+    OpenFile *slot = &self->open[index % OPEN_FILES];
+    g_autoptr(GError) cause = NULL;
+    int flags = O_RDWR | O_NOFOLLOW;
+
+    if (slot->fd >= 0 && slot->index == index)
+        return slot->fd;
+    bk_fd_clear(&slot->fd);
+    slot->index = index;
+    slot->fd = bk_fd_open(self->root, self->files[index].path, create ? flags | O_CREAT : flags,
+                          0600, &cause);
+    if (slot->fd < 0 && (create || !bk_error_is(cause, BK_ERROR_ABSENT)))
+        g_propagate_error(error, g_steal_pointer(&cause));
+    return slot->fd;
+}
+
+bool
+bk_sink_write(BkSink *self, size_t index, const void *data, size_t size, uint64_t offset,
+              GError **error)
+{
+    int fd;
+
+    if (!bk_fault(BK_FAULT_RESTORE_WRITE, error))
+        return bk_prefix(error, "\"%s\"", self->files[index].path);
+    fd = open_file(self, index, true, error);
+    return fd >= 0 && (bk_fd_pwrite(fd, data, size, offset, error) ||
+                       bk_prefix(error, "\"%s\"", self->files[index].path));
+}
+
+bool
+bk_sink_read(BkSink *self, size_t index, void *data, size_t size, uint64_t offset, size_t *got,
+             GError **error)
+{
+    GError *cause = NULL;
+    int fd = open_file(self, index, false, &cause);
+
+    *got = 0;
+    if (fd < 0 && cause == NULL)
+        return true;
+    if (fd < 0) {
+        g_propagate_error(error, cause);
+        return false;
+    }
+    return bk_fd_pread(fd, data, size, offset, got, error) ||
+           bk_prefix(error, "\"%s\"", self->files[index].path);
+}
+
+bool
+bk_sink_finish(BkSink *self, size_t index, GError **error)
+{
+    const BkFile *file = &self->files[index];
+    int fd = open_file(self, index, true, error);
+    struct stat st;
+
+    if (fd < 0)
+        return false;
+    if (fstat(fd, &st) < 0)
+        return bk_throw_errno(error, "stat \"%s\"", file->path);
+    if ((uint64_t)st.st_size != file->size && ftruncate(fd, (off_t)file->size) < 0)
+        return bk_throw_errno(error, "set the size of \"%s\"", file->path);
+    if ((st.st_mode & 07777) != file->mode && fchmod(fd, file->mode) < 0)
+        return bk_throw_errno(error, "set the mode of \"%s\"", file->path);
+    return true;
+}

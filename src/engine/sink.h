@@ -1,0 +1,24 @@
+/* sink.h - the files at a destination, as one worker writes and compares them.
+ *
+ * Threads: a sink belongs to one thread; several may work on the same destination, each on other
+ * bytes. */
+#pragma once
+#include "base/error.h"
+#include "repo/snapshot.h"
+
+typedef struct BkSink BkSink;
+
+BkSink *bk_sink_new(int root, const BkFile *files); /* both borrowed */
+void bk_sink_free(BkSink *self);                    /* NULL is fine */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(BkSink, bk_sink_free)
+
+/* Writes into file `index`, creating it when it is not there. */
+bool bk_sink_write(BkSink *self, size_t index, const void *data, size_t size, uint64_t offset,
+                   GError **error) BK_MUST_USE;
+
+/* Reads from it; `*got` is less than `size` where it ends, and 0 when there is no such file. */
+bool bk_sink_read(BkSink *self, size_t index, void *data, size_t size, uint64_t offset, size_t *got,
+                  GError **error) BK_MUST_USE;
+
+/* Gives the file its exact size and mode, creating it when it is not there. */
+bool bk_sink_finish(BkSink *self, size_t index, GError **error) BK_MUST_USE;

@@ -1,0 +1,98 @@
+#include "engine/wal-search.h"
+
+#include <string.h>
+
+typedef struct Search {
+    const BkPast *past;
+    const BkTarget *target;
+    BkWalInfo before; /* of the segment before the one at hand */
+    bool has_before;
+} Search;
+
+/* Transaction ids are compared in a circle. */
+static bool
+is_between(uint32_t xid, uint32_t min, uint32_t max)
+{
+    return (int32_t)(xid - min) >= 0 && (int32_t)(max - xid) >= 0;
+}
+
+static bool
+has_point(const BkWalInfo *info, const char *name)
+{
+    for (guint i = 0; info->points != NULL && i < info->points->len; i++)
+        if (strcmp(g_array_index(info->points, BkWalPoint, i).name, name) == 0)
+            return true;
+    return info->points_omitted > 0;
+}
+
+static bool
+may_hold(const BkWalInfo *info, const BkTarget *target)
+{
+    if (target->kind == BK_TARGET_NAME)
+        return has_point(info, target->text);
+    return info->xacts > 0 && is_between(target->xid, info->min_xid, info->max_xid);
+}
+
+static bool
+search_segment(Search *self, uint32_t timeline, uint64_t segno, BkWalMoment *found, BkOp *op,
+               GError **error)
+{
+    g_auto(BkWalInfo) info = {0};
+    g_auto(BkBuf) content = BK_BUF_INIT;
+    const BkWalInfo *before = self->has_before ? &self->before : NULL;
+    bool ok = true;
+
+    if (!bk_past_get_info(self->past, timeline, segno, &info, op, error))
+        return false;
+    if (before != NULL)
+        (void)bk_wal_info_join(before, &info);
+    if (may_hold(&info, self->target)) {
+        ok = bk_past_get_segment(self->past, timeline, segno, &content, op, error) &&
+             (self->target->kind == BK_TARGET_NAME
+                  ? bk_wal_find_point(content.data, content.size, before, self->target->text, found,
+                                      error)
+                  : bk_wal_find_xid(content.data, content.size, before, self->target->xid, found,
+                                    error));
+    }
+    bk_wal_info_clear(&self->before);
+    self->before = info;
+    info = (BkWalInfo){0};
+    self->has_before = true;
+    return ok;
+}
+
+bool
+bk_wal_search(const BkPast *past, const BkWindowPath *path, BkLsn from_lsn, BkLsn to_lsn,
+              const BkTarget *target, BkWalMoment *found, BkOp *op, GError **error)
+{
+    Search self = {.past = past, .target = target};
+    bool ok = true;
+
+    *found = (BkWalMoment){0};
+    for (size_t i = 0; ok && found->lsn == 0 && i < path->count; i++) {
+        const BkWindowStep *step = &path->steps[i];
+
+        for (uint64_t segno = step->first; ok && found->lsn == 0 && segno <= step->last; segno++) {
+            if (segno * past->input.segment_size >= to_lsn)
+                break;
+            ok = bk_op_check(op, error) &&
+                 search_segment(&self, step->timeline, segno, found, op, error);
+            /* Recovery cannot stop before the snapshot is consistent. */
+            if (found->lsn != 0 && found->lsn < from_lsn)
+                *found = (BkWalMoment){0};
+        }
+    }
+    bk_wal_info_clear(&self.before);
+    return ok;
+}
+
+void
+bk_window_path_cut(BkWindowPath *path, BkLsn lsn, uint32_t segment_size)
+{
+    uint64_t last = bk_wal_segment_of(lsn - 1, segment_size);
+
+    while (path->count > 0 && path->steps[path->count - 1].first > last)
+        path->count--;
+    if (path->count > 0 && path->steps[path->count - 1].last > last)
+        path->steps[path->count - 1].last = last;
+}
