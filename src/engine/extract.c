@@ -333,7 +333,7 @@ run_worker(unsigned index, void *data, BkOp *op, GError **error)
         .extract = self,
         .op = op,
         .reader = bk_pack_reader_new(),
-        .sink = bk_sink_new(self->options.root, self->files),
+        .sink = bk_sink_new(self->options.root, self->files, self->options.owners),
         .wanted = g_array_new(FALSE, FALSE, sizeof(size_t)),
         .spans = g_array_new(FALSE, FALSE, sizeof(Span)),
     };
@@ -378,7 +378,7 @@ clear_hole(BkSink *sink, const BkNeed *hole, uint8_t *buffer, GError **error)
 static bool
 finish_files(BkExtract *self, GError **error)
 {
-    g_autoptr(BkSink) sink = bk_sink_new(self->options.root, self->files);
+    g_autoptr(BkSink) sink = bk_sink_new(self->options.root, self->files, self->options.owners);
     g_autofree uint8_t *buffer = g_malloc(ZERO_STEP);
 
     for (guint i = 0; self->options.delta && i < self->needs.holes->len; i++)

@@ -7,12 +7,12 @@
  * syncs.
  * Threads: a BkExtract belongs to one thread, which starts and joins the others. */
 #pragma once
-#include "base/op.h"
-#include "repo/snapshot.h"
+#include "engine/owner-map.h"
 
 typedef struct BkExtractOptions {
     GPtrArray *parts; /* of BkPart: read from the first that has an object whole; borrowed */
     const BkSnapshot *snapshot;
+    const BkOwnerMap *owners;
     int root;       /* the destination, whose folders and links are there already */
     const char *skip; /* path of a file to leave out, or NULL */
     bool delta;

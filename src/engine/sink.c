@@ -18,16 +18,18 @@ typedef struct OpenFile {
 struct BkSink {
     int root;
     const BkFile *files;
+    const BkOwnerMap *owners;
     OpenFile open[OPEN_FILES]; /* by index modulo OPEN_FILES */
 };
 
 BkSink *
-bk_sink_new(int root, const BkFile *files)
+bk_sink_new(int root, const BkFile *files, const BkOwnerMap *owners)
 {
     BkSink *self = g_new0(BkSink, 1);
 
     self->root = root;
     self->files = files;
+    self->owners = owners;
     for (size_t i = 0; i < OPEN_FILES; i++)
         self->open[i].fd = -1;
     return self;
@@ -106,6 +108,8 @@ bk_sink_finish(BkSink *self, size_t index, GError **error)
         return bk_throw_errno(error, "stat \"%s\"", file->path);
     if ((uint64_t)st.st_size != file->size && ftruncate(fd, (off_t)file->size) < 0)
         return bk_throw_errno(error, "set the size of \"%s\"", file->path);
+    if (!bk_owner_map_give(self->owners, fd, file->owner, error))
+        return bk_prefix(error, "\"%s\"", file->path);
     if ((st.st_mode & 07777) != file->mode && fchmod(fd, file->mode) < 0)
         return bk_throw_errno(error, "set the mode of \"%s\"", file->path);
     return true;

@@ -13,7 +13,7 @@
 #define LOG_ERRORS       3
 #define FAST_STOP_US     (60 * BK_USEC_PER_SEC)
 #define QUIT_STOP_US     (10 * BK_USEC_PER_SEC)
-#define POLL_US          (20 * 1000)
+#define POLL_US          20000UL
 #define PASSWD_BUFFER    (16 * BK_KIB)
 #define CURRENT_LOGFILES "current_logfiles"
 

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define POLL_US          (100 * 1000)
+#define POLL_US          INT64_C(100000)
 #define LOGIN_PATIENCE   50 /* polls for which a server that is ready may turn us away */
 #define PID_FILE_LIMIT   (64 * BK_KIB)
 #define CONNECT_TIMEOUT  "5"
@@ -92,8 +92,8 @@ read_control(const Watch *self, BkPgControl *control)
 {
     g_auto(BkBuf) content = BK_BUF_INIT;
 
-    return bk_file_read(self->data_dir, "global/pg_control", 2 * BK_PG_CONTROL_SIZE, &content,
-                        NULL) &&
+    return bk_file_read(self->data_dir, "global/pg_control", (size_t)2 * BK_PG_CONTROL_SIZE,
+                        &content, NULL) &&
            bk_pg_control_decode(content.data, content.size, control, NULL);
 }
 

@@ -31,6 +31,17 @@ on_record(const BkWalRecord *record, void *user, GError **error)
 
 static const BkWalScanOptions strict = {.verify_crc = true, .assemble_max = BK_WAL_ASSEMBLE_MAX};
 
+/* All that is to be known, told to `seen`. */
+static BkWalScanOptions
+strict_into(Seen *seen)
+{
+    BkWalScanOptions options = strict;
+
+    options.on_record = on_record;
+    options.user = seen;
+    return options;
+}
+
 static void
 test_versions(void)
 {
@@ -45,8 +56,7 @@ test_versions(void)
         wal_builder_init(&builder, magics[i], START);
         wal_builder_filler(&builder, 100);
         wal_builder_pad(&builder);
-        g_assert_true(
-            bk_wal_scan(builder.out.data, builder.out.size, &strict, NULL, NULL, &scan, &error));
+        g_assert_true(bk_wal_scan(builder.out.data, builder.out.size, &strict, &scan, &error));
         g_assert_cmpuint(scan.records, ==, 1);
         g_assert_cmpint(scan.end, ==, BK_WAL_END_ZERO);
         g_assert_cmpuint(scan.end_lsn, ==, START + 40 + 104);
@@ -61,6 +71,7 @@ test_crossing(void)
 {
     g_autofree Seen *seen = g_new0(Seen, 1);
     g_autofree BkLsn *expected = g_new0(BkLsn, 4096);
+    const BkWalScanOptions options = strict_into(seen);
 
     for (size_t length = 24; length < 20000; length = length < 100 ? length + 3 : length * 2) {
         g_auto(WalBuilder) builder = {0};
@@ -79,8 +90,7 @@ test_crossing(void)
         }
         wal_builder_pad(&builder);
         seen->count = seen->with_data = 0;
-        g_assert_true(
-            bk_wal_scan(builder.out.data, builder.out.size, &strict, on_record, seen, &scan, NULL));
+        g_assert_true(bk_wal_scan(builder.out.data, builder.out.size, &options, &scan, NULL));
         g_assert_cmpuint(seen->count, ==, count);
         g_assert_cmpuint(seen->with_data, ==, count);
         g_assert_true(memcmp(seen->lsn, expected, count * sizeof *expected) == 0);
@@ -94,13 +104,13 @@ test_not_assembled(void)
     g_auto(BkWalScan) scan = {0};
     g_autofree Seen *seen = g_new0(Seen, 1);
     g_autofree uint8_t *body = g_malloc0(50000);
+    const BkWalScanOptions options = {.on_record = on_record, .user = seen};
 
     wal_builder_init(&builder, BK_WAL_MAGIC_15, START);
     wal_builder_filler(&builder, 50000);
     wal_builder_record(&builder, BK_WAL_RM_XACT, 0, 5, body, 50000);
     wal_builder_pad(&builder);
-    g_assert_true(
-        bk_wal_scan(builder.out.data, builder.out.size, NULL, on_record, seen, &scan, NULL));
+    g_assert_true(bk_wal_scan(builder.out.data, builder.out.size, &options, &scan, NULL));
     g_assert_cmpuint(seen->count, ==, 2);
     g_assert_cmpuint(seen->with_data, ==, 1);
 }
@@ -115,7 +125,7 @@ test_switch(void)
     wal_builder_filler(&builder, 100);
     wal_builder_record(&builder, BK_WAL_RM_XLOG, 0x40, 0, NULL, 0);
     wal_builder_pad(&builder);
-    g_assert_true(bk_wal_scan(builder.out.data, WAL_SEGMENT, &strict, NULL, NULL, &scan, NULL));
+    g_assert_true(bk_wal_scan(builder.out.data, WAL_SEGMENT, &strict, &scan, NULL));
     g_assert_cmpint(scan.end, ==, BK_WAL_END_SWITCH);
     g_assert_cmpuint(scan.end_lsn, ==, START + 40 + 104 + 24);
 }
@@ -135,10 +145,10 @@ test_edges(void)
         wal_builder_fill(&builder, left);
         lsn = wal_builder_filler(&builder, 1000);
         wal_builder_pad(&builder);
-        g_assert_true(bk_wal_scan(wal_builder_segment(&builder, 0), WAL_SEGMENT, &strict, NULL,
-                                  NULL, &first, NULL));
-        g_assert_true(bk_wal_scan(wal_builder_segment(&builder, 1), WAL_SEGMENT, &strict, NULL,
-                                  NULL, &second, NULL));
+        g_assert_true(
+            bk_wal_scan(wal_builder_segment(&builder, 0), WAL_SEGMENT, &strict, &first, NULL));
+        g_assert_true(
+            bk_wal_scan(wal_builder_segment(&builder, 1), WAL_SEGMENT, &strict, &second, NULL));
         g_assert_cmpint(first.end, ==, BK_WAL_END_FULL);
         g_assert_cmpuint(first.end_lsn, ==, START + WAL_SEGMENT);
         g_assert_cmpuint(first.tail.lsn, ==, lsn);
@@ -163,12 +173,10 @@ test_long_record(void)
     wal_builder_init(&builder, BK_WAL_MAGIC_15, START);
     wal_builder_filler(&builder, 2 * BK_MIB + BK_MIB / 2);
     wal_builder_pad(&builder);
-    g_assert_true(bk_wal_scan(wal_builder_segment(&builder, 0), WAL_SEGMENT, &strict, NULL, NULL,
-                              &scan, NULL));
+    g_assert_true(bk_wal_scan(wal_builder_segment(&builder, 0), WAL_SEGMENT, &strict, &scan, NULL));
     g_assert_cmpuint(scan.tail.bytes.size, ==, BK_WAL_EDGE_MAX);
     bk_wal_scan_clear(&scan);
-    g_assert_true(bk_wal_scan(wal_builder_segment(&builder, 1), WAL_SEGMENT, &strict, NULL, NULL,
-                              &scan, NULL));
+    g_assert_true(bk_wal_scan(wal_builder_segment(&builder, 1), WAL_SEGMENT, &strict, &scan, NULL));
     g_assert_cmpuint(scan.lead.available, <, scan.lead.rest);
     g_assert_cmpuint(scan.lead.bytes.size, ==, BK_WAL_EDGE_MAX);
     g_assert_cmpint(scan.end, ==, BK_WAL_END_FULL);
@@ -183,6 +191,7 @@ test_abandoned(void)
     g_auto(WalBuilder) builder = {0};
     g_auto(BkWalScan) scan = {0};
     g_autofree Seen *seen = g_new0(Seen, 1);
+    const BkWalScanOptions options = strict_into(seen);
     BkLsn first, second, prev;
 
     wal_builder_init(&builder, BK_WAL_MAGIC_15, START);
@@ -194,8 +203,7 @@ test_abandoned(void)
     wal_builder_begin(&builder, 8);
     second = wal_builder_filler(&builder, 100);
     wal_builder_pad(&builder);
-    g_assert_true(
-        bk_wal_scan(builder.out.data, WAL_SEGMENT, &strict, on_record, seen, &scan, NULL));
+    g_assert_true(bk_wal_scan(builder.out.data, WAL_SEGMENT, &options, &scan, NULL));
     g_assert_cmpuint(seen->count, ==, 2);
     g_assert_cmpuint(seen->lsn[0], ==, first);
     g_assert_cmpuint(seen->lsn[1], ==, second);
@@ -207,7 +215,7 @@ expect_broken(const uint8_t *data, BkLsn end_lsn, const char *reason)
 {
     g_auto(BkWalScan) scan = {0};
 
-    g_assert_true(bk_wal_scan(data, WAL_SEGMENT, &strict, NULL, NULL, &scan, NULL));
+    g_assert_true(bk_wal_scan(data, WAL_SEGMENT, &strict, &scan, NULL));
     g_assert_cmpint(scan.end, ==, BK_WAL_END_BROKEN);
     g_assert_cmpstr(scan.reason, ==, reason);
     g_assert_cmpuint(scan.end_lsn, ==, end_lsn);
@@ -257,14 +265,14 @@ test_unfinished(void)
     for (int i = 0; i < 12; i++)
         wal_builder_filler(&builder, 4000);
     for (size_t size = 40; size < builder.out.size; size += 8) {
-        g_assert_true(bk_wal_scan(builder.out.data, size, &strict, NULL, NULL, &scan, NULL));
+        g_assert_true(bk_wal_scan(builder.out.data, size, &strict, &scan, NULL));
         g_assert_cmpint(scan.end, ==, BK_WAL_END_ZERO);
         g_assert_cmpuint(scan.end_lsn, <=, START + size);
         bk_wal_scan_clear(&scan);
     }
     wal_builder_pad(&builder);
     builder.out.data[3 * WAL_PAGE + 8 + 3] ^= 1; /* the position of page 3 */
-    g_assert_true(bk_wal_scan(builder.out.data, WAL_SEGMENT, &strict, NULL, NULL, &scan, NULL));
+    g_assert_true(bk_wal_scan(builder.out.data, WAL_SEGMENT, &strict, &scan, NULL));
     g_assert_cmpint(scan.end, ==, BK_WAL_END_ZERO);
     g_assert_cmpuint(scan.end_lsn, <, START + (3 * WAL_PAGE));
 }
@@ -275,7 +283,7 @@ expect_refused(const uint8_t *data, size_t size, const BkWalScanOptions *options
     g_auto(BkWalScan) scan = {0};
     g_autoptr(GError) error = NULL;
 
-    g_assert_false(bk_wal_scan(data, size, options, NULL, NULL, &scan, &error));
+    g_assert_false(bk_wal_scan(data, size, options, &scan, &error));
     g_assert_true(bk_error_is(error, code));
 }
 

@@ -40,7 +40,8 @@ enum {
     AT_CRC_18 = 292,
 };
 
-#define CONTROL_VERSION_13 1300 /* and 14 to 17 */
+#define CONTROL_VERSION_13 1300 /* and 14 to 16 */
+#define CONTROL_VERSION_17 1700
 #define CONTROL_VERSION_18 1800
 
 #define USEC_PER_SEC INT64_C(1000000)
@@ -80,12 +81,14 @@ check_crc(const uint8_t *bytes, size_t size, GError **error)
     if (size < AT_CRC_18 + 4)
         return bk_throw(error, BK_ERROR_CORRUPT, "pg_control has only %zu bytes", size);
     version = bk_bytes_u32(bytes + AT_CONTROL_VERSION);
-    if (version != CONTROL_VERSION_13 && version != CONTROL_VERSION_18) {
+    if (version != CONTROL_VERSION_13 && version != CONTROL_VERSION_17 &&
+        version != CONTROL_VERSION_18) {
         if (version != 0 && GUINT32_SWAP_LE_BE(version) <= UINT16_MAX)
             return bk_throw(error, BK_ERROR_UNSUPPORTED, "pg_control has another byte order");
         return bk_throw(error, BK_ERROR_UNSUPPORTED,
-                        "pg_control has version %" PRIu32 ", known are %d (13 to 17) and %d (18)",
-                        version, CONTROL_VERSION_13, CONTROL_VERSION_18);
+                        "pg_control has version %" PRIu32
+                        ", known are %d (13 to 16), %d (17) and %d (18)",
+                        version, CONTROL_VERSION_13, CONTROL_VERSION_17, CONTROL_VERSION_18);
     }
     crc_at = version == CONTROL_VERSION_18 ? AT_CRC_18 : AT_CRC_13;
     if (bk_crc32c(0, bytes, crc_at) != bk_bytes_u32(bytes + crc_at))

@@ -180,7 +180,7 @@ skip_t(TimeParser *self)
 static bool
 set_clock(TimeParser *self, unsigned hour, unsigned minute, int64_t second_us, GError **error)
 {
-    int64_t rest_us = minute * 60 * BK_USEC_PER_SEC + second_us;
+    int64_t rest_us = (int64_t)minute * 60 * BK_USEC_PER_SEC + second_us;
 
     if (self->has_clock)
         return bk_throw(error, BK_ERROR_USAGE, "the time of day is given twice");
@@ -388,8 +388,12 @@ find_zone(const char *name)
     g_autofree char *proper = g_ascii_strdown(name, -1);
     GTimeZone *zone;
 
-    if (strstr(name, "..") != NULL || (zone = g_time_zone_new_identifier(name)) != NULL)
-        return strstr(name, "..") != NULL ? NULL : zone;
+    /* A name is a path below the data base's folder. */
+    if (strstr(name, "..") != NULL)
+        return NULL;
+    zone = g_time_zone_new_identifier(name);
+    if (zone != NULL)
+        return zone;
     /* The data base is case-sensitive where the server is not. */
     for (char *c = proper; *c != '\0'; c++)
         if (c == proper || strchr("/_-", c[-1]) != NULL)

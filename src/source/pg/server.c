@@ -388,3 +388,28 @@ bk_server_describe_archiver_failure(BkServer *self, BkOp *op)
     return g_strdup_printf("the server's archiving of %s failed at %s: see its log",
                            value(result, 0, 0), value(result, 0, 1));
 }
+
+static char *
+option_of(const char *connection, const char *keyword)
+{
+    PQconninfoOption *options = PQconninfoParse(connection, NULL);
+    char *found = NULL;
+
+    for (PQconninfoOption *option = options; option != NULL && option->keyword != NULL; option++)
+        if (strcmp(option->keyword, keyword) == 0 && option->val != NULL)
+            found = g_strdup(option->val);
+    PQconninfoFree(options);
+    return found;
+}
+
+char *
+bk_server_user_of(const char *connection)
+{
+    return option_of(connection, "user");
+}
+
+char *
+bk_server_database_of(const char *connection)
+{
+    return option_of(connection, "dbname");
+}

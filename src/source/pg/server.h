@@ -61,3 +61,7 @@ bool bk_server_end_backup(BkServer *self, BkPgMeta *meta, BkOp *op, GError **err
 /* What the archiver last failed with: a new string, or NULL when it does not fail or cannot be
  * asked. */
 char *bk_server_describe_archiver_failure(BkServer *self, BkOp *op);
+
+/* The user and the database that a connection string names: a new string, or NULL for the default. */
+char *bk_server_user_of(const char *connection);
+char *bk_server_database_of(const char *connection);

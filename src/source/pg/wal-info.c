@@ -118,9 +118,12 @@ bk_wal_info_collect(const uint8_t *data, size_t size, const BkWalScanOptions *op
 {
     g_auto(BkWalScan) scan = {0};
     Collector collector = {info, &scan};
+    BkWalScanOptions own = options != NULL ? *options : (BkWalScanOptions){0};
 
+    own.on_record = on_record;
+    own.user = &collector;
     *info = (BkWalInfo){0};
-    if (!bk_wal_scan(data, size, options, on_record, &collector, &scan, error)) {
+    if (!bk_wal_scan(data, size, &own, &scan, error)) {
         bk_wal_info_clear(info);
         return false;
     }
@@ -328,10 +331,11 @@ search_segment(Search *self, const uint8_t *data, size_t size, const BkWalInfo *
                GError **error)
 {
     g_auto(BkWalScan) scan = {0};
+    const BkWalScanOptions options = {.on_record = on_searched_record, .user = self};
 
     self->scan = &scan;
     *self->found = (BkWalMoment){0};
-    if (!bk_wal_scan(data, size, NULL, on_searched_record, self, &scan, error))
+    if (!bk_wal_scan(data, size, &options, &scan, error))
         return false;
     if (before != NULL)
         search_border(self, before);

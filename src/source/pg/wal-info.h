@@ -48,7 +48,7 @@ void bk_wal_info_clear(BkWalInfo *self);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkWalInfo, bk_wal_info_clear)
 
 /* Scans a segment (see bk_wal_scan, also for the errors). `info` is overwritten and left empty on
- * failure. `options` may be NULL. */
+ * failure. `options` may be NULL; its `on_record` is not called. */
 bool bk_wal_info_collect(const uint8_t *data, size_t size, const BkWalScanOptions *options,
                          BkWalInfo *info, GError **error) BK_MUST_USE;
 

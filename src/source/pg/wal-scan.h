@@ -62,6 +62,8 @@ typedef struct BkWalScanOptions {
                                   BK_WAL_ASSEMBLE_MAX) are put together when they cross pages; those
                                   of XLOG and XACT always are, up to BK_WAL_ASSEMBLE_MAX */
     bool verify_crc;
+    BkWalRecordFn on_record; /* may be NULL */
+    void *user;              /* passed to it */
 } BkWalScanOptions;
 
 /* A record that began in an earlier segment: what this one holds of it. */
@@ -104,8 +106,8 @@ void bk_wal_scan_clear(BkWalScan *self);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkWalScan, bk_wal_scan_clear)
 
 /* Scans `size` bytes from the start of a segment file (less than a segment is taken for a file that
- * is still being written). `options` and `on_record` may be NULL. `scan` is overwritten; clear it
- * also after a failure. Fails with BK_ERROR_CORRUPT, BK_ERROR_UNSUPPORTED (magic number, sizes) or
- * the error of `on_record`. */
-bool bk_wal_scan(const uint8_t *data, size_t size, const BkWalScanOptions *options,
-                 BkWalRecordFn on_record, void *user, BkWalScan *scan, GError **error) BK_MUST_USE;
+ * is still being written). `options` may be NULL. `scan` is overwritten; clear it also after a
+ * failure. Fails with BK_ERROR_CORRUPT, BK_ERROR_UNSUPPORTED (magic number, sizes) or the error of
+ * `on_record`. */
+bool bk_wal_scan(const uint8_t *data, size_t size, const BkWalScanOptions *options, BkWalScan *scan,
+                 GError **error) BK_MUST_USE;

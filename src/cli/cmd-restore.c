@@ -1,0 +1,268 @@
+#include "cli/format.h"
+#include "cli/json.h"
+#include "cli/progress.h"
+#include "cli/report-fields.h"
+#include "cli/source.h"
+#include "cli/start.h"
+#include "engine/restore.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* What a restore is about, from the command line. */
+typedef struct Command {
+    const BkArgs *args;
+    BkCliContext *context;
+    BkCliSource source;
+    BkTarget target;
+    char *to;
+    char *restore_command;
+    BkRestoreRequest request;
+} Command;
+
+static void
+command_clear(Command *self)
+{
+    bk_cli_source_clear(&self->source);
+    bk_target_clear(&self->target);
+    g_free(self->to);
+    g_free(self->restore_command);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Command, command_clear)
+
+/* The server runs this very program to fetch its WAL, whatever its own PATH is. */
+static char *
+make_restore_command(const Command *self, GError **error)
+{
+    char exe[4096];
+    ssize_t size = readlink("/proc/self/exe", exe, sizeof exe - 1);
+
+    if (size < 0) {
+        bk_throw_errno(error, "find the path of this program");
+        return NULL;
+    }
+    exe[size] = 0;
+    return bk_recovery_restore_command(exe, self->source.config->path, self->source.spec.name,
+                                       error);
+}
+
+static bool
+parse(Command *self, GError **error)
+{
+    const BkArgs *args = self->args;
+
+    if (!bk_target_parse(bk_args_get_string(args, "at"), g_get_real_time(), &self->target, error))
+        return bk_prefix(error, "--at");
+    self->target.exclusive = bk_args_get_flag(args, "exclusive");
+    if (self->target.exclusive && self->target.kind != BK_TARGET_TIME &&
+        self->target.kind != BK_TARGET_LSN && self->target.kind != BK_TARGET_XID)
+        return bk_throw(error, BK_ERROR_USAGE, "--exclusive goes with a time, lsn:X/Y or xid:N");
+    self->to = g_canonicalize_filename(bk_args_get_string(args, "to"), NULL);
+    self->request = (BkRestoreRequest){
+        .to = self->to,
+        .target = &self->target,
+        .timeline = bk_args_get_string(args, "timeline"),
+        .snapshot = bk_args_get_string(args, "snapshot"),
+        .repository = bk_args_get_string(args, "repository"),
+        .tablespaces = bk_args_get_list(args, "tablespace"),
+        .delta = bk_args_get_flag(args, "delta"),
+        .replace = bk_args_get_flag(args, "replace"),
+    };
+    if (!bk_recovery_action_parse(bk_args_get_string(args, "action"), &self->request.action))
+        g_assert_not_reached(); /* the command line knows the choices */
+    if (!bk_cli_source_load(args, self->context, &self->source, error))
+        return false;
+    self->source.spec.workers =
+        (unsigned)bk_args_get_int(args, "workers", self->source.spec.workers);
+    self->restore_command = make_restore_command(self, error);
+    self->request.restore_command = self->restore_command;
+    return self->restore_command != NULL;
+}
+
+static void
+segment_names(const BkPlan *plan, char first[BK_WAL_NAME_SIZE], char last[BK_WAL_NAME_SIZE])
+{
+    const BkWindowStep *begin = &plan->path.steps[0];
+    const BkWindowStep *end = &plan->path.steps[plan->path.count - 1];
+    uint32_t size = plan->snapshot->meta.segment_size;
+
+    bk_wal_segment_name(begin->timeline, begin->first, size, first);
+    bk_wal_segment_name(end->timeline, end->last, size, last);
+}
+
+static void
+print_plan(const Command *self, const BkRestore *restore)
+{
+    const BkPlan *plan = bk_restore_get_plan(restore);
+    const BkSnapshotHead *head = &plan->snapshot->head;
+    g_autofree char *target = bk_target_describe(&self->target);
+    g_autofree char *taken = bk_format_time(head->finished_us);
+    g_autofree char *bytes = bk_format_size(head->bytes);
+    g_autofree char *stored = bk_format_size(head->stored_bytes);
+    size_t count;
+    const BkRestoreTablespace *tablespaces = bk_restore_tablespaces(restore, &count);
+
+    (void)printf("Restoring \"%s\" to %s\n", self->source.spec.name, target);
+    (void)printf("  snapshot     %s, taken %s, %s (%s stored)%s\n", head->id, taken, bytes, stored,
+                 head->state == BK_SNAPSHOT_DAMAGED ? ", DAMAGED" : "");
+    if (plan->segments > 0) {
+        char first[BK_WAL_NAME_SIZE];
+        char last[BK_WAL_NAME_SIZE];
+
+        segment_names(plan, first, last);
+        (void)printf("  WAL          %s to %s, %" G_GUINT64_FORMAT " segments, timeline %u\n", first,
+                     last, plan->segments, plan->timeline);
+    } else {
+        (void)printf("  WAL          only what the snapshot holds\n");
+    }
+    (void)printf("  destination  %s, which %s\n", self->to,
+                 bk_restore_describe_destination(restore));
+    for (size_t i = 0; i < count; i++)
+        (void)printf("  tablespace   %s: %s\n", tablespaces[i].name, tablespaces[i].to);
+    (void)fflush(stdout);
+}
+
+static void
+add_target(BkJson *json, const BkTarget *target)
+{
+    g_autofree char *value = bk_target_value(target);
+
+    bk_json_begin_object(json, "target");
+    bk_json_add_string(json, "kind", bk_target_kind_name(target->kind));
+    bk_json_add_string(json, "value", target->text != NULL ? target->text : value);
+    bk_json_add_time(json, "utc", target->kind == BK_TARGET_TIME ? target->time_us : 0);
+    bk_json_add_bool(json, "exclusive", target->exclusive);
+    bk_json_end_object(json);
+}
+
+static void
+add_wal(BkJson *json, const BkPlan *plan)
+{
+    char first[BK_WAL_NAME_SIZE];
+    char last[BK_WAL_NAME_SIZE];
+
+    bk_json_begin_object(json, "wal");
+    if (plan->segments > 0)
+        segment_names(plan, first, last);
+    bk_json_add_string(json, "first", plan->segments > 0 ? first : NULL);
+    bk_json_add_string(json, "last", plan->segments > 0 ? last : NULL);
+    bk_json_add_uint(json, "segments", plan->segments);
+    bk_json_end_object(json);
+}
+
+static void
+add_tablespaces(BkJson *json, const BkRestore *restore)
+{
+    size_t count;
+    const BkRestoreTablespace *tablespaces = bk_restore_tablespaces(restore, &count);
+
+    bk_json_begin_array(json, "tablespaces");
+    for (size_t i = 0; i < count; i++) {
+        bk_json_begin_object(json, NULL);
+        bk_json_add_string(json, "name", tablespaces[i].name);
+        bk_json_add_string(json, "from", tablespaces[i].from);
+        bk_json_add_string(json, "to", tablespaces[i].to);
+        bk_json_end_object(json);
+    }
+    bk_json_end_array(json);
+}
+
+static void
+print_json(const Command *self, const BkRestore *restore, const BkRestoreReport *report,
+           const BkStartResult *started, int64_t start_us)
+{
+    g_autoptr(BkJson) json = bk_json_new();
+    const BkPlan *plan = bk_restore_get_plan(restore);
+
+    bk_json_begin_object(json, NULL);
+    bk_json_add_string(json, "source", self->source.spec.name);
+    bk_json_add_string(json, "snapshot", plan->snapshot->head.id);
+    bk_json_add_uint(json, "timeline", plan->timeline);
+    add_target(json, &self->target);
+    bk_json_add_string(json, "destination", self->to);
+    bk_json_add_uint(json, "files", plan->snapshot->head.file_count);
+    bk_json_add_uint(json, "bytes", plan->snapshot->head.bytes);
+    bk_json_add_uint(json, "reused_bytes", report->reused_bytes);
+    bk_json_add_uint(json, "written_bytes", report->written_bytes);
+    bk_json_add_string(json, "moved_aside", report->moved_aside);
+    add_wal(json, plan);
+    add_tablespaces(json, restore);
+    bk_json_add_bool(json, "started", started != NULL);
+    bk_cli_start_add_json(json, started);
+    bk_json_begin_object(json, "seconds");
+    bk_json_add_double(json, "copy", bk_format_seconds(report->copy_us));
+    bk_json_add_double(json, "sync", bk_format_seconds(report->sync_us));
+    bk_json_add_double(json, "start", bk_format_seconds(start_us));
+    bk_json_end_object(json);
+    bk_json_end_object(json);
+    (void)fputs(bk_json_text(json), stdout);
+}
+
+static void
+print_done(const Command *self, const BkRestoreReport *report, unsigned major)
+{
+    g_autofree char *written = bk_format_size(report->written_bytes);
+    g_autofree char *reused = bk_format_size(report->reused_bytes);
+
+    (void)printf("Restored: %s written, %s were there already, %.1f s and %.1f s to make it durable.\n",
+                 written, reused, bk_format_seconds(report->copy_us),
+                 bk_format_seconds(report->sync_us));
+    if (report->moved_aside != NULL)
+        (void)printf("The directory that was there is now %s.\n", report->moved_aside);
+    if (!bk_args_get_flag(self->args, "start"))
+        (void)printf("Start PostgreSQL %u on it: it recovers to the target by itself.\n", major);
+    (void)fflush(stdout);
+}
+
+static bool
+run(const Command *self, BkRestore *restore, bool as_json, GError **error)
+{
+    g_auto(BkRestoreReport) report = {.files = 0};
+    g_auto(BkStartResult) started = {0};
+    const BkPgMeta *meta = &bk_restore_get_plan(restore)->snapshot->meta;
+    bool start = bk_args_get_flag(self->args, "start");
+    int64_t before_us;
+    BkProgress *progress;
+    bool ok;
+
+    progress = bk_progress_start(self->context->op, self->context->is_quiet);
+    ok = bk_restore_run(restore, &report, self->context->op, error);
+    bk_progress_stop(progress);
+    if (!ok)
+        return false;
+    if (!as_json)
+        print_done(self, &report, meta->version / 10000);
+    before_us = g_get_monotonic_time();
+    if (start && !bk_cli_start(self->args, self->context, &self->source, &self->request, meta,
+                               &started, error))
+        return false;
+    if (as_json)
+        print_json(self, restore, &report, start ? &started : NULL,
+                   g_get_monotonic_time() - before_us);
+    else if (start)
+        bk_cli_start_print(&started);
+    return true;
+}
+
+bool
+bk_cmd_restore(const BkArgs *args, BkCliContext *context, GError **error)
+{
+    g_auto(Command) self = {.args = args, .context = context};
+    g_autoptr(BkRestore) restore = NULL;
+    bool as_json = bk_args_get_flag(args, "json");
+
+    if (!parse(&self, error))
+        return false;
+    restore = bk_restore_plan(&self.source.spec, &self.request, context->op, error);
+    if (restore == NULL)
+        return false;
+    if (!as_json)
+        print_plan(&self, restore);
+    if (!bk_args_get_flag(args, "dry-run"))
+        return run(&self, restore, as_json, error);
+    if (as_json)
+        print_json(&self, restore, &(BkRestoreReport){.files = 0}, NULL, 0);
+    return true;
+}

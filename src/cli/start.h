@@ -1,0 +1,18 @@
+/* start.h - "restore --start": starts the restored server, shows how it recovers, reports where to.
+ *
+ * Threads: belongs to the main thread. */
+#pragma once
+#include "cli/json.h"
+#include "cli/source.h"
+#include "engine/restore.h"
+#include "engine/start.h"
+
+/* Starts the server on what `request` has restored, and waits until it has reached the target. */
+bool bk_cli_start(const BkArgs *args, const BkCliContext *context, const BkCliSource *source,
+                  const BkRestoreRequest *request, const BkPgMeta *meta, BkStartResult *result,
+                  GError **error) BK_MUST_USE;
+
+void bk_cli_start_print(const BkStartResult *result);
+
+/* Adds "reached": an object, or null for a NULL result. */
+void bk_cli_start_add_json(BkJson *json, const BkStartResult *result);

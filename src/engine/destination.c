@@ -1,0 +1,239 @@
+#include "engine/destination.h"
+
+#include "base/fd.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Does a server run in the directory? Its lock file begins with its process number. */
+static bool
+check_no_server(int dir, const char *path, GError **error)
+{
+    g_auto(BkBuf) content = BK_BUF_INIT;
+    g_autoptr(GError) cause = NULL;
+    gint64 pid;
+
+    if (!bk_file_read(dir, "postmaster.pid", 64 * BK_KIB, &content, &cause))
+        return bk_error_is(cause, BK_ERROR_ABSENT) || bk_propagate(error, &cause);
+    pid = g_ascii_strtoll((const char *)content.data, NULL, 10);
+    if (pid <= 0 || (kill((pid_t)pid, 0) < 0 && errno == ESRCH))
+        return true; /* left over from a crash */
+    return bk_throw(error, BK_ERROR_UNFIT,
+                    "a server (process %" G_GINT64_FORMAT
+                    ") is running in \"%s\": stop it, or restore to another directory",
+                    pid, path);
+}
+
+static bool
+has(int dir, const char *name)
+{
+    struct stat st;
+
+    return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static bool
+is_empty(int dir, const char *path, bool *empty, GError **error)
+{
+    int copy = dup(dir);
+    DIR *list = copy >= 0 ? fdopendir(copy) : NULL;
+    const struct dirent *entry;
+
+    *empty = true;
+    if (list == NULL) {
+        bk_throw_errno(error, "list \"%s\"", path);
+        if (copy >= 0)
+            (void)close(copy);
+        return false;
+    }
+    while (*empty && (entry = readdir(list)) != NULL)
+        *empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
+    (void)closedir(list);
+    return true;
+}
+
+/* The nearest folder above that exists must take a new name. */
+static bool
+check_parent(const char *path, GError **error)
+{
+    g_autofree char *parent = g_path_get_dirname(path);
+
+    while (access(parent, F_OK) < 0 && errno == ENOENT && strcmp(parent, "/") != 0) {
+        char *above = g_path_get_dirname(parent);
+
+        g_free(parent);
+        parent = above;
+    }
+    return access(parent, W_OK | X_OK) == 0 ||
+           bk_throw_errno(error, "cannot create \"%s\" in \"%s\"", path, parent);
+}
+
+bool
+bk_destination_inspect(const char *path, BkDestinationState *state, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+    g_auto(BkFd) dir = bk_fd_open_dir(AT_FDCWD, path, &cause);
+    bool empty;
+
+    *state = BK_DESTINATION_NEW;
+    if (dir < 0 && bk_error_is(cause, BK_ERROR_ABSENT))
+        return check_parent(path, error);
+    if (dir < 0) {
+        g_propagate_prefixed_error(error, g_steal_pointer(&cause), "destination \"%s\": ", path);
+        return false;
+    }
+    if (!check_no_server(dir, path, error) || !is_empty(dir, path, &empty, error))
+        return false;
+    if (access(path, W_OK | X_OK) < 0)
+        return bk_throw_errno(error, "destination \"%s\" cannot be written", path);
+    if (empty)
+        *state = BK_DESTINATION_EMPTY;
+    else if (has(dir, BK_DESTINATION_MARK))
+        *state = BK_DESTINATION_PART;
+    else if (has(dir, "PG_VERSION"))
+        *state = BK_DESTINATION_DATA;
+    else
+        *state = BK_DESTINATION_OTHER;
+    return true;
+}
+
+const char *
+bk_destination_describe(BkDestinationState state)
+{
+    switch (state) {
+    case BK_DESTINATION_NEW:
+        return "is new";
+    case BK_DESTINATION_EMPTY:
+        return "is empty";
+    case BK_DESTINATION_PART:
+        return "holds a restore that was not finished";
+    case BK_DESTINATION_DATA:
+        return "holds a data directory";
+    case BK_DESTINATION_OTHER:
+        break;
+    }
+    return "holds files that are no data directory";
+}
+
+bool
+bk_destination_move_aside(const char *path, int64_t now_us, char **moved, GError **error)
+{
+    time_t now = (time_t)(now_us / BK_USEC_PER_SEC);
+    struct tm utc;
+    char stamp[32] = "";
+    g_autofree char *to = NULL;
+
+    if (gmtime_r(&now, &utc) != NULL)
+        (void)strftime(stamp, sizeof stamp, "%Y%m%dT%H%M%SZ", &utc);
+    to = g_strdup_printf("%s.before-restore-%s", path, stamp);
+    if (renameat2(AT_FDCWD, path, AT_FDCWD, to, RENAME_NOREPLACE) < 0)
+        return bk_throw_errno(error, "move \"%s\" aside to \"%s\"", path, to);
+    *moved = g_steal_pointer(&to);
+    return bk_file_sync_parent(AT_FDCWD, path, error);
+}
+
+typedef struct Sweep {
+    GHashTable *wanted; /* path → const BkFile * */
+    BkOp *op;
+} Sweep;
+
+static bool sweep_folder(const Sweep *sweep, int dir, const char *path, bool keep_wanted,
+                         GError **error);
+
+/* Opens a folder of the destination; a link is followed only where the snapshot has a link. */
+static bool
+enter(const Sweep *sweep, int dir, const char *name, const char *path, bool keep_wanted,
+      bool follow, GError **error)
+{
+    g_auto(BkFd) fd =
+        bk_fd_open(dir, name, O_RDONLY | O_DIRECTORY | (follow ? 0 : O_NOFOLLOW), 0, error);
+
+    return fd >= 0 && sweep_folder(sweep, fd, path, keep_wanted, error);
+}
+
+static bool
+remove_entry(const Sweep *sweep, int dir, const char *name, const char *path, bool is_dir,
+             GError **error)
+{
+    if (is_dir && !enter(sweep, dir, name, path, false, false, error))
+        return false;
+    if (unlinkat(dir, name, is_dir ? AT_REMOVEDIR : 0) < 0 && errno != ENOENT)
+        return bk_throw_errno(error, "remove \"%s\"", path);
+    return true;
+}
+
+static bool
+sweep_entry(const Sweep *sweep, int dir, const char *name, const char *path, bool keep_wanted,
+            GError **error)
+{
+    const BkFile *file = keep_wanted ? g_hash_table_lookup(sweep->wanted, path) : NULL;
+    struct stat st;
+    bool is_dir;
+    bool is_link;
+
+    if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return errno == ENOENT || bk_throw_errno(error, "stat \"%s\"", path);
+    is_dir = S_ISDIR(st.st_mode);
+    is_link = S_ISLNK(st.st_mode);
+    if (file == NULL)
+        return remove_entry(sweep, dir, name, path, is_dir, error);
+    switch (file->kind) {
+    case BK_FILE_SYMLINK:
+        return is_link ? enter(sweep, dir, name, path, true, true, error)
+                       : remove_entry(sweep, dir, name, path, is_dir, error);
+    case BK_FILE_DIRECTORY:
+        return is_dir ? enter(sweep, dir, name, path, true, false, error)
+                      : remove_entry(sweep, dir, name, path, false, error);
+    case BK_FILE_REGULAR:
+        break;
+    }
+    return S_ISREG(st.st_mode) || remove_entry(sweep, dir, name, path, is_dir, error);
+}
+
+static bool
+sweep_folder(const Sweep *sweep, int dir, const char *path, bool keep_wanted, GError **error)
+{
+    int copy = dup(dir);
+    DIR *list = copy >= 0 ? fdopendir(copy) : NULL;
+    const struct dirent *entry;
+    bool ok = true;
+
+    if (list == NULL) {
+        bk_throw_errno(error, "list \"%s\"", path);
+        if (copy >= 0)
+            (void)close(copy);
+        return false;
+    }
+    while (ok && (entry = readdir(list)) != NULL) {
+        g_autofree char *entry_path =
+            path[0] != 0 ? g_strconcat(path, "/", entry->d_name, NULL) : g_strdup(entry->d_name);
+
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
+            strcmp(entry_path, BK_DESTINATION_MARK) == 0)
+            continue;
+        ok = bk_op_check(sweep->op, error) &&
+             sweep_entry(sweep, dir, entry->d_name, entry_path, keep_wanted, error);
+    }
+    (void)closedir(list);
+    return ok;
+}
+
+bool
+bk_destination_remove_others(int root, const BkSnapshot *snapshot, BkOp *op, GError **error)
+{
+    g_autoptr(GHashTable) wanted = g_hash_table_new(g_str_hash, g_str_equal);
+    Sweep sweep = {wanted, op};
+    size_t count;
+    const BkFile *files = bk_snapshot_files(snapshot, &count);
+
+    for (size_t i = 0; i < count; i++)
+        (void)g_hash_table_insert(wanted, (void *)(uintptr_t)files[i].path,
+                                  (void *)(uintptr_t)&files[i]);
+    return sweep_folder(&sweep, root, "", true, error);
+}

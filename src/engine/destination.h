@@ -1,0 +1,34 @@
+/* destination.h - the directory that is restored into: what is there, and making it ready.
+ *
+ * Threads: belongs to one thread. */
+#pragma once
+#include "base/op.h"
+#include "repo/snapshot.h"
+
+/* The file that marks a directory as restored in part. */
+#define BK_DESTINATION_MARK "backstay_restore_unfinished"
+
+typedef enum {
+    BK_DESTINATION_NEW,   /* is not there */
+    BK_DESTINATION_EMPTY,
+    BK_DESTINATION_PART,  /* an unfinished restore */
+    BK_DESTINATION_DATA,  /* a data directory */
+    BK_DESTINATION_OTHER, /* holds something else */
+} BkDestinationState;
+
+/* Looks at `path`. Fails with BK_ERROR_UNFIT when a server runs in it or it is no directory, with
+ * BK_ERROR_DENIED when it, or the folder to make it in, cannot be written. */
+bool bk_destination_inspect(const char *path, BkDestinationState *state,
+                            GError **error) BK_MUST_USE;
+
+/* "is new", "is empty", …: a static string. */
+const char *bk_destination_describe(BkDestinationState state);
+
+/* Renames `path` to "PATH.before-restore-STAMP" in a durable way; `*moved` is the new name. */
+bool bk_destination_move_aside(const char *path, int64_t now_us, char **moved,
+                               GError **error) BK_MUST_USE;
+
+/* Removes everything below `root` that `snapshot` does not have, except the mark: names of files and
+ * links that differ in kind too. Folders behind links that the snapshot has are entered. */
+bool bk_destination_remove_others(int root, const BkSnapshot *snapshot, BkOp *op,
+                                  GError **error) BK_MUST_USE;

@@ -1,0 +1,64 @@
+/* restore.h - brings a PostgreSQL cluster back into a directory, ready to recover to a target.
+ *
+ * Promises:
+ *   - Nothing is touched before the plan is made and the destination was found fit.
+ *   - pg_control comes last, when all else is durable: a directory that was restored in part never
+ *     starts. Until then it bears the file "backstay_restore_unfinished".
+ *   - --replace renames what is there and deletes nothing.
+ * Threads: a BkRestore belongs to one thread; bk_restore_run starts threads of its own. */
+#pragma once
+#include "engine/plan.h"
+#include "engine/source-spec.h"
+#include "source/pg/recovery.h"
+
+typedef struct BkRestoreTablespace {
+    uint32_t oid;
+    const char *name;
+    const char *from; /* where it was */
+    char *to;         /* where it is restored; absolute */
+} BkRestoreTablespace;
+
+typedef struct BkRestoreRequest {
+    const char *to; /* absolute */
+    const BkTarget *target;
+    const char *timeline;   /* as in BkPlanRequest */
+    const char *snapshot;   /* as in BkPlanRequest */
+    const char *repository; /* read from this one only, or NULL */
+    const char *const *tablespaces; /* "NAME=DIR", NULL at the end */
+    bool delta;
+    bool replace;
+    BkRecoveryAction action;
+    const char *restore_command;
+} BkRestoreRequest;
+
+typedef struct BkRestoreReport {
+    uint64_t files;
+    uint64_t bytes;
+    uint64_t written_bytes;
+    uint64_t reused_bytes;
+    char *moved_aside; /* where --replace put the old directory, or NULL */
+    int64_t copy_us;   /* durations: writing, */
+    int64_t sync_us;   /* and making it durable */
+} BkRestoreReport;
+
+void bk_restore_report_clear(BkRestoreReport *self);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkRestoreReport, bk_restore_report_clear)
+
+typedef struct BkRestore BkRestore;
+
+/* Makes the plan and checks the destination; changes nothing. `source` and `request` must outlive the
+ * result. Fails as bk_plan_make, or with BK_ERROR_UNFIT (destination), BK_ERROR_DENIED, BK_ERROR_USAGE. */
+BkRestore *bk_restore_plan(const BkSourceSpec *source, const BkRestoreRequest *request, BkOp *op,
+                           GError **error) BK_MUST_USE;
+void bk_restore_free(BkRestore *self); /* NULL is fine */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(BkRestore, bk_restore_free)
+
+const BkPlan *bk_restore_get_plan(const BkRestore *self);
+const BkRestoreTablespace *bk_restore_tablespaces(const BkRestore *self, size_t *count);
+
+/* What is at the destination: "is new", "is empty", …: a static string. */
+const char *bk_restore_describe_destination(const BkRestore *self);
+
+/* Carries the plan out. When it fails, what was written stays, without pg_control, for --delta to
+ * continue. */
+bool bk_restore_run(BkRestore *self, BkRestoreReport *report, BkOp *op, GError **error) BK_MUST_USE;

@@ -1,0 +1,202 @@
+#include "engine/tablespace-map.h"
+
+#include "base/fd.h"
+#include "engine/destination.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+void
+bk_tablespace_map_free(GArray *self)
+{
+    if (self == NULL)
+        return;
+    for (guint i = 0; i < self->len; i++)
+        g_free(g_array_index(self, BkRestoreTablespace, i).to);
+    g_array_unref(self);
+}
+
+static BkRestoreTablespace *
+find_by_name(GArray *self, const char *name)
+{
+    for (guint i = 0; i < self->len; i++) {
+        BkRestoreTablespace *tablespace = &g_array_index(self, BkRestoreTablespace, i);
+
+        if (strcmp(tablespace->name, name) == 0)
+            return tablespace;
+    }
+    return NULL;
+}
+
+static bool
+remap(GArray *self, const char *word, GError **error)
+{
+    const char *equals = strchr(word, '=');
+    g_autofree char *name = equals != NULL ? g_strndup(word, (gsize)(equals - word)) : NULL;
+    BkRestoreTablespace *tablespace;
+
+    if (name == NULL || name[0] == 0 || equals[1] == 0)
+        return bk_throw(error, BK_ERROR_USAGE, "--tablespace: \"%s\" is not NAME=DIR", word);
+    tablespace = find_by_name(self, name);
+    if (tablespace == NULL)
+        return bk_throw(error, BK_ERROR_USAGE, "--tablespace: the snapshot has no tablespace \"%s\"",
+                        name);
+    g_free(tablespace->to);
+    tablespace->to = g_canonicalize_filename(equals + 1, NULL);
+    return true;
+}
+
+static bool
+check_apart(const GArray *self, const char *root, GError **error)
+{
+    g_autofree char *inside = g_strconcat(root, "/", NULL);
+
+    for (guint i = 0; i < self->len; i++) {
+        const BkRestoreTablespace *one = &g_array_index(self, BkRestoreTablespace, i);
+
+        if (strcmp(one->to, root) == 0 || g_str_has_prefix(one->to, inside))
+            return bk_throw(error, BK_ERROR_USAGE,
+                            "tablespace \"%s\" would be inside the data directory: use --tablespace "
+                            "%s=DIR",
+                            one->name, one->name);
+        for (guint j = 0; j < i; j++)
+            if (strcmp(one->to, g_array_index(self, BkRestoreTablespace, j).to) == 0)
+                return bk_throw(error, BK_ERROR_USAGE,
+                                "tablespaces \"%s\" and \"%s\" would share \"%s\"", one->name,
+                                g_array_index(self, BkRestoreTablespace, j).name, one->to);
+    }
+    return true;
+}
+
+static bool
+fill(GArray *self, const BkPgMeta *meta, const char *const *remaps, const char *root,
+     GError **error)
+{
+    for (guint i = 0; i < meta->tablespaces->len; i++) {
+        const BkPgTablespace *from = g_ptr_array_index(meta->tablespaces, i);
+        BkRestoreTablespace tablespace = {from->oid, from->name, from->location,
+                                          g_strdup(from->location)};
+
+        g_array_append_val(self, tablespace);
+    }
+    for (size_t i = 0; remaps != NULL && remaps[i] != NULL; i++)
+        if (!remap(self, remaps[i], error))
+            return false;
+    return check_apart(self, root, error);
+}
+
+GArray *
+bk_tablespace_map_new(const BkPgMeta *meta, const char *const *remaps, const char *root,
+                      GError **error)
+{
+    GArray *self = g_array_new(FALSE, FALSE, sizeof(BkRestoreTablespace));
+
+    if (fill(self, meta, remaps, root, error))
+        return self;
+    bk_tablespace_map_free(self);
+    return NULL;
+}
+
+/* Is `to` the place of this tablespace in the cluster that is at the destination now? */
+static bool
+is_own(const BkRestoreTablespace *tablespace, const char *root)
+{
+    g_autofree char *link = g_strdup_printf("%s/pg_tblspc/%u", root, tablespace->oid);
+    char target[4096];
+    ssize_t size = readlink(link, target, sizeof target - 1);
+
+    if (size < 0)
+        return false;
+    target[size] = 0;
+    return strcmp(target, tablespace->to) == 0;
+}
+
+bool
+bk_tablespace_map_check(const GArray *self, const BkRestoreRequest *request, GError **error)
+{
+    for (guint i = 0; i < self->len; i++) {
+        const BkRestoreTablespace *tablespace = &g_array_index(self, BkRestoreTablespace, i);
+        BkDestinationState state;
+
+        if (!bk_destination_inspect(tablespace->to, &state, error))
+            return bk_prefix(error, "tablespace \"%s\"", tablespace->name);
+        if (state == BK_DESTINATION_NEW || state == BK_DESTINATION_EMPTY)
+            continue;
+        if ((request->delta || request->replace) && is_own(tablespace, request->to))
+            continue;
+        return bk_throw(error, BK_ERROR_UNFIT,
+                        "directory \"%s\" of tablespace \"%s\" is not empty: restore it elsewhere with "
+                        "--tablespace %s=DIR",
+                        tablespace->to, tablespace->name, tablespace->name);
+    }
+    return true;
+}
+
+bool
+bk_tablespace_map_move_aside(const GArray *self, const char *root, GError **error)
+{
+    for (guint i = 0; i < self->len; i++) {
+        const BkRestoreTablespace *tablespace = &g_array_index(self, BkRestoreTablespace, i);
+        g_autofree char *moved = NULL;
+
+        if (is_own(tablespace, root) && access(tablespace->to, F_OK) == 0 &&
+            !bk_destination_move_aside(tablespace->to, g_get_real_time(), &moved, error))
+            return false;
+    }
+    return true;
+}
+
+bool
+bk_tablespace_map_make(const GArray *self, const BkOwnerMap *owners, uint32_t owner, GError **error)
+{
+    for (guint i = 0; i < self->len; i++) {
+        const BkRestoreTablespace *tablespace = &g_array_index(self, BkRestoreTablespace, i);
+
+        if (!bk_dir_make(AT_FDCWD, tablespace->to, 0700, error) ||
+            !bk_owner_map_give_at(owners, AT_FDCWD, tablespace->to, owner, error))
+            return bk_prefix(error, "tablespace \"%s\"", tablespace->name);
+    }
+    return true;
+}
+
+static const char *
+place_of(const GArray *self, const BkFile *file)
+{
+    const char *base = strrchr(file->path, '/');
+
+    for (guint i = 0; base != NULL && i < self->len; i++) {
+        const BkRestoreTablespace *tablespace = &g_array_index(self, BkRestoreTablespace, i);
+
+        if (g_ascii_strtoull(base + 1, NULL, 10) == tablespace->oid)
+            return tablespace->to;
+    }
+    return file->link;
+}
+
+bool
+bk_tablespace_map_link(const GArray *self, int root, const BkFile *file, GError **error)
+{
+    const char *to = place_of(self, file);
+
+    if (unlinkat(root, file->path, 0) < 0 && errno != ENOENT)
+        return bk_throw_errno(error, "remove the link \"%s\"", file->path);
+    return symlinkat(to, root, file->path) == 0 ||
+           bk_throw_errno(error, "create the link \"%s\"", file->path);
+}
+
+bool
+bk_tablespace_map_sync(const GArray *self, GError **error)
+{
+    for (guint i = 0; i < self->len; i++) {
+        const BkRestoreTablespace *tablespace = &g_array_index(self, BkRestoreTablespace, i);
+        g_auto(BkFd) fd = bk_fd_open_dir(AT_FDCWD, tablespace->to, error);
+
+        if (fd < 0)
+            return false;
+        if (syncfs(fd) < 0)
+            return bk_throw_errno(error, "sync \"%s\"", tablespace->to);
+    }
+    return true;
+}

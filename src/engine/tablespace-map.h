@@ -1,0 +1,33 @@
+/* tablespace-map.h - where the tablespaces of a restored cluster go.
+ *
+ * A map is an array of BkRestoreTablespace.
+ * Threads: belongs to one thread. */
+#pragma once
+#include "engine/owner-map.h"
+#include "engine/restore.h"
+
+/* Maps each tablespace of `meta` to where it was, or to what "NAME=DIR" in `remaps` says; a directory that
+ * is not absolute is taken from the present folder. Fails with BK_ERROR_USAGE for an unknown name, a
+ * word of a wrong form or a place inside `root`. */
+GArray *bk_tablespace_map_new(const BkPgMeta *meta, const char *const *remaps, const char *root,
+                              GError **error) BK_MUST_USE;
+void bk_tablespace_map_free(GArray *self); /* NULL is fine */
+
+/* Fails with BK_ERROR_UNFIT when a directory holds something that is not the destination's own. */
+bool bk_tablespace_map_check(const GArray *self, const BkRestoreRequest *request,
+                             GError **error) BK_MUST_USE;
+
+/* Moves the directories aside that the old cluster in `root` has its tablespaces in. */
+bool bk_tablespace_map_move_aside(const GArray *self, const char *root,
+                                  GError **error) BK_MUST_USE;
+
+/* Makes the directories, and gives them to owner `owner` of the snapshot. */
+bool bk_tablespace_map_make(const GArray *self, const BkOwnerMap *owners, uint32_t owner,
+                            GError **error) BK_MUST_USE;
+
+/* Makes the link `file` ("pg_tblspc/OID") below `root`, to the tablespace's new place. */
+bool bk_tablespace_map_link(const GArray *self, int root, const BkFile *file,
+                            GError **error) BK_MUST_USE;
+
+/* Makes what was written to them durable. */
+bool bk_tablespace_map_sync(const GArray *self, GError **error) BK_MUST_USE;
