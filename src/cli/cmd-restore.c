@@ -112,8 +112,8 @@ print_plan(const Command *self, const BkRestore *restore)
         char last[BK_WAL_NAME_SIZE];
 
         segment_names(plan, first, last);
-        (void)printf("  WAL          %s to %s, %" G_GUINT64_FORMAT " segments, timeline %u\n", first,
-                     last, plan->segments, plan->timeline);
+        (void)printf("  WAL          %s to %s, %" G_GUINT64_FORMAT " segments, timeline %u\n",
+                     first, last, plan->segments, plan->timeline);
     } else {
         (void)printf("  WAL          only what the snapshot holds\n");
     }
@@ -206,9 +206,9 @@ print_done(const Command *self, const BkRestoreReport *report, unsigned major)
     g_autofree char *written = bk_format_size(report->written_bytes);
     g_autofree char *reused = bk_format_size(report->reused_bytes);
 
-    (void)printf("Restored: %s written, %s were there already, %.1f s and %.1f s to make it durable.\n",
-                 written, reused, bk_format_seconds(report->copy_us),
-                 bk_format_seconds(report->sync_us));
+    (void)printf(
+        "Restored: %s written, %s were there already, %.1f s and %.1f s to make it durable.\n",
+        written, reused, bk_format_seconds(report->copy_us), bk_format_seconds(report->sync_us));
     if (report->moved_aside != NULL)
         (void)printf("The directory that was there is now %s.\n", report->moved_aside);
     if (!bk_args_get_flag(self->args, "start"))

@@ -9,7 +9,7 @@
 #define BK_DESTINATION_MARK "backstay_restore_unfinished"
 
 typedef enum {
-    BK_DESTINATION_NEW,   /* is not there */
+    BK_DESTINATION_NEW, /* is not there */
     BK_DESTINATION_EMPTY,
     BK_DESTINATION_PART,  /* an unfinished restore */
     BK_DESTINATION_DATA,  /* a data directory */
@@ -28,7 +28,7 @@ const char *bk_destination_describe(BkDestinationState state);
 bool bk_destination_move_aside(const char *path, int64_t now_us, char **moved,
                                GError **error) BK_MUST_USE;
 
-/* Removes everything below `root` that `snapshot` does not have, except the mark: names of files and
- * links that differ in kind too. Folders behind links that the snapshot has are entered. */
+/* Removes everything below `root` that `snapshot` does not have, except the mark: names of files
+ * and links that differ in kind too. Folders behind links that the snapshot has are entered. */
 bool bk_destination_remove_others(int root, const BkSnapshot *snapshot, BkOp *op,
                                   GError **error) BK_MUST_USE;

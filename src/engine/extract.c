@@ -38,8 +38,8 @@ typedef struct Worker {
     BkOp *op;
     BkPackReader *reader;
     BkSink *sink;
-    BkBuf raw;     /* of a chunk */
-    BkBuf present; /* what the destination holds in its place */
+    BkBuf raw;      /* of a chunk */
+    BkBuf present;  /* what the destination holds in its place */
     GArray *wanted; /* size_t: chunks of the pack at hand to be opened */
     GArray *spans;
 } Worker;
@@ -111,9 +111,9 @@ visit_slices(Worker *worker, PackNeeds *needs, const BkPackChunk *chunk, SliceVi
 {
     Slice slice;
 
-    while (needs->low < needs->count && needs->needs[needs->low].pack_offset +
-                                                needs->needs[needs->low].length <=
-                                            chunk->raw_start)
+    while (needs->low < needs->count &&
+           needs->needs[needs->low].pack_offset + needs->needs[needs->low].length <=
+               chunk->raw_start)
         needs->low++;
     for (size_t i = needs->low;
          i < needs->count && needs->needs[i].pack_offset < chunk->raw_start + chunk->raw_size; i++)
@@ -126,9 +126,8 @@ static void
 note_span(Worker *worker, const Slice *slice, const uint8_t *data)
 {
     Span span = {slice->file, bk_crc32c(0, data, slice->length), slice->file_offset, slice->length};
-    Span *last = worker->spans->len > 0
-                     ? &g_array_index(worker->spans, Span, worker->spans->len - 1)
-                     : NULL;
+    Span *last =
+        worker->spans->len > 0 ? &g_array_index(worker->spans, Span, worker->spans->len - 1) : NULL;
 
     if (last != NULL && last->file == span.file && last->offset + last->length == span.offset) {
         last->crc = bk_crc32c_combine(last->crc, span.crc, span.length);
@@ -151,8 +150,9 @@ write_slice(Worker *worker, const Slice *slice, GError **error)
     return true;
 }
 
-/* Reads what the destination has for a slice behind what was read before. A slice that does not follow
- * the last one (a part of the chunk that nobody needs, or that two files share) ends the comparison. */
+/* Reads what the destination has for a slice behind what was read before. A slice that does not
+ * follow the last one (a part of the chunk that nobody needs, or that two files share) ends the
+ * comparison. */
 static bool
 read_slice(Worker *worker, const Slice *slice, GError **error)
 {
@@ -193,8 +193,8 @@ count_asked(const PackNeeds *needs, const BkPackChunk *chunk)
     return asked;
 }
 
-/* Does the destination hold the chunk already? Only one that is needed whole, and once, can be compared
- * with its hash. */
+/* Does the destination hold the chunk already? Only one that is needed whole, and once, can be
+ * compared with its hash. */
 static bool
 is_present(Worker *worker, PackNeeds *needs, size_t index, bool *present, GError **error)
 {

@@ -1,11 +1,10 @@
 /* extract.h - the way of files out of packs: fetch, open, decompress, write.
  *
- * Each pack is opened once; workers take packs in turn. With `delta` what the destination holds already
- * is compared chunk by chunk and left alone where it is right.
- * Promise: when bk_extract_run returns true, every file has exactly the bytes of the snapshot (each
- * chunk was authenticated, or compared with what was written); nothing is durable before the caller
- * syncs.
- * Threads: a BkExtract belongs to one thread, which starts and joins the others. */
+ * Each pack is opened once; workers take packs in turn. With `delta` what the destination holds
+ * already is compared chunk by chunk and left alone where it is right. Promise: when bk_extract_run
+ * returns true, every file has exactly the bytes of the snapshot (each chunk was authenticated, or
+ * compared with what was written); nothing is durable before the caller syncs. Threads: a BkExtract
+ * belongs to one thread, which starts and joins the others. */
 #pragma once
 #include "engine/owner-map.h"
 
@@ -13,7 +12,7 @@ typedef struct BkExtractOptions {
     GPtrArray *parts; /* of BkPart: read from the first that has an object whole; borrowed */
     const BkSnapshot *snapshot;
     const BkOwnerMap *owners;
-    int root;       /* the destination, whose folders and links are there already */
+    int root;         /* the destination, whose folders and links are there already */
     const char *skip; /* path of a file to leave out, or NULL */
     bool delta;
     unsigned workers;

@@ -53,8 +53,7 @@ bk_needs_collect(BkNeeds *self, const BkSnapshot *snapshot, size_t first, size_t
     self->holes = g_array_new(FALSE, FALSE, sizeof(BkNeed));
     self->packs = g_array_new(FALSE, FALSE, sizeof(guint));
     for (size_t i = first; i < first + count; i++)
-        if (files[i].kind == BK_FILE_REGULAR &&
-            (skip == NULL || strcmp(files[i].path, skip) != 0))
+        if (files[i].kind == BK_FILE_REGULAR && (skip == NULL || strcmp(files[i].path, skip) != 0))
             collect_file(self, &files[i], (uint32_t)i);
     g_array_sort(self->needs, compare);
     for (guint i = 0; i < self->needs->len; i++) {

@@ -21,8 +21,8 @@ typedef struct BkNeeds {
 void bk_needs_clear(BkNeeds *self);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkNeeds, bk_needs_clear)
 
-/* Collects the needs of `count` files of `snapshot` from `first` on, but not of the one at path `skip`
- * (may be NULL). */
+/* Collects the needs of `count` files of `snapshot` from `first` on, but not of the one at path
+ * `skip` (may be NULL). */
 void bk_needs_collect(BkNeeds *self, const BkSnapshot *snapshot, size_t first, size_t count,
                       const char *skip);
 

@@ -28,8 +28,7 @@ resolve(const BkOwner *owner)
     struct group *found_group;
 
     if (owner->user[0] != 0 &&
-        getpwnam_r(owner->user, &user, buffer, NAME_BUFFER, &found_user) == 0 &&
-        found_user != NULL)
+        getpwnam_r(owner->user, &user, buffer, NAME_BUFFER, &found_user) == 0 && found_user != NULL)
         resolved.uid = user.pw_uid;
     if (owner->group[0] != 0 &&
         getgrnam_r(owner->group, &group, buffer, NAME_BUFFER, &found_group) == 0 &&
@@ -76,7 +75,6 @@ bk_owner_map_give_at(const BkOwnerMap *self, int dir, const char *path, uint32_t
 {
     const Owner *owner = &self->owners[index];
 
-    return !self->gives ||
-           fchownat(dir, path, owner->uid, owner->gid, AT_SYMLINK_NOFOLLOW) == 0 ||
+    return !self->gives || fchownat(dir, path, owner->uid, owner->gid, AT_SYMLINK_NOFOLLOW) == 0 ||
            bk_throw_errno(error, "set the owner of \"%s\"", path);
 }

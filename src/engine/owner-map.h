@@ -1,8 +1,8 @@
 /* owner-map.h - to whom restored files are given.
  *
- * Root gives each file to its owner in the snapshot: the user of that name on this machine, else the
- * same number. Anyone else owns what he restores.
- * Threads: a map is read only once it is made. */
+ * Root gives each file to its owner in the snapshot: the user of that name on this machine, else
+ * the same number. Anyone else owns what he restores. Threads: a map is read only once it is made.
+ */
 #pragma once
 #include "repo/snapshot.h"
 

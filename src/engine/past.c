@@ -98,8 +98,7 @@ describe_history(const BkPast *self, BkWindowTimeline *timeline, BkOp *op, GErro
         return bk_prefix(error, "timeline history \"%s\"", name);
     switches = g_new0(BkWindowSwitch, history.count);
     for (size_t i = 0; i < history.count; i++)
-        switches[i] =
-            (BkWindowSwitch){history.entries[i].timeline, history.entries[i].switch_lsn};
+        switches[i] = (BkWindowSwitch){history.entries[i].timeline, history.entries[i].switch_lsn};
     timeline->switches = switches;
     timeline->switch_count = history.count;
     return true;
@@ -161,8 +160,7 @@ bk_past_load(const BkPart *part, BkPast *self, BkOp *op, GError **error)
         return false;
     self->input.segment_size = DEFAULT_SEGMENT_SIZE;
     if (self->snapshots->len > 0) {
-        const BkPastSnapshot *newest =
-            g_ptr_array_index(self->snapshots, self->snapshots->len - 1);
+        const BkPastSnapshot *newest = g_ptr_array_index(self->snapshots, self->snapshots->len - 1);
 
         self->input.segment_size = newest->meta.segment_size;
     }
@@ -206,8 +204,8 @@ bk_past_get_segment(const BkPast *self, uint32_t timeline, uint64_t segno, BkBuf
 }
 
 bool
-bk_past_find_end(const BkPast *self, const BkWindowPath *path, BkLsn after, BkPastEnd *end, BkOp *op,
-                 GError **error)
+bk_past_find_end(const BkPast *self, const BkWindowPath *path, BkLsn after, BkPastEnd *end,
+                 BkOp *op, GError **error)
 {
     *end = (BkPastEnd){.lsn = path->end_lsn};
     for (size_t step = path->count; step-- > 0;) {

@@ -1,8 +1,7 @@
 /* past.h - what a repository holds of a source's past: snapshots, WAL, timelines, windows.
  *
- * Loaded by a few listings and the heads of the snapshots; everything that plans a restore or reports a
- * state asks it.
- * Threads: belongs to one thread, or is read only. */
+ * Loaded by a few listings and the heads of the snapshots; everything that plans a restore or
+ * reports a state asks it. Threads: belongs to one thread, or is read only. */
 #pragma once
 #include "policy/window.h"
 #include "repo/snapshot.h"
@@ -16,10 +15,10 @@ typedef struct BkPastSnapshot {
 
 typedef struct BkPast {
     const BkPart *part;
-    GPtrArray *snapshots;   /* of BkPastSnapshot, oldest first, unfinished ones too */
-    GPtrArray *restorable;  /* borrowed from `snapshots`: those that `input` counts */
-    GPtrArray *archive;     /* of BkArchiveTimeline */
-    BkWindowInput input;    /* its arrays are owned by the past */
+    GPtrArray *snapshots;  /* of BkPastSnapshot, oldest first, unfinished ones too */
+    GPtrArray *restorable; /* borrowed from `snapshots`: those that `input` counts */
+    GPtrArray *archive;    /* of BkArchiveTimeline */
+    BkWindowInput input;   /* its arrays are owned by the past */
     BkWindows windows;
 } BkPast;
 

@@ -30,8 +30,8 @@ describe_windows(const Planner *self)
         const BkWindow *window = &windows->windows[i];
         g_auto(BkWindowPath) path = {0};
         BkPastEnd end = {0};
-        g_autoptr(GDateTime) from = g_date_time_new_from_unix_utc(window->from_time_us /
-                                                                  BK_USEC_PER_SEC);
+        g_autoptr(GDateTime) from =
+            g_date_time_new_from_unix_utc(window->from_time_us / BK_USEC_PER_SEC);
         g_autofree char *from_text = g_date_time_format(from, "%Y-%m-%d %H:%M:%S");
         g_autofree char *to_text = NULL;
         char from_lsn[BK_LSN_TEXT_SIZE];
@@ -41,18 +41,16 @@ describe_windows(const Planner *self)
             !bk_past_find_end(self->past, &path, window->from_lsn, &end, self->op, NULL))
             continue;
         if (end.time_us != 0) {
-            g_autoptr(GDateTime) to =
-                g_date_time_new_from_unix_utc(end.time_us / BK_USEC_PER_SEC);
+            g_autoptr(GDateTime) to = g_date_time_new_from_unix_utc(end.time_us / BK_USEC_PER_SEC);
 
             to_text = g_date_time_format(to, "%Y-%m-%d %H:%M:%S");
         }
-        g_string_append_printf(text, "%s%s UTC (%s) to %s%s (%s) on timeline %u",
-                               i == 0 ? "; what can be reached: " : ", ", from_text,
-                               bk_lsn_format(window->from_lsn, from_lsn),
-                               to_text != NULL ? to_text : "the same state",
-                               to_text != NULL ? " UTC" : "",
-                               bk_lsn_format(MAX(end.lsn, window->from_lsn), end_lsn),
-                               window->timeline);
+        g_string_append_printf(
+            text, "%s%s UTC (%s) to %s%s (%s) on timeline %u",
+            i == 0 ? "; what can be reached: " : ", ", from_text,
+            bk_lsn_format(window->from_lsn, from_lsn), to_text != NULL ? to_text : "the same state",
+            to_text != NULL ? " UTC" : "", bk_lsn_format(MAX(end.lsn, window->from_lsn), end_lsn),
+            window->timeline);
     }
     if (text->len == 0)
         g_string_append(text, "; nothing can be reached: there is no usable snapshot");
@@ -84,8 +82,8 @@ wanted_id(const Planner *self)
     return self->request->snapshot;
 }
 
-/* Can recovery start from snapshot `index` and come to `leaf`? A standalone one without any archived
- * WAL can, though no further than its own end. */
+/* Can recovery start from snapshot `index` and come to `leaf`? A standalone one without any
+ * archived WAL can, though no further than its own end. */
 static bool
 has_path(const Planner *self, size_t index, uint32_t leaf, BkWindowPath *path)
 {
@@ -213,8 +211,8 @@ is_before_target(const Planner *self, const BkPgMeta *meta)
     return true;
 }
 
-/* The newest snapshot below `below_lsn` from which the target may be reached; whole ones come before
- * damaged ones. -1 for none. */
+/* The newest snapshot below `below_lsn` from which the target may be reached; whole ones come
+ * before damaged ones. -1 for none. */
 static gssize
 find_best(const Planner *self, BkLsn below_lsn)
 {
@@ -250,7 +248,8 @@ take_snapshot(Planner *self, gssize index)
         g_assert_not_reached();
 }
 
-/* Looks for a transaction or a restore point: behind the newest snapshot first, then further back. */
+/* Looks for a transaction or a restore point: behind the newest snapshot first, then further back.
+ */
 static bool
 search(Planner *self, GError **error)
 {
@@ -273,8 +272,8 @@ search(Planner *self, GError **error)
     return refuse(self, "it is not in the WAL that follows a snapshot", error);
 }
 
-/* A time is reached when a transaction past it ends the replay; without one the server would refuse to
- * start. */
+/* A time is reached when a transaction past it ends the replay; without one the server would refuse
+ * to start. */
 static bool
 check_time(const Planner *self, const BkPastEnd *end, GError **error)
 {
@@ -283,9 +282,9 @@ check_time(const Planner *self, const BkPastEnd *end, GError **error)
     if (end->time_us > target->time_us ||
         (target->exclusive && end->time_us == target->time_us && end->time_us != 0))
         return true;
-    return refuse(self,
-                  "no transaction in the archive is later (use --at latest for everything there is)",
-                  error);
+    return refuse(
+        self, "no transaction in the archive is later (use --at latest for everything there is)",
+        error);
 }
 
 static bool
@@ -347,7 +346,7 @@ bk_plan_make(const BkPast *past, const BkPlanRequest *request, BkPlan *plan, BkO
     if (!check_wanted(&self, error) || !choose_leaf(&self, error))
         return false;
     ok = kind == BK_TARGET_XID || kind == BK_TARGET_NAME ? search(&self, error)
-                                                        : plan_without_search(&self, error);
+                                                         : plan_without_search(&self, error);
     plan->segments = count_segments(&plan->path);
     return ok;
 }

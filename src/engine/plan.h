@@ -25,7 +25,8 @@ typedef struct BkPlan {
 void bk_plan_clear(BkPlan *self);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkPlan, bk_plan_clear)
 
-/* Makes a plan. Fails with BK_ERROR_NOT_FOUND when there is no such snapshot or the target is outside
- * every window, BK_ERROR_USAGE for a timeline of a wrong form. `past` must outlive the plan. */
+/* Makes a plan. Fails with BK_ERROR_NOT_FOUND when there is no such snapshot or the target is
+ * outside every window, BK_ERROR_USAGE for a timeline of a wrong form. `past` must outlive the
+ * plan. */
 bool bk_plan_make(const BkPast *past, const BkPlanRequest *request, BkPlan *plan, BkOp *op,
                   GError **error) BK_MUST_USE;

@@ -99,8 +99,8 @@ make_plan(BkRestore *self, BkOp *op, GError **error)
             first = g_steal_pointer(&cause);
     }
     if (first == NULL)
-        return bk_throw(error, BK_ERROR_NOT_FOUND, "there is no snapshot of \"%s\" in its repositories",
-                        self->source->name);
+        return bk_throw(error, BK_ERROR_NOT_FOUND,
+                        "there is no snapshot of \"%s\" in its repositories", self->source->name);
     return bk_propagate(error, &first);
 }
 
@@ -115,15 +115,17 @@ check_destination(BkRestore *self, GError **error)
         request->replace)
         return true;
     if (!request->delta)
-        return bk_throw(error, BK_ERROR_UNFIT,
-                        "destination \"%s\" is not empty: --delta mends what is there, --replace moves "
-                        "it aside",
-                        request->to);
+        return bk_throw(
+            error, BK_ERROR_UNFIT,
+            "destination \"%s\" is not empty: --delta mends what is there, --replace moves "
+            "it aside",
+            request->to);
     if (self->state == BK_DESTINATION_OTHER)
-        return bk_throw(error, BK_ERROR_UNFIT,
-                        "destination \"%s\" holds files that are no data directory, which --delta would "
-                        "remove: restore elsewhere, or use --replace",
-                        request->to);
+        return bk_throw(
+            error, BK_ERROR_UNFIT,
+            "destination \"%s\" holds files that are no data directory, which --delta would "
+            "remove: restore elsewhere, or use --replace",
+            request->to);
     return true;
 }
 
@@ -142,15 +144,15 @@ bk_restore_plan(const BkSourceSpec *source, const BkRestoreRequest *request, BkO
         bk_log(BK_LOG_WARNING, "%s", (const char *)g_ptr_array_index(self->parts.failed, i));
     if (!make_plan(self, op, error) || !check_destination(self, error))
         return NULL;
-    self->tablespaces = bk_tablespace_map_new(&self->plan.snapshot->meta, request->tablespaces,
-                                              request->to, error);
-    if (self->tablespaces == NULL ||
-        !bk_tablespace_map_check(self->tablespaces, request, error))
+    self->tablespaces =
+        bk_tablespace_map_new(&self->plan.snapshot->meta, request->tablespaces, request->to, error);
+    if (self->tablespaces == NULL || !bk_tablespace_map_check(self->tablespaces, request, error))
         return NULL;
     return g_steal_pointer(&self);
 }
 
-/* The marked directory says of itself that it is not whole; without pg_control no server starts it. */
+/* The marked directory says of itself that it is not whole; without pg_control no server starts it.
+ */
 static bool
 mark(BkRestore *self, GError **error)
 {
@@ -267,8 +269,8 @@ static bool
 write_manifest(BkRestore *self, BkExtract *extract, const BkBuf *control, GError **error)
 {
     const BkPgMeta *meta = &self->plan.snapshot->meta;
-    g_autoptr(BkBackupManifest) manifest = bk_backup_manifest_begin(
-        self->root, meta->version / 10000, meta->system_id, error);
+    g_autoptr(BkBackupManifest) manifest =
+        bk_backup_manifest_begin(self->root, meta->version / 10000, meta->system_id, error);
     BkBackupManifestRange range = {meta->timeline, meta->start_lsn, meta->stop_lsn};
     size_t label_size = strlen(meta->backup_label);
     BkBackupManifestFile label = {LABEL_PATH, label_size, self->plan.snapshot->head.finished_us,
@@ -364,8 +366,7 @@ write_files(BkRestore *self, GError **error)
     int64_t before_us = g_get_monotonic_time();
 
     bk_op_begin_phase(self->op, "restoring", self->report->bytes);
-    if (!read_control(self, &options, &control, error) ||
-        !bk_extract_run(extract, self->op, error))
+    if (!read_control(self, &options, &control, error) || !bk_extract_run(extract, self->op, error))
         return false;
     self->report->written_bytes = bk_extract_written_bytes(extract);
     self->report->reused_bytes = bk_extract_reused_bytes(extract);

@@ -21,9 +21,9 @@ typedef struct BkRestoreTablespace {
 typedef struct BkRestoreRequest {
     const char *to; /* absolute */
     const BkTarget *target;
-    const char *timeline;   /* as in BkPlanRequest */
-    const char *snapshot;   /* as in BkPlanRequest */
-    const char *repository; /* read from this one only, or NULL */
+    const char *timeline;           /* as in BkPlanRequest */
+    const char *snapshot;           /* as in BkPlanRequest */
+    const char *repository;         /* read from this one only, or NULL */
     const char *const *tablespaces; /* "NAME=DIR", NULL at the end */
     bool delta;
     bool replace;
@@ -46,8 +46,9 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkRestoreReport, bk_restore_report_clear)
 
 typedef struct BkRestore BkRestore;
 
-/* Makes the plan and checks the destination; changes nothing. `source` and `request` must outlive the
- * result. Fails as bk_plan_make, or with BK_ERROR_UNFIT (destination), BK_ERROR_DENIED, BK_ERROR_USAGE. */
+/* Makes the plan and checks the destination; changes nothing. `source` and `request` must outlive
+ * the result. Fails as bk_plan_make, or with BK_ERROR_UNFIT (destination), BK_ERROR_DENIED,
+ * BK_ERROR_USAGE. */
 BkRestore *bk_restore_plan(const BkSourceSpec *source, const BkRestoreRequest *request, BkOp *op,
                            GError **error) BK_MUST_USE;
 void bk_restore_free(BkRestore *self); /* NULL is fine */

@@ -45,7 +45,8 @@ bk_sink_free(BkSink *self)
     g_free(self);
 }
 
-/* Opens the file, with O_CREAT when `create`; -1 without an error when it is not there otherwise. */
+/* Opens the file, with O_CREAT when `create`; -1 without an error when it is not there otherwise.
+ */
 static int
 open_file(BkSink *self, size_t index, bool create, GError **error)
 {

@@ -8,7 +8,7 @@
 typedef struct BkSink BkSink;
 
 BkSink *bk_sink_new(int root, const BkFile *files, const BkOwnerMap *owners); /* all borrowed */
-void bk_sink_free(BkSink *self);                    /* NULL is fine */
+void bk_sink_free(BkSink *self);                                              /* NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BkSink, bk_sink_free)
 
 /* Writes into file `index`, creating it when it is not there. */

@@ -41,8 +41,8 @@ remap(GArray *self, const char *word, GError **error)
         return bk_throw(error, BK_ERROR_USAGE, "--tablespace: \"%s\" is not NAME=DIR", word);
     tablespace = find_by_name(self, name);
     if (tablespace == NULL)
-        return bk_throw(error, BK_ERROR_USAGE, "--tablespace: the snapshot has no tablespace \"%s\"",
-                        name);
+        return bk_throw(error, BK_ERROR_USAGE,
+                        "--tablespace: the snapshot has no tablespace \"%s\"", name);
     g_free(tablespace->to);
     tablespace->to = g_canonicalize_filename(equals + 1, NULL);
     return true;
@@ -57,10 +57,11 @@ check_apart(const GArray *self, const char *root, GError **error)
         const BkRestoreTablespace *one = &g_array_index(self, BkRestoreTablespace, i);
 
         if (strcmp(one->to, root) == 0 || g_str_has_prefix(one->to, inside))
-            return bk_throw(error, BK_ERROR_USAGE,
-                            "tablespace \"%s\" would be inside the data directory: use --tablespace "
-                            "%s=DIR",
-                            one->name, one->name);
+            return bk_throw(
+                error, BK_ERROR_USAGE,
+                "tablespace \"%s\" would be inside the data directory: use --tablespace "
+                "%s=DIR",
+                one->name, one->name);
         for (guint j = 0; j < i; j++)
             if (strcmp(one->to, g_array_index(self, BkRestoreTablespace, j).to) == 0)
                 return bk_throw(error, BK_ERROR_USAGE,
@@ -126,10 +127,11 @@ bk_tablespace_map_check(const GArray *self, const BkRestoreRequest *request, GEr
             continue;
         if ((request->delta || request->replace) && is_own(tablespace, request->to))
             continue;
-        return bk_throw(error, BK_ERROR_UNFIT,
-                        "directory \"%s\" of tablespace \"%s\" is not empty: restore it elsewhere with "
-                        "--tablespace %s=DIR",
-                        tablespace->to, tablespace->name, tablespace->name);
+        return bk_throw(
+            error, BK_ERROR_UNFIT,
+            "directory \"%s\" of tablespace \"%s\" is not empty: restore it elsewhere with "
+            "--tablespace %s=DIR",
+            tablespace->to, tablespace->name, tablespace->name);
     }
     return true;
 }

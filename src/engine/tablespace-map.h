@@ -6,9 +6,9 @@
 #include "engine/owner-map.h"
 #include "engine/restore.h"
 
-/* Maps each tablespace of `meta` to where it was, or to what "NAME=DIR" in `remaps` says; a directory that
- * is not absolute is taken from the present folder. Fails with BK_ERROR_USAGE for an unknown name, a
- * word of a wrong form or a place inside `root`. */
+/* Maps each tablespace of `meta` to where it was, or to what "NAME=DIR" in `remaps` says; a
+ * directory that is not absolute is taken from the present folder. Fails with BK_ERROR_USAGE for an
+ * unknown name, a word of a wrong form or a place inside `root`. */
 GArray *bk_tablespace_map_new(const BkPgMeta *meta, const char *const *remaps, const char *root,
                               GError **error) BK_MUST_USE;
 void bk_tablespace_map_free(GArray *self); /* NULL is fine */
@@ -18,8 +18,7 @@ bool bk_tablespace_map_check(const GArray *self, const BkRestoreRequest *request
                              GError **error) BK_MUST_USE;
 
 /* Moves the directories aside that the old cluster in `root` has its tablespaces in. */
-bool bk_tablespace_map_move_aside(const GArray *self, const char *root,
-                                  GError **error) BK_MUST_USE;
+bool bk_tablespace_map_move_aside(const GArray *self, const char *root, GError **error) BK_MUST_USE;
 
 /* Makes the directories, and gives them to owner `owner` of the snapshot. */
 bool bk_tablespace_map_make(const GArray *self, const BkOwnerMap *owners, uint32_t owner,

@@ -5,8 +5,9 @@
 #include "engine/past.h"
 #include "source/pg/target.h"
 
-/* Looks along `path`, from `from_lsn` to `to_lsn`, for what an XID or NAME target means. found->lsn is
- * 0 when it is not there. Segments are read whole only where their heads say that they may hold it. */
+/* Looks along `path`, from `from_lsn` to `to_lsn`, for what an XID or NAME target means. found->lsn
+ * is 0 when it is not there. Segments are read whole only where their heads say that they may hold
+ * it. */
 bool bk_wal_search(const BkPast *past, const BkWindowPath *path, BkLsn from_lsn, BkLsn to_lsn,
                    const BkTarget *target, BkWalMoment *found, BkOp *op,
                    GError **error) BK_MUST_USE;

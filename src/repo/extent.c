@@ -92,8 +92,9 @@ bk_extent_iter_next(BkExtentIter *self, BkExtent *extent)
     if (extent->length == 0 || extent->length > self->size - self->file_offset)
         self->reader.failed = true;
     if (!extent->is_hole) {
-        pack = (int64_t)self->pack +
-               CLAMP(bk_wire_get_zigzag(&self->reader), -(INT64_C(1) << 32), INT64_C(1) << 32);
+        /* A difference that cannot be is cut to one that leads out of range, and not beyond. */
+        pack = bk_wire_get_zigzag(&self->reader);
+        pack = (int64_t)self->pack + CLAMP(pack, -(INT64_C(1) << 33), INT64_C(1) << 33);
         if (pack < 0 || pack > UINT32_MAX)
             self->reader.failed = true;
         base = pack == (int64_t)self->pack ? self->pack_end : 0;

@@ -1,0 +1,222 @@
+#include "cli/format.h"
+#include "cli/json.h"
+#include "cli/report-fields.h"
+#include "cli/source.h"
+#include "engine/status.h"
+
+#include <stdio.h>
+
+static void
+print_windows(const BkStatus *status)
+{
+    for (guint i = 0; i < status->windows->len; i++) {
+        const BkStatusWindow *shown = &g_array_index(status->windows, BkStatusWindow, i);
+        g_autofree char *from = bk_format_time(shown->window->from_time_us);
+        g_autofree char *to = bk_format_time(shown->to_us);
+        char from_lsn[BK_LSN_TEXT_SIZE];
+        char to_lsn[BK_LSN_TEXT_SIZE];
+
+        (void)printf("  window         %s to %s, %s to %s, timeline %u, %zu %s\n", from, to,
+                     bk_lsn_format(shown->window->from_lsn, from_lsn),
+                     bk_lsn_format(shown->to_lsn, to_lsn), shown->window->timeline,
+                     shown->window->snapshot_count,
+                     shown->window->snapshot_count == 1 ? "snapshot" : "snapshots");
+    }
+}
+
+static void
+print_text(const BkConfigSource *config, const BkStatus *status, int64_t now_us)
+{
+    (void)printf("%s: %s\n", config->name, status->problems->len == 0 ? "ok" : "NOT OK");
+    if (status->newest != NULL) {
+        g_autofree char *age = bk_format_age(now_us - status->newest->head.finished_us);
+
+        (void)printf("  last snapshot  %s, %s ago\n", status->newest->head.id, age);
+    }
+    print_windows(status);
+    if (status->last_archived_us != 0) {
+        g_autofree char *age = bk_format_age(status->rpo_us);
+
+        (void)printf("  last WAL       archived %s ago%s\n", age,
+                     config->objectives.rpo_us == 0 ? ""
+                     : status->rpo_is_met           ? ", within the objective"
+                                                    : ", MORE than the objective");
+    }
+    if (status->lease.is_held)
+        (void)printf("  held by        %s%s\n", status->lease.holder,
+                     status->lease.is_dead ? ", which is dead" : "");
+    for (guint i = 0; i < status->problems->len; i++)
+        (void)printf("  problem        %s\n", (const char *)g_ptr_array_index(status->problems, i));
+}
+
+static void
+add_windows(BkJson *json, const BkStatus *status)
+{
+    bk_json_begin_array(json, "windows");
+    for (guint i = 0; i < status->windows->len; i++) {
+        const BkStatusWindow *shown = &g_array_index(status->windows, BkStatusWindow, i);
+
+        bk_json_begin_object(json, NULL);
+        bk_json_add_uint(json, "timeline", shown->window->timeline);
+        bk_json_add_string(json, "snapshot", shown->snapshot);
+        bk_json_begin_object(json, "from");
+        bk_json_add_time(json, "time", shown->window->from_time_us);
+        bk_json_add_lsn(json, "lsn", shown->window->from_lsn);
+        bk_json_end_object(json);
+        bk_json_begin_object(json, "to");
+        bk_json_add_time(json, "time", shown->to_us);
+        bk_json_add_lsn(json, "lsn", shown->to_lsn);
+        bk_json_end_object(json);
+        bk_json_add_uint(json, "snapshots", shown->window->snapshot_count);
+        bk_json_end_object(json);
+    }
+    bk_json_end_array(json);
+}
+
+static void
+add_segment(BkJson *json, const char *key, uint32_t timeline, uint64_t segno, uint32_t size)
+{
+    char name[BK_WAL_NAME_SIZE];
+
+    bk_json_add_string(json, key, bk_wal_segment_name(timeline, segno, size, name));
+}
+
+static void
+add_timeline(BkJson *json, const BkWindowTimeline *timeline, uint32_t size)
+{
+    g_autofree BkWindowGap *missing = NULL;
+    uint64_t segments = 0;
+    size_t count;
+
+    if (timeline->span_count == 0)
+        return;
+    for (size_t i = 0; i < timeline->span_count; i++)
+        segments += timeline->spans[i].last - timeline->spans[i].first + 1;
+    missing = bk_window_missing(timeline, &count);
+    bk_json_begin_object(json, NULL);
+    bk_json_add_uint(json, "timeline", timeline->timeline);
+    add_segment(json, "first", timeline->timeline, timeline->spans[0].first, size);
+    add_segment(json, "last", timeline->timeline, timeline->spans[timeline->span_count - 1].last,
+                size);
+    bk_json_add_uint(json, "segments", segments);
+    bk_json_begin_array(json, "missing");
+    for (size_t i = 0; i < count; i++) {
+        bk_json_begin_object(json, NULL);
+        add_segment(json, "first", missing[i].timeline, missing[i].first, size);
+        add_segment(json, "last", missing[i].timeline, missing[i].last, size);
+        bk_json_end_object(json);
+    }
+    bk_json_end_array(json);
+    bk_json_end_object(json);
+}
+
+static void
+add_wal(BkJson *json, const BkStatus *status)
+{
+    bk_json_begin_object(json, "wal");
+    bk_json_begin_array(json, "timelines");
+    for (size_t i = 0; status->past != NULL && i < status->past->input.timeline_count; i++)
+        add_timeline(json, &status->past->input.timelines[i], status->past->input.segment_size);
+    bk_json_end_array(json);
+    bk_json_add_time(json, "last_archived", status->last_archived_us);
+    bk_json_end_object(json);
+}
+
+static void
+add_lease(BkJson *json, const BkStatus *status)
+{
+    if (!status->lease.is_held) {
+        bk_json_add_null(json, "lease");
+        return;
+    }
+    bk_json_begin_object(json, "lease");
+    bk_json_add_string(json, "holder", status->lease.holder);
+    bk_json_add_time(json, "expires", status->lease.expires_us);
+    bk_json_add_bool(json, "dead", status->lease.is_dead);
+    bk_json_end_object(json);
+}
+
+static void
+add_newest(BkJson *json, const BkStatus *status, int64_t now_us)
+{
+    if (status->newest == NULL) {
+        bk_json_add_null(json, "last_snapshot");
+        return;
+    }
+    bk_json_begin_object(json, "last_snapshot");
+    bk_json_add_string(json, "snapshot", status->newest->head.id);
+    bk_json_add_time(json, "finished", status->newest->head.finished_us);
+    bk_json_add_double(json, "age_seconds",
+                       bk_format_seconds(now_us - status->newest->head.finished_us));
+    bk_json_end_object(json);
+}
+
+static void
+add_json(BkJson *json, const BkConfigSource *config, const BkStatus *status, int64_t now_us)
+{
+    bk_json_begin_object(json, NULL);
+    bk_json_add_string(json, "name", config->name);
+    bk_json_add_bool(json, "ok", status->problems->len == 0);
+    bk_json_begin_array(json, "problems");
+    for (guint i = 0; i < status->problems->len; i++)
+        bk_json_add_string(json, NULL, g_ptr_array_index(status->problems, i));
+    bk_json_end_array(json);
+    add_newest(json, status, now_us);
+    add_windows(json, status);
+    add_wal(json, status);
+    add_lease(json, status);
+    bk_json_begin_object(json, "objectives");
+    if (config->objectives.rpo_us != 0)
+        bk_json_add_double(json, "rpo_seconds", bk_format_seconds(config->objectives.rpo_us));
+    else
+        bk_json_add_null(json, "rpo_seconds");
+    bk_json_add_double(json, "rpo_actual_seconds", bk_format_seconds(status->rpo_us));
+    bk_json_add_bool(json, "ok", status->rpo_is_met);
+    bk_json_end_object(json);
+    bk_json_end_object(json);
+}
+
+/* Reports one source. `*problems` grows by what is wrong with it. */
+static bool
+report(const BkConfigSource *config, BkJson *json, size_t *problems, BkOp *op, GError **error)
+{
+    g_auto(BkCliSource) source = {0};
+    g_auto(BkStatus) status = {.past = NULL};
+    int64_t now_us = g_get_real_time();
+
+    bk_cli_source_init(&source, config);
+    if (!bk_status_load(&source.spec, config->objectives.rpo_us, now_us, &status, op, error))
+        return bk_prefix(error, "source \"%s\"", config->name);
+    if (json != NULL)
+        add_json(json, config, &status, now_us);
+    else
+        print_text(config, &status, now_us);
+    *problems += status.problems->len;
+    return true;
+}
+
+bool
+bk_cmd_status(const BkArgs *args, BkCliContext *context, GError **error)
+{
+    g_autoptr(BkConfig) config = bk_config_load(context->config_path, error);
+    g_autoptr(GPtrArray) sources = config != NULL ? bk_cli_sources(args, config, error) : NULL;
+    g_autoptr(BkJson) json = bk_args_get_flag(args, "json") ? bk_json_new() : NULL;
+    size_t problems = 0;
+
+    if (sources == NULL)
+        return false;
+    if (json != NULL) {
+        bk_json_begin_object(json, NULL);
+        bk_json_begin_array(json, "sources");
+    }
+    for (guint i = 0; i < sources->len; i++)
+        if (!report(g_ptr_array_index(sources, i), json, &problems, context->op, error))
+            return false;
+    if (json != NULL) {
+        bk_json_end_array(json);
+        bk_json_end_object(json);
+        (void)fputs(bk_json_text(json), stdout);
+    }
+    return problems == 0 || bk_throw(error, BK_ERROR_UNFIT, "%zu %s", problems,
+                                     problems == 1 ? "problem" : "problems");
+}

@@ -1,0 +1,24 @@
+/* listing.h - the snapshots of a source over all its repositories.
+ *
+ * Threads: belongs to one thread. */
+#pragma once
+#include "engine/past.h"
+#include "engine/source-spec.h"
+
+typedef struct BkListedSnapshot {
+    const BkPastSnapshot *snapshot; /* in the past of the first repository that has it */
+    GPtrArray *repositories;        /* of const char *: which ones have it */
+} BkListedSnapshot;
+
+typedef struct BkListing {
+    BkParts parts;
+    GPtrArray *pasts;     /* of BkPast, one a part */
+    GPtrArray *snapshots; /* of BkListedSnapshot, oldest first */
+} BkListing;
+
+void bk_listing_clear(BkListing *self);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkListing, bk_listing_clear)
+
+/* Loads what every repository that can be asked holds of the source. */
+bool bk_listing_load(const BkSourceSpec *source, BkListing *listing, BkOp *op,
+                     GError **error) BK_MUST_USE;

@@ -1,0 +1,148 @@
+#include "engine/status.h"
+
+void
+bk_status_clear(BkStatus *self)
+{
+    g_clear_pointer(&self->windows, g_array_unref);
+    g_clear_pointer(&self->problems, g_ptr_array_unref);
+    bk_lease_info_clear(&self->lease);
+    bk_listing_clear(&self->listing);
+}
+
+static void BK_PRINTF(2, 3) add_problem(BkStatus *self, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    g_ptr_array_add(self->problems, g_strdup_vprintf(format, args));
+    va_end(args);
+}
+
+static const char *
+repository_of(const BkPast *past)
+{
+    return bk_repository_name(bk_part_repository(past->part));
+}
+
+static void
+note_broken(BkStatus *self, const BkPast *past)
+{
+    for (size_t i = 0; i < past->windows.broken_count; i++) {
+        const BkWindowBroken *broken = &past->windows.broken[i];
+        char name[BK_WAL_NAME_SIZE];
+
+        add_problem(
+            self,
+            "snapshot %s in repository \"%s\" cannot be recovered: its WAL segment %s is missing",
+            past->input.snapshots[broken->snapshot].id, repository_of(past),
+            bk_wal_segment_name(broken->timeline, broken->segno, past->input.segment_size, name));
+    }
+}
+
+static void
+note_gaps(BkStatus *self, const BkPast *past)
+{
+    for (size_t i = 0; i < past->windows.count; i++) {
+        const BkWindowGap *gap = &past->windows.windows[i].gap;
+        char first[BK_WAL_NAME_SIZE];
+        char last[BK_WAL_NAME_SIZE];
+
+        if (gap->timeline == 0)
+            continue;
+        add_problem(
+            self,
+            "WAL segments %s to %s are missing in repository \"%s\": nothing from there to the "
+            "next snapshot can be recovered",
+            bk_wal_segment_name(gap->timeline, gap->first, past->input.segment_size, first),
+            bk_wal_segment_name(gap->timeline, gap->last, past->input.segment_size, last),
+            repository_of(past));
+    }
+}
+
+static void
+note_past(BkStatus *self, const BkPast *past)
+{
+    const BkPastSnapshot *newest;
+
+    note_broken(self, past);
+    note_gaps(self, past);
+    if (past->windows.count == 0) {
+        add_problem(self, "there is no usable snapshot in repository \"%s\"", repository_of(past));
+        return;
+    }
+    newest = g_ptr_array_index(past->restorable, past->restorable->len - 1);
+    if (newest->head.state == BK_SNAPSHOT_DAMAGED)
+        add_problem(self,
+                    "the newest snapshot %s is damaged: %" G_GUINT64_FORMAT
+                    " pages of the source failed their checksum",
+                    newest->head.id, newest->meta.damaged_pages);
+    if (self->past == NULL) {
+        self->past = past;
+        self->newest = newest;
+    }
+}
+
+static bool
+find_windows(BkStatus *self, BkOp *op, GError **error)
+{
+    for (size_t i = 0; self->past != NULL && i < self->past->windows.count; i++) {
+        const BkWindow *window = &self->past->windows.windows[i];
+        BkStatusWindow shown = {
+            .window = window,
+            .snapshot = self->past->input.snapshots[window->first_snapshot].id,
+            .to_lsn = window->end_lsn,
+        };
+        g_auto(BkWindowPath) path = {0};
+        BkPastEnd end;
+
+        if (bk_window_path(&self->past->input, window->first_snapshot, window->timeline, &path)) {
+            if (!bk_past_find_end(self->past, &path, window->from_lsn, &end, op, error))
+                return false;
+            shown.to_lsn = end.lsn;
+            shown.to_us = end.time_us;
+        }
+        /* Without a later transaction the window is the moment of the snapshot itself. */
+        if (shown.to_us == 0)
+            shown.to_us = window->from_time_us;
+        g_array_append_val(self->windows, shown);
+    }
+    return true;
+}
+
+static void
+measure(BkStatus *self, int64_t rpo_us, int64_t now_us)
+{
+    for (guint i = 0; self->past != NULL && i < self->past->archive->len; i++) {
+        const BkArchiveTimeline *timeline = g_ptr_array_index(self->past->archive, i);
+
+        self->last_archived_us = MAX(self->last_archived_us, timeline->modified_us);
+    }
+    self->rpo_us = self->last_archived_us != 0 ? MAX(now_us - self->last_archived_us, 0) : 0;
+    self->rpo_is_met = rpo_us == 0 || (self->last_archived_us != 0 && self->rpo_us <= rpo_us);
+    if (!self->rpo_is_met)
+        add_problem(self,
+                    "the last WAL was archived %" G_GINT64_FORMAT
+                    " s ago, promised is at most %" G_GINT64_FORMAT " s",
+                    self->rpo_us / BK_USEC_PER_SEC, rpo_us / BK_USEC_PER_SEC);
+}
+
+bool
+bk_status_load(const BkSourceSpec *source, int64_t rpo_us, int64_t now_us, BkStatus *self, BkOp *op,
+               GError **error)
+{
+    self->windows = g_array_new(FALSE, FALSE, sizeof(BkStatusWindow));
+    self->problems = g_ptr_array_new_with_free_func(g_free);
+    if (!bk_listing_load(source, &self->listing, op, error))
+        return false;
+    for (guint i = 0; i < self->listing.parts.failed->len; i++)
+        add_problem(self, "%s", (const char *)g_ptr_array_index(self->listing.parts.failed, i));
+    for (guint i = 0; i < self->listing.pasts->len; i++)
+        note_past(self, g_ptr_array_index(self->listing.pasts, i));
+    if (self->listing.pasts->len == 0)
+        add_problem(self, "there is no snapshot yet");
+    else if (!bk_lease_read(g_ptr_array_index(self->listing.parts.parts, 0), &self->lease, op,
+                            error))
+        return false;
+    measure(self, rpo_us, now_us);
+    return find_windows(self, op, error);
+}

@@ -1,0 +1,33 @@
+/* status.h - the state of a source: windows, ages, objectives, and what is wrong.
+ *
+ * Threads: belongs to one thread. */
+#pragma once
+#include "engine/listing.h"
+#include "repo/lease.h"
+
+typedef struct BkStatusWindow {
+    const BkWindow *window;
+    const char *snapshot; /* id of its first */
+    BkLsn to_lsn;
+    int64_t to_us; /* last transaction that can be reached */
+} BkStatusWindow;
+
+typedef struct BkStatus {
+    BkListing listing;
+    const BkPast *past;  /* of the first repository with anything usable; NULL for none */
+    GArray *windows;     /* BkStatusWindow */
+    GPtrArray *problems; /* of char *, for people */
+    BkLeaseInfo lease;
+    const BkPastSnapshot *newest; /* restorable; NULL for none */
+    int64_t last_archived_us;     /* when the newest WAL was put; 0: none */
+    int64_t rpo_us;               /* measured: time without archived WAL; 0: unknown */
+    bool rpo_is_met;              /* or none is promised */
+} BkStatus;
+
+void bk_status_clear(BkStatus *self);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkStatus, bk_status_clear)
+
+/* Finds out. `rpo_us` is the promised one, 0 for none. What is wrong with the source is in
+ * `problems`; the call itself fails only when no repository could be asked. */
+bool bk_status_load(const BkSourceSpec *source, int64_t rpo_us, int64_t now_us, BkStatus *status,
+                    BkOp *op, GError **error) BK_MUST_USE;

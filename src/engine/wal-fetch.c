@@ -1,0 +1,201 @@
+#include "engine/wal-fetch.h"
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/workers.h"
+#include "engine/fetch-ahead.h"
+#include "source/pg/archive.h"
+
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct Ahead {
+    BkFetchAhead *folder;
+    const BkParts *parts;
+    uint32_t timeline;
+    uint32_t segment_size;
+    uint64_t first;
+    uint64_t count;
+    atomic_uint_fast64_t next;
+} Ahead;
+
+/* The file from the first repository that has it whole. */
+static bool
+get(const BkParts *parts, const char *name, const BkWalName *parsed, BkBuf *content, BkOp *op,
+    GError **error)
+{
+    g_autoptr(GError) worst = NULL;
+
+    for (guint i = 0; i < parts->parts->len; i++) {
+        g_autoptr(GError) cause = NULL;
+
+        if (bk_archive_get(g_ptr_array_index(parts->parts, i), name, parsed, content, op, &cause))
+            return true;
+        /* "Not there" is the answer only when no repository failed otherwise. */
+        if (worst == NULL || bk_error_is(worst, BK_ERROR_NOT_FOUND)) {
+            g_clear_error(&worst);
+            worst = g_steal_pointer(&cause);
+        }
+    }
+    if (parts->failed->len > 0)
+        return bk_throw(error, BK_ERROR_STORE, "%s",
+                        (const char *)g_ptr_array_index(parts->failed, 0));
+    if (worst == NULL)
+        return bk_throw(error, BK_ERROR_NOT_FOUND, "no repository holds WAL of this source");
+    return bk_propagate(error, &worst);
+}
+
+/* A directory that is not there is an outage (a disk that is not mounted), not an empty archive. */
+static bool
+open_parts(const BkSourceSpec *source, BkParts *parts, BkOp *op, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+
+    if (!bk_parts_open_for_reading(source, NULL, parts, op, &cause)) {
+        if (!bk_error_is(cause, BK_ERROR_NOT_FOUND))
+            return bk_propagate(error, &cause);
+        return bk_throw(error, BK_ERROR_STORE, "%s", cause->message);
+    }
+    if (parts->repositories->len < source->repository_count && parts->failed->len == 0)
+        return bk_throw(error, BK_ERROR_STORE, "a repository of \"%s\" is not there", source->name);
+    return true;
+}
+
+static bool
+write_whole(const char *path, const BkBuf *content, GError **error)
+{
+    g_autofree char *temp = g_strdup_printf("%s.backstay-%ld", path, (long)getpid());
+    g_auto(BkFd) fd = bk_fd_open(AT_FDCWD, temp, O_WRONLY | O_CREAT | O_TRUNC, 0600, error);
+    bool ok = fd >= 0 && bk_fd_write(fd, content->data, content->size, error);
+
+    if (ok && rename(temp, path) < 0)
+        ok = bk_throw_errno(error, "rename \"%s\"", temp);
+    if (!ok)
+        (void)unlink(temp);
+    return ok || bk_prefix(error, "\"%s\"", path);
+}
+
+static bool
+fetch_ahead_worker(unsigned index, void *data, BkOp *op, GError **error)
+{
+    Ahead *ahead = data;
+    g_auto(BkBuf) content = BK_BUF_INIT;
+    uint64_t next;
+
+    (void)index;
+    while ((next = atomic_fetch_add(&ahead->next, 1)) < ahead->count) {
+        char name[BK_WAL_NAME_SIZE];
+        BkWalName parsed;
+
+        bk_wal_segment_name(ahead->timeline, ahead->first + next, ahead->segment_size, name);
+        if (!bk_wal_name_parse(name, &parsed))
+            g_assert_not_reached();
+        if (bk_fetch_ahead_has(ahead->folder, name))
+            continue;
+        if (!get(ahead->parts, name, &parsed, &content, op, error) ||
+            !bk_fetch_ahead_put(ahead->folder, name, content.data, content.size, error))
+            return false;
+    }
+    return true;
+}
+
+/* How many of the wanted segments the archive has without a gap. */
+static uint64_t
+count_present(const Ahead *ahead, uint64_t wanted, BkOp *op)
+{
+    const BkPart *part = g_ptr_array_index(ahead->parts->parts, 0);
+
+    for (uint64_t i = 0; i < wanted; i++) {
+        char name[BK_WAL_NAME_SIZE];
+        g_autofree char *object = NULL;
+        BkWalName parsed;
+        uint64_t size;
+
+        bk_wal_segment_name(ahead->timeline, ahead->first + i, ahead->segment_size, name);
+        if (!bk_wal_name_parse(name, &parsed))
+            g_assert_not_reached();
+        object = bk_archive_object_name(part, name, &parsed);
+        if (!bk_store_stat(bk_part_store(part), object, &size, op, NULL))
+            return i;
+    }
+    return wanted;
+}
+
+/* In a process of its own, which nobody waits for; what it cannot fetch will be asked for again. */
+static void
+run_ahead(Ahead *ahead, uint64_t wanted, unsigned workers)
+{
+    g_autoptr(BkOp) op = bk_op_new(NULL);
+    char last[BK_WAL_NAME_SIZE];
+
+    ahead->count = count_present(ahead, wanted, op);
+    if (ahead->count == 0)
+        return;
+    bk_wal_segment_name(ahead->timeline, ahead->first + ahead->count - 1, ahead->segment_size,
+                        last);
+    if (bk_fetch_ahead_announce(ahead->folder, last, NULL) &&
+        !bk_workers_run((unsigned)MIN(workers, ahead->count), fetch_ahead_worker, ahead, op, NULL))
+        return;
+}
+
+static void
+leave_terminal(void)
+{
+    int null = open("/dev/null", O_RDWR);
+
+    (void)setsid();
+    for (int fd = 0; null >= 0 && fd <= 2; fd++)
+        (void)dup2(null, fd);
+    if (null > 2)
+        (void)close(null);
+}
+
+static void
+start_ahead(const BkSourceSpec *source, const BkParts *parts, const char *name,
+            const BkWalName *parsed, uint32_t segment_size, unsigned wanted, BkFetchAhead *folder)
+{
+    Ahead ahead = {
+        .folder = folder,
+        .parts = parts,
+        .timeline = parsed->timeline,
+        .segment_size = segment_size,
+    };
+
+    if (wanted == 0 || !bk_wal_name_segno(parsed, segment_size, &ahead.first) ||
+        !bk_fetch_ahead_lock(folder, name))
+        return;
+    ahead.first++;
+    if (fork() == 0) {
+        leave_terminal();
+        run_ahead(&ahead, wanted, source->workers);
+        _exit(0);
+    }
+}
+
+bool
+bk_wal_fetch(const BkSourceSpec *source, const char *name, const char *path, unsigned ahead,
+             BkOp *op, GError **error)
+{
+    g_autoptr(BkFetchAhead) folder = bk_fetch_ahead_new(path);
+    g_auto(BkParts) parts = {0};
+    g_auto(BkBuf) content = BK_BUF_INIT;
+    BkWalName parsed;
+    bool taken;
+
+    if (!bk_wal_name_parse(name, &parsed))
+        return bk_throw(error, BK_ERROR_USAGE, "\"%s\" is not the name of a WAL file", name);
+    if (parsed.kind == BK_WAL_SEGMENT &&
+        !bk_fetch_ahead_take(folder, name, path, &taken, op, error))
+        return false;
+    if (parsed.kind == BK_WAL_SEGMENT && taken)
+        return true;
+    if (!open_parts(source, &parts, op, error) ||
+        !get(&parts, name, &parsed, &content, op, error) || !write_whole(path, &content, error))
+        return false;
+    if (parsed.kind == BK_WAL_SEGMENT)
+        start_ahead(source, &parts, name, &parsed, (uint32_t)content.size, ahead, folder);
+    return true;
+}
