@@ -124,7 +124,8 @@ bk_file_read(int dir, const char *path, size_t limit, BkBuf *content, GError **e
         return bk_throw_errno(error, "stat \"%s\"", path);
     if (S_ISDIR(st.st_mode))
         return bk_throw(error, BK_ERROR_SYSTEM, "read \"%s\": is a directory", path);
-    for (size_t step = MAX((size_t)st.st_size, 4096) + 1;; step = 64 * BK_KIB) {
+    /* No more than the limit allows: a sparse file can claim any size. */
+    for (size_t step = MAX(MIN((size_t)st.st_size, limit), 4096) + 1;; step = 64 * BK_KIB) {
         if (!bk_buf_reserve(content, step + 1, error))
             return bk_prefix(error, "read \"%s\"", path);
         if (!bk_fd_pread(fd, content->data + content->size, step, content->size, &got, error))

@@ -180,8 +180,13 @@ bk_wire_get_bounded(BkWireReader *self, uint64_t limit)
 const uint8_t *
 bk_wire_get_bytes(BkWireReader *self, size_t limit, size_t *size)
 {
+    const uint8_t *bytes;
+
     *size = bk_wire_get_bounded(self, limit);
-    return bk_wire_get_raw(self, *size);
+    bytes = bk_wire_get_raw(self, *size);
+    if (bytes == NULL)
+        *size = 0;
+    return bytes;
 }
 
 char *

@@ -69,16 +69,16 @@ bk_parts_open_for_writing(const BkSourceSpec *spec, BkParts *parts, BkOp *op, GE
     return true;
 }
 
-static BkPart *
-open_part(const BkRepositorySpec *repository_spec, const char *source, BkParts *parts, BkOp *op,
-          GError **error)
+/* Holding nothing of the source is an answer, too. */
+static bool
+add_part(BkParts *parts, BkRepository *repository, const char *source, BkOp *op, GError **error)
 {
-    BkRepository *repository = bk_repository_spec_open(repository_spec, op, error);
+    g_autoptr(GError) cause = NULL;
+    BkPart *part = bk_part_open(repository, source, op, &cause);
 
-    if (repository == NULL)
-        return NULL;
-    g_ptr_array_add(parts->repositories, repository);
-    return bk_part_open(repository, source, op, error);
+    if (part != NULL)
+        g_ptr_array_add(parts->parts, part);
+    return part != NULL || bk_error_is(cause, BK_ERROR_NOT_FOUND) || bk_propagate(error, &cause);
 }
 
 bool
@@ -91,22 +91,19 @@ bk_parts_open_for_reading(const BkSourceSpec *spec, const char *only, BkParts *p
     init(parts);
     for (size_t i = 0; i < spec->repository_count; i++) {
         g_autoptr(GError) cause = NULL;
-        BkPart *part;
+        BkRepository *repository;
 
         if (only != NULL && strcmp(only, spec->repositories[i].name) != 0)
             continue;
         asked++;
-        part = open_part(&spec->repositories[i], spec->name, parts, op, &cause);
-        if (part != NULL) {
-            g_ptr_array_add(parts->parts, part);
+        repository = bk_repository_spec_open(&spec->repositories[i], op, &cause);
+        if (repository != NULL)
+            g_ptr_array_add(parts->repositories, repository);
+        if (repository != NULL && add_part(parts, repository, spec->name, op, &cause))
             continue;
-        }
-        if (!bk_error_is(cause, BK_ERROR_NOT_FOUND))
-            g_ptr_array_add(parts->failed, g_strdup(cause->message));
-        if (first == NULL || bk_error_is(first, BK_ERROR_NOT_FOUND)) {
-            g_clear_error(&first);
+        g_ptr_array_add(parts->failed, g_strdup(cause->message));
+        if (first == NULL)
             first = g_steal_pointer(&cause);
-        }
     }
     if (asked == 0)
         return bk_throw(error, BK_ERROR_USAGE, "source \"%s\" has no repository \"%s\"", spec->name,

@@ -54,14 +54,11 @@ open_parts(const BkSourceSpec *source, BkParts *parts, BkOp *op, GError **error)
 {
     g_autoptr(GError) cause = NULL;
 
-    if (!bk_parts_open_for_reading(source, NULL, parts, op, &cause)) {
-        if (!bk_error_is(cause, BK_ERROR_NOT_FOUND))
-            return bk_propagate(error, &cause);
+    if (bk_parts_open_for_reading(source, NULL, parts, op, &cause))
+        return true;
+    if (bk_error_is(cause, BK_ERROR_NOT_FOUND))
         return bk_throw(error, BK_ERROR_STORE, "%s", cause->message);
-    }
-    if (parts->repositories->len < source->repository_count && parts->failed->len == 0)
-        return bk_throw(error, BK_ERROR_STORE, "a repository of \"%s\" is not there", source->name);
-    return true;
+    return bk_propagate(error, &cause);
 }
 
 static bool

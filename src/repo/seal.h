@@ -84,8 +84,8 @@ void bk_opener_free(BkOpener *self); /* NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BkOpener, bk_opener_free)
 
 /* Takes the header of an object (at least BK_SEAL_HEADER_SIZE bytes, else BK_ERROR_CORRUPT) that
- * must be of `kind`. Fails with BK_ERROR_CORRUPT, BK_ERROR_UNSUPPORTED (newer version) or
- * BK_ERROR_KEY (the keyring does not have its generation). */
+ * must be of `kind`. Fails with BK_ERROR_CORRUPT (also when the keyring does not have its
+ * generation) or BK_ERROR_UNSUPPORTED (newer version). */
 bool bk_opener_begin(BkOpener *self, const BkKeyring *keys, BkSealKind kind, const uint8_t *header,
                      size_t size, GError **error) BK_MUST_USE;
 

@@ -89,7 +89,9 @@ bk_opener_begin(BkOpener *self, const BkKeyring *keys, BkSealKind kind, const ui
                         (int)kind);
     key = bk_keyring_find(keys, header.generation);
     if (key == NULL)
-        return bk_throw(error, BK_ERROR_KEY, "there is no key of generation %u", header.generation);
+        return bk_throw(error, BK_ERROR_CORRUPT,
+                        "object is sealed with key generation %u, which the source does not have",
+                        header.generation);
     bk_seal_derive_key(key, header.salt, kind, &object_key);
     bk_aead_set_key(self->aead, &object_key, false);
     memcpy(self->associated, header_data, BK_SEAL_HEADER_SIZE);

@@ -70,12 +70,22 @@ def test_the_same_content_again_is_fine(archive, raw):
 
 def test_other_content_is_a_conflict(archive, raw, shared):
     """Conflict refused: the first content stays."""
-    first, second = segments_of(raw)[:2]
+    first = segments_of(raw)[0]
     archive.run("wal", "push", "orders", first)
     impostor = shared.directory("impostor") / first.name
-    owned_file(impostor, second.read_bytes())
+    content = bytearray(first.read_bytes())
+    content[-1] ^= 1
+    owned_file(impostor, bytes(content))
     archive.fails(1, "already holds other content", "wal", "push", "orders", impostor)
     assert fetched(archive, first.name) == first.read_bytes()
+
+
+def test_a_segment_under_a_wrong_name_is_refused(archive, raw, shared):
+    """What the header says must fit the name."""
+    first, second = segments_of(raw)[:2]
+    renamed = shared.directory("renamed") / first.name
+    owned_file(renamed, second.read_bytes())
+    archive.fails(1, "its header is that of another segment", "wal", "push", "orders", renamed)
 
 
 def test_history_partial_and_backup_files_go_the_same_way(archive, raw, shared):

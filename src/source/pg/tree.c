@@ -19,6 +19,7 @@ typedef enum {
     PLACE_BASE,        /* base */
     PLACE_DATABASE,    /* base/OID, or the like in a tablespace: holds relation files */
     PLACE_GLOBAL,      /* holds relation files */
+    PLACE_WAL,         /* pg_wal: only its folders are kept */
     PLACE_EMPTIED,     /* the folder is kept, its content is not */
 } Place;
 
@@ -55,8 +56,8 @@ bk_tree_clear(BkTree *self)
 static bool
 is_emptied(const char *name)
 {
-    static const char *const names[] = {"pg_wal",    "pg_replslot",  "pg_dynshmem", "pg_notify",
-                                        "pg_serial", "pg_snapshots", "pg_stat_tmp", "pg_subtrans"};
+    static const char *const names[] = {"pg_replslot",  "pg_dynshmem", "pg_notify",  "pg_serial",
+                                        "pg_snapshots", "pg_stat_tmp", "pg_subtrans"};
 
     for (size_t i = 0; i < G_N_ELEMENTS(names); i++)
         if (strcmp(name, names[i]) == 0)
@@ -84,6 +85,8 @@ is_left_out(const Folder *folder, const char *name)
 {
     BkRelationName relation;
 
+    if (folder->place == PLACE_WAL)
+        return strcmp(name, "archive_status") != 0 && strcmp(name, "summaries") != 0;
     if (folder->place == PLACE_EMPTIED || g_str_has_prefix(name, "pgsql_tmp") ||
         g_str_has_prefix(name, "pg_internal.init"))
         return true;
@@ -104,6 +107,8 @@ place_of(const Folder *folder, const char *name)
     case PLACE_TOP:
         if (is_emptied(name))
             return PLACE_EMPTIED;
+        if (strcmp(name, "pg_wal") == 0)
+            return PLACE_WAL;
         if (strcmp(name, "base") == 0)
             return PLACE_BASE;
         if (strcmp(name, "global") == 0)
@@ -116,6 +121,8 @@ place_of(const Folder *folder, const char *name)
     case PLACE_BASE:
     case PLACE_VERSION:
         return PLACE_DATABASE;
+    case PLACE_WAL:
+        return PLACE_EMPTIED;
     case PLACE_DATABASE:
     case PLACE_GLOBAL:
     case PLACE_EMPTIED:
