@@ -1,6 +1,10 @@
 #include "base/buf.h"
 
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define HUGE_FROM (4 * BK_MIB)
 
 BkBuf *
 bk_buf_new(void)
@@ -24,6 +28,19 @@ bk_buf_free(BkBuf *self)
     g_free(self);
 }
 
+/* A large buffer is touched from end to end at once, and would cost a page fault for every 4 KiB of
+ * it. */
+static void
+use_huge_pages(const BkBuf *self)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t start = ((uintptr_t)self->data + page - 1) / page * page;
+    uintptr_t end = ((uintptr_t)self->data + self->capacity) / page * page;
+
+    if (self->capacity >= HUGE_FROM)
+        (void)madvise((void *)start, end - start, MADV_HUGEPAGE);
+}
+
 bool
 bk_buf_reserve(BkBuf *self, size_t extra, GError **error)
 {
@@ -41,6 +58,7 @@ bk_buf_reserve(BkBuf *self, size_t extra, GError **error)
         return bk_throw(error, BK_ERROR_MEMORY, "no memory for a buffer of %zu bytes", capacity);
     self->data = data;
     self->capacity = capacity;
+    use_huge_pages(self);
     return true;
 }
 

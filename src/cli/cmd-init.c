@@ -4,19 +4,25 @@
 
 #include <stdio.h>
 
-/* The key file is there, durably, before the repository that needs it. */
+/* The key file is there, durably, before the repository that needs it. A repository that is there
+ * already has its key, and no new one would open it. */
 static bool
-ready_key(const char *path, BkKeyFile *key, GError **error)
+ready_key(const BkConfigRepository *config, BkKeyFile *key, BkOp *op, GError **error)
 {
     g_autoptr(GError) cause = NULL;
+    bool found;
 
-    if (bk_key_file_create(path, key, &cause))
+    if (!bk_repository_is_in(config->path, &found, op, error))
+        return false;
+    if (found)
+        return bk_key_file_read(config->key_file, key, error);
+    if (bk_key_file_create(config->key_file, key, &cause))
         return true;
     if (!bk_error_is(cause, BK_ERROR_EXISTS)) {
         g_propagate_prefixed_error(error, g_steal_pointer(&cause), "key file: ");
         return false;
     }
-    return bk_key_file_read(path, key, error);
+    return bk_key_file_read(config->key_file, key, error);
 }
 
 static bool
@@ -24,13 +30,16 @@ init_repository(const BkConfigRepository *config, BkJson *json, BkOp *op, GError
 {
     g_auto(BkKeyFile) key = {0};
     g_autoptr(BkRepository) repository = NULL;
+    g_autoptr(GError) cause = NULL;
     bool created;
 
-    if (!ready_key(config->key_file, &key, error))
+    if (!ready_key(config, &key, op, error))
         return false;
-    repository = bk_repository_create_in(config->path, config->name, &key, &created, op, error);
+    repository = bk_repository_create_in(config->path, config->name, &key, &created, op, &cause);
+    if (bk_error_is(cause, BK_ERROR_KEY))
+        (void)bk_prefix(&cause, "key file \"%s\"", config->key_file);
     if (repository == NULL)
-        return false;
+        return bk_propagate(error, &cause);
     if (json != NULL) {
         bk_json_begin_object(json, NULL);
         bk_json_add_string(json, "name", config->name);

@@ -1,9 +1,9 @@
 #include "config/check.h"
+#include "config/conninfo.h"
 #include "config/value.h"
 
 #include "key-table.h" /* generated */
 
-#include <libpq-fe.h>
 #include <string.h>
 
 typedef struct Place {
@@ -71,33 +71,6 @@ complain_unknown(const Place *place, const Place *parent, const BkNode *node, GE
     return complain(place, node->key_line, what, error);
 }
 
-/* Libpq's own word on a bad string may repeat a part of it, which is not for everyone to see when a
- * password may be in it. */
-static bool
-check_connection(const char *text, GError **error)
-{
-    char *problem = NULL;
-    PQconninfoOption *options = PQconninfoParse(text, &problem);
-    bool ok = options != NULL;
-    bool has_password = false;
-
-    if (!ok && problem != NULL && strcasestr(text, "pass") == NULL && strchr(text, '@') == NULL)
-        bk_throw(error, BK_ERROR_CONFIG, "not a connection string: %s", g_strstrip(problem));
-    else if (!ok)
-        bk_throw(error, BK_ERROR_CONFIG, "not a connection string of PostgreSQL");
-    for (size_t i = 0; ok && options[i].keyword != NULL; i++)
-        if (strcmp(options[i].keyword, "password") == 0 ||
-            strcmp(options[i].keyword, "sslpassword") == 0)
-            has_password = has_password || options[i].val != NULL;
-    PQfreemem(problem);
-    PQconninfoFree(options);
-    if (has_password)
-        return bk_throw(error, BK_ERROR_CONFIG,
-                        "a password does not belong here: put it into ~/.pgpass or a file that "
-                        "passfile= names");
-    return ok;
-}
-
 static bool
 check_choice(const BkKeyInfo *info, const char *text, GError **error)
 {
@@ -135,7 +108,7 @@ check_text(const BkKeyInfo *info, const BkNode *node, GError **error)
     case BK_KEY_CRON:
         return bk_value_check_cron(text, error);
     case BK_KEY_CONNECTION:
-        return check_connection(text, error);
+        return bk_conninfo_check(text, error);
     case BK_KEY_STRING:
     case BK_KEY_MAP:
     case BK_KEY_NAME_LIST:

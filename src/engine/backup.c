@@ -138,12 +138,11 @@ check_places(const Backup *self, GError **error)
 }
 
 static bool
-open_repositories(Backup *self, GError **error)
+take_source(Backup *self, GError **error)
 {
     BkLeaseOptions lease_options = {.break_held = self->options->break_lease};
 
-    if (!check_places(self, error) ||
-        !bk_parts_open_for_writing(self->source, &self->parts, self->op, error))
+    if (!check_places(self, error) || !bk_parts_create(self->source, &self->parts, self->op, error))
         return false;
     self->leases = g_ptr_array_new_with_free_func(release_lease);
     for (guint i = 0; i < self->parts.parts->len; i++) {
@@ -160,6 +159,17 @@ open_repositories(Backup *self, GError **error)
     return true;
 }
 
+/* Without a slot the WAL is usually still there when it is copied, and when it is not, the backup
+ * says so and fails. */
+static void
+hold_wal(Backup *self)
+{
+    g_autoptr(GError) cause = NULL;
+
+    if (self->options->standalone && !bk_server_hold_wal(self->server, self->op, &cause))
+        bk_log(BK_LOG_INFO, "%s", cause->message);
+}
+
 static bool
 begin(Backup *self, GError **error)
 {
@@ -168,8 +178,7 @@ begin(Backup *self, GError **error)
         g_strdup_printf("backstay %s %s", self->source->name, self->report->id);
 
     bk_op_begin_phase(self->op, "waiting for the checkpoint", 0);
-    if (self->options->standalone && !bk_server_hold_wal(self->server, self->op, error))
-        return false;
+    hold_wal(self);
     return bk_fault(BK_FAULT_BACKUP_BEGIN, error) &&
            bk_server_begin_backup(self->server, label, self->options->fast_checkpoint, meta,
                                   self->op, error) &&
@@ -270,7 +279,11 @@ copy_wal(Backup *self, GError **error)
             "pg_wal/", bk_wal_segment_name(meta->timeline, segno, meta->segment_size, name), NULL);
         path = g_build_filename(self->data_dir, file->path, NULL);
         if (stat(path, &st) < 0)
-            return bk_throw_errno(error, "WAL that the snapshot needs: \"%s\"", path);
+            return bk_throw_errno(
+                error,
+                "WAL that the snapshot needs, \"%s\" (raise wal_keep_size, or let the "
+                "user have a replication slot)",
+                path);
         file->size = (uint64_t)st.st_size;
         file->mode = st.st_mode;
         file->uid = st.st_uid;
@@ -442,7 +455,8 @@ bk_backup_run(const BkSourceSpec *source, const BkBackupOptions *options, BkBack
     *report = (BkBackupReport){.started_us = g_get_real_time()};
     bk_pg_meta_init(&report->meta);
     if (!bk_snapshot_make_id(report->started_us, report->id, error) ||
-        !inspect_server(&self, error) || !open_repositories(&self, error))
+        !bk_parts_open_repositories(source, &self.parts, op, error) ||
+        !inspect_server(&self, error) || !take_source(&self, error))
         return false;
     before_us = g_get_monotonic_time();
     if (!begin(&self, error))

@@ -151,10 +151,17 @@ static bool
 enter(const Sweep *sweep, int dir, const char *name, const char *path, bool keep_wanted,
       bool follow, GError **error)
 {
+    g_autoptr(GError) cause = NULL;
     g_auto(BkFd) fd =
-        bk_fd_open(dir, name, O_RDONLY | O_DIRECTORY | (follow ? 0 : O_NOFOLLOW), 0, error);
+        bk_fd_open(dir, name, O_RDONLY | O_DIRECTORY | (follow ? 0 : O_NOFOLLOW), 0, &cause);
 
-    return fd >= 0 && sweep_folder(sweep, fd, path, keep_wanted, error);
+    if (fd >= 0)
+        return sweep_folder(sweep, fd, path, keep_wanted, error);
+    /* A tablespace whose place was lost with its disk: there is nothing to remove. */
+    if (follow && bk_error_is(cause, BK_ERROR_ABSENT))
+        return true;
+    g_propagate_prefixed_error(error, g_steal_pointer(&cause), "\"%s\": ", path);
+    return false;
 }
 
 static bool

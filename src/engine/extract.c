@@ -42,6 +42,9 @@ typedef struct Worker {
     BkBuf present;  /* what the destination holds in its place */
     GArray *wanted; /* size_t: chunks of the pack at hand to be opened */
     GArray *spans;
+    guint first_span; /* of the pack at hand, as are the counts */
+    uint64_t written;
+    uint64_t reused;
 } Worker;
 
 BkExtract *
@@ -126,8 +129,10 @@ static void
 note_span(Worker *worker, const Slice *slice, const uint8_t *data)
 {
     Span span = {slice->file, bk_crc32c(0, data, slice->length), slice->file_offset, slice->length};
-    Span *last =
-        worker->spans->len > 0 ? &g_array_index(worker->spans, Span, worker->spans->len - 1) : NULL;
+    /* Those of other packs stay as they are: a pack that fails halfway takes its own back. */
+    Span *last = worker->spans->len > worker->first_span
+                     ? &g_array_index(worker->spans, Span, worker->spans->len - 1)
+                     : NULL;
 
     if (last != NULL && last->file == span.file && last->offset + last->length == span.offset) {
         last->crc = bk_crc32c_combine(last->crc, span.crc, span.length);
@@ -145,7 +150,7 @@ write_slice(Worker *worker, const Slice *slice, GError **error)
     if (!bk_sink_write(worker->sink, slice->file, data, slice->length, slice->file_offset, error))
         return false;
     note_span(worker, slice, data);
-    atomic_fetch_add(&worker->extract->written, slice->length);
+    worker->written += slice->length;
     bk_op_advance(worker->op, slice->length);
     return true;
 }
@@ -174,7 +179,7 @@ reuse_slice(Worker *worker, const Slice *slice, GError **error)
 {
     (void)error;
     note_span(worker, slice, worker->present.data + slice->chunk_offset);
-    atomic_fetch_add(&worker->extract->reused, slice->length);
+    worker->reused += slice->length;
     bk_op_advance(worker->op, slice->length);
     return true;
 }
@@ -298,11 +303,19 @@ extract_pack(Worker *worker, const BkNeed *needs, size_t count, GError **error)
 {
     const GPtrArray *parts = worker->extract->options.parts;
 
+    worker->first_span = worker->spans->len;
     for (guint i = 0;; i++) {
         g_autoptr(GError) cause = NULL;
 
-        if (extract_pack_from(worker, g_ptr_array_index(parts, i), needs, count, &cause))
+        /* What was noted of a pack that failed halfway is noted again. */
+        g_array_set_size(worker->spans, worker->first_span);
+        worker->written = 0;
+        worker->reused = 0;
+        if (extract_pack_from(worker, g_ptr_array_index(parts, i), needs, count, &cause)) {
+            atomic_fetch_add(&worker->extract->written, worker->written);
+            atomic_fetch_add(&worker->extract->reused, worker->reused);
             return true;
+        }
         if (i + 1 == parts->len || !is_repository_error(cause))
             return bk_propagate(error, &cause);
         bk_log(BK_LOG_WARNING, "%s: trying the next repository", cause->message);

@@ -1,5 +1,6 @@
 #include "engine/fetch-ahead.h"
 
+#include "base/boot.h"
 #include "base/fd.h"
 
 #include <dirent.h>
@@ -15,7 +16,8 @@
 #define PAUSE_US 1000
 
 struct BkFetchAhead {
-    char *folder;
+    char *top;
+    char *folder; /* in `top`: of this boot */
     BkFd lock;
 };
 
@@ -24,8 +26,12 @@ bk_fetch_ahead_new(const char *path)
 {
     BkFetchAhead *self = g_new0(BkFetchAhead, 1);
     g_autofree char *parent = g_path_get_dirname(path);
+    g_autofree char *boot = bk_boot_id();
 
-    self->folder = g_build_filename(parent, FOLDER, NULL);
+    /* What is fetched ahead is not synced: after a crash of the host it may be torn, and is not
+     * ours. */
+    self->top = g_build_filename(parent, FOLDER, NULL);
+    self->folder = g_build_filename(self->top, boot[0] != 0 ? boot : "boot", NULL);
     self->lock = -1;
     return self;
 }
@@ -36,6 +42,7 @@ bk_fetch_ahead_free(BkFetchAhead *self)
     if (self == NULL)
         return;
     bk_fd_clear(&self->lock);
+    g_free(self->top);
     g_free(self->folder);
     g_free(self);
 }
@@ -104,7 +111,8 @@ bk_fetch_ahead_lock(BkFetchAhead *self, const char *name)
 {
     g_autofree char *path = path_in(self, LOCK);
 
-    if (mkdir(self->folder, 0700) < 0 && errno != EEXIST)
+    if ((mkdir(self->top, 0700) < 0 && errno != EEXIST) ||
+        (mkdir(self->folder, 0700) < 0 && errno != EEXIST))
         return false;
     self->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (self->lock < 0 || flock(self->lock, LOCK_EX | LOCK_NB) < 0) {

@@ -47,13 +47,13 @@ describe_windows(const Planner *self)
         }
         g_string_append_printf(
             text, "%s%s UTC (%s) to %s%s (%s) on timeline %u",
-            i == 0 ? "; what can be reached: " : ", ", from_text,
+            i == 0 ? "; recovery windows: " : ", ", from_text,
             bk_lsn_format(window->from_lsn, from_lsn), to_text != NULL ? to_text : "the same state",
             to_text != NULL ? " UTC" : "", bk_lsn_format(MAX(end.lsn, window->from_lsn), end_lsn),
             window->timeline);
     }
     if (text->len == 0)
-        g_string_append(text, "; nothing can be reached: there is no usable snapshot");
+        g_string_append(text, "; there is no recovery window, since there is no usable snapshot");
     return g_string_free(g_steal_pointer(&text), FALSE);
 }
 
@@ -174,6 +174,16 @@ find_current(const Planner *self)
     return current;
 }
 
+bool
+bk_plan_check_timeline(const char *timeline, GError **error)
+{
+    if (timeline == NULL || strcmp(timeline, "latest") == 0 || strcmp(timeline, "current") == 0 ||
+        g_ascii_string_to_unsigned(timeline, 10, 1, UINT32_MAX, NULL, NULL))
+        return true;
+    return bk_throw(error, BK_ERROR_USAGE, "--timeline: \"%s\" is not latest, current or a number",
+                    timeline);
+}
+
 static bool
 choose_leaf(Planner *self, GError **error)
 {
@@ -184,10 +194,10 @@ choose_leaf(Planner *self, GError **error)
         self->leaf = find_latest(self);
     } else if (strcmp(timeline, "current") == 0) {
         self->leaf = find_current(self);
-    } else if (!g_ascii_string_to_unsigned(timeline, 10, 1, UINT32_MAX, &number, NULL)) {
-        return bk_throw(error, BK_ERROR_USAGE,
-                        "--timeline: \"%s\" is not latest, current or a number", timeline);
     } else {
+        if (!bk_plan_check_timeline(timeline, error))
+            return false;
+        number = g_ascii_strtoull(timeline, NULL, 10);
         self->leaf = (uint32_t)number;
         if (!is_reachable_leaf(self, self->leaf)) {
             g_autofree char *why = g_strdup_printf("no snapshot leads to timeline %u", self->leaf);

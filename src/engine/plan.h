@@ -25,6 +25,9 @@ typedef struct BkPlan {
 void bk_plan_clear(BkPlan *self);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkPlan, bk_plan_clear)
 
+/* Is that a timeline as a request names it (see there)? BK_ERROR_USAGE otherwise. */
+bool bk_plan_check_timeline(const char *timeline, GError **error) BK_MUST_USE;
+
 /* Makes a plan. Fails with BK_ERROR_NOT_FOUND when there is no such snapshot or the target is
  * outside every window, BK_ERROR_USAGE for a timeline of a wrong form. `past` must outlive the
  * plan. */

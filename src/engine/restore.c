@@ -129,6 +129,13 @@ check_destination(BkRestore *self, GError **error)
     return true;
 }
 
+bool
+bk_restore_check_request(const BkRestoreRequest *request, GError **error)
+{
+    return bk_plan_check_timeline(request->timeline, error) &&
+           bk_tablespace_map_check_words(request->tablespaces, error);
+}
+
 BkRestore *
 bk_restore_plan(const BkSourceSpec *source, const BkRestoreRequest *request, BkOp *op,
                 GError **error)
@@ -196,6 +203,26 @@ make_folder(BkRestore *self, const BkFile *file, GError **error)
     return bk_owner_map_give_at(self->owners, self->root, file->path, file->owner, error);
 }
 
+/* Links that the destination has already lead from now on to where the tablespaces go: what is
+ * swept below them must be the new place, not the old one. */
+static bool
+mend_links(BkRestore *self, GError **error)
+{
+    size_t count;
+    const BkFile *files = bk_snapshot_files(self->snapshot, &count);
+
+    for (size_t i = 0; i < count; i++) {
+        struct stat st;
+
+        if (files[i].kind == BK_FILE_SYMLINK &&
+            fstatat(self->root, files[i].path, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+            S_ISLNK(st.st_mode) &&
+            !bk_tablespace_map_link(self->tablespaces, self->root, &files[i], error))
+            return false;
+    }
+    return true;
+}
+
 /* Folders and links, in order of path: what holds others comes before them. */
 static bool
 make_folders(BkRestore *self, GError **error)
@@ -250,7 +277,7 @@ write_recovery(BkRestore *self, GError **error)
         .restore_command = request->restore_command,
         .timeline = timeline,
         .action = request->action,
-        .archive = BK_RECOVERY_ARCHIVE_KEEP,
+        .archive = request->no_archive ? BK_RECOVERY_ARCHIVE_OFF : BK_RECOVERY_ARCHIVE_KEEP,
     };
 
     (void)g_snprintf(timeline, sizeof timeline, "%u", self->plan.timeline);
@@ -400,7 +427,8 @@ run(BkRestore *self, GError **error)
     return open_destination(self, error) &&
            bk_tablespace_map_make(self->tablespaces, self->owners, self->control->owner, error) &&
            (self->state < BK_DESTINATION_PART || self->request->replace ||
-            bk_destination_remove_others(self->root, self->snapshot, self->op, error)) &&
+            (mend_links(self, error) &&
+             bk_destination_remove_others(self->root, self->snapshot, self->op, error))) &&
            make_folders(self, error) && write_files(self, error);
 }
 

@@ -28,6 +28,7 @@ typedef struct BkRestoreRequest {
     bool delta;
     bool replace;
     BkRecoveryAction action;
+    bool no_archive; /* the restored server is not to archive */
     const char *restore_command;
 } BkRestoreRequest;
 
@@ -45,6 +46,9 @@ void bk_restore_report_clear(BkRestoreReport *self);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkRestoreReport, bk_restore_report_clear)
 
 typedef struct BkRestore BkRestore;
+
+/* Checks the form of what the user asks for, without looking at anything. BK_ERROR_USAGE. */
+bool bk_restore_check_request(const BkRestoreRequest *request, GError **error) BK_MUST_USE;
 
 /* Makes the plan and checks the destination; changes nothing. `source` and `request` must outlive
  * the result. Fails as bk_plan_make, or with BK_ERROR_UNFIT (destination), BK_ERROR_DENIED,

@@ -34,14 +34,21 @@ BkRepository *
 bk_repository_spec_open(const BkRepositorySpec *spec, BkOp *op, GError **error)
 {
     g_auto(BkKeyFile) key = {0};
+    BkRepository *repository;
+    GError *cause = NULL;
 
     if (!bk_key_file_read(spec->key_file, &key, error))
         return NULL;
-    return bk_repository_open_in(spec->path, spec->name, &key, op, error);
+    repository = bk_repository_open_in(spec->path, spec->name, &key, op, &cause);
+    if (bk_error_is(cause, BK_ERROR_KEY))
+        (void)bk_prefix(&cause, "key file \"%s\"", spec->key_file);
+    if (repository == NULL)
+        g_propagate_error(error, cause);
+    return repository;
 }
 
 bool
-bk_parts_open_for_writing(const BkSourceSpec *spec, BkParts *parts, BkOp *op, GError **error)
+bk_parts_open_repositories(const BkSourceSpec *spec, BkParts *parts, BkOp *op, GError **error)
 {
     init(parts);
     for (size_t i = 0; i < spec->repository_count; i++) {
@@ -51,6 +58,12 @@ bk_parts_open_for_writing(const BkSourceSpec *spec, BkParts *parts, BkOp *op, GE
             return false;
         g_ptr_array_add(parts->repositories, repository);
     }
+    return true;
+}
+
+bool
+bk_parts_create(const BkSourceSpec *spec, BkParts *parts, BkOp *op, GError **error)
+{
     for (size_t i = 0; i < spec->repository_count; i++) {
         const BkPart *model = i > 0 ? g_ptr_array_index(parts->parts, 0) : NULL;
         BkPart *part =
@@ -67,6 +80,13 @@ bk_parts_open_for_writing(const BkSourceSpec *spec, BkParts *parts, BkOp *op, GE
                 spec->repositories[0].name, spec->repositories[i].name, spec->name);
     }
     return true;
+}
+
+bool
+bk_parts_open_for_writing(const BkSourceSpec *spec, BkParts *parts, BkOp *op, GError **error)
+{
+    return bk_parts_open_repositories(spec, parts, op, error) &&
+           bk_parts_create(spec, parts, op, error);
 }
 
 /* Holding nothing of the source is an answer, too. */

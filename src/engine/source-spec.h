@@ -38,8 +38,15 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkParts, bk_parts_clear)
 BkRepository *bk_repository_spec_open(const BkRepositorySpec *spec, BkOp *op,
                                       GError **error) BK_MUST_USE;
 
-/* Opens every repository of the source for writing; missing parts are created, all with the same
- * key. Fails when any repository cannot be opened. */
+/* Opens every repository of the source, and no parts yet. Fails when any cannot be opened. */
+bool bk_parts_open_repositories(const BkSourceSpec *spec, BkParts *parts, BkOp *op,
+                                GError **error) BK_MUST_USE;
+
+/* Opens the source's parts of the open repositories; missing ones are created, all with one key. */
+bool bk_parts_create(const BkSourceSpec *spec, BkParts *parts, BkOp *op,
+                     GError **error) BK_MUST_USE;
+
+/* Both. */
 bool bk_parts_open_for_writing(const BkSourceSpec *spec, BkParts *parts, BkOp *op,
                                GError **error) BK_MUST_USE;
 

@@ -2,10 +2,10 @@
 
 #include "engine/start-priv.h"
 #include "source/pg/control.h"
+#include "source/pg/libpq.h"
 #include "source/pg/pg-time.h"
 
 #include <fcntl.h>
-#include <libpq-fe.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -16,7 +16,6 @@
 #define DEFAULT_DATABASE "postgres"
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PGconn, PQfinish)
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(PGresult, PQclear)
 
 typedef enum {
     STAGE_STARTING, /* nobody can connect */
@@ -401,6 +400,8 @@ bk_start_server(const BkStartOptions *options, BkStartResult *result, BkOp *op, 
     g_auto(Watch) self = {.options = options, .result = result, .op = op, .data_dir = -1};
 
     *result = (BkStartResult){0};
+    if (!bk_libpq_load(error))
+        return false;
     self.data_dir = bk_fd_open_dir(AT_FDCWD, options->data_dir, error);
     if (self.data_dir < 0)
         return false;

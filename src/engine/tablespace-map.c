@@ -30,16 +30,27 @@ find_by_name(GArray *self, const char *name)
     return NULL;
 }
 
+bool
+bk_tablespace_map_check_words(const char *const *remaps, GError **error)
+{
+    for (size_t i = 0; remaps != NULL && remaps[i] != NULL; i++) {
+        const char *equals = strchr(remaps[i], '=');
+
+        if (equals == NULL || equals == remaps[i] || equals[1] == 0)
+            return bk_throw(error, BK_ERROR_USAGE, "--tablespace: \"%s\" is not NAME=DIR",
+                            remaps[i]);
+    }
+    return true;
+}
+
+/* Takes a word whose form was checked. */
 static bool
 remap(GArray *self, const char *word, GError **error)
 {
     const char *equals = strchr(word, '=');
-    g_autofree char *name = equals != NULL ? g_strndup(word, (gsize)(equals - word)) : NULL;
-    BkRestoreTablespace *tablespace;
+    g_autofree char *name = g_strndup(word, (gsize)(equals - word));
+    BkRestoreTablespace *tablespace = find_by_name(self, name);
 
-    if (name == NULL || name[0] == 0 || equals[1] == 0)
-        return bk_throw(error, BK_ERROR_USAGE, "--tablespace: \"%s\" is not NAME=DIR", word);
-    tablespace = find_by_name(self, name);
     if (tablespace == NULL)
         return bk_throw(error, BK_ERROR_USAGE,
                         "--tablespace: the snapshot has no tablespace \"%s\"", name);
@@ -82,6 +93,8 @@ fill(GArray *self, const BkPgMeta *meta, const char *const *remaps, const char *
 
         g_array_append_val(self, tablespace);
     }
+    if (!bk_tablespace_map_check_words(remaps, error))
+        return false;
     for (size_t i = 0; remaps != NULL && remaps[i] != NULL; i++)
         if (!remap(self, remaps[i], error))
             return false;

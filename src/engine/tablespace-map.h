@@ -11,6 +11,9 @@
  * unknown name, a word of a wrong form or a place inside `root`. */
 GArray *bk_tablespace_map_new(const BkPgMeta *meta, const char *const *remaps, const char *root,
                               GError **error) BK_MUST_USE;
+/* Are these words "NAME=DIR"? BK_ERROR_USAGE otherwise. */
+bool bk_tablespace_map_check_words(const char *const *remaps, GError **error) BK_MUST_USE;
+
 void bk_tablespace_map_free(GArray *self); /* NULL is fine */
 
 /* Fails with BK_ERROR_UNFIT when a directory holds something that is not the destination's own. */

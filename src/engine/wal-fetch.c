@@ -48,19 +48,6 @@ get(const BkParts *parts, const char *name, const BkWalName *parsed, BkBuf *cont
     return bk_propagate(error, &worst);
 }
 
-/* A directory that is not there is an outage (a disk that is not mounted), not an empty archive. */
-static bool
-open_parts(const BkSourceSpec *source, BkParts *parts, BkOp *op, GError **error)
-{
-    g_autoptr(GError) cause = NULL;
-
-    if (bk_parts_open_for_reading(source, NULL, parts, op, &cause))
-        return true;
-    if (bk_error_is(cause, BK_ERROR_NOT_FOUND))
-        return bk_throw(error, BK_ERROR_STORE, "%s", cause->message);
-    return bk_propagate(error, &cause);
-}
-
 static bool
 write_whole(const char *path, const BkBuf *content, GError **error)
 {
@@ -189,7 +176,7 @@ bk_wal_fetch(const BkSourceSpec *source, const char *name, const char *path, uns
         return false;
     if (parsed.kind == BK_WAL_SEGMENT && taken)
         return true;
-    if (!open_parts(source, &parts, op, error) ||
+    if (!bk_parts_open_for_reading(source, NULL, &parts, op, error) ||
         !get(&parts, name, &parsed, &content, op, error) || !write_whole(path, &content, error))
         return false;
     if (parsed.kind == BK_WAL_SEGMENT)

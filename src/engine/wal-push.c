@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <unistd.h>
 
 /* How many files one call archives for each worker: enough to spread the cost of starting over
  * many, few enough that the server need not wait long for its answer. */
@@ -77,17 +78,48 @@ add_ready(Push *self, size_t limit)
         g_ptr_array_add(self->names, g_strdup(g_ptr_array_index(ready, i)));
 }
 
+/* Has the server marked the segment as complete, now or before? */
 static bool
-push_one(const Push *self, const char *name, BkArchiveWriter *writer, BkBuf *content, BkOp *op,
-         GError **error)
+is_ready(const Push *self, const char *name)
+{
+    static const char *const marks[] = {"ready", "done"};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(marks); i++) {
+        g_autofree char *mark =
+            g_strdup_printf("%s/archive_status/%s.%s", self->folder, name, marks[i]);
+
+        if (access(mark, F_OK) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool
+read_file(const Push *self, const char *name, BkBuf *content, BkArchiveFile *file, GError **error)
 {
     g_autofree char *path = g_build_filename(self->folder, name, NULL);
-    BkArchiveFile file = {.name = name, .content = content};
 
-    if (!bk_wal_name_parse(name, &file.parsed))
+    *file = (BkArchiveFile){.name = name, .content = content, .is_ready = is_ready(self, name)};
+    if (!bk_wal_name_parse(name, &file->parsed))
         g_assert_not_reached();
-    return bk_file_read(AT_FDCWD, path, BK_ARCHIVE_FILE_MAX, content, error) &&
-           bk_archive_put(writer, self->parts.parts, &file, self->system_id, op, error);
+    return bk_file_read(AT_FDCWD, path, BK_ARCHIVE_FILE_MAX, content, error);
+}
+
+/* The wanted file is not there, as the caller knows; one behind it may be. */
+static bool
+push_one(const Push *self, unsigned index, BkArchiveWriter *writer, BkBuf *content, BkOp *op,
+         GError **error)
+{
+    const char *name = g_ptr_array_index(self->names, index);
+    BkArchiveFile file;
+    BkWalName parsed;
+    bool has = false;
+
+    if (!bk_wal_name_parse(name, &parsed) ||
+        (index > 0 && !bk_archive_has_name(self->parts.parts, name, &parsed, &has, op, error)))
+        return false;
+    return has || (read_file(self, name, content, &file, error) &&
+                   bk_archive_put(writer, self->parts.parts, &file, self->system_id, op, error));
 }
 
 static bool
@@ -101,17 +133,29 @@ run_worker(unsigned index, void *data, BkOp *op, GError **error)
 
     (void)index;
     while ((next = atomic_fetch_add(&self->next, 1)) < self->names->len) {
-        const char *name = g_ptr_array_index(self->names, next);
         g_autoptr(GError) cause = NULL;
 
-        if (push_one(self, name, writer, &content, op, &cause))
+        if (push_one(self, next, writer, &content, op, &cause))
             continue;
         if (next == 0)
             return bk_propagate(error, &cause);
         /* The call that the server makes for this one will report it. */
-        bk_log(BK_LOG_INFO, "archiving %s ahead: %s", name, cause->message);
+        bk_log(BK_LOG_INFO, "archiving %s ahead: %s",
+               (const char *)g_ptr_array_index(self->names, next), cause->message);
     }
     return true;
+}
+
+/* An earlier call may have archived the file already: then there is nothing to do, for this call.
+ */
+static bool
+is_archived(const Push *self, bool *archived, BkOp *op, GError **error)
+{
+    g_auto(BkBuf) content = BK_BUF_INIT;
+    BkArchiveFile file;
+
+    return read_file(self, g_ptr_array_index(self->names, 0), &content, &file, error) &&
+           bk_archive_has(self->parts.parts, &file, archived, op, error);
 }
 
 bool
@@ -121,14 +165,19 @@ bk_wal_push(const BkSourceSpec *source, const char *path, BkOp *op, GError **err
     g_autofree char *name = g_path_get_basename(path);
     g_auto(Push) self = {.source = source, .folder = folder};
     BkWalName parsed;
+    bool archived;
 
     if (!bk_wal_name_parse(name, &parsed))
         return bk_throw(error, BK_ERROR_USAGE, "\"%s\" is not the name of a WAL file", name);
     self.names = g_ptr_array_new_with_free_func(g_free);
     g_ptr_array_add(self.names, g_strdup(name));
+    if (!bk_parts_open_for_writing(source, &self.parts, op, error) ||
+        !is_archived(&self, &archived, op, error))
+        return false;
+    if (archived)
+        return true;
     if (parsed.kind == BK_WAL_SEGMENT)
         add_ready(&self, (size_t)source->workers * FILES_PER_WORKER);
-    return bk_parts_open_for_writing(source, &self.parts, op, error) &&
-           bk_find_system_id(g_ptr_array_index(self.parts.parts, 0), &self.system_id, op, error) &&
+    return bk_find_system_id(g_ptr_array_index(self.parts.parts, 0), &self.system_id, op, error) &&
            bk_workers_run(MIN(source->workers, self.names->len), run_worker, &self, op, error);
 }

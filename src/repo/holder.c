@@ -1,5 +1,6 @@
 #include "repo/holder.h"
 
+#include "base/boot.h"
 #include "base/fd.h"
 
 #include <fcntl.h>
@@ -31,14 +32,12 @@ start_of(int64_t pid)
 static char *
 boot_of_this_host(void)
 {
-    g_auto(BkBuf) content = BK_BUF_INIT;
+    g_autofree char *boot = bk_boot_id();
     char space[64] = "";
 
-    if (!bk_file_read(AT_FDCWD, "/proc/sys/kernel/random/boot_id", BK_KIB, &content, NULL))
+    if (boot[0] == 0 || readlink("/proc/self/ns/pid", space, sizeof space - 1) < 0)
         return g_strdup("");
-    if (readlink("/proc/self/ns/pid", space, sizeof space - 1) < 0)
-        return g_strdup("");
-    return g_strconcat(g_strstrip((char *)content.data), " ", space, NULL);
+    return g_strconcat(boot, " ", space, NULL);
 }
 
 void

@@ -34,10 +34,11 @@ visit_epoch(const BkStoreEntry *entry, void *data, GError **error)
 {
     uint64_t *highest = data;
     const char *base = strrchr(entry->name, '/') + 1;
-    char *end;
-    uint64_t epoch = g_ascii_strtoull(base, &end, 16);
+    uint64_t epoch = g_ascii_strtoull(base, NULL, 16);
+    char expected[17];
 
-    if (strlen(base) != 16 || *end != 0)
+    (void)g_snprintf(expected, sizeof expected, "%016" G_GINT64_MODIFIER "x", epoch);
+    if (strcmp(base, expected) != 0)
         return bk_throw(error, BK_ERROR_CORRUPT, "object \"%s\" has no place among leases",
                         entry->name);
     *highest = MAX(*highest, epoch);
@@ -285,9 +286,14 @@ bk_lease_confirm(BkLease *self, GError **error)
 }
 
 uint64_t
-bk_lease_epoch(const BkLease *self)
+bk_lease_epoch(BkLease *self)
 {
-    return self->epoch;
+    uint64_t epoch;
+
+    (void)pthread_mutex_lock(&self->mutex);
+    epoch = self->epoch;
+    (void)pthread_mutex_unlock(&self->mutex);
+    return epoch;
 }
 
 void

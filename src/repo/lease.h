@@ -44,7 +44,7 @@ BkLease *bk_lease_acquire(const BkPart *part, const BkLeaseOptions *options, BkO
 bool bk_lease_confirm(BkLease *self, GError **error) BK_MUST_USE;
 
 /* The epoch, which grows with every step: for the manifest. */
-uint64_t bk_lease_epoch(const BkLease *self);
+uint64_t bk_lease_epoch(BkLease *self);
 
 /* Gives the lease up (best effort: it would run out by itself) and frees it. NULL is fine. */
 void bk_lease_release(BkLease *self);

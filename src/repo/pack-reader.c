@@ -37,19 +37,21 @@ bk_pack_reader_free(BkPackReader *self)
     g_free(self);
 }
 
-/* Makes [start, start + size) of the object the window. */
+/* Makes [start, start + size) of the object the window. At the end of the object one byte more is asked
+ * for, so that one that is too long is noticed. */
 static bool
 fetch(BkPackReader *self, uint64_t start, size_t size, BkOp *op, GError **error)
 {
     g_autoptr(GError) cause = NULL;
+    size_t asked = start + size == self->ref->size ? size + 1 : size;
 
-    if (bk_store_get(bk_part_store(self->part), self->name, start, size, BK_PACK_MAX_SIZE,
+    if (bk_store_get(bk_part_store(self->part), self->name, start, asked, BK_PACK_MAX_SIZE + 1,
                      &self->window, op, &cause)) {
         self->window_start = start;
         self->fetched += self->window.size;
         if (self->window.size == size)
             return true;
-        return bk_throw(error, BK_ERROR_CORRUPT, "object is cut off: %zu bytes instead of %zu",
+        return bk_throw(error, BK_ERROR_CORRUPT, "object is cut off or too long: %zu bytes instead of %zu",
                         self->window.size, size);
     }
     if (bk_error_is(cause, BK_ERROR_ABSENT))

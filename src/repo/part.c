@@ -171,10 +171,12 @@ visit_key(const BkStoreEntry *entry, void *data, GError **error)
 {
     GArray *numbers = data;
     const char *base = strrchr(entry->name, '/') + 1;
-    char *end;
-    uint32_t number = (uint32_t)g_ascii_strtoull(base, &end, 16);
+    uint32_t number = (uint32_t)g_ascii_strtoull(base, NULL, 16);
+    char expected[9];
 
-    if (strlen(base) != 8 || *end != 0 || number == 0 || numbers->len >= MAX_GENERATIONS)
+    /* One name a number: not "0000000A", nor what strtoull allows besides digits. */
+    (void)g_snprintf(expected, sizeof expected, "%08x", number);
+    if (strcmp(base, expected) != 0 || number == 0 || numbers->len >= MAX_GENERATIONS)
         return bk_throw(error, BK_ERROR_CORRUPT, "object \"%s\" has no place among keys",
                         entry->name);
     g_array_append_val(numbers, number);
@@ -195,12 +197,41 @@ read_keys(BkPart *self, BkOp *op, GError **error)
     return true;
 }
 
+static bool
+visit_any(const BkStoreEntry *entry, void *data, GError **error)
+{
+    char **name = data;
+
+    *name = g_strdup(entry->name);
+    return bk_throw(error, BK_ERROR_EXISTS, "one is enough");
+}
+
+/* A part without a key but with other objects has lost its key: it is damaged, and a new key must
+ * not be made for it. */
+static bool
+check_not_lost(BkPart *self, BkOp *op, GError **error)
+{
+    g_autofree char *prefix = bk_part_object_name(self, "%s", "");
+    g_autofree char *found = NULL;
+    g_autoptr(GError) cause = NULL;
+
+    if (!bk_keyring_is_empty(self->keys))
+        return true;
+    if (!bk_store_list(bk_part_store(self), prefix, NULL, visit_any, &found, op, &cause) &&
+        found == NULL)
+        return bk_propagate(error, &cause);
+    if (found == NULL)
+        return true;
+    return bk_throw(error, BK_ERROR_CORRUPT,
+                    "object \"%skey/00000001\" is missing, though there is \"%s\"", prefix, found);
+}
+
 BkPart *
 bk_part_open(BkRepository *repository, const char *source, BkOp *op, GError **error)
 {
     g_autoptr(BkPart) self = part_new(repository, source);
 
-    if (!read_keys(self, op, error))
+    if (!read_keys(self, op, error) || !check_not_lost(self, op, error))
         return bk_prefix(error, "repository \"%s\"", bk_repository_name(repository)), NULL;
     if (bk_keyring_is_empty(self->keys))
         return bk_throw_null(error, BK_ERROR_NOT_FOUND,

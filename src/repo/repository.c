@@ -130,7 +130,9 @@ static bool
 check_identity(const BkRepository *self, const BkBuf *found, GError **error)
 {
     static const char start[] = "{\"backstay_repository\":";
-    g_autofree char *text = g_strndup((const char *)found->data, found->size);
+    /* An object without content has no memory either. */
+    g_autofree char *text =
+        g_strndup(found->size > 0 ? (const char *)found->data : "", found->size);
     g_autofree char *expected = identity_text(self->id);
     guint64 format = 0;
 
@@ -155,7 +157,7 @@ explain_slot_error(const BkRepository *self, const BkKeyFile *key, GError *cause
     if (bk_error_is(cause, BK_ERROR_ABSENT)) {
         g_error_free(cause);
         return bk_throw(error, BK_ERROR_KEY,
-                        "the key file (slot %s) is not one of repository \"%s\"", key->slot,
+                        "the key (slot %s) is not one of repository \"%s\"", key->slot,
                         self->name);
     }
     g_propagate_error(error, cause);
@@ -196,22 +198,38 @@ bk_repository_open(BkStore *store, const char *name, const BkKeyFile *key, BkOp 
 
     if (!read_identity(self, &identity, op, &cause)) {
         if (bk_error_is(cause, BK_ERROR_ABSENT))
-            return bk_throw_null(error, BK_ERROR_NOT_FOUND,
-                                 "there is no repository \"%s\" in %s: run \"backstay init\"", name,
-                                 bk_store_describe(store));
+            return bk_throw_null(error, BK_ERROR_STORE,
+                                 "there is no repository \"%s\" in %s, which has no object "
+                                 "\"backstay.json\": run \"backstay init\"",
+                                 name, bk_store_describe(store));
         g_propagate_prefixed_error(error, g_steal_pointer(&cause), "repository \"%s\": ", name);
         return NULL;
     }
     return open_existing(self, key, &identity, op, error) ? g_steal_pointer(&self) : NULL;
 }
 
+/* Puts the identity. When another process was first, it must be the same repository. */
+static bool
+put_identity(const BkRepository *self, bool *created, BkOp *op, GError **error)
+{
+    g_autofree char *text = identity_text(self->id);
+    BkBuf identity = {(uint8_t *)text, strlen(text), strlen(text)};
+    g_auto(BkBuf) present = BK_BUF_INIT;
+    g_autoptr(GError) cause = NULL;
+
+    *created = bk_store_put(self->store, "backstay.json", &identity, op, &cause);
+    if (*created)
+        return true;
+    if (!bk_error_is(cause, BK_ERROR_EXISTS))
+        return bk_propagate(error, &cause);
+    return read_identity(self, &present, op, error) && check_identity(self, &present, error);
+}
+
 /* Continues a creation that was cut short: the slot may be there already. */
 static bool
-create_rest(BkRepository *self, const BkKeyFile *key, BkOp *op, GError **error)
+create_rest(BkRepository *self, const BkKeyFile *key, bool *created, BkOp *op, GError **error)
 {
-    g_autofree char *text = NULL;
     g_autoptr(GError) cause = NULL;
-    BkBuf identity;
 
     if (!create_slot(self, key, op, &cause)) {
         if (!bk_error_is(cause, BK_ERROR_EXISTS)) {
@@ -220,11 +238,7 @@ create_rest(BkRepository *self, const BkKeyFile *key, BkOp *op, GError **error)
         }
         g_clear_error(&cause);
     }
-    if (!read_slot(self, key, op, error))
-        return false;
-    text = identity_text(self->id);
-    identity = (BkBuf){(uint8_t *)text, strlen(text), strlen(text)};
-    return bk_store_put(self->store, "backstay.json", &identity, op, error);
+    return read_slot(self, key, op, error) && put_identity(self, created, op, error);
 }
 
 BkRepository *
@@ -242,9 +256,8 @@ bk_repository_create(BkStore *store, const char *name, const BkKeyFile *key, boo
         g_propagate_prefixed_error(error, g_steal_pointer(&cause), "repository \"%s\": ", name);
         return NULL;
     }
-    if (!create_rest(self, key, op, error))
+    if (!create_rest(self, key, created, op, error))
         return bk_prefix(error, "create repository \"%s\"", name), NULL;
-    *created = true;
     return g_steal_pointer(&self);
 }
 
@@ -257,12 +270,23 @@ open_directory(const char *path, const char *name, bool create, GError **error)
     if (store != NULL)
         return store;
     if (bk_error_is(cause, BK_ERROR_ABSENT))
-        return bk_throw_null(error, BK_ERROR_NOT_FOUND,
+        return bk_throw_null(error, BK_ERROR_STORE,
                              "there is no repository \"%s\" in directory \"%s\": run \"backstay "
                              "init\", or mount it",
                              name, path);
     g_propagate_prefixed_error(error, g_steal_pointer(&cause), "repository \"%s\": ", name);
     return NULL;
+}
+
+bool
+bk_repository_is_in(const char *path, bool *found, BkOp *op, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+    g_autoptr(BkStore) store = bk_store_posix_open(path, false, &cause);
+    uint64_t size;
+
+    *found = store != NULL && bk_store_stat(store, "backstay.json", &size, op, &cause);
+    return *found || bk_error_is(cause, BK_ERROR_ABSENT) || bk_propagate(error, &cause);
 }
 
 BkRepository *

@@ -20,18 +20,21 @@ typedef struct BkRepository BkRepository;
 BkRepository *bk_repository_create(BkStore *store, const char *name, const BkKeyFile *key,
                                    bool *created, BkOp *op, GError **error) BK_MUST_USE;
 
-/* Opens a repository; `store` as above. Fails with BK_ERROR_NOT_FOUND (no repository there),
+/* Opens a repository; `store` as above. Fails with BK_ERROR_STORE (no repository there),
  * BK_ERROR_KEY (the key does not open it), BK_ERROR_UNSUPPORTED (newer format), BK_ERROR_CORRUPT,
  * or as the store. */
 BkRepository *bk_repository_open(BkStore *store, const char *name, const BkKeyFile *key, BkOp *op,
                                  GError **error) BK_MUST_USE;
 
 /* The same for the directory `path` (created by the first). One that is not there:
- * BK_ERROR_NOT_FOUND. */
+ * BK_ERROR_STORE. */
 BkRepository *bk_repository_create_in(const char *path, const char *name, const BkKeyFile *key,
                                       bool *created, BkOp *op, GError **error) BK_MUST_USE;
 BkRepository *bk_repository_open_in(const char *path, const char *name, const BkKeyFile *key,
                                     BkOp *op, GError **error) BK_MUST_USE;
+
+/* Is there a repository in the directory `path`? */
+bool bk_repository_is_in(const char *path, bool *found, BkOp *op, GError **error) BK_MUST_USE;
 
 void bk_repository_free(BkRepository *self); /* NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BkRepository, bk_repository_free)

@@ -108,6 +108,11 @@ bool bk_opener_frame(BkOpener *self, BkFrame *frame, BkBuf *raw, GError **error)
 bool bk_opener_trailer(BkOpener *self, const uint8_t *trailer, uint64_t object_size,
                        GError **error) BK_MUST_USE;
 
+/* Takes the header of an object whose bytes from the start on are in `object`, and opens its first
+ * frame. */
+bool bk_opener_first(BkOpener *self, const BkKeyring *keys, BkSealKind kind, const BkBuf *object,
+                     BkBuf *raw, GError **error) BK_MUST_USE;
+
 /* Called for each frame of an object in order; `raw` holds its raw bytes during the call. */
 typedef bool (*BkFrameVisit)(const BkFrame *frame, const BkBuf *raw, void *data, GError **error);
 

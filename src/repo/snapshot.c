@@ -122,6 +122,8 @@ keep_extents(BkSnapshot *self, const uint8_t *extents, size_t size)
     uint8_t *block;
     uint8_t *copy;
 
+    if (size == 0)
+        return (const uint8_t *)"";
     if (size > EXTENTS_BLOCK / 4) {
         block = g_memdup2(extents, size);
         g_ptr_array_insert(self->extents, 0, block);
@@ -133,8 +135,7 @@ keep_extents(BkSnapshot *self, const uint8_t *extents, size_t size)
     }
     block = g_ptr_array_index(self->extents, self->extents->len - 1);
     copy = block + self->extents_used;
-    if (size > 0)
-        memcpy(copy, extents, size);
+    memcpy(copy, extents, size);
     self->extents_used += size;
     return copy;
 }
@@ -338,14 +339,8 @@ decode_head_frame(BkSnapshotHead *head, const BkPart *part, const BkBuf *object,
 {
     g_autoptr(BkOpener) opener = bk_opener_new();
     g_auto(BkBuf) raw = BK_BUF_INIT;
-    BkFrame frame = {
-        .data = object->data + BK_SEAL_HEADER_SIZE,
-        .size = object->size - MIN(object->size, BK_SEAL_HEADER_SIZE),
-    };
 
-    return bk_opener_begin(opener, bk_part_keys(part), BK_SEAL_SNAPSHOT, object->data, object->size,
-                           error) &&
-           bk_opener_frame(opener, &frame, &raw, error) &&
+    return bk_opener_first(opener, bk_part_keys(part), BK_SEAL_SNAPSHOT, object, &raw, error) &&
            bk_snapshot_head_decode(head, &raw, error);
 }
 

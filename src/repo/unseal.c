@@ -218,6 +218,19 @@ bk_seal_check(const BkBuf *object, GError **error)
 }
 
 bool
+bk_opener_first(BkOpener *self, const BkKeyring *keys, BkSealKind kind, const BkBuf *object,
+                BkBuf *raw, GError **error)
+{
+    BkFrame frame = {0};
+
+    if (!bk_opener_begin(self, keys, kind, object->data, object->size, error))
+        return false;
+    frame.data = object->data + BK_SEAL_HEADER_SIZE;
+    frame.size = object->size - BK_SEAL_HEADER_SIZE;
+    return bk_opener_frame(self, &frame, raw, error);
+}
+
+bool
 bk_unseal_frames(BkOpener *self, const BkKeyring *keys, BkSealKind kind, const BkBuf *object,
                  BkFrameVisit visit, void *data, GError **error)
 {

@@ -96,6 +96,14 @@ fault_list(BkStore *store, const char *prefix, const char *after, BkStoreVisit v
 }
 
 static bool
+fault_settle(BkStore *store, const char *name, BkOp *op, GError **error)
+{
+    FaultStore *self = (FaultStore *)store;
+
+    return self->inner->driver->settle(self->inner, name, op, error);
+}
+
+static bool
 fault_delete(BkStore *store, const char *name, BkOp *op, GError **error)
 {
     FaultStore *self = (FaultStore *)store;
@@ -121,6 +129,7 @@ static const BkStoreDriver fault_driver = {
     .get = fault_get,
     .stat = fault_stat,
     .list = fault_list,
+    .settle = fault_settle,
     .delete = fault_delete,
     .free = fault_free,
 };

@@ -171,6 +171,15 @@ mem_list(BkStore *store, const char *prefix, const char *after, BkStoreVisit vis
     }
 }
 
+/* What is in memory is as durable as it will ever be. */
+static bool
+mem_settle(BkStore *store, const char *name, BkOp *op, GError **error)
+{
+    uint64_t size;
+
+    return mem_stat(store, name, &size, op, error);
+}
+
 static bool
 mem_delete(BkStore *store, const char *name, BkOp *op, GError **error)
 {
@@ -201,6 +210,7 @@ static const BkStoreDriver mem_driver = {
     .get = mem_get,
     .stat = mem_stat,
     .list = mem_list,
+    .settle = mem_settle,
     .delete = mem_delete,
     .free = mem_free,
 };

@@ -317,31 +317,41 @@ sync_folder(int folder, GError **error)
     return bk_prefix(error, "sync the folder");
 }
 
+/* The name is taken. Its first writer may have linked it and not synced yet, and our caller is
+ * about to rely on it (promise 2). */
+static bool
+refuse_taken(int folder, const char *name, GError **error)
+{
+    struct stat st;
+
+    if (fstatat(folder, last_part(name), &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISREG(st.st_mode))
+        return throw_irregular(name, error);
+    return sync_folder(folder, error) && bk_store_throw_exists(error);
+}
+
 /* Gives the finished file its name. link(2), not rename(2): rename would replace an object that
- * another process put first (promise 3). */
+ * another process put first (promise 3). The temporary name goes last, so that an object with one
+ * name only is known to be durable; after a failed sync it stays, and the object is not. */
 static bool
 publish(PosixStore *self, int temp_dir, const char *temp, const char *name, GError **error)
 {
-    const char *last = last_part(name);
     g_auto(BkFd) folder = make_folder(self, name, error);
-    bool is_taken = false;
-    struct stat st;
+    bool is_linked = false;
+    int number = 0;
 
-    if (folder < 0 || !bk_fault(BK_FAULT_STORE_POSIX_LINK, error))
-        return false;
-    if (linkat(temp_dir, temp, folder, last, 0) < 0) {
-        is_taken = errno == EEXIST;
-        if (!is_taken)
-            return bk_throw_errno(error, "link");
+    if (folder >= 0 && bk_fault(BK_FAULT_STORE_POSIX_LINK, error)) {
+        is_linked = linkat(temp_dir, temp, folder, last_part(name), 0) == 0;
+        number = errno;
     }
-    (void)unlinkat(temp_dir, temp, 0);
-    if (is_taken && fstatat(folder, last, &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISREG(st.st_mode))
-        return throw_irregular(name, error);
-    /* Sync also when the name was taken: its first writer may have linked it and not synced yet,
-     * and our caller is about to rely on it (promise 2). */
-    if (!sync_folder(folder, error))
+    if (is_linked && !sync_folder(folder, error))
         return false;
-    return !is_taken || bk_store_throw_exists(error);
+    (void)unlinkat(temp_dir, temp, 0);
+    if (is_linked || (error != NULL && *error != NULL))
+        return is_linked;
+    if (number == EEXIST)
+        return refuse_taken(folder, name, error);
+    errno = number;
+    return bk_throw_errno(error, "link");
 }
 
 static bool
@@ -361,10 +371,10 @@ posix_put(BkStore *store, const char *name, const BkBuf *data, BkOp *op, GError 
     temp_dir = open_temp_folder(self, error);
     if (temp_dir < 0)
         return fail(self, error);
-    if (write_temp(temp_dir, temp, data, op, &put_error) &&
-        publish(self, temp_dir, temp, name, &put_error))
+    if (!write_temp(temp_dir, temp, data, op, &put_error))
+        (void)unlinkat(temp_dir, temp, 0);
+    else if (publish(self, temp_dir, temp, name, &put_error))
         return true;
-    (void)unlinkat(temp_dir, temp, 0);
     is_taken = bk_error_is(put_error, BK_ERROR_EXISTS);
     if (!is_taken)
         fail(self, &put_error);
@@ -457,6 +467,28 @@ posix_stat(BkStore *store, const char *name, uint64_t *size, BkOp *op, GError **
 
 /* A deletion is durable too, and also when the name was gone: deleting a snapshot comes before
  * deleting its packs, and the snapshot must not come back alone after a power loss. */
+/* An object whose temporary name is gone was synced before that went (see publish). */
+static bool
+posix_settle(BkStore *store, const char *name, BkOp *op, GError **error)
+{
+    PosixStore *self = (PosixStore *)store;
+    g_auto(BkFd) folder = -1;
+    struct stat st;
+
+    (void)op;
+    if (!check_root(self, error) || !find_folder(self, name, O_RDONLY, &folder, error))
+        return fail(self, error);
+    if (folder < 0 || fstatat(folder, last_part(name), &st, AT_SYMLINK_NOFOLLOW) < 0) {
+        bk_store_throw_absent(error);
+        return fail(self, error);
+    }
+    if (st.st_nlink == 1)
+        return true;
+    bk_fd_clear(&folder);
+    folder = make_folder(self, name, error);
+    return (folder >= 0 && sync_folder(folder, error)) || fail(self, error);
+}
+
 static bool
 posix_delete(BkStore *store, const char *name, BkOp *op, GError **error)
 {
@@ -646,6 +678,7 @@ static const BkStoreDriver posix_driver = {
     .get = posix_get,
     .stat = posix_stat,
     .list = posix_list,
+    .settle = posix_settle,
     .delete = posix_delete,
     .free = posix_free,
 };

@@ -15,6 +15,7 @@ typedef struct BkStoreDriver {
     bool (*stat)(BkStore *self, const char *name, uint64_t *size, BkOp *op, GError **error);
     bool (*list)(BkStore *self, const char *prefix, const char *after, BkStoreVisit visit,
                  void *data, BkOp *op, GError **error);
+    bool (*settle)(BkStore *self, const char *name, BkOp *op, GError **error);
     bool (*delete)(BkStore *self, const char *name, BkOp *op, GError **error);
     void (*free)(BkStore *self); /* frees all but what bk_store_clear does, and `self` */
 } BkStoreDriver;

@@ -137,6 +137,15 @@ bk_store_list(BkStore *self, const char *prefix, const char *after, BkStoreVisit
 }
 
 bool
+bk_store_settle(BkStore *self, const char *name, BkOp *op, GError **error)
+{
+    g_assert(bk_store_is_name(name));
+    if (bk_op_check(op, error) && self->driver->settle(self, name, op, error))
+        return true;
+    return bk_prefix(error, "settle \"%s\" in %s", name, self->description);
+}
+
+bool
 bk_store_delete(BkStore *self, const char *name, BkOp *op, GError **error)
 {
     g_assert(bk_store_is_name(name));

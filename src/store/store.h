@@ -51,6 +51,10 @@ bool bk_store_stat(BkStore *self, const char *name, uint64_t *size, BkOp *op,
 bool bk_store_list(BkStore *self, const char *prefix, const char *after, BkStoreVisit visit,
                    void *data, BkOp *op, GError **error) BK_MUST_USE;
 
+/* Makes an object that is seen durable: another process may have put it and not finished. Fails as
+ * put, or with BK_ERROR_ABSENT. */
+bool bk_store_settle(BkStore *self, const char *name, BkOp *op, GError **error) BK_MUST_USE;
+
 /* Deletes an object; one that is absent is fine. */
 bool bk_store_delete(BkStore *self, const char *name, BkOp *op, GError **error) BK_MUST_USE;
 

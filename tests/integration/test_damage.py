@@ -36,6 +36,8 @@ class Scene:
         server.stop()
         self.pristine = shared.path / "pristine"
         shutil.copytree(backstay.repository, self.pristine, symlinks=True)
+        self.pristine_elsewhere = shared.path / "pristine-elsewhere"
+        shutil.copytree(self.elsewhere.repository, self.pristine_elsewhere, symlinks=True)
         self.again()
 
     def push_histories(self):
@@ -48,11 +50,13 @@ class Scene:
 
     def again(self):
         """The repository as it was before any damage."""
-        shutil.rmtree(self.backstay.repository)
-        shutil.copytree(self.pristine, self.backstay.repository, symlinks=True)
-        for folder, _, names in os.walk(self.backstay.repository):
-            for path in [folder, *(os.path.join(folder, name) for name in names)]:
-                place.give_to_owner(path)
+        for pristine, repository in ((self.pristine, self.backstay.repository),
+                                     (self.pristine_elsewhere, self.elsewhere.repository)):
+            shutil.rmtree(repository)
+            shutil.copytree(pristine, repository, symlinks=True)
+            for folder, _, names in os.walk(repository):
+                for path in [folder, *(os.path.join(folder, name) for name in names)]:
+                    place.give_to_owner(path)
 
     def wal_segment_at(self, lsn):
         high, low = lsn.split("/")

@@ -128,6 +128,8 @@ def test_init_uses_a_ready_key_and_says_what_exists(plain):
 
 def test_a_repository_that_is_not_there(plain):
     """Each command says where it looked."""
+    plain.run("init")
+    shutil.rmtree(plain.repository)
     for args in (("list",), ("restore", "orders", "--to", plain.home / "x")):
         result = plain.attempt("-q", *args)
         assert result.status in (1, 3), result

@@ -54,6 +54,7 @@ class Scene:
     def spare_segments(self):
         """WAL segments for the source `spare`, whose archive no server feeds."""
         folder = self.ws.directory("spare")
+        status = self.ws.directory("spare/archive_status")
         pattern = bytes(range(256)) * 4096
         wal = self.server.data / "pg_wal"
         original = next(path for path in sorted(wal.iterdir()) if len(path.name) == 24)
@@ -61,8 +62,11 @@ class Scene:
         for number in range(1, 200):
             # Numbers of their own, in sparse files: their content past the head is of no interest.
             path = folder / f"00000001000000AA000000{number:02X}"
-            path.write_bytes(head + pattern[:8192 * number % 65536])
+            address = (0xAA * 256 + number) * original.stat().st_size
+            path.write_bytes(head[:8] + address.to_bytes(8, "little") + head[16:]
+                             + pattern[:8192 * number % 65536])
             os.truncate(path, original.stat().st_size)
+            place.give_to_owner((status / f"{path.name}.done").touch() or status / f"{path.name}.done")
             yield place.give_to_owner(path)
 
     def change(self):

@@ -71,8 +71,8 @@ def test_a_server_that_cannot_be_backed_up(ws, name):
     server, backstay = ws.pair(settings=settings)
     backstay.fails(1, message, "backup", "orders")
     assert not [path for path in backstay.objects(".") if "packs" in str(path)]
-    server.assert_out_of_backup_mode()
     if name == "archive_mode off":
+        server.assert_out_of_backup_mode()
         backstay.run("backup", "orders", "--standalone")
 
 
@@ -89,7 +89,7 @@ def test_the_data_directory_of_another_cluster(ws, pair):
     stranger.start()
     text = backstay.config.read_text(encoding="utf-8")
     mixed.write_config(text.replace(server.conninfo(), stranger.conninfo())
-                       .replace(str(server.data), str(stranger.data)))
+                       .replace(f"data: {server.data}", f"data: {stranger.data}"))
     mixed.fails(1, "system identifier|another cluster", "backup", "orders")
     server.assert_out_of_backup_mode()
     stranger.assert_out_of_backup_mode()

@@ -12,7 +12,7 @@ static void
 fill_text(uint8_t *data, size_t size)
 {
     for (size_t i = 0; i < size; i++)
-        data[i] = (uint8_t)"all work and no play "[i % 21];
+        data[i] = (uint8_t) "all work and no play "[i % 21];
 }
 
 static void
@@ -38,8 +38,7 @@ check_round_trip(BkCodec codec, const uint8_t *data, size_t size, BkCodec expect
     g_assert_cmpuint(packed_size, <=, size);
     exact = g_malloc(MAX(packed_size, 1));
     memcpy(exact, packed, packed_size);
-    EXPECT_DONE(
-        bk_decompress(compressor, (uint8_t)used, exact, packed_size, plain, size, &error));
+    EXPECT_DONE(bk_decompress(compressor, (uint8_t)used, exact, packed_size, plain, size, &error));
     EXPECT_BYTES(plain, size, data, size);
 }
 

@@ -133,11 +133,13 @@ static const struct {
     {REPOSITORY "sources:\n  a:\n    postgres: {connection: 'postgresql://u:swordfish@h/d'}\n",
      "/c.yaml:5: sources.a.postgres.connection: a password does not belong here: put it into "
      "~/.pgpass or a file that passfile= names"},
-    {REPOSITORY "sources:\n  a:\n    postgres: {connection: 'password=x swordfish'}\n",
+    {REPOSITORY "sources:\n  a:\n    postgres: {connection: 'host=x swordfish'}\n",
      "/c.yaml:5: sources.a.postgres.connection: not a connection string of PostgreSQL"},
-    {REPOSITORY "sources:\n  a:\n    postgres: {connection: 'hots=x'}\n",
-     "/c.yaml:5: sources.a.postgres.connection: not a connection string: invalid connection option "
-     "\"hots\""},
+    {REPOSITORY "sources:\n  a:\n    postgres: {connection: \"password = 'a b\"}\n",
+     "/c.yaml:5: sources.a.postgres.connection: not a connection string of PostgreSQL"},
+    {REPOSITORY "sources:\n  a:\n    postgres: {connection: 'postgres://h/d?pass%77ord=x'}\n",
+     "/c.yaml:5: sources.a.postgres.connection: a password does not belong here: put it into "
+     "~/.pgpass or a file that passfile= names"},
     {SOURCE "    keep: {dayly: 7}\n",
      "/c.yaml:7: sources.orders.keep.dayly: unknown key (did you mean \"daily\"?)"},
     {SOURCE "    keep: {daily: many}\n",

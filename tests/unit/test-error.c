@@ -69,10 +69,9 @@ test_exit_statuses(void)
     static const struct {
         BkErrorCode code;
         int status;
-    } cases[] = {
-        {BK_ERROR_USAGE, 2},     {BK_ERROR_CONFIG, 2}, {BK_ERROR_KEY, 2},
-        {BK_ERROR_NOT_FOUND, 3}, {BK_ERROR_BUSY, 4},   {BK_ERROR_STORE, 1},
-        {BK_ERROR_LEASE_LOST, 1}};
+    } cases[] = {{BK_ERROR_USAGE, 2},     {BK_ERROR_CONFIG, 2}, {BK_ERROR_KEY, 2},
+                 {BK_ERROR_NOT_FOUND, 3}, {BK_ERROR_BUSY, 4},   {BK_ERROR_STORE, 1},
+                 {BK_ERROR_LEASE_LOST, 1}};
     g_autoptr(GError) other = g_error_new_literal(g_quark_from_string("other"), 3, "other");
 
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {

@@ -138,8 +138,7 @@ test_queue_moves_each_item_once(void)
 
     EXPECT_DONE(bk_workers_run(PRODUCERS + CONSUMERS, exchange_items, &exchange, op, &error));
     g_assert_cmpuint(atomic_load(&exchange.count), ==, PRODUCERS * ITEMS);
-    g_assert_cmpuint(atomic_load(&exchange.sum), ==,
-                     (uint64_t)PRODUCERS * ITEMS * (ITEMS + 1) / 2);
+    g_assert_cmpuint(atomic_load(&exchange.sum), ==, (uint64_t)PRODUCERS * ITEMS * (ITEMS + 1) / 2);
 }
 
 static void

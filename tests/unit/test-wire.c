@@ -4,9 +4,20 @@
 
 #include <string.h>
 
-static const uint64_t edges[] = {
-    0,          1,          0x7f,       0x80,           0x3fff,           0x4000, 0xffff, 0x10000,
-    0x7fffffff, 0x80000000, 0xffffffff, INT64_C(1) << 56, UINT64_C(1) << 63, UINT64_MAX};
+static const uint64_t edges[] = {0,
+                                 1,
+                                 0x7f,
+                                 0x80,
+                                 0x3fff,
+                                 0x4000,
+                                 0xffff,
+                                 0x10000,
+                                 0x7fffffff,
+                                 0x80000000,
+                                 0xffffffff,
+                                 INT64_C(1) << 56,
+                                 UINT64_C(1) << 63,
+                                 UINT64_MAX};
 
 static uint64_t
 random_u64(void)
@@ -62,8 +73,8 @@ test_numbers(void)
 static void
 test_bytes_on_disk(void)
 {
-    static const uint8_t expected[] = {0x04, 0x03, 0x02, 0x01, 0xac, 0x02, 0x03, 0x80, 0x01,
-                                       0x02, 'h',  'i',  0x00};
+    static const uint8_t expected[] = {0x04, 0x03, 0x02, 0x01, 0xac, 0x02, 0x03,
+                                       0x80, 0x01, 0x02, 'h',  'i',  0x00};
     g_auto(BkBuf) out = BK_BUF_INIT;
 
     bk_wire_put_u32(&out, 0x01020304);
@@ -124,12 +135,10 @@ test_truncated_anywhere(void)
 static void
 test_malformed_varints(void)
 {
-    static const uint8_t too_large[] = {0xff, 0xff, 0xff, 0xff, 0xff,
-                                        0xff, 0xff, 0xff, 0xff, 0x02};
+    static const uint8_t too_large[] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02};
     static const uint8_t too_long[] = {0x80, 0x80, 0x80, 0x80, 0x80, 0x80,
                                        0x80, 0x80, 0x80, 0x80, 0x00};
-    static const uint8_t largest[] = {0xff, 0xff, 0xff, 0xff, 0xff,
-                                      0xff, 0xff, 0xff, 0xff, 0x01};
+    static const uint8_t largest[] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01};
     BkWireReader reader;
 
     bk_wire_reader_init(&reader, too_large, sizeof too_large);

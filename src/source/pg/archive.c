@@ -7,8 +7,9 @@
 
 #define HEAD_VERSION 1
 #define FRAME_SIZE   ((size_t)512 * 1024)
-#define HEAD_GUESS   ((size_t)192 * 1024) /* holds the head of every segment: its edges are bounded \
-                                           */
+#define HEAD_GUESS                                                                                 \
+    ((size_t)192 * 1024) /* holds the head of every segment: its edges are bounded                 \
+                          */
 #define MAX_OBJECT (BK_ARCHIVE_FILE_MAX + BK_ARCHIVE_FILE_MAX / 16)
 
 struct BkArchiveWriter {
@@ -66,6 +67,9 @@ inspect_segment(const BkArchiveFile *file, uint64_t system_id, BkWalInfo *info, 
     if (file->content->size != info->segment_size)
         return bk_throw(error, BK_ERROR_CORRUPT, "it has %zu bytes instead of %u",
                         file->content->size, info->segment_size);
+    if (!file->is_ready && info->end == BK_WAL_END_ZERO)
+        return bk_throw(error, BK_ERROR_UNFIT,
+                        "it is not complete: the server is still writing it");
     if (system_id != 0 && info->system_id != system_id)
         return bk_throw(error, BK_ERROR_UNFIT,
                         "it belongs to system %" G_GUINT64_FORMAT
@@ -148,20 +152,6 @@ decode_head(const BkBuf *raw, const char *name, Head *head, GError **error)
     return true;
 }
 
-/* Reads the first frame of an object, whose bytes from the start on are in `object`. */
-static bool
-open_head(BkOpener *opener, const BkPart *part, const BkWalName *parsed, const BkBuf *object,
-          BkFrame *frame, BkBuf *raw, GError **error)
-{
-    *frame = (BkFrame){
-        .data = object->data + BK_SEAL_HEADER_SIZE,
-        .size = object->size - MIN(object->size, BK_SEAL_HEADER_SIZE),
-    };
-    return bk_opener_begin(opener, bk_part_keys(part), seal_kind(parsed), object->data,
-                           object->size, error) &&
-           bk_opener_frame(opener, frame, raw, error);
-}
-
 static bool
 explain(const BkPart *part, const char *name, const char *object_name, GError *cause,
         GError **error)
@@ -189,12 +179,12 @@ compare_with_present(const BkPart *part, const BkArchiveFile *file, BkOp *op, GE
     g_auto(BkBuf) raw = BK_BUF_INIT;
     g_autofree char *head_name = NULL;
     uint8_t hash[BK_XXH3_SIZE];
-    BkFrame frame;
     Head head = {0};
     GError *cause = NULL;
     bool ok = bk_store_get(bk_part_store(part), object_name, 0, HEAD_GUESS, HEAD_GUESS, &object, op,
                            &cause) &&
-              open_head(opener, part, &file->parsed, &object, &frame, &raw, &cause) &&
+              bk_opener_first(opener, bk_part_keys(part), seal_kind(&file->parsed), &object, &raw,
+                              &cause) &&
               decode_head(&raw, file->name, &head, &cause);
 
     head_name = head.name;
@@ -209,6 +199,42 @@ compare_with_present(const BkPart *part, const BkArchiveFile *file, BkOp *op, GE
         "the archive of \"%s\" in repository \"%s\" already holds other content as \"%s\": two "
         "clusters archive to this source",
         bk_part_source(part), bk_repository_name(bk_part_repository(part)), file->name);
+}
+
+bool
+bk_archive_has(GPtrArray *parts, const BkArchiveFile *file, bool *has, BkOp *op, GError **error)
+{
+    *has = true;
+    for (guint i = 0; *has && i < parts->len; i++) {
+        const BkPart *part = g_ptr_array_index(parts, i);
+        g_autofree char *object_name = bk_archive_object_name(part, file->name, &file->parsed);
+        g_autoptr(GError) cause = NULL;
+
+        *has = compare_with_present(part, file, op, &cause);
+        if (!*has && !bk_error_is(cause, BK_ERROR_NOT_FOUND))
+            return bk_propagate(error, &cause);
+        if (*has && !bk_store_settle(bk_part_store(part), object_name, op, error))
+            return false;
+    }
+    return true;
+}
+
+bool
+bk_archive_has_name(GPtrArray *parts, const char *name, const BkWalName *parsed, bool *has,
+                    BkOp *op, GError **error)
+{
+    *has = true;
+    for (guint i = 0; *has && i < parts->len; i++) {
+        const BkPart *part = g_ptr_array_index(parts, i);
+        g_autofree char *object_name = bk_archive_object_name(part, name, parsed);
+        g_autoptr(GError) cause = NULL;
+        uint64_t size;
+
+        *has = bk_store_stat(bk_part_store(part), object_name, &size, op, &cause);
+        if (!*has && !bk_error_is(cause, BK_ERROR_ABSENT))
+            return bk_propagate(error, &cause);
+    }
+    return true;
 }
 
 static bool
@@ -314,14 +340,14 @@ bk_archive_get_info(const BkPart *part, const char *name, const BkWalName *parse
     g_auto(BkBuf) object = BK_BUF_INIT;
     g_auto(BkBuf) raw = BK_BUF_INIT;
     g_autofree char *head_name = NULL;
-    BkFrame frame;
     Head head = {0};
     GError *cause = NULL;
-    bool ok = bk_store_get(bk_part_store(part), object_name, 0, HEAD_GUESS, HEAD_GUESS, &object, op,
-                           &cause) &&
-              open_head(opener, part, parsed, &object, &frame, &raw, &cause) &&
-              decode_head(&raw, name, &head, &cause) &&
-              bk_wal_info_decode(head.info, head.info_size, info, &cause);
+    bool ok =
+        bk_store_get(bk_part_store(part), object_name, 0, HEAD_GUESS, HEAD_GUESS, &object, op,
+                     &cause) &&
+        bk_opener_first(opener, bk_part_keys(part), seal_kind(parsed), &object, &raw, &cause) &&
+        decode_head(&raw, name, &head, &cause) &&
+        bk_wal_info_decode(head.info, head.info_size, info, &cause);
 
     head_name = head.name;
     return ok || explain(part, name, object_name, cause, error);

@@ -25,6 +25,7 @@ typedef struct BkArchiveFile {
     const char *name;
     BkWalName parsed;
     const BkBuf *content;
+    bool is_ready; /* the server has marked the segment as complete */
 } BkArchiveFile;
 
 /* Archives a file in every one of `parts`; true only when each holds it durably. A segment whose
@@ -32,6 +33,15 @@ typedef struct BkArchiveFile {
  * than `system_id` (0: not known yet) with BK_ERROR_UNFIT. */
 bool bk_archive_put(BkArchiveWriter *self, GPtrArray *parts, const BkArchiveFile *file,
                     uint64_t system_id, BkOp *op, GError **error) BK_MUST_USE;
+
+/* Does every one of `parts` hold the file, durably and with this content? Other content fails with
+ * BK_ERROR_CONFLICT. */
+bool bk_archive_has(GPtrArray *parts, const BkArchiveFile *file, bool *has, BkOp *op,
+                    GError **error) BK_MUST_USE;
+
+/* The same by name only: not whether the content is this. */
+bool bk_archive_has_name(GPtrArray *parts, const char *name, const BkWalName *parsed, bool *has,
+                         BkOp *op, GError **error) BK_MUST_USE;
 
 /* Reads a file into `content`. BK_ERROR_NOT_FOUND only when the archive answered that it has none.
  */

@@ -1,7 +1,9 @@
 #include "source/pg/server.h"
 
+#include "base/log.h"
+#include "source/pg/libpq.h"
+
 #include <errno.h>
-#include <libpq-fe.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,8 +17,6 @@ struct BkServer {
     PGconn *connection;
     uint32_t version;
 };
-
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(PGresult, PQclear)
 
 void
 bk_server_facts_clear(BkServerFacts *self)
@@ -188,6 +188,16 @@ set_up_session(BkServer *self, BkOp *op, GError **error)
     return true;
 }
 
+/* What the server says beside its answers belongs in the log, not between our own lines. */
+static void
+log_notice(void *unused, const char *message)
+{
+    g_autofree char *text = one_line(message);
+
+    (void)unused;
+    bk_log(BK_LOG_INFO, "the server says: %s", text);
+}
+
 BkServer *
 bk_server_connect(const char *connection, BkOp *op, GError **error)
 {
@@ -195,6 +205,8 @@ bk_server_connect(const char *connection, BkOp *op, GError **error)
     const char *const values[] = {connection, "backstay", NULL};
     g_autoptr(BkServer) self = g_new0(BkServer, 1);
 
+    if (!bk_libpq_load(error))
+        return NULL;
     /* With expand_dbname a connection string in "dbname" is taken apart; a "dbname" inside it, or
      * the default, stays in force. */
     self->connection = PQconnectStartParams(keywords, values, 1);
@@ -206,6 +218,7 @@ bk_server_connect(const char *connection, BkOp *op, GError **error)
     }
     if (!finish_connecting(self, op, error))
         return NULL;
+    (void)PQsetNoticeProcessor(self->connection, log_notice, NULL);
     self->version = (uint32_t)PQserverVersion(self->connection);
     if (self->version < OLDEST_VERSION || self->version >= NEWEST_VERSION)
         return bk_throw_null(error, BK_ERROR_UNSUPPORTED,
@@ -392,7 +405,7 @@ bk_server_describe_archiver_failure(BkServer *self, BkOp *op)
 static char *
 option_of(const char *connection, const char *keyword)
 {
-    PQconninfoOption *options = PQconninfoParse(connection, NULL);
+    PQconninfoOption *options = bk_libpq_load(NULL) ? PQconninfoParse(connection, NULL) : NULL;
     char *found = NULL;
 
     for (PQconninfoOption *option = options; option != NULL && option->keyword != NULL; option++)

@@ -45,8 +45,8 @@ bool bk_server_check_fit(const BkServerFacts *facts, bool standalone, GError **e
 bool bk_server_get_tablespaces(BkServer *self, BkPgMeta *meta, BkOp *op,
                                GError **error) BK_MUST_USE;
 
-/* Keeps the server from removing WAL while this session lasts (a temporary replication slot): for a
- * snapshot that takes its WAL from the data directory. */
+/* Keeps the server from removing WAL while this session lasts, by a temporary replication slot: for a
+ * snapshot that takes its WAL from the data directory. Fails where the user may have no slot. */
 bool bk_server_hold_wal(BkServer *self, BkOp *op, GError **error) BK_MUST_USE;
 
 /* Starts a backup: sets timeline, start and redo LSN of `meta`. The session must stay open until it

@@ -171,8 +171,10 @@ descend(Walk *walk, const Folder *folder, const char *name, const char *path, GE
 
     if (fd < 0 && bk_error_is(cause, BK_ERROR_ABSENT))
         return true;
-    if (fd < 0)
-        return bk_propagate(error, &cause);
+    if (fd < 0) {
+        g_propagate_prefixed_error(error, g_steal_pointer(&cause), "folder \"%s\": ", path);
+        return false;
+    }
     return walk_folder(walk, path, place_of(folder, name), fd, error);
 }
 

@@ -1,0 +1,28 @@
+/* fuzz-lease.c - the state of a lease, as one who has the key could write it: read, or an error. */
+#include "../repo-fixture.h"
+#include "repo/lease.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    g_autoptr(BkSealer) sealer = bk_sealer_new(BK_CODEC_STORED, 0);
+    g_auto(BkBuf) object = BK_BUF_INIT;
+    g_auto(BkLeaseInfo) info = {0};
+    g_autoptr(GError) error = NULL;
+    RepoFixture fixture;
+    bool ok;
+
+    repo_fixture_init(&fixture);
+    if (!bk_seal(sealer, bk_part_keys(fixture.part), BK_SEAL_LEASE, data, size, &object, NULL) ||
+        !bk_store_put(fixture.store, "orders/lease/0000000000000001", &object, fixture.op, NULL))
+        g_assert_not_reached();
+    ok = bk_lease_read(fixture.part, &info, fixture.op, &error);
+    g_assert(ok == (error == NULL));
+    g_assert(ok || bk_error_is(error, BK_ERROR_CORRUPT) ||
+             bk_error_is(error, BK_ERROR_UNSUPPORTED));
+    g_assert(!ok || (info.epoch == 1 && info.holder != NULL));
+    repo_fixture_clear(&fixture);
+    return 0;
+}

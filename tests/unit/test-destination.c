@@ -1,0 +1,247 @@
+/* test-destination.c - the directory that is restored into: looked at, moved aside, swept. */
+#include "engine/destination.h"
+#include "expect.h"
+#include "temp-dir.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+typedef struct Fixture {
+    char *parent;
+    char *root;
+    BkOp *op;
+} Fixture;
+
+static void
+set_up(Fixture *self, const void *data)
+{
+    (void)data;
+    self->parent = temp_dir_new();
+    self->root = g_build_filename(self->parent, "data", NULL);
+    self->op = bk_op_new(NULL);
+    g_assert_cmpint(mkdir(self->root, 0700), ==, 0);
+}
+
+static void
+tear_down(Fixture *self, const void *data)
+{
+    (void)data;
+    bk_op_free(self->op);
+    g_free(self->root);
+    temp_dir_free(self->parent);
+}
+
+static void
+add(const char *root, const char *path, const char *text)
+{
+    g_autofree char *full = g_build_filename(root, path, NULL);
+    g_autofree char *folder = g_path_get_dirname(full);
+
+    g_assert_cmpint(g_mkdir_with_parents(folder, 0700), ==, 0);
+    g_assert_true(g_file_set_contents(full, text, -1, NULL));
+}
+
+static bool
+has(const char *root, const char *path)
+{
+    g_autofree char *full = g_build_filename(root, path, NULL);
+    struct stat st;
+
+    return lstat(full, &st) == 0;
+}
+
+static BkDestinationState
+inspect(const char *path)
+{
+    g_autoptr(GError) error = NULL;
+    BkDestinationState state;
+
+    EXPECT_DONE(bk_destination_inspect(path, &state, &error));
+    g_assert_cmpuint(strlen(bk_destination_describe(state)), >, 0);
+    return state;
+}
+
+static void
+test_states(Fixture *self, const void *data)
+{
+    g_autofree char *missing = g_build_filename(self->parent, "a", "b", NULL);
+    g_autofree char *file = g_build_filename(self->root, "other", NULL);
+    g_autoptr(GError) error = NULL;
+    BkDestinationState state;
+
+    (void)data;
+    g_assert_cmpint(inspect(missing), ==, BK_DESTINATION_NEW);
+    g_assert_cmpint(inspect(self->root), ==, BK_DESTINATION_EMPTY);
+    add(self->root, "other", "");
+    g_assert_cmpint(inspect(self->root), ==, BK_DESTINATION_OTHER);
+    add(self->root, "PG_VERSION", "15\n");
+    g_assert_cmpint(inspect(self->root), ==, BK_DESTINATION_DATA);
+    add(self->root, BK_DESTINATION_MARK, "");
+    g_assert_cmpint(inspect(self->root), ==, BK_DESTINATION_PART);
+    g_assert_false(bk_destination_inspect(file, &state, &error));
+    g_clear_error(&error);
+}
+
+/* A server that runs is refused; the lock file that one left behind when it died is not. */
+static void
+test_running_server(Fixture *self, const void *data)
+{
+    g_autofree char *mine = g_strdup_printf("%ld\n%s\n", (long)getpid(), self->root);
+    g_autoptr(GError) error = NULL;
+    BkDestinationState state;
+
+    (void)data;
+    add(self->root, "PG_VERSION", "15\n");
+    add(self->root, "postmaster.pid", mine);
+    EXPECT_ERROR(bk_destination_inspect(self->root, &state, &error), BK_ERROR_UNFIT);
+    add(self->root, "postmaster.pid", "2147483646\n");
+    g_assert_cmpint(inspect(self->root), ==, BK_DESTINATION_DATA);
+}
+
+static void
+test_move_aside(Fixture *self, const void *data)
+{
+    int64_t now_us = INT64_C(1795221545) * BK_USEC_PER_SEC;
+    g_autofree char *moved = NULL;
+    g_autofree char *again = NULL;
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    add(self->root, "a", "x");
+    EXPECT_DONE(bk_destination_move_aside(self->root, now_us, &moved, &error));
+    g_assert_true(g_str_has_suffix(moved, "/data.before-restore-20261121T003905Z"));
+    g_assert_true(has(moved, "a") && !has(self->parent, "data"));
+    g_assert_cmpint(mkdir(self->root, 0700), ==, 0);
+    EXPECT_ERROR(bk_destination_move_aside(self->root, now_us, &again, &error), BK_ERROR_EXISTS);
+    g_assert_true(has(moved, "a")); /* what was moved aside before is not replaced */
+}
+
+static void
+add_file(BkSnapshot *snapshot, const char *path, BkFileKind kind, const char *link)
+{
+    BkFile file = {.path = path, .link = link, .kind = kind};
+
+    bk_snapshot_add_file(snapshot, &file);
+}
+
+static BkSnapshot *
+make_snapshot(const char *place)
+{
+    BkSnapshot *snapshot = bk_snapshot_new();
+
+    add_file(snapshot, "PG_VERSION", BK_FILE_REGULAR, "");
+    add_file(snapshot, "base", BK_FILE_DIRECTORY, "");
+    add_file(snapshot, "base/5", BK_FILE_DIRECTORY, "");
+    add_file(snapshot, "base/5/1", BK_FILE_REGULAR, "");
+    add_file(snapshot, "base/5/2", BK_FILE_REGULAR, "");
+    add_file(snapshot, "pg_tblspc", BK_FILE_DIRECTORY, "");
+    add_file(snapshot, "pg_tblspc/16385", BK_FILE_SYMLINK, place);
+    add_file(snapshot, "pg_tblspc/16385/PG_15", BK_FILE_DIRECTORY, "");
+    add_file(snapshot, "pg_tblspc/16385/PG_15/1", BK_FILE_REGULAR, "");
+    return snapshot;
+}
+
+static bool
+sweep(Fixture *self, const BkSnapshot *snapshot, GError **error)
+{
+    int root = open(self->root, O_RDONLY | O_DIRECTORY);
+    bool ok = bk_destination_remove_others(root, snapshot, self->op, error);
+
+    g_assert_cmpint(close(root), ==, 0);
+    return ok;
+}
+
+static void
+link_to(const Fixture *self, const char *target, const char *path)
+{
+    g_autofree char *full = g_build_filename(self->root, path, NULL);
+
+    g_assert_cmpint(symlink(target, full), ==, 0);
+}
+
+static void
+test_remove_others(Fixture *self, const void *data)
+{
+    static const char *const others[] = {"base/5/3",       "base/6/1",     "backup_label",
+                                         "pg_wal/1/2/3/4", "base/5/2/sub", "base/5/2/sub2",
+                                         "PG_VERSION.old"};
+    g_autofree char *place = g_build_filename(self->parent, "fast", NULL);
+    g_autofree char *elsewhere = g_build_filename(self->parent, "elsewhere", NULL);
+    g_autoptr(BkSnapshot) snapshot = make_snapshot(place);
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    for (size_t i = 0; i < G_N_ELEMENTS(others); i++)
+        add(self->root, others[i], "x");
+    add(self->root, "PG_VERSION", "15\n");
+    add(self->root, "base/5/1", "x");
+    add(self->root, BK_DESTINATION_MARK, "");
+    add(place, "PG_15/1", "x");
+    add(place, "PG_15/9", "x");
+    add(place, "PG_14/1", "x");
+    add(elsewhere, "kept", "x");
+    add(self->root, "pg_tblspc/16400", "a file in the place of a link");
+    link_to(self, place, "pg_tblspc/16385");
+    link_to(self, elsewhere, "pg_tblspc/16386");
+    link_to(self, elsewhere, "base/7");
+    EXPECT_DONE(sweep(self, snapshot, &error));
+    for (size_t i = 0; i < G_N_ELEMENTS(others); i++)
+        g_assert_false(has(self->root, others[i]));
+    g_assert_true(has(self->root, "PG_VERSION") && has(self->root, "base/5/1"));
+    g_assert_true(has(self->root, BK_DESTINATION_MARK) && !has(self->root, "base/5/2"));
+    g_assert_true(has(self->root, "pg_tblspc/16385") && has(place, "PG_15/1"));
+    g_assert_false(has(place, "PG_15/9") || has(place, "PG_14"));
+    /* A link that the snapshot has not is removed, and not what it leads to. */
+    g_assert_false(has(self->root, "pg_tblspc/16386") || has(self->root, "base/7"));
+    g_assert_true(has(elsewhere, "kept"));
+}
+
+/* A link in the place of a folder or of a file of the snapshot is no way out of the destination. */
+static void
+test_links_in_the_way(Fixture *self, const void *data)
+{
+    g_autofree char *elsewhere = g_build_filename(self->parent, "elsewhere", NULL);
+    g_autoptr(BkSnapshot) snapshot = make_snapshot("/nowhere");
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    add(elsewhere, "5/1", "x");
+    add(elsewhere, "file", "x");
+    link_to(self, elsewhere, "base");
+    link_to(self, "../elsewhere/file", "PG_VERSION");
+    EXPECT_DONE(sweep(self, snapshot, &error));
+    g_assert_false(has(self->root, "base") || has(self->root, "PG_VERSION"));
+    g_assert_true(has(elsewhere, "5/1") && has(elsewhere, "file"));
+}
+
+/* A tablespace whose place is gone, as after the loss of a disk, stops nothing. */
+static void
+test_dangling_tablespace(Fixture *self, const void *data)
+{
+    g_autofree char *place = g_build_filename(self->parent, "lost", NULL);
+    g_autoptr(BkSnapshot) snapshot = make_snapshot(place);
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    add(self->root, "pg_tblspc/x", "x");
+    link_to(self, place, "pg_tblspc/16385");
+    EXPECT_DONE(sweep(self, snapshot, &error));
+    g_assert_false(has(self->root, "pg_tblspc/x"));
+}
+
+#define TEST(name, function) g_test_add(name, Fixture, NULL, set_up, function, tear_down)
+
+int
+main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    TEST("/destination/states", test_states);
+    TEST("/destination/running-server", test_running_server);
+    TEST("/destination/move-aside", test_move_aside);
+    TEST("/destination/remove-others", test_remove_others);
+    TEST("/destination/links-in-the-way", test_links_in_the_way);
+    TEST("/destination/dangling-tablespace", test_dangling_tablespace);
+    return g_test_run();
+}

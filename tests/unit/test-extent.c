@@ -1,0 +1,185 @@
+/* test-extent.c - extents against a map of bytes, and against malformed bytes. */
+#include "expect.h"
+#include "repo/extent.h"
+
+#define FILE_MAX 300u
+
+/* Where a byte of the file is; no pack: in a hole. */
+typedef struct Place {
+    bool is_data;
+    uint32_t pack;
+    uint64_t offset;
+} Place;
+
+/* Random extents in order, with gaps, holes, empty ones and neighbours that continue each other. */
+static size_t
+make_extents(BkExtent *extents, size_t limit, uint64_t size)
+{
+    size_t count = 0;
+    uint64_t at = 0;
+
+    while (count < limit && at <= size) {
+        BkExtent *extent = &extents[count];
+        const BkExtent *last = count > 0 ? extent - 1 : NULL;
+        uint64_t length = (uint64_t)g_test_rand_int_range(0, 12);
+
+        at += g_test_rand_bit() ? 0 : (uint64_t)g_test_rand_int_range(0, 5);
+        if (at > size)
+            break;
+        *extent = (BkExtent){
+            .file_offset = at,
+            .length = MIN(length, size - at),
+            .is_hole = g_test_rand_int_range(0, 4) == 0,
+        };
+        if (!extent->is_hole && last != NULL && !last->is_hole && g_test_rand_bit()) {
+            extent->pack = last->pack;
+            extent->pack_offset = last->pack_offset + last->length;
+        } else if (!extent->is_hole) {
+            extent->pack = g_test_rand_bit() ? UINT32_MAX : (uint32_t)g_test_rand_int_range(0, 3);
+            extent->pack_offset = g_test_rand_bit()
+                                      ? (uint64_t)g_test_rand_int_range(0, 1000)
+                                      : (UINT64_C(1) << 62) + (uint32_t)g_test_rand_int();
+        }
+        at += extent->length;
+        count++;
+    }
+    return count;
+}
+
+static void
+draw(Place *map, const BkExtent *extent)
+{
+    for (uint64_t i = 0; i < extent->length && !extent->is_hole; i++)
+        map[extent->file_offset + i] = (Place){true, extent->pack, extent->pack_offset + i};
+}
+
+static void
+check_round_trip(const BkExtent *extents, size_t count, uint64_t size)
+{
+    g_auto(BkBuf) encoded = BK_BUF_INIT;
+    g_auto(BkBuf) again = BK_BUF_INIT;
+    g_autoptr(GArray) read = g_array_new(FALSE, FALSE, sizeof(BkExtent));
+    Place expected[FILE_MAX] = {{0}};
+    Place found[FILE_MAX] = {{0}};
+    BkExtentIter iter;
+    BkExtent extent;
+    uint64_t at = 0;
+
+    for (size_t i = 0; i < count; i++)
+        draw(expected, &extents[i]);
+    bk_extents_encode(extents, count, size, &encoded);
+    bk_extent_iter_init(&iter, encoded.data, encoded.size, size);
+    while (bk_extent_iter_next(&iter, &extent)) {
+        g_assert_cmpuint(extent.file_offset, ==, at);
+        g_assert_cmpuint(extent.length, >, 0);
+        at += extent.length;
+        draw(found, &extent);
+        g_array_append_val(read, extent);
+    }
+    g_assert_true(bk_extent_iter_is_complete(&iter));
+    g_assert_cmpuint(at, ==, size);
+    for (uint64_t i = 0; i < size; i++) {
+        g_assert_true(expected[i].is_data == found[i].is_data);
+        g_assert_cmpuint(expected[i].pack, ==, found[i].pack);
+        g_assert_cmpuint(expected[i].offset, ==, found[i].offset);
+    }
+    bk_extents_encode((const BkExtent *)(const void *)read->data, read->len, size, &again);
+    EXPECT_BYTES(again.data, again.size, encoded.data, encoded.size);
+}
+
+static void
+test_against_a_map(void)
+{
+    BkExtent extents[60];
+
+    for (unsigned round = 0; round < 3000; round++) {
+        uint64_t size = (uint64_t)g_test_rand_int_range(0, FILE_MAX);
+
+        check_round_trip(extents, make_extents(extents, G_N_ELEMENTS(extents), size), size);
+    }
+}
+
+static size_t
+count_extents(const BkExtent *extents, size_t count, uint64_t size)
+{
+    g_auto(BkBuf) encoded = BK_BUF_INIT;
+    BkExtentIter iter;
+    BkExtent extent;
+    size_t found = 0;
+
+    bk_extents_encode(extents, count, size, &encoded);
+    bk_extent_iter_init(&iter, encoded.data, encoded.size, size);
+    while (bk_extent_iter_next(&iter, &extent))
+        found++;
+    g_assert_true(bk_extent_iter_is_complete(&iter));
+    return found;
+}
+
+static void
+test_neighbours_are_joined(void)
+{
+    static const BkExtent joined[] = {{0, 10, false, 1, 100}, {10, 5, false, 1, 110}};
+    static const BkExtent apart[] = {{0, 10, false, 1, 100}, {10, 5, false, 2, 110}};
+    static const BkExtent holes[] = {{5, 5, true, 0, 0}, {10, 5, true, 0, 0}};
+
+    g_assert_cmpuint(count_extents(joined, 2, 15), ==, 1);
+    g_assert_cmpuint(count_extents(apart, 2, 15), ==, 2);
+    g_assert_cmpuint(count_extents(holes, 2, 100), ==, 1); /* with the gaps around them */
+    g_assert_cmpuint(count_extents(NULL, 0, 100), ==, 1);
+    g_assert_cmpuint(count_extents(NULL, 0, 0), ==, 0);
+}
+
+static void
+test_large(void)
+{
+    static const BkExtent extents[] = {
+        {0, (uint64_t)1 << 62, true, 0, 0},
+        {(uint64_t)1 << 62, (uint64_t)1 << 60, false, UINT32_MAX, (uint64_t)1 << 62},
+        {((uint64_t)1 << 62) + ((uint64_t)1 << 60), 1, false, 0, 0}};
+
+    g_assert_cmpuint(count_extents(extents, 3, INT64_MAX), ==, 4);
+}
+
+static bool
+is_sound(const uint8_t *encoded, size_t encoded_size, uint64_t size)
+{
+    BkExtentIter iter;
+    BkExtent extent;
+
+    bk_extent_iter_init(&iter, encoded, encoded_size, size);
+    while (bk_extent_iter_next(&iter, &extent))
+        g_assert_cmpuint(extent.file_offset + extent.length, <=, size);
+    return bk_extent_iter_is_complete(&iter);
+}
+
+static void
+test_malformed(void)
+{
+    static const uint8_t hole_of_nothing[] = {0x01};
+    static const uint8_t hole[] = {0x15};             /* ten bytes */
+    static const uint8_t data[] = {0x14, 0x02, 0x0a}; /* ten bytes of pack 1 from 5 on */
+    static const uint8_t pack_below_zero[] = {0x14, 0x01, 0x0a};
+    static const uint8_t offset_wraps[] = {0x14, 0x00, 0x01};
+
+    g_assert_true(is_sound(hole, 1, 10));
+    g_assert_true(is_sound(data, 3, 10));
+    g_assert_false(is_sound(hole, 1, 9));
+    g_assert_false(is_sound(hole, 1, 11));
+    g_assert_false(is_sound(hole, 0, 10));
+    g_assert_false(is_sound(hole_of_nothing, 1, 0));
+    g_assert_false(is_sound(data, 2, 10));
+    g_assert_false(is_sound(data, 1, 10));
+    g_assert_false(is_sound(pack_below_zero, 3, 10));
+    g_assert_false(is_sound(offset_wraps, 3, 10));
+}
+
+int
+main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/extent/against-a-map", test_against_a_map);
+    g_test_add_func("/extent/neighbours-are-joined", test_neighbours_are_joined);
+    g_test_add_func("/extent/large", test_large);
+    g_test_add_func("/extent/malformed", test_malformed);
+    return g_test_run();
+}

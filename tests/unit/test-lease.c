@@ -1,0 +1,299 @@
+/* test-lease.c - one holder at a time, whatever dies or is late. */
+#include "codec/wire.h"
+#include "repo-fixture.h"
+#include "repo/holder.h"
+#include "repo/lease.h"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char other_host[] = "elsewhere";
+static char other_boot[] = "another boot";
+static const BkHolder elsewhere = {other_host, other_boot, 1, 1};
+
+static const BkLeaseOptions plain = {0};
+static const BkLeaseOptions breaking = {.break_held = true};
+
+static BkLease *
+acquire(RepoFixture *self, const BkLeaseOptions *options)
+{
+    g_autoptr(GError) error = NULL;
+    BkLease *lease = bk_lease_acquire(self->part, options, self->op, &error);
+
+    g_assert_no_error(error);
+    g_assert_nonnull(lease);
+    return lease;
+}
+
+/* Puts the state of epoch `epoch` as `holder` would. */
+static void
+put_state(RepoFixture *self, uint64_t epoch, int64_t expires_us, const BkHolder *holder)
+{
+    g_autofree char *name = g_strdup_printf("orders/lease/%016" G_GINT64_MODIFIER "x", epoch);
+    g_autoptr(BkSealer) sealer = bk_sealer_new(BK_CODEC_STORED, 0);
+    g_auto(BkBuf) raw = BK_BUF_INIT;
+    g_auto(BkBuf) object = BK_BUF_INIT;
+    g_autoptr(GError) error = NULL;
+
+    bk_wire_put_u8(&raw, 1);
+    bk_wire_put_u64(&raw, epoch);
+    bk_wire_put_u8(&raw, true);
+    bk_wire_put_zigzag(&raw, expires_us);
+    bk_holder_encode(holder, &raw);
+    EXPECT_DONE(bk_seal(sealer, bk_part_keys(self->part), BK_SEAL_LEASE, raw.data, raw.size,
+                        &object, &error));
+    EXPECT_DONE(bk_store_put(self->store, name, &object, self->op, &error));
+}
+
+static void
+test_held_once(RepoFixture *self, const void *data)
+{
+    g_autoptr(BkLease) lease = acquire(self, &plain);
+    g_autoptr(GError) error = NULL;
+    g_auto(BkLeaseInfo) info = {0};
+
+    (void)data;
+    EXPECT_ERROR(bk_lease_acquire(self->part, &plain, self->op, &error) != NULL, BK_ERROR_BUSY);
+    EXPECT_DONE(bk_lease_read(self->part, &info, self->op, &error));
+    g_assert_true(info.is_held);
+    g_assert_false(info.is_dead);
+    g_assert_cmpuint(info.epoch, ==, bk_lease_epoch(lease));
+    g_assert_cmpint(info.expires_us, >, g_get_real_time());
+    g_assert_nonnull(strstr(info.holder, g_get_host_name()));
+}
+
+static void
+test_never_held(RepoFixture *self, const void *data)
+{
+    g_auto(BkLeaseInfo) info = {0};
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    EXPECT_DONE(bk_lease_read(self->part, &info, self->op, &error));
+    g_assert_false(info.is_held);
+    g_assert_cmpuint(info.epoch, ==, 0);
+    bk_lease_release(NULL);
+}
+
+/* Each step has a higher epoch, and only the newest object stays. */
+static void
+test_epoch_grows(RepoFixture *self, const void *data)
+{
+    g_autoptr(GError) error = NULL;
+    uint64_t last = 0;
+
+    (void)data;
+    for (int round = 0; round < 3; round++) {
+        BkLease *lease = acquire(self, &plain);
+        g_autoptr(GPtrArray) names = NULL;
+
+        g_assert_cmpuint(bk_lease_epoch(lease), >, last);
+        last = bk_lease_epoch(lease);
+        EXPECT_DONE(bk_lease_confirm(lease, &error));
+        g_assert_cmpuint(bk_lease_epoch(lease), >, last);
+        last = bk_lease_epoch(lease);
+        bk_lease_release(lease);
+        names = repo_fixture_names(self->store, "orders/lease/", self->op);
+        g_assert_cmpuint(names->len, ==, 1);
+    }
+}
+
+static void
+test_silent_holder_is_replaced(RepoFixture *self, const void *data)
+{
+    g_autoptr(BkLease) lease = NULL;
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    put_state(self, 7, g_get_real_time() + 60 * BK_USEC_PER_SEC, &elsewhere);
+    EXPECT_ERROR(bk_lease_acquire(self->part, &plain, self->op, &error) != NULL, BK_ERROR_BUSY);
+    put_state(self, 8, g_get_real_time() - 1, &elsewhere);
+    lease = acquire(self, &plain);
+    g_assert_cmpuint(bk_lease_epoch(lease), ==, 9);
+}
+
+/* A holder that was replaced fails at its next step, and giving up does no harm to the new one. */
+static void
+test_takeover_is_noticed(RepoFixture *self, const void *data)
+{
+    BkLease *first = acquire(self, &plain);
+    g_autoptr(BkLease) second = acquire(self, &breaking);
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    EXPECT_ERROR(bk_lease_confirm(first, &error), BK_ERROR_LEASE_LOST);
+    EXPECT_ERROR(bk_lease_confirm(first, &error), BK_ERROR_LEASE_LOST);
+    bk_lease_release(first);
+    EXPECT_DONE(bk_lease_confirm(second, &error));
+}
+
+static void
+test_damaged_lease(RepoFixture *self, const void *data)
+{
+    g_auto(BkBuf) rubbish = BK_BUF_INIT;
+    g_autoptr(BkLease) lease = NULL;
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    bk_buf_append(&rubbish, "rubbish", 7);
+    EXPECT_DONE(
+        bk_store_put(self->store, "orders/lease/000000000000000a", &rubbish, self->op, &error));
+    EXPECT_ERROR(bk_lease_acquire(self->part, &plain, self->op, &error) != NULL, BK_ERROR_CORRUPT);
+    lease = acquire(self, &breaking);
+    g_assert_cmpuint(bk_lease_epoch(lease), ==, 11);
+}
+
+static void
+test_names_out_of_place(RepoFixture *self, const void *data)
+{
+    static const char *const names[] = {"orders/lease/000000000000000A", "orders/lease/1",
+                                        "orders/lease/0x00000000000001",
+                                        "orders/lease/-000000000000001"};
+    g_auto(BkBuf) rubbish = BK_BUF_INIT;
+    g_auto(BkLeaseInfo) info = {0};
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    bk_buf_append(&rubbish, "rubbish", 7);
+    for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
+        EXPECT_DONE(bk_store_put(self->store, names[i], &rubbish, self->op, &error));
+        EXPECT_ERROR(bk_lease_read(self->part, &info, self->op, &error), BK_ERROR_CORRUPT);
+        EXPECT_DONE(bk_store_delete(self->store, names[i], self->op, &error));
+    }
+}
+
+/* The state of one epoch under the name of another is not believed. */
+static void
+test_replayed_state(RepoFixture *self, const void *data)
+{
+    g_auto(BkBuf) object = BK_BUF_INIT;
+    g_auto(BkLeaseInfo) info = {0};
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    put_state(self, 3, 0, &elsewhere);
+    repo_fixture_get(self->store, "orders/lease/0000000000000003", &object, self->op);
+    EXPECT_DONE(
+        bk_store_put(self->store, "orders/lease/0000000000000009", &object, self->op, &error));
+    EXPECT_ERROR(bk_lease_read(self->part, &info, self->op, &error), BK_ERROR_CORRUPT);
+}
+
+/* A process of this host that died is recognised, however long its lease would last. */
+static void
+test_dead_holder(RepoFixture *self, const void *data)
+{
+    g_auto(BkHolder) holder = {0};
+    g_auto(BkLeaseInfo) info = {0};
+    g_autoptr(BkLease) lease = NULL;
+    g_autoptr(GError) error = NULL;
+    int ends[2];
+    pid_t pid;
+
+    (void)data;
+    g_assert_cmpint(pipe(ends), ==, 0);
+    pid = fork();
+    if (pid == 0) {
+        (void)close(ends[1]);
+        (void)!read(ends[0], &ends[0], 1); /* until the parent has looked */
+        _exit(0);
+    }
+    (void)close(ends[0]);
+    bk_holder_init_self(&holder);
+    g_assert_false(bk_holder_is_dead(&holder));
+    holder.pid = pid;
+    g_assert_true(bk_holder_is_dead(&holder)); /* that number started at another moment */
+    put_state(self, 1, g_get_real_time() + 3600 * BK_USEC_PER_SEC, &holder);
+    (void)close(ends[1]);
+    g_assert_cmpint(waitpid(pid, NULL, 0), ==, pid);
+    EXPECT_DONE(bk_lease_read(self->part, &info, self->op, &error));
+    g_assert_true(info.is_held && info.is_dead);
+    lease = acquire(self, &plain);
+}
+
+static void
+test_holder_of_another_boot(void)
+{
+    g_auto(BkHolder) holder = {0};
+
+    bk_holder_init_self(&holder);
+    holder.pid = INT64_MAX;
+    g_assert_true(bk_holder_is_dead(&holder));
+    holder.boot[0] ^= 1;
+    g_assert_false(bk_holder_is_dead(&holder)); /* not certain */
+}
+
+/* The keeper renews in time: a lease far shorter than the work is still held at its end. */
+static void
+test_keeper_renews(RepoFixture *self, const void *data)
+{
+    const BkLeaseOptions tiny = {.ttl_us = 90 * 1000};
+    g_autoptr(BkLease) lease = acquire(self, &tiny);
+    uint64_t first = bk_lease_epoch(lease);
+    g_autoptr(GError) error = NULL;
+    int64_t end_us = g_get_monotonic_time() + 5 * BK_USEC_PER_SEC;
+
+    (void)data;
+    while (bk_lease_epoch(lease) < first + 4 && g_get_monotonic_time() < end_us)
+        g_usleep(5 * 1000);
+    g_assert_cmpuint(bk_lease_epoch(lease), >=, first + 4);
+    EXPECT_DONE(bk_lease_confirm(lease, &error));
+    g_assert_false(bk_op_is_cancelled(self->op));
+}
+
+/* The keeper that finds the lease taken cancels the work. */
+static void
+test_keeper_cancels(RepoFixture *self, const void *data)
+{
+    const BkLeaseOptions tiny = {.ttl_us = 60 * 1000};
+    g_autoptr(BkOp) op = bk_op_new(NULL);
+    g_autoptr(GError) error = NULL;
+    BkLease *first = bk_lease_acquire(self->part, &tiny, op, &error);
+    g_autoptr(BkLease) second = NULL;
+
+    (void)data;
+    g_assert_no_error(error);
+    for (unsigned attempt = 0; second == NULL && attempt < 100; attempt++) {
+        g_clear_error(&error); /* the keeper may have been first */
+        second = bk_lease_acquire(self->part, &breaking, self->op, &error);
+    }
+    g_assert_nonnull(second);
+    EXPECT_ERROR(bk_op_sleep(op, 5 * BK_USEC_PER_SEC, &error), BK_ERROR_CANCELLED);
+    bk_lease_release(first);
+    EXPECT_DONE(bk_lease_confirm(second, &error));
+}
+
+/* A store that fails for a moment costs nothing: the next turn renews. */
+static void
+test_store_out_for_a_moment(RepoFixture *self, const void *data)
+{
+    g_autoptr(BkLease) lease = acquire(self, &plain);
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    bk_store_fault_arm(self->store, BK_STORE_OPERATION_PUT, 1, BK_ERROR_STORE, false);
+    EXPECT_ERROR(bk_lease_confirm(lease, &error), BK_ERROR_STORE);
+    EXPECT_DONE(bk_lease_confirm(lease, &error));
+    bk_store_fault_arm(self->store, BK_STORE_OPERATION_LIST, 1, BK_ERROR_STORE, false);
+    EXPECT_ERROR(bk_lease_confirm(lease, &error), BK_ERROR_STORE);
+    EXPECT_DONE(bk_lease_confirm(lease, &error));
+}
+
+int
+main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    REPO_TEST("/lease/held-once", test_held_once);
+    REPO_TEST("/lease/never-held", test_never_held);
+    REPO_TEST("/lease/epoch-grows", test_epoch_grows);
+    REPO_TEST("/lease/silent-holder-is-replaced", test_silent_holder_is_replaced);
+    REPO_TEST("/lease/takeover-is-noticed", test_takeover_is_noticed);
+    REPO_TEST("/lease/damaged-lease", test_damaged_lease);
+    REPO_TEST("/lease/names-out-of-place", test_names_out_of_place);
+    REPO_TEST("/lease/replayed-state", test_replayed_state);
+    REPO_TEST("/lease/dead-holder", test_dead_holder);
+    g_test_add_func("/lease/holder-of-another-boot", test_holder_of_another_boot);
+    REPO_TEST("/lease/keeper-renews", test_keeper_renews);
+    REPO_TEST("/lease/keeper-cancels", test_keeper_cancels);
+    REPO_TEST("/lease/store-out-for-a-moment", test_store_out_for_a_moment);
+    return g_test_run();
+}

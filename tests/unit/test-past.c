@@ -1,0 +1,215 @@
+/* test-past.c - a past made up of a snapshot and WAL: its window, its end, plans and searches. */
+#include "engine/plan.h"
+#include "engine/wal-search.h"
+#include "repo-fixture.h"
+#include "wal-builder.h"
+
+#define START    (5 * (BkLsn)WAL_SEGMENT)
+#define NOON     (INT64_C(1795224000) * BK_USEC_PER_SEC)
+#define ID       "20261121T003905Z-1a2b3c4d"
+#define SEGMENTS 3u
+
+typedef struct Fixture {
+    RepoFixture repo;
+    BkPast past;
+    BkLsn xid_700; /* in the first segment, past the snapshot's end */
+    BkLsn point;   /* in the second */
+    BkLsn xid_702; /* in the third */
+} Fixture;
+
+static void
+put_snapshot(RepoFixture *repo, BkLsn stop_lsn)
+{
+    g_autoptr(BkSnapshot) snapshot = bk_snapshot_new();
+    BkSnapshotHead *head = bk_snapshot_head(snapshot);
+    g_auto(BkPgMeta) meta = {0};
+    g_auto(BkBuf) object = BK_BUF_INIT;
+    g_autoptr(GError) error = NULL;
+
+    bk_pg_meta_init(&meta);
+    meta.system_id = WAL_SYSTEM;
+    meta.segment_size = WAL_SEGMENT;
+    meta.timeline = 1;
+    meta.start_lsn = START + 40;
+    meta.redo_lsn = START + 40;
+    meta.stop_lsn = stop_lsn;
+    meta.stop_us = NOON - 1;
+    (void)g_strlcpy(head->id, ID, sizeof head->id);
+    head->source = g_strdup("orders");
+    head->kind = g_strdup(BK_PG_KIND);
+    head->state = BK_SNAPSHOT_COMPLETE;
+    bk_pg_meta_encode(&meta, &head->meta);
+    EXPECT_DONE(bk_snapshot_seal(snapshot, repo->part, &object, &error));
+    EXPECT_DONE(bk_snapshot_put(repo->part, ID, &object, repo->op, &error));
+}
+
+static void
+put_segments(RepoFixture *repo, const WalBuilder *builder)
+{
+    g_autoptr(BkArchiveWriter) writer = bk_archive_writer_new(BK_CODEC_ZSTD, 1);
+    g_autoptr(GPtrArray) parts = g_ptr_array_new();
+
+    g_ptr_array_add(parts, repo->part);
+    for (size_t i = 0; i < SEGMENTS; i++) {
+        g_autofree uint8_t *copy = g_memdup2(wal_builder_segment(builder, i), WAL_SEGMENT);
+        BkBuf content = {copy, WAL_SEGMENT, WAL_SEGMENT};
+        char name[BK_WAL_NAME_SIZE];
+        BkArchiveFile file = {.name = name, .content = &content, .is_ready = true};
+        g_autoptr(GError) error = NULL;
+
+        bk_wal_segment_name(1, START / WAL_SEGMENT + i, WAL_SEGMENT, name);
+        g_assert_true(bk_wal_name_parse(name, &file.parsed));
+        EXPECT_DONE(bk_archive_put(writer, parts, &file, WAL_SYSTEM, repo->op, &error));
+    }
+}
+
+/* Records until the next segment has begun, the last of them across the border. */
+static void
+pass_border(WalBuilder *builder)
+{
+    size_t border = (builder->out.size / WAL_SEGMENT + 1) * WAL_SEGMENT;
+
+    while (builder->out.size < border)
+        (void)wal_builder_filler(builder, 3000);
+}
+
+static void
+set_up(Fixture *self, const void *data)
+{
+    g_auto(WalBuilder) builder = {0};
+    g_autoptr(GError) error = NULL;
+    BkLsn stop;
+
+    (void)data;
+    repo_fixture_init(&self->repo);
+    wal_builder_init(&builder, BK_WAL_MAGIC_15, START);
+    (void)wal_builder_xact(&builder, 0x00, 699, NOON - 10); /* within the snapshot */
+    (void)wal_builder_filler(&builder, 3000);
+    stop = builder.start + builder.out.size;
+    self->xid_700 = wal_builder_xact(&builder, 0x00, 700, NOON);
+    pass_border(&builder);
+    self->point = wal_builder_point(&builder, "release", NOON + 5);
+    (void)wal_builder_xact(&builder, 0x20, 701, NOON + 6); /* aborted */
+    pass_border(&builder);
+    self->xid_702 = wal_builder_xact(&builder, 0x00, 702, NOON + 9);
+    wal_builder_pad(&builder);
+    g_assert_cmpuint(builder.out.size, ==, SEGMENTS * WAL_SEGMENT);
+    put_snapshot(&self->repo, stop);
+    put_segments(&self->repo, &builder);
+    EXPECT_DONE(bk_past_load(self->repo.part, &self->past, self->repo.op, &error));
+}
+
+static void
+tear_down(Fixture *self, const void *data)
+{
+    (void)data;
+    bk_past_clear(&self->past);
+    repo_fixture_clear(&self->repo);
+}
+
+static void
+test_window(Fixture *self, const void *data)
+{
+    const BkWindow *window = self->past.windows.windows;
+
+    (void)data;
+    g_assert_cmpuint(self->past.snapshots->len, ==, 1);
+    g_assert_cmpuint(self->past.windows.count, ==, 1);
+    g_assert_cmpuint(window->timeline, ==, 1);
+    g_assert_true(window->has_wal);
+    g_assert_cmpuint(window->end_segno, ==, START / WAL_SEGMENT + SEGMENTS - 1);
+    g_assert_cmpuint(self->past.windows.broken_count, ==, 0);
+}
+
+static void
+test_find_end(Fixture *self, const void *data)
+{
+    g_auto(BkWindowPath) path = {0};
+    g_autoptr(GError) error = NULL;
+    BkPastEnd end;
+
+    (void)data;
+    g_assert_true(bk_window_path(&self->past.input, 0, 1, &path));
+    EXPECT_DONE(bk_past_find_end(&self->past, &path, START, &end, self->repo.op, &error));
+    g_assert_cmpint(end.time_us, ==, NOON + 9);
+    g_assert_cmpuint(end.lsn, >, self->xid_702);
+    g_assert_cmpuint(end.lsn, <, START + SEGMENTS * WAL_SEGMENT);
+    /* Nothing was committed past the last transaction. */
+    EXPECT_DONE(bk_past_find_end(&self->past, &path, end.lsn, &end, self->repo.op, &error));
+    g_assert_cmpint(end.time_us, ==, 0);
+}
+
+static BkLsn
+search(Fixture *self, const char *target_text)
+{
+    g_auto(BkWindowPath) path = {0};
+    g_auto(BkTarget) target = BK_TARGET_INIT;
+    g_autoptr(GError) error = NULL;
+    BkWalMoment found;
+
+    g_assert_true(bk_window_path(&self->past.input, 0, 1, &path));
+    EXPECT_DONE(bk_target_parse(target_text, NOON, &target, &error));
+    EXPECT_DONE(bk_wal_search(&self->past, &path, self->past.input.snapshots[0].stop_lsn,
+                              path.end_lsn, &target, &found, self->repo.op, &error));
+    return found.lsn;
+}
+
+static void
+test_search(Fixture *self, const void *data)
+{
+    (void)data;
+    g_assert_cmpuint(search(self, "xid:700"), ==, self->xid_700);
+    g_assert_cmpuint(search(self, "xid:702"), ==, self->xid_702);
+    g_assert_cmpuint(search(self, "name:release"), ==, self->point);
+    g_assert_cmpuint(search(self, "name:other"), ==, 0);
+    g_assert_cmpuint(search(self, "xid:703"), ==, 0);
+    g_assert_cmpuint(search(self, "xid:699"), ==, 0); /* before the copy is consistent */
+}
+
+/* The segments of the plan to a target, 0 when it was refused as outside every window. */
+static uint64_t
+plan(Fixture *self, const char *target_text)
+{
+    g_auto(BkTarget) target = BK_TARGET_INIT;
+    g_auto(BkPlan) plan = {0};
+    BkPlanRequest request = {.target = &target};
+    g_autoptr(GError) error = NULL;
+
+    EXPECT_DONE(bk_target_parse(target_text, NOON, &target, &error));
+    if (!bk_plan_make(&self->past, &request, &plan, self->repo.op, &error)) {
+        EXPECT_ERROR(false, BK_ERROR_NOT_FOUND);
+        return 0;
+    }
+    g_assert_cmpstr(plan.snapshot->head.id, ==, ID);
+    g_assert_cmpuint(plan.timeline, ==, 1);
+    return plan.segments;
+}
+
+static void
+test_plans(Fixture *self, const void *data)
+{
+    (void)data;
+    g_assert_cmpuint(plan(self, "latest"), ==, SEGMENTS);
+    g_assert_cmpuint(plan(self, "xid:700"), >=, 1);
+    g_assert_cmpuint(plan(self, "name:release"), >=, 2);
+    g_assert_cmpuint(plan(self, "xid:702"), ==, SEGMENTS);
+    g_assert_cmpuint(plan(self, ID), ==, 1);
+    g_assert_cmpuint(plan(self, "xid:703"), ==, 0);
+    g_assert_cmpuint(plan(self, "name:other"), ==, 0);
+    g_assert_cmpuint(plan(self, "lsn:F/0"), ==, 0);
+    g_assert_cmpuint(plan(self, "lsn:0/100"), ==, 0);
+    g_assert_cmpuint(plan(self, "20261121T003905Z-1a2b3c4e"), ==, 0);
+}
+
+#define TEST(name, function) g_test_add(name, Fixture, NULL, set_up, function, tear_down)
+
+int
+main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    TEST("/past/window", test_window);
+    TEST("/past/find-end", test_find_end);
+    TEST("/past/search", test_search);
+    TEST("/past/plans", test_plans);
+    return g_test_run();
+}

@@ -1,0 +1,342 @@
+/* test-seal.c - the envelope: whatever is done to an object is noticed. */
+#include "codec/aead.h"
+#include "codec/wire.h"
+#include "expect.h"
+#include "repo/seal-priv.h"
+
+#define LIMIT ((size_t)16 << 20)
+
+typedef struct Fixture {
+    BkKeyring *keys;
+    BkOpener *opener;
+    BkBuf object;     /* three frames: "first", 300 random bytes, "last" */
+    size_t frames[4]; /* where each starts, and the end of the last */
+    BkBuf raw;
+} Fixture;
+
+static void
+seal_three(const BkKeyring *keys, BkBuf *object, size_t frames[4])
+{
+    g_autoptr(BkSealer) sealer = bk_sealer_new(BK_CODEC_ZSTD, 1);
+    g_autoptr(GError) error = NULL;
+    uint8_t noise[300];
+
+    EXPECT_DONE(bk_random_fill(noise, sizeof noise, &error));
+    EXPECT_DONE(bk_sealer_begin(sealer, keys, BK_SEAL_PACK, object, &error));
+    frames[0] = object->size;
+    EXPECT_DONE(bk_sealer_add(sealer, "first", 5, false, &error));
+    frames[1] = object->size;
+    EXPECT_DONE(bk_sealer_add(sealer, noise, sizeof noise, false, &error));
+    frames[2] = object->size;
+    EXPECT_DONE(bk_sealer_add(sealer, "last", 4, true, &error));
+    frames[3] = object->size;
+    EXPECT_DONE(bk_sealer_finish(sealer, NULL, &error));
+}
+
+static void
+set_up(Fixture *self, const void *data)
+{
+    BkSecret secret = {{42}};
+
+    (void)data;
+    self->keys = bk_keyring_new();
+    bk_keyring_add(self->keys, 3, &secret);
+    self->opener = bk_opener_new();
+    self->object = BK_BUF_INIT;
+    self->raw = BK_BUF_INIT;
+    seal_three(self->keys, &self->object, self->frames);
+}
+
+static void
+tear_down(Fixture *self, const void *data)
+{
+    (void)data;
+    bk_keyring_free(self->keys);
+    bk_opener_free(self->opener);
+    bk_buf_clear(&self->object);
+    bk_buf_clear(&self->raw);
+}
+
+static bool
+unseal(Fixture *self, const BkBuf *object, GError **error)
+{
+    return bk_unseal(self->opener, self->keys, BK_SEAL_PACK, object, LIMIT, &self->raw, error);
+}
+
+/* Ends `object` (header and frames) with a trailer as one who has the key would: what is wrong with
+ * the frames must show without it. */
+static void
+put_trailer(const Fixture *self, BkBuf *object, size_t last_frame)
+{
+    g_autoptr(BkAead) aead = bk_aead_new();
+    uint32_t generation;
+    BkSecret key;
+    uint8_t associated[BK_SEAL_TRAILER_AAD];
+    uint8_t digest[BK_SHA256_SIZE];
+    size_t size = object->size;
+    uint8_t *tag;
+
+    bk_wire_put_u64(object, size);
+    bk_wire_put_u64(object, last_frame);
+    bk_sha256(object->data, object->size, digest);
+    bk_buf_append(object, digest, sizeof digest);
+    memcpy(associated, object->data, BK_SEAL_HEADER_SIZE);
+    associated[BK_SEAL_HEADER_SIZE] = BK_SEAL_TRAILER_MARK;
+    memcpy(associated + BK_SEAL_AAD_SIZE, object->data + size, BK_SEAL_OPEN_TRAILER);
+    bk_seal_derive_key(bk_keyring_newest(self->keys, &generation),
+                       object->data + BK_SEAL_HEADER_SIZE - BK_SEAL_SALT_SIZE, BK_SEAL_PACK, &key);
+    bk_aead_set_key(aead, &key, true);
+    tag = bk_buf_extend(object, BK_AEAD_TAG_SIZE);
+    bk_aead_seal(aead, &(BkAeadFrame){UINT64_MAX, associated, sizeof associated}, tag, 0);
+}
+
+/* An object of the frames of ours that `order` names by digits, with a right trailer. */
+static void
+rearrange(const Fixture *self, const char *order, BkBuf *object)
+{
+    size_t last = 0;
+
+    bk_buf_append(object, self->object.data, BK_SEAL_HEADER_SIZE);
+    for (; *order != 0; order++) {
+        size_t i = (size_t)(*order - '0');
+
+        last = object->size;
+        bk_buf_append(object, self->object.data + self->frames[i],
+                      self->frames[i + 1] - self->frames[i]);
+    }
+    put_trailer(self, object, last);
+}
+
+static void
+test_round_trip(Fixture *self, const void *data)
+{
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    EXPECT_DONE(unseal(self, &self->object, &error));
+    g_assert_cmpuint(self->raw.size, ==, 309);
+    g_assert_cmpint(memcmp(self->raw.data, "first", 5), ==, 0);
+    g_assert_cmpint(memcmp(self->raw.data + 305, "last", 4), ==, 0);
+    EXPECT_DONE(bk_seal_check(&self->object, &error));
+}
+
+static void
+test_sizes(Fixture *self, const void *data)
+{
+    static const size_t sizes[] = {0, 1, BK_MIB - 1, BK_MIB, BK_MIB + 1, 3 * BK_MIB + 5};
+    g_autoptr(BkSealer) sealer = bk_sealer_new(BK_CODEC_LZ4, 1);
+    g_autofree uint8_t *content = g_malloc0(4 * BK_MIB);
+    g_auto(BkBuf) object = BK_BUF_INIT;
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    for (size_t i = 0; i < 4 * BK_MIB; i += 1000)
+        content[i] = (uint8_t)g_test_rand_int();
+    for (size_t i = 0; i < G_N_ELEMENTS(sizes); i++) {
+        EXPECT_DONE(bk_seal(sealer, self->keys, BK_SEAL_PACK, content, sizes[i], &object, &error));
+        EXPECT_DONE(unseal(self, &object, &error));
+        EXPECT_BYTES(self->raw.data, self->raw.size, content, sizes[i]);
+        EXPECT_DONE(bk_seal_check(&object, &error));
+    }
+}
+
+static void
+test_every_flipped_byte(Fixture *self, const void *data)
+{
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    for (size_t i = 0; i < self->object.size; i++) {
+        for (unsigned bit = 0; bit < 8; bit += 7) {
+            self->object.data[i] ^= (uint8_t)(1u << bit);
+            g_assert_false(unseal(self, &self->object, &error));
+            g_assert_true(bk_error_is(error, BK_ERROR_CORRUPT) ||
+                          bk_error_is(error, BK_ERROR_UNSUPPORTED));
+            g_clear_error(&error);
+            self->object.data[i] ^= (uint8_t)(1u << bit);
+        }
+    }
+    EXPECT_DONE(unseal(self, &self->object, &error));
+}
+
+static void
+test_every_truncation(Fixture *self, const void *data)
+{
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    for (size_t size = 0; size < self->object.size; size++) {
+        g_autofree uint8_t *exact = g_memdup2(self->object.data, size);
+        BkBuf cut = {exact, size, size};
+
+        EXPECT_ERROR(unseal(self, &cut, &error), BK_ERROR_CORRUPT);
+        EXPECT_ERROR(bk_seal_check(&cut, &error), BK_ERROR_CORRUPT);
+    }
+    bk_buf_append(&self->object, "", 1);
+    EXPECT_ERROR(unseal(self, &self->object, &error), BK_ERROR_CORRUPT);
+    EXPECT_ERROR(bk_seal_check(&self->object, &error), BK_ERROR_CORRUPT);
+}
+
+static void
+test_frames_rearranged(Fixture *self, const void *data)
+{
+    static const char *const orders[] = {"102", "02", "12", "2", "0012", "0112", "0122", "01", "0"};
+    g_autoptr(GError) error = NULL;
+    g_auto(BkBuf) same = BK_BUF_INIT;
+
+    (void)data;
+    rearrange(self, "012", &same);
+    EXPECT_DONE(unseal(self, &same, &error)); /* the trailer is not what is wrong below */
+    EXPECT_BYTES(same.data, same.size, self->object.data, self->object.size);
+    for (size_t i = 0; i < G_N_ELEMENTS(orders); i++) {
+        g_auto(BkBuf) object = BK_BUF_INIT;
+
+        rearrange(self, orders[i], &object);
+        EXPECT_DONE(bk_seal_check(&object, &error));
+        EXPECT_ERROR(unseal(self, &object, &error), BK_ERROR_CORRUPT);
+    }
+}
+
+static void
+test_last_frame_mark_moved(Fixture *self, const void *data)
+{
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    for (size_t marked = 0; marked < 3; marked++) {
+        g_auto(BkBuf) object = BK_BUF_INIT;
+
+        bk_buf_append(&object, self->object.data, self->frames[3]);
+        object.data[self->frames[2] + 3] ^= 0x80;
+        object.data[self->frames[marked] + 3] ^= 0x80;
+        put_trailer(self, &object, self->frames[2]);
+        if (marked == 2)
+            EXPECT_DONE(unseal(self, &object, &error));
+        else
+            EXPECT_ERROR(unseal(self, &object, &error), BK_ERROR_CORRUPT);
+    }
+}
+
+/* Frames and trailers of another object of the same key and the same sizes. */
+static void
+test_parts_of_another_object(Fixture *self, const void *data)
+{
+    g_autoptr(GError) error = NULL;
+    g_auto(BkBuf) other = BK_BUF_INIT;
+    size_t frames[4];
+
+    (void)data;
+    seal_three(self->keys, &other, frames);
+    g_assert_cmpuint(other.size, ==, self->object.size);
+    memcpy(other.data + frames[3], self->object.data + frames[3], BK_SEAL_TRAILER_SIZE);
+    EXPECT_ERROR(unseal(self, &other, &error), BK_ERROR_CORRUPT);
+    EXPECT_ERROR(bk_seal_check(&other, &error), BK_ERROR_CORRUPT);
+    for (size_t i = 0; i < 3; i++) {
+        g_auto(BkBuf) mixed = BK_BUF_INIT;
+
+        bk_buf_append(&mixed, self->object.data, frames[3]);
+        memcpy(mixed.data + frames[i], other.data + frames[i], frames[i + 1] - frames[i]);
+        put_trailer(self, &mixed, frames[2]);
+        EXPECT_ERROR(unseal(self, &mixed, &error), BK_ERROR_CORRUPT);
+    }
+}
+
+static void
+test_wrong_kind_generation_version(Fixture *self, const void *data)
+{
+    g_autoptr(BkKeyring) others = bk_keyring_new();
+    g_autoptr(GError) error = NULL;
+    BkSecret secret = {{43}};
+
+    (void)data;
+    EXPECT_ERROR(bk_unseal(self->opener, self->keys, BK_SEAL_LEASE, &self->object, LIMIT,
+                           &self->raw, &error),
+                 BK_ERROR_CORRUPT);
+    bk_keyring_add(others, 1, &secret);
+    EXPECT_ERROR(
+        bk_unseal(self->opener, others, BK_SEAL_PACK, &self->object, LIMIT, &self->raw, &error),
+        BK_ERROR_CORRUPT);
+    bk_keyring_add(others, 3, &secret); /* the right number, another key */
+    EXPECT_ERROR(
+        bk_unseal(self->opener, others, BK_SEAL_PACK, &self->object, LIMIT, &self->raw, &error),
+        BK_ERROR_CORRUPT);
+    self->object.data[8] = BK_SEAL_VERSION + 1;
+    EXPECT_ERROR(unseal(self, &self->object, &error), BK_ERROR_UNSUPPORTED);
+    EXPECT_ERROR(bk_seal_check(&self->object, &error), BK_ERROR_UNSUPPORTED);
+    self->object.data[8] = 0;
+    EXPECT_ERROR(unseal(self, &self->object, &error), BK_ERROR_CORRUPT);
+}
+
+static void
+test_limit(Fixture *self, const void *data)
+{
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    EXPECT_DONE(
+        bk_unseal(self->opener, self->keys, BK_SEAL_PACK, &self->object, 309, &self->raw, &error));
+    EXPECT_ERROR(
+        bk_unseal(self->opener, self->keys, BK_SEAL_PACK, &self->object, 308, &self->raw, &error),
+        BK_ERROR_CORRUPT);
+}
+
+/* Without a key: every byte but those of the last tag, which only a key can prove. */
+static void
+test_check_without_key(Fixture *self, const void *data)
+{
+    size_t tag = self->object.size - BK_AEAD_TAG_SIZE;
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    for (size_t i = 0; i < self->object.size; i++) {
+        self->object.data[i] ^= 1;
+        g_assert_true(bk_seal_check(&self->object, &error) == (i >= tag));
+        g_clear_error(&error);
+        self->object.data[i] ^= 1;
+    }
+}
+
+/* The digest that the sealer gives is that of the object, and nothing of the content shows. */
+static void
+test_digest_and_secrecy(Fixture *self, const void *data)
+{
+    static const char content[] = "a text that must not be seen in the object, not even once";
+    g_autoptr(BkSealer) sealer = bk_sealer_new(BK_CODEC_STORED, 0);
+    g_auto(BkBuf) object = BK_BUF_INIT;
+    g_autoptr(GError) error = NULL;
+    uint8_t digest[BK_SHA256_SIZE];
+    uint8_t expected[BK_SHA256_SIZE];
+
+    (void)data;
+    EXPECT_DONE(bk_sealer_begin(sealer, self->keys, BK_SEAL_PACK, &object, &error));
+    EXPECT_DONE(bk_sealer_add(sealer, content, sizeof content, true, &error));
+    EXPECT_DONE(bk_sealer_finish(sealer, digest, &error));
+    bk_sha256(object.data, object.size, expected);
+    EXPECT_BYTES(digest, sizeof digest, expected, sizeof expected);
+    EXPECT_BYTES(bk_sealer_salt(sealer), (size_t)BK_SEAL_SALT_SIZE,
+                 object.data + BK_SEAL_HEADER_SIZE - BK_SEAL_SALT_SIZE, BK_SEAL_SALT_SIZE);
+    g_assert_null(memmem(object.data, object.size, content, 8));
+    g_assert_cmpuint(object.size, ==,
+                     BK_SEAL_HEADER_SIZE + BK_SEAL_FRAME_COST + sizeof content +
+                         BK_SEAL_TRAILER_SIZE);
+}
+
+#define TEST(name, function) g_test_add(name, Fixture, NULL, set_up, function, tear_down)
+
+int
+main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    TEST("/seal/round-trip", test_round_trip);
+    TEST("/seal/sizes", test_sizes);
+    TEST("/seal/every-flipped-byte", test_every_flipped_byte);
+    TEST("/seal/every-truncation", test_every_truncation);
+    TEST("/seal/frames-rearranged", test_frames_rearranged);
+    TEST("/seal/last-frame-mark-moved", test_last_frame_mark_moved);
+    TEST("/seal/parts-of-another-object", test_parts_of_another_object);
+    TEST("/seal/wrong-kind-generation-version", test_wrong_kind_generation_version);
+    TEST("/seal/limit", test_limit);
+    TEST("/seal/check-without-key", test_check_without_key);
+    TEST("/seal/digest-and-secrecy", test_digest_and_secrecy);
+    return g_test_run();
+}

@@ -1,0 +1,96 @@
+/* test-tablespace-map.c - where the tablespaces of a restored cluster go. */
+#include "engine/tablespace-map.h"
+#include "expect.h"
+#include "source/pg/meta.h"
+
+static GArray *
+map(const char *const *remaps, GError **error)
+{
+    g_auto(BkPgMeta) meta = {0};
+
+    bk_pg_meta_init(&meta);
+    bk_pg_meta_add_tablespace(&meta, 16385, "fast", "/mnt/fast");
+    bk_pg_meta_add_tablespace(&meta, 16386, "big", "/mnt/big");
+    /* Names are borrowed from the meta: only the places are looked at below. */
+    return bk_tablespace_map_new(&meta, remaps, "/restored/data", error);
+}
+
+static const char *
+place(const GArray *self, guint index)
+{
+    return g_array_index(self, BkRestoreTablespace, index).to;
+}
+
+static void
+test_default(void)
+{
+    g_autoptr(GError) error = NULL;
+    GArray *self = map(NULL, &error);
+
+    g_assert_no_error(error);
+    g_assert_cmpuint(self->len, ==, 2);
+    g_assert_cmpstr(place(self, 0), ==, "/mnt/fast");
+    g_assert_cmpstr(place(self, 1), ==, "/mnt/big");
+    bk_tablespace_map_free(self);
+    bk_tablespace_map_free(NULL);
+}
+
+static void
+test_remapped(void)
+{
+    static const char *const remaps[] = {"big=/a//b/../c=d/", "fast=relative", NULL};
+    g_autofree char *folder = g_get_current_dir();
+    g_autofree char *relative = g_build_filename(folder, "relative", NULL);
+    g_autoptr(GError) error = NULL;
+    GArray *self = map(remaps, &error);
+
+    g_assert_no_error(error);
+    g_assert_cmpstr(place(self, 0), ==, relative);
+    g_assert_cmpstr(place(self, 1), ==, "/a/c=d");
+    bk_tablespace_map_free(self);
+}
+
+static void
+test_refused(void)
+{
+    static const char *const words[] = {"",
+                                        "fast",
+                                        "fast=",
+                                        "=/a",
+                                        "other=/a",
+                                        "Fast=/a",
+                                        "fast=/mnt/big",
+                                        "fast=/restored/data",
+                                        "fast=/restored/data/pg_tblspc/x",
+                                        "fast=/restored/x/../data"};
+    g_autoptr(GError) error = NULL;
+
+    for (size_t i = 0; i < G_N_ELEMENTS(words); i++) {
+        const char *const remaps[] = {words[i], NULL};
+
+        EXPECT_ERROR(map(remaps, &error) != NULL, BK_ERROR_USAGE);
+    }
+}
+
+/* A place beside the data directory whose name begins alike is not inside it. */
+static void
+test_beside(void)
+{
+    static const char *const remaps[] = {"fast=/restored/data2", NULL};
+    g_autoptr(GError) error = NULL;
+    GArray *self = map(remaps, &error);
+
+    g_assert_no_error(error);
+    bk_tablespace_map_free(self);
+}
+
+int
+main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/tablespace-map/default", test_default);
+    g_test_add_func("/tablespace-map/remapped", test_remapped);
+    g_test_add_func("/tablespace-map/refused", test_refused);
+    g_test_add_func("/tablespace-map/beside", test_beside);
+    return g_test_run();
+}

@@ -1,0 +1,296 @@
+/* test-tree.c - what of a data directory is copied, and what is left out. */
+#include "expect.h"
+#include "source/pg/tree.h"
+#include "temp-dir.h"
+
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define NOBODY 65534
+
+typedef struct Fixture {
+    char *parent;
+    char *root;
+    BkOp *op;
+} Fixture;
+
+static void
+add_text(const char *root, const char *path, size_t size)
+{
+    g_autofree char *full = g_build_filename(root, path, NULL);
+    g_autofree char *folder = g_path_get_dirname(full);
+    g_autofree char *text = g_strnfill(size, 'x');
+
+    g_assert_cmpint(g_mkdir_with_parents(folder, 0755), ==, 0);
+    g_assert_true(g_file_set_contents(full, text, (gssize)size, NULL));
+}
+
+static void
+add_dir(const char *root, const char *path)
+{
+    g_autofree char *full = g_build_filename(root, path, NULL);
+
+    g_assert_cmpint(g_mkdir_with_parents(full, 0755), ==, 0);
+}
+
+static void
+add_link(const char *root, const char *path, const char *target)
+{
+    g_autofree char *full = g_build_filename(root, path, NULL);
+
+    g_assert_cmpint(symlink(target, full), ==, 0);
+}
+
+static void
+set_up(Fixture *self, const void *data)
+{
+    (void)data;
+    self->parent = temp_dir_new();
+    self->root = g_build_filename(self->parent, "data", NULL);
+    self->op = bk_op_new(NULL);
+    add_dir(self->root, "");
+}
+
+static void
+tear_down(Fixture *self, const void *data)
+{
+    (void)data;
+    bk_op_free(self->op);
+    g_free(self->root);
+    temp_dir_free(self->parent);
+}
+
+static const BkTreeFile *
+find(const BkTree *tree, const char *path)
+{
+    for (guint i = 0; i < tree->files->len; i++) {
+        const BkTreeFile *file = g_ptr_array_index(tree->files, i);
+
+        if (strcmp(file->path, path) == 0)
+            return file;
+    }
+    return NULL;
+}
+
+static const BkTreeFile *
+must_find(const BkTree *tree, const char *path)
+{
+    const BkTreeFile *file = find(tree, path);
+
+    g_assert(file != NULL);
+    return file;
+}
+
+/* The paths in order, joined by blanks. */
+static char *
+list(const Fixture *self)
+{
+    g_autoptr(GString) paths = g_string_new(NULL);
+    g_auto(BkTree) tree = {0};
+    g_autoptr(GError) error = NULL;
+
+    EXPECT_DONE(bk_tree_list(self->root, &tree, self->op, &error));
+    for (guint i = 0; i < tree.files->len; i++) {
+        const BkTreeFile *file = g_ptr_array_index(tree.files, i);
+
+        g_string_append_printf(paths, "%s%s", i > 0 ? " " : "", file->path);
+    }
+    return g_strdup(paths->str);
+}
+
+static void
+test_left_out(Fixture *self, const void *data)
+{
+    static const char *const left_out[] = {"postmaster.pid",
+                                           "postmaster.opts",
+                                           "backup_label",
+                                           "pg_wal/000000010000000000000001",
+                                           "pg_replslot/slot/state",
+                                           "pg_dynshmem/mmap.1",
+                                           "pg_notify/0000",
+                                           "pg_serial/0000",
+                                           "pg_snapshots/1",
+                                           "pg_stat_tmp/db_5.stat",
+                                           "pg_subtrans/0000",
+                                           "base/pgsql_tmp/t1",
+                                           "base/5/pgsql_tmp1.0",
+                                           "base/5/pg_internal.init",
+                                           "base/5/pg_internal.init.123",
+                                           "global/pg_internal.init",
+                                           "base/5/t3_16400",
+                                           "base/5/t3_16400_fsm"};
+    g_autofree char *paths = NULL;
+
+    (void)data;
+    for (size_t i = 0; i < G_N_ELEMENTS(left_out); i++)
+        add_text(self->root, left_out[i], 10);
+    add_text(self->root, "PG_VERSION", 3);
+    add_text(self->root, "backup_label_not", 3);
+    add_text(self->root, "global/pg_control", 3);
+    paths = list(self);
+    g_assert_cmpstr(paths, ==,
+                    "PG_VERSION backup_label_not base base/5 global global/pg_control pg_dynshmem "
+                    "pg_notify pg_replslot pg_serial pg_snapshots pg_stat_tmp pg_subtrans pg_wal");
+}
+
+/* Of an unlogged relation only the init forks are kept, in any tablespace; elsewhere such names
+ * mean nothing. */
+static void
+test_unlogged(Fixture *self, const void *data)
+{
+    static const char *const files[] = {
+        "base/5/100", "base/5/100.1", "base/5/100_fsm",  "base/5/100_init", "base/5/1000",
+        "base/6/100", "global/100",   "global/100_init", "pg_logical/100",  "pg_logical/100_init"};
+    g_autofree char *paths = NULL;
+
+    (void)data;
+    for (size_t i = 0; i < G_N_ELEMENTS(files); i++)
+        add_text(self->root, files[i], 10);
+    paths = list(self);
+    g_assert_cmpstr(paths, ==,
+                    "base base/5 base/5/1000 base/5/100_init base/6 base/6/100 global global/100 "
+                    "global/100_init pg_logical pg_logical/100 pg_logical/100_init");
+}
+
+static void
+test_pages(Fixture *self, const void *data)
+{
+    static const struct {
+        const char *path;
+        bool is_paged;
+        uint32_t first_block;
+    } files[] = {{"base/5/100", true, 0},
+                 {"base/5/100.3", true, 3 * 131072},
+                 {"base/5/100_vm", true, 0},
+                 {"base/5/PG_VERSION", false, 0},
+                 {"base/5/pg_filenode.map", false, 0},
+                 {"global/100", true, 0},
+                 {"global/pg_control", false, 0},
+                 {"pg_xact/0000", false, 0},
+                 {"base/5/100.4294967295", false, 0}};
+    g_auto(BkTree) tree = {0};
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    for (size_t i = 0; i < G_N_ELEMENTS(files); i++)
+        add_text(self->root, files[i].path, 10 + i);
+    EXPECT_DONE(bk_tree_list(self->root, &tree, self->op, &error));
+    for (size_t i = 0; i < G_N_ELEMENTS(files); i++) {
+        const BkTreeFile *file = must_find(&tree, files[i].path);
+
+        g_assert_true(file->is_paged == files[i].is_paged);
+        g_assert_cmpuint(file->first_block, ==, files[i].first_block);
+        g_assert_cmpuint(file->size, ==, 10 + i);
+        g_assert_true(S_ISREG(file->mode));
+        g_assert_cmpuint(file->uid, ==, geteuid());
+    }
+    g_assert_cmpuint(tree.bytes, ==, 9 * 10 + 36);
+}
+
+static void
+test_tablespaces(Fixture *self, const void *data)
+{
+    g_autofree char *place = g_build_filename(self->parent, "fast", NULL);
+    g_auto(BkTree) tree = {0};
+    g_autoptr(GError) error = NULL;
+    const BkTreeFile *link;
+
+    (void)data;
+    add_text(place, "PG_15_202209061/5/200", 10);
+    add_text(place, "PG_15_202209061/5/t9_200", 10);
+    add_text(place, "PG_15_202209061/pgsql_tmp/x", 10);
+    add_dir(self->root, "pg_tblspc");
+    add_link(self->root, "pg_tblspc/16385", place);
+    EXPECT_DONE(bk_tree_list(self->root, &tree, self->op, &error));
+    link = must_find(&tree, "pg_tblspc/16385");
+    g_assert_cmpstr(link->link, ==, place);
+    g_assert_true(S_ISLNK(link->mode));
+    g_assert_true(must_find(&tree, "pg_tblspc/16385/PG_15_202209061/5/200")->is_paged);
+    g_assert_null(find(&tree, "pg_tblspc/16385/PG_15_202209061/5/t9_200"));
+    g_assert_null(find(&tree, "pg_tblspc/16385/PG_15_202209061/pgsql_tmp"));
+}
+
+/* Other links are followed, and are then what they lead to; one that leads nowhere has vanished. */
+static void
+test_links(Fixture *self, const void *data)
+{
+    g_autofree char *wal = g_build_filename(self->parent, "wal", NULL);
+    g_auto(BkTree) tree = {0};
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    add_text(wal, "000000010000000000000001", 10);
+    add_text(self->parent, "hba", 7);
+    add_link(self->root, "pg_wal", wal);
+    add_link(self->root, "pg_hba.conf", "../hba");
+    add_link(self->root, "gone", "nowhere");
+    EXPECT_DONE(bk_tree_list(self->root, &tree, self->op, &error));
+    g_assert_cmpuint(tree.files->len, ==, 2);
+    g_assert_true(S_ISDIR(must_find(&tree, "pg_wal")->mode));
+    g_assert_null(must_find(&tree, "pg_wal")->link);
+    g_assert_cmpuint(must_find(&tree, "pg_hba.conf")->size, ==, 7);
+}
+
+static void
+test_sockets_and_no_directory(Fixture *self, const void *data)
+{
+    g_autofree char *fifo = g_build_filename(self->root, "fifo", NULL);
+    g_autofree char *paths = NULL;
+    g_auto(BkTree) tree = {0};
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    g_assert_cmpint(mkfifo(fifo, 0600), ==, 0);
+    paths = list(self);
+    g_assert_cmpstr(paths, ==, "");
+    EXPECT_ERROR(bk_tree_list(fifo, &tree, self->op, &error), BK_ERROR_SYSTEM);
+    bk_tree_clear(&tree);
+    bk_op_cancel(self->op);
+    EXPECT_ERROR(bk_tree_list(self->root, &tree, self->op, &error), BK_ERROR_CANCELLED);
+}
+
+/* The path says what cannot be read. Root can read all: another user looks. */
+static void
+test_denied(Fixture *self, const void *data)
+{
+    g_autofree char *closed = g_build_filename(self->root, "base", "5", NULL);
+    int status;
+    pid_t pid;
+
+    (void)data;
+    add_dir(self->root, "base/5");
+    g_assert_cmpint(chmod(self->parent, 0755), ==, 0);
+    g_assert_cmpint(chmod(closed, 0), ==, 0);
+    pid = fork();
+    if (pid == 0) {
+        BkTree tree;
+        GError *error = NULL;
+
+        if (geteuid() == 0 && setuid(NOBODY) < 0)
+            _exit(3);
+        if (bk_tree_list(self->root, &tree, self->op, &error))
+            _exit(2);
+        _exit(bk_error_is(error, BK_ERROR_DENIED) && strstr(error->message, "base/5") ? 0 : 1);
+    }
+    g_assert_cmpint(waitpid(pid, &status, 0), ==, pid);
+    g_assert_cmpint(chmod(closed, 0700), ==, 0);
+    g_assert_true(WIFEXITED(status));
+    g_assert_cmpint(WEXITSTATUS(status), ==, 0);
+}
+
+#define TEST(name, function) g_test_add(name, Fixture, NULL, set_up, function, tear_down)
+
+int
+main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    TEST("/tree/left-out", test_left_out);
+    TEST("/tree/unlogged", test_unlogged);
+    TEST("/tree/pages", test_pages);
+    TEST("/tree/tablespaces", test_tablespaces);
+    TEST("/tree/links", test_links);
+    TEST("/tree/sockets-and-no-directory", test_sockets_and_no_directory);
+    TEST("/tree/denied", test_denied);
+    return g_test_run();
+}
