@@ -11,20 +11,51 @@ set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 cache=${BACKSTAY_VERSIONS_DIR:-/var/cache/backstay-versions}
 binary=${BACKSTAY:-$root/build/backstay}
-faults=${BACKSTAY_FAULTS:-$root/build-faults/backstay}
-mounted=
+faults=${BACKSTAY_FAULTS:-$root/build/faults/backstay}
+base=    # where the version's test directories are
+folder=  # the root in which its programs run; empty: the machine's own
+mounted= # what was mounted into it, the last first
+child=   # pytest, while it runs
 
 say() { printf '%s\n' "versions: $*"; }
 die() { say "$*" >&2; exit 2; }
 
-unmount_all() {
-    for place in $mounted; do
+# Process ids of what still runs on this version's directories: the servers by their working
+# directory, the rest by its home directory.
+leftovers() {
+    for process in /proc/[0-9]*; do
+        case $(readlink "$process/cwd" || true) in
+        "$folder$base"/* | "$base"/*) echo "${process#/proc/}" && continue ;;
+        esac
+        ! tr '\0' '\n' <"$process/environ" | grep -qs "^HOME=$base/" || echo "${process#/proc/}"
+    done 2>/dev/null
+}
+
+# Leaves nothing running and nothing mounted, however the tests ended.
+clean_up() {
+    [ -n "$base" ] || return 0
+    for signal in QUIT KILL; do # an immediate shutdown, to a server
+        processes=$(leftovers)
+        [ -n "$processes" ] || break
+        # shellcheck disable=SC2086 # several ids
+        kill -"$signal" $processes 2>/dev/null || true
+        sleep 1
+    done
+    for place in $(awk -v base="$base/" 'index($2, base) == 1 {print $2}' /proc/mounts) $mounted; do
         umount "$place" 2>/dev/null || umount -l "$place" || true
     done
     mounted=
+    [ -z "$folder" ] || rmdir "$folder$base"
+    base=
 }
-trap unmount_all EXIT
-trap 'exit 130' INT TERM
+
+interrupted() {
+    trap '' INT TERM
+    [ -z "$child" ] || { kill -TERM "$child" && wait "$child"; } || true
+    exit 130
+}
+trap clean_up EXIT
+trap interrupted INT TERM
 
 suite_of() {
     case $1 in
@@ -42,25 +73,38 @@ mirror() {
             /etc/apt/sources.list
 }
 
-# Makes the folder for version $1, whole or not at all.
+# Makes the folder for version $1, whole or not at all. Of two runs at once the second waits.
 prepare_folder() {
-    folder=$cache/$1
-    [ -d "$folder" ] && return
+    suite=$(suite_of "$1")
     mkdir -p "$cache"
-    rm -rf "$folder.new"
-    say "making $folder ($(suite_of "$1"))"
-    debootstrap --variant=minbase --include="postgresql-$1" "$(suite_of "$1")" "$folder.new" \
-        "$(mirror)" >"$cache/$1.log" 2>&1 || die "debootstrap failed, see $cache/$1.log"
-    mv "$folder.new" "$folder"
+    exec 9>"$cache/$1.lock"
+    flock 9
+    if [ ! -d "$cache/$1" ]; then
+        say "making $cache/$1 ($suite)"
+        rm -rf --one-file-system "$cache/$1.new"
+        debootstrap --variant=minbase --include="postgresql-$1" "$suite" "$cache/$1.new" \
+            "$(mirror)" >"$cache/$1.log" 2>&1 || die "debootstrap failed, see $cache/$1.log"
+        mv "$cache/$1.new" "$cache/$1"
+    fi
+    exec 9>&-
 }
 
-# Copies program $1 with its loader and libraries into folder $2, so that it runs anywhere.
+# The libraries that program or library $1 is linked with, and theirs.
+libraries_of() {
+    ldd "$1" | awk '$2 == "=>" && $3 ~ /^\// {print $3}'
+}
+
+# Copies program $1 with its loader and libraries into folder $2, so that it runs anywhere. libpq
+# is loaded by name when it is needed; as the search path is an old-style one, it holds for that
+# and for the libraries of libraries too.
 bundle() {
+    libpq=$(ldconfig -p | awk '$1 == "libpq.so.5" {print $NF; exit}')
+    [ -n "$libpq" ] || die "libpq.so.5 is not installed"
     mkdir -p "$2/lib"
     cp "$1" "$2/backstay"
-    ldd "$1" | awk '$2 == "=>" && $3 ~ /^\// {print $3}' | xargs -r cp -L -t "$2/lib"
-    loader=$(patchelf --print-interpreter "$1")
-    cp -L "$loader" "$2/lib/loader"
+    { libraries_of "$1" && libraries_of "$libpq" && echo "$libpq"; } | sort -u |
+        xargs cp -L -t "$2/lib"
+    cp -L "$(patchelf --print-interpreter "$1")" "$2/lib/loader"
     patchelf --set-interpreter "$2/lib/loader" --force-rpath --set-rpath "$2/lib" "$2/backstay"
     chmod -R a+rX "$2"
 }
@@ -71,53 +115,79 @@ mount_at() {
     mounted="$last $mounted"
 }
 
+# Runs pytest in a session of its own, so that a Ctrl-C reaches it once, from `interrupted`, and
+# it stops its servers undisturbed.
 run_pytest() {
     # shellcheck disable=SC2086 # PYTEST_ARGS is several words
-    ( cd "$root" && PYTHONDONTWRITEBYTECODE=1 "${PYTHON:-/usr/bin/python3}" -m pytest -q \
-        tests/integration "$@" ${PYTEST_ARGS:-} )
+    PYTHONDONTWRITEBYTECODE=1 BACKSTAY_TEST_BASE=$base setsid "${PYTHON:-/usr/bin/python3}" \
+        -m pytest -q --rootdir "$root/tests/integration" "$root/tests/integration" \
+        --junit-xml "$base/report.xml" "$@" ${PYTEST_ARGS:-} </dev/null &
+    child=$!
+    status=0
+    wait "$child" || status=$?
+    child=
+}
+
+run_here() {
+    BACKSTAY=$binary BACKSTAY_FAULTS=$faults run_pytest
 }
 
 run_in_folder() {
-    version=$1
-    folder=$cache/$version
-    prepare_folder "$version"
-    base=$(mktemp -d "/tmp/bv$version-XXXX")
-    chmod 755 "$base"
+    prepare_folder "$1"
+    folder=$cache/$1
     bundle "$binary" "$base/prog"
-    [ ! -f "$faults" ] || bundle "$faults" "$base/faults"
+    bundle "$faults" "$base/faults"
     mkdir -p "$folder$base"
     mount_at --bind "$base" "$folder$base"
     mount_at -t proc proc "$folder/proc"
     mount_at --bind /dev/shm "$folder/dev/shm"
-    status=0
-    PG_CHROOT=$folder PG_BIN=/usr/lib/postgresql/$version/bin BACKSTAY_TEST_BASE=$base \
-        BACKSTAY=$base/prog/backstay BACKSTAY_FAULTS=$base/faults/backstay \
-        run_pytest -m "not once" || status=$?
-    unmount_all
-    rmdir "$folder$base"
-    [ "$status" -ne 0 ] || rm -rf "$base"
-    return "$status"
+    PG_CHROOT=$folder PG_BIN=/usr/lib/postgresql/$1/bin BACKSTAY=$base/prog/backstay \
+        BACKSTAY_FAULTS=$base/faults/backstay run_pytest -m "not once"
+}
+
+# "12 passed, 0 failed, 1 skipped" of pytest's report $1.
+counts() {
+    sed -n 's/.*<testsuite [^>]*errors="\([0-9]*\)" failures="\([0-9]*\)" skipped="\([0-9]*\)" tests="\([0-9]*\)".*/\1 \2 \3 \4/p' \
+        "$1" 2>/dev/null | awk '
+            {print $4 - $1 - $2 - $3 " passed, " $1 + $2 " failed, " $3 " skipped"; found = 1}
+            END {if (!found) print "no report"}'
+}
+
+# Leaves the line about version $1 in `result`.
+run_version() {
+    say "PostgreSQL $1"
+    base=$(mktemp -d "/tmp/bv$1-XXXX")
+    chmod 755 "$base"
+    folder=
+    if [ "$1" = 15 ]; then run_here; else run_in_folder "$1"; fi
+    kept=$base
+    clean_up
+    result="PostgreSQL $1: $(counts "$kept/report.xml")"
+    if [ "$status" -eq 0 ]; then
+        rm -rf --one-file-system "$kept"
+    else
+        result="$result: FAILED (status $status, see $kept)"
+        failed=1
+    fi
 }
 
 [ "$(id -u)" = 0 ] || die "only root can make and mount the folders"
-[ -f "$binary" ] || die "no such binary: $binary (run make build)"
+for program in "$binary" "$faults"; do
+    [ -f "$program" ] || die "no such binary: $program (run make build faults)"
+done
 for program in debootstrap patchelf; do
     command -v "$program" >/dev/null || apt-get install -y -q "$program" >/dev/null
 done
 [ $# -gt 0 ] || set -- 13 15 17 18
+for version in "$@"; do
+    [ "$version" = 15 ] || suite_of "$version" >/dev/null
+done
 summary=
 failed=0
 for version in "$@"; do
-    status=0
-    say "PostgreSQL $version"
-    if [ "$version" = 15 ]; then
-        BACKSTAY=$binary BACKSTAY_FAULTS=$faults run_pytest || status=$?
-    else
-        run_in_folder "$version" || status=$?
-    fi
-    if [ "$status" -eq 0 ]; then result=passed; else result="FAILED ($status)" failed=1; fi
+    run_version "$version"
     summary="$summary
-  PostgreSQL $version: $result"
+  $result"
 done
 say "$summary"
 exit "$failed"

@@ -40,6 +40,7 @@ bk_cli_start(const BkArgs *args, const BkCliContext *context, const BkCliSource 
         .data_dir = request->to,
         .major = meta->version / 10000,
         .bin_dir = bk_args_get_string(args, "pg-bin"),
+        .config_file = bk_args_get_string(args, "pg-config"),
         .port = (uint16_t)bk_args_get_int(args, "pg-port", 0),
         .log_path = log_path,
         .user = user,

@@ -229,7 +229,6 @@ copy_files(Backup *self, GError **error)
         .workers = self->source->workers,
         .max_rate = self->source->max_rate,
         .verify_pages = self->facts.has_checksums && self->facts.block_size == BK_PG_PAGE_SIZE,
-        .start_lsn = self->report->meta.start_lsn,
     };
     g_autoptr(GPtrArray) control = g_ptr_array_new();
     g_autoptr(GPtrArray) others = g_ptr_array_new();
@@ -380,10 +379,13 @@ collect_damage(Backup *self)
 {
     size_t count;
     const BkCopyDamage *damage = bk_copy_damage(self->copy, &count);
+    BkPgMeta *meta = &self->report->meta;
 
+    /* A page whose LSN lies between start and stop was being written, and replay repairs it. */
     for (size_t i = 0; i < count; i++)
-        bk_pg_meta_add_damage(&self->report->meta, damage[i].file->path, damage[i].block);
-    self->report->state = count > 0 ? BK_SNAPSHOT_DAMAGED : BK_SNAPSHOT_COMPLETE;
+        if (damage[i].lsn < meta->start_lsn || damage[i].lsn > meta->stop_lsn)
+            bk_pg_meta_add_damage(meta, damage[i].file->path, damage[i].block);
+    self->report->state = meta->damaged_pages > 0 ? BK_SNAPSHOT_DAMAGED : BK_SNAPSHOT_COMPLETE;
 }
 
 static BkSnapshot *

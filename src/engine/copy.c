@@ -196,23 +196,24 @@ end_pack(Worker *worker, GError **error)
     return false;
 }
 
-/* Reads a page that failed its checksum again. True when it is valid now, or is torn by a write
- * that happened since the backup started, which replay repairs. */
+/* Reads a page that failed its checksum again: it may just have been being written. A page that
+ * stays wrong tells `*lsn`. */
 static bool
-is_page_fine(Worker *worker, uint8_t *page, uint64_t offset, uint32_t block)
+is_page_fine(Worker *worker, uint8_t *page, uint64_t offset, uint32_t block, uint64_t *lsn)
 {
-    const BkCopy *copy = worker->round->copy;
     BkPgPageResult result;
     size_t got;
 
     for (int i = 0; i < REREADS; i++) {
-        g_autoptr(GError) ignored = NULL;
+        g_autoptr(GError) ignored = NULL; /* what was read before stays, and counts as wrong */
 
-        if (!bk_reader_read(worker->reader, page, BK_PG_PAGE_SIZE, offset, &got, &ignored) ||
-            got < BK_PG_PAGE_SIZE)
+        if (!bk_reader_read(worker->reader, page, BK_PG_PAGE_SIZE, offset, &got, &ignored))
+            return false;
+        if (got < BK_PG_PAGE_SIZE)
             return true; /* cut off meanwhile: not damage */
-        if (bk_pg_page_verify(page, block, &result) || result.lsn >= copy->options.start_lsn)
+        if (bk_pg_page_verify(page, block, &result))
             return true;
+        *lsn = result.lsn;
         g_usleep(1000);
     }
     return false;
@@ -228,12 +229,12 @@ verify_pages(Worker *worker, const Piece *piece, uint8_t *data, size_t size, uin
     if (bk_pg_pages_verify(data, pages, first, bad) == 0)
         return;
     for (size_t i = 0; i < pages; i++) {
-        BkCopyDamage damage = {piece->file, first + (uint32_t)i};
+        BkCopyDamage damage = {piece->file, first + (uint32_t)i, 0};
 
         if ((bad[i / 64] >> (i % 64) & 1) == 0)
             continue;
         if (!is_page_fine(worker, data + i * BK_PG_PAGE_SIZE, offset + i * BK_PG_PAGE_SIZE,
-                          damage.block))
+                          damage.block, &damage.lsn))
             g_array_append_val(worker->damage, damage);
     }
 }

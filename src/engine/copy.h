@@ -17,8 +17,7 @@ typedef struct BkCopyOptions {
     int level;
     unsigned workers;
     uint64_t max_rate;
-    bool verify_pages;  /* the cluster has data checksums */
-    uint64_t start_lsn; /* a torn page newer than this is put right by replay */
+    bool verify_pages; /* the cluster has data checksums */
 } BkCopyOptions;
 
 typedef struct BkCopy BkCopy;
@@ -39,10 +38,12 @@ bool bk_copy_run_bytes(BkCopy *self, const BkTreeFile *file, const BkBuf *conten
  * extents (its content is replaced) and `size` what was read of it. */
 bool bk_copy_get_file(BkCopy *self, const BkTreeFile *file, BkBuf *extents, uint64_t *size);
 
-/* A page that is damaged in the source. */
+/* A page that fails its checksum, also when it is read again. One that was written since the backup
+ * started (by its LSN) may be torn, which replay repairs: that is for the caller to tell. */
 typedef struct BkCopyDamage {
     const BkTreeFile *file;
     uint32_t block; /* within the relation's fork */
+    uint64_t lsn;   /* that the page bears */
 } BkCopyDamage;
 const BkCopyDamage *bk_copy_damage(const BkCopy *self, size_t *count);
 

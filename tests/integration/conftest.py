@@ -1,5 +1,6 @@
 """Fixtures: a directory of its own for each test or module, and servers that always stop."""
 import shutil
+import signal
 import subprocess
 
 import pytest
@@ -59,6 +60,10 @@ class Workspace:
 def pytest_configure(config):
     config.addinivalue_line("markers", "once: does not depend on the server's version")
     config.addinivalue_line("markers", "slow: moves more than a gigabyte")
+    # Servers stop also when the run is told to end, and a run in the background, whose shell has
+    # it ignore SIGINT, does not hand that on to the programs that the tests interrupt.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
 
 
 @pytest.hookimpl(hookwrapper=True)

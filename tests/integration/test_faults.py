@@ -9,7 +9,7 @@ import pytest
 import compare
 import place
 
-BINARY = os.environ.get("BACKSTAY_FAULTS", str(place.ROOT / "build-faults" / "backstay"))
+BINARY = os.environ.get("BACKSTAY_FAULTS", str(place.ROOT / "build" / "faults" / "backstay"))
 
 # Which operations may pass a point, most likely first, by the beginning of its name.
 OPERATIONS = {

@@ -315,17 +315,19 @@ test_damaged_pages(Fixture *self, const void *data)
     (void)data;
     for (uint32_t i = 0; i < 100; i++)
         set_page(pages + i * BK_PG_PAGE_SIZE, 131072 + i, 1000, i != 7 && i != 99);
-    set_page(pages + 50 * BK_PG_PAGE_SIZE, 131072 + 50, 5000, false); /* torn since the start */
-    memset(pages + 60 * BK_PG_PAGE_SIZE, 0, BK_PG_PAGE_SIZE);         /* not used yet */
+    set_page(pages + 50 * BK_PG_PAGE_SIZE, 131072 + 50, 5000, false);
+    memset(pages + 60 * BK_PG_PAGE_SIZE, 0, BK_PG_PAGE_SIZE); /* not used yet */
     write_file(self->from, "base/5/16384.1", pages, 100 * BK_PG_PAGE_SIZE);
     write_noise(self->from, "base/5/pg_filenode.map", 8192); /* no pages */
     self->options.verify_pages = true;
-    self->options.start_lsn = 5000;
     copy_tree(self);
     damage = bk_copy_damage(self->copy, &count);
-    g_assert_cmpuint(count, ==, 2);
+    g_assert_cmpuint(count, ==, 3);
     g_assert_cmpstr(damage[0].file->path, ==, "base/5/16384.1");
-    g_assert_cmpuint(damage[0].block + damage[1].block, ==, 2 * 131072 + 7 + 99);
+    g_assert_cmpuint(damage[0].block + damage[1].block + damage[2].block, ==,
+                     3 * 131072 + 7 + 50 + 99);
+    for (size_t i = 0; i < count; i++)
+        g_assert_cmpuint(damage[i].lsn, ==, damage[i].block == 131072 + 50 ? 5000 : 1000);
     (void)extract_and_compare(self, false); /* kept as it was all the same */
 }
 
