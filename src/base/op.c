@@ -65,7 +65,7 @@ bk_op_check(const BkOp *self, GError **error)
 bool
 bk_op_sleep(const BkOp *self, int64_t duration_us, GError **error)
 {
-    const int64_t step_us = 50 * 1000;
+    const int64_t step_us = INT64_C(50000);
     int64_t end_us = g_get_monotonic_time() + duration_us;
 
     for (;;) {

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define LABEL_MAX          1000
 #define ARCHIVE_TIMEOUT_US (60 * BK_USEC_PER_SEC)
 
 static void
@@ -92,6 +93,19 @@ print_json(const BkBackupReport *report, const BkSourceSpec *source)
     (void)fputs(bk_json_text(json), stdout);
 }
 
+/* It goes into the manifest, which has bounds, and onto terminals. */
+static bool
+check_label(const char *label, GError **error)
+{
+    if (label != NULL && (strlen(label) > LABEL_MAX || !g_utf8_validate(label, -1, NULL)))
+        return bk_throw(error, BK_ERROR_USAGE, "--label: not UTF-8 text of at most %d bytes",
+                        LABEL_MAX);
+    for (; label != NULL && *label != 0; label++)
+        if (g_ascii_iscntrl(*label))
+            return bk_throw(error, BK_ERROR_USAGE, "--label: has a control character in it");
+    return true;
+}
+
 bool
 bk_cmd_backup(const BkArgs *args, BkCliContext *context, GError **error)
 {
@@ -107,7 +121,8 @@ bk_cmd_backup(const BkArgs *args, BkCliContext *context, GError **error)
     BkProgress *progress;
     bool ok;
 
-    if (!bk_cli_source_load(args, context, &source, error) ||
+    if (!check_label(options.label, error) ||
+        !bk_cli_source_load(args, context, &source, error) ||
         !bk_cli_source_override(&source, args, error))
         return false;
     progress = bk_progress_start(context->op, context->is_quiet);

@@ -46,6 +46,17 @@ print_snapshot(const BkListedSnapshot *listed)
                  head->label[0] != 0 ? "  " : "", head->label);
 }
 
+static void
+warn_of_unreadable(const BkListing *listing)
+{
+    for (guint i = 0; i < listing->pasts->len; i++) {
+        const BkPast *past = g_ptr_array_index(listing->pasts, i);
+
+        for (guint j = 0; j < past->unreadable->len; j++)
+            bk_cli_warn("%s", ((BkPastUnreadable *)g_ptr_array_index(past->unreadable, j))->why);
+    }
+}
+
 static bool
 list_source(const BkConfigSource *config, BkJson *json, BkOp *op, GError **error)
 {
@@ -57,6 +68,7 @@ list_source(const BkConfigSource *config, BkJson *json, BkOp *op, GError **error
         return false;
     for (guint i = 0; i < listing.parts.failed->len; i++)
         bk_cli_warn("%s", (const char *)g_ptr_array_index(listing.parts.failed, i));
+    warn_of_unreadable(&listing);
     if (json != NULL) {
         bk_json_begin_object(json, NULL);
         bk_json_add_string(json, "name", config->name);

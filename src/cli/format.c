@@ -43,5 +43,7 @@ bk_format_size(uint64_t bytes)
 double
 bk_format_seconds(int64_t duration_us)
 {
-    return (double)(duration_us / 1000) / 1000.0;
+    int64_t milliseconds = duration_us / 1000;
+
+    return (double)milliseconds / 1000.0;
 }

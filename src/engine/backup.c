@@ -14,9 +14,11 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
-#define CONTROL_PATH  "global/pg_control"
-#define CONTROL_TRIES 10
+#define CONTROL_PATH     "global/pg_control"
+#define CONTROL_PAUSE_US 10000
+#define CONTROL_TRIES    10
 
 /* Everything that lives as long as one backup. */
 typedef struct Backup {
@@ -211,7 +213,7 @@ copy_control(Backup *self, GPtrArray *control, GError **error)
             g_propagate_prefixed_error(error, g_steal_pointer(&cause), "file \"%s\": ", path);
             return false;
         }
-        g_usleep(10 * 1000);
+        g_usleep(CONTROL_PAUSE_US);
     }
     self->report->meta.control_version = decoded.control_version;
     self->report->meta.catalog_version = decoded.catalog_version;
@@ -258,6 +260,28 @@ free_wal_file(void *data)
     g_free(file);
 }
 
+/* Without a slot the server may have removed a segment while it was copied, or made it a later one,
+ * whose content was read then. A segment that still has its name was neither. */
+static bool
+check_wal(Backup *self, GError **error)
+{
+    g_auto(BkBuf) extents = BK_BUF_INIT;
+
+    for (guint i = 0; i < self->wal_files->len; i++) {
+        const BkTreeFile *file = g_ptr_array_index(self->wal_files, i);
+        g_autofree char *path = g_build_filename(self->data_dir, file->path, NULL);
+        uint64_t size;
+
+        if (!bk_copy_get_file(self->copy, file, &extents, &size) ||
+            size != self->report->meta.segment_size || access(path, F_OK) < 0)
+            return bk_throw(error, BK_ERROR_UNFIT,
+                            "WAL that the snapshot needs, \"%s\", was removed while it was copied: "
+                            "raise wal_keep_size, or let the user have a replication slot",
+                            path);
+    }
+    return true;
+}
+
 /* The segments from start to stop, from the data directory. */
 static bool
 copy_wal(Backup *self, GError **error)
@@ -289,7 +313,7 @@ copy_wal(Backup *self, GError **error)
         file->gid = st.st_gid;
         file->mtime_us = st.st_mtim.tv_sec * BK_USEC_PER_SEC;
     }
-    return bk_copy_run(self->copy, self->wal_files, self->op, error);
+    return bk_copy_run(self->copy, self->wal_files, self->op, error) && check_wal(self, error);
 }
 
 static bool

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -103,6 +104,44 @@ bk_destination_inspect(const char *path, BkDestinationState *state, GError **err
     return true;
 }
 
+/* The path without links, also when its end is not there yet. */
+static char *
+resolve(const char *path)
+{
+    g_autofree char *resolved = realpath(path, NULL);
+    g_autofree char *parent = NULL;
+    g_autofree char *base = NULL;
+    g_autofree char *above = NULL;
+
+    if (resolved != NULL)
+        return g_strdup(resolved);
+    parent = g_path_get_dirname(path);
+    if (strcmp(parent, path) == 0 || strcmp(parent, ".") == 0)
+        return g_strdup(path);
+    base = g_path_get_basename(path);
+    above = resolve(parent);
+    return g_build_filename(above, base, NULL);
+}
+
+static bool
+is_below(const char *path, const char *folder)
+{
+    size_t size = strlen(folder);
+
+    while (size > 0 && folder[size - 1] == '/')
+        size--;
+    return strncmp(path, folder, size) == 0 && (path[size] == '/' || path[size] == 0);
+}
+
+bool
+bk_destination_overlaps(const char *path, const char *other)
+{
+    g_autofree char *one = resolve(path);
+    g_autofree char *two = resolve(other);
+
+    return is_below(one, two) || is_below(two, one);
+}
+
 const char *
 bk_destination_describe(BkDestinationState state)
 {
@@ -175,6 +214,14 @@ remove_entry(const Sweep *sweep, int dir, const char *name, const char *path, bo
     return true;
 }
 
+/* A file that has another name too belongs to someone else as well: a copy made of links would be
+ * overwritten with this one. One that its owner cannot write is made anew. */
+static bool
+can_be_mended(const struct stat *st)
+{
+    return S_ISREG(st->st_mode) && st->st_nlink == 1 && (st->st_mode & 0600) == 0600;
+}
+
 static bool
 sweep_entry(const Sweep *sweep, int dir, const char *name, const char *path, bool keep_wanted,
             GError **error)
@@ -200,7 +247,7 @@ sweep_entry(const Sweep *sweep, int dir, const char *name, const char *path, boo
     case BK_FILE_REGULAR:
         break;
     }
-    return S_ISREG(st.st_mode) || remove_entry(sweep, dir, name, path, is_dir, error);
+    return can_be_mended(&st) || remove_entry(sweep, dir, name, path, is_dir, error);
 }
 
 static bool

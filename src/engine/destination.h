@@ -21,6 +21,9 @@ typedef enum {
 bool bk_destination_inspect(const char *path, BkDestinationState *state,
                             GError **error) BK_MUST_USE;
 
+/* Is one of the two paths inside the other, or are they the same, links resolved? */
+bool bk_destination_overlaps(const char *path, const char *other);
+
 /* "is new", "is empty", …: a static string. */
 const char *bk_destination_describe(BkDestinationState state);
 
@@ -29,6 +32,8 @@ bool bk_destination_move_aside(const char *path, int64_t now_us, char **moved,
                                GError **error) BK_MUST_USE;
 
 /* Removes everything below `root` that `snapshot` does not have, except the mark: names of files
- * and links that differ in kind too. Folders behind links that the snapshot has are entered. */
+ * and links that differ in kind too, and files that cannot be written in place: those that have
+ * another name as well, and those that their owner may not write. Folders behind links that the
+ * snapshot has are entered. */
 bool bk_destination_remove_others(int root, const BkSnapshot *snapshot, BkOp *op,
                                   GError **error) BK_MUST_USE;

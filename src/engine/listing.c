@@ -69,18 +69,31 @@ compare(const void *left, const void *right)
 bool
 bk_listing_load(const BkSourceSpec *source, BkListing *self, BkOp *op, GError **error)
 {
+    g_autoptr(GError) first = NULL;
+
     self->pasts = g_ptr_array_new_with_free_func(free_past);
     self->snapshots = g_ptr_array_new_with_free_func(free_listed);
     if (!bk_parts_open_for_reading(source, NULL, &self->parts, op, error))
         return false;
     for (guint i = 0; i < self->parts.parts->len; i++) {
         BkPast *past = g_new0(BkPast, 1);
+        g_autoptr(GError) cause = NULL;
 
-        g_ptr_array_add(self->pasts, past);
-        if (!bk_past_load(g_ptr_array_index(self->parts.parts, i), past, op, error))
-            return false;
-        merge(self, past);
+        if (bk_past_load(g_ptr_array_index(self->parts.parts, i), past, op, &cause)) {
+            g_ptr_array_add(self->pasts, past);
+            merge(self, past);
+            continue;
+        }
+        free_past(past);
+        g_ptr_array_add(self->parts.failed, g_strdup(cause->message));
+        if (first == NULL)
+            first = g_steal_pointer(&cause);
     }
+    /* One repository that answers is enough; the others are told of. */
+    if (!bk_op_check(op, error))
+        return false;
+    if (self->pasts->len == 0 && first != NULL)
+        return bk_propagate(error, &first);
     g_ptr_array_sort(self->snapshots, compare);
     return true;
 }

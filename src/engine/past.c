@@ -14,6 +14,15 @@ free_snapshot(void *data)
     g_free(snapshot);
 }
 
+static void
+free_unreadable(void *data)
+{
+    BkPastUnreadable *unreadable = data;
+
+    g_free(unreadable->why);
+    g_free(unreadable);
+}
+
 /* The arrays inside `input` are ours, though the pure calculation sees them as constant. */
 static void
 free_const(const void *data)
@@ -26,6 +35,7 @@ bk_past_clear(BkPast *self)
 {
     g_clear_pointer(&self->restorable, g_ptr_array_unref);
     g_clear_pointer(&self->snapshots, g_ptr_array_unref);
+    g_clear_pointer(&self->unreadable, g_ptr_array_unref);
     g_clear_pointer(&self->archive, g_ptr_array_unref);
     for (size_t i = 0; i < self->input.timeline_count; i++) {
         free_const(self->input.timelines[i].spans);
@@ -37,6 +47,24 @@ bk_past_clear(BkPast *self)
     *self = (BkPast){0};
 }
 
+/* What is wrong with one manifest must not keep the others from being restored; a repository that
+ * cannot be asked is something else. */
+static bool
+note_unreadable(BkPast *self, const char *id, GError **cause, GError **error)
+{
+    BkPastUnreadable *unreadable;
+
+    if (bk_error_is(*cause, BK_ERROR_NOT_FOUND))
+        return true; /* deleted a moment ago */
+    if (!bk_error_is(*cause, BK_ERROR_CORRUPT) && !bk_error_is(*cause, BK_ERROR_UNSUPPORTED))
+        return bk_propagate(error, cause);
+    unreadable = g_new0(BkPastUnreadable, 1);
+    (void)g_strlcpy(unreadable->id, id, sizeof unreadable->id);
+    unreadable->why = g_strdup((*cause)->message);
+    g_ptr_array_add(self->unreadable, unreadable);
+    return true;
+}
+
 static bool
 load_snapshots(BkPast *self, BkOp *op, GError **error)
 {
@@ -44,16 +72,22 @@ load_snapshots(BkPast *self, BkOp *op, GError **error)
 
     self->snapshots = g_ptr_array_new_with_free_func(free_snapshot);
     self->restorable = g_ptr_array_new();
+    self->unreadable = g_ptr_array_new_with_free_func(free_unreadable);
     if (ids == NULL)
         return false;
     for (guint i = 0; i < ids->len; i++) {
+        const char *id = g_ptr_array_index(ids, i);
         BkPastSnapshot *snapshot = g_new0(BkPastSnapshot, 1);
+        g_autoptr(GError) cause = NULL;
 
+        if (!bk_snapshot_load_head(self->part, id, &snapshot->head, op, &cause) ||
+            !bk_pg_meta_decode(&snapshot->meta, &snapshot->head.meta, &cause)) {
+            free_snapshot(snapshot);
+            if (!note_unreadable(self, id, &cause, error))
+                return false;
+            continue;
+        }
         g_ptr_array_add(self->snapshots, snapshot);
-        if (!bk_snapshot_load_head(self->part, g_ptr_array_index(ids, i), &snapshot->head, op,
-                                   error) ||
-            !bk_pg_meta_decode(&snapshot->meta, &snapshot->head.meta, error))
-            return false;
         if (snapshot->head.state != BK_SNAPSHOT_UNFINISHED)
             g_ptr_array_add(self->restorable, snapshot);
     }

@@ -13,10 +13,17 @@ typedef struct BkPastSnapshot {
     BkPgMeta meta;
 } BkPastSnapshot;
 
+/* A snapshot whose manifest is damaged: it cannot be restored, and no other one suffers from it. */
+typedef struct BkPastUnreadable {
+    char id[BK_SNAPSHOT_ID_SIZE + 1];
+    char *why; /* names the object */
+} BkPastUnreadable;
+
 typedef struct BkPast {
     const BkPart *part;
     GPtrArray *snapshots;  /* of BkPastSnapshot, oldest first, unfinished ones too */
     GPtrArray *restorable; /* borrowed from `snapshots`: those that `input` counts */
+    GPtrArray *unreadable; /* of BkPastUnreadable, not among `snapshots` */
     GPtrArray *archive;    /* of BkArchiveTimeline */
     BkWindowInput input;   /* its arrays are owned by the past */
     BkWindows windows;

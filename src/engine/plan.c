@@ -122,7 +122,14 @@ static bool
 check_wanted(const Planner *self, GError **error)
 {
     const char *wanted = wanted_id(self);
+    bool has_any = self->past->snapshots->len > 0;
 
+    for (guint i = 0; i < self->past->unreadable->len; i++) {
+        const BkPastUnreadable *unreadable = g_ptr_array_index(self->past->unreadable, i);
+
+        if (wanted != NULL ? strcmp(unreadable->id, wanted) == 0 : !has_any)
+            return bk_throw(error, BK_ERROR_CORRUPT, "%s", unreadable->why);
+    }
     if (wanted == NULL)
         return true;
     for (guint i = 0; i < self->past->snapshots->len; i++) {

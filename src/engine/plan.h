@@ -29,7 +29,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkPlan, bk_plan_clear)
 bool bk_plan_check_timeline(const char *timeline, GError **error) BK_MUST_USE;
 
 /* Makes a plan. Fails with BK_ERROR_NOT_FOUND when there is no such snapshot or the target is
- * outside every window, BK_ERROR_USAGE for a timeline of a wrong form. `past` must outlive the
- * plan. */
+ * outside every window, BK_ERROR_USAGE for a timeline of a wrong form, BK_ERROR_CORRUPT when the
+ * wanted snapshot's manifest, or every one, is damaged. `past` must outlive the plan. */
 bool bk_plan_make(const BkPast *past, const BkPlanRequest *request, BkPlan *plan, BkOp *op,
                   GError **error) BK_MUST_USE;

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #define CONTROL_PATH "global/pg_control"
@@ -78,6 +79,16 @@ bk_restore_describe_destination(const BkRestore *self)
     return bk_destination_describe(self->state);
 }
 
+static void
+warn_of_unreadable(const BkPast *past)
+{
+    for (guint i = 0; i < past->unreadable->len; i++) {
+        const BkPastUnreadable *unreadable = g_ptr_array_index(past->unreadable, i);
+
+        bk_log(BK_LOG_WARNING, "%s", unreadable->why);
+    }
+}
+
 /* Plans with the first repository that leads to the target. */
 static bool
 make_plan(BkRestore *self, BkOp *op, GError **error)
@@ -93,8 +104,10 @@ make_plan(BkRestore *self, BkOp *op, GError **error)
         bk_past_clear(&self->past);
         self->chosen = i;
         if (bk_past_load(g_ptr_array_index(self->parts.parts, i), &self->past, op, &cause) &&
-            bk_plan_make(&self->past, &plan_request, &self->plan, op, &cause))
+            bk_plan_make(&self->past, &plan_request, &self->plan, op, &cause)) {
+            warn_of_unreadable(&self->past);
             return true;
+        }
         if (first == NULL)
             first = g_steal_pointer(&cause);
     }
@@ -104,12 +117,34 @@ make_plan(BkRestore *self, BkOp *op, GError **error)
     return bk_propagate(error, &first);
 }
 
+/* What the restore reads from must not be what it writes over, sweeps or moves aside. */
+static bool
+check_apart(const BkRestore *self, const char *to, GError **error)
+{
+    for (size_t i = 0; i < self->source->repository_count; i++) {
+        const BkRepositorySpec *repository = &self->source->repositories[i];
+
+        if (bk_destination_overlaps(to, repository->path))
+            return bk_throw(error, BK_ERROR_UNFIT,
+                            "destination \"%s\" and repository \"%s\" in \"%s\" are inside one "
+                            "another: restore elsewhere",
+                            to, repository->name, repository->path);
+        if (bk_destination_overlaps(to, repository->key_file))
+            return bk_throw(error, BK_ERROR_UNFIT,
+                            "key file \"%s\" is inside the destination \"%s\": move it, or restore "
+                            "elsewhere",
+                            repository->key_file, to);
+    }
+    return true;
+}
+
 static bool
 check_destination(BkRestore *self, GError **error)
 {
     const BkRestoreRequest *request = self->request;
 
-    if (!bk_destination_inspect(request->to, &self->state, error))
+    if (!check_apart(self, request->to, error) ||
+        !bk_destination_inspect(request->to, &self->state, error))
         return false;
     if (self->state == BK_DESTINATION_NEW || self->state == BK_DESTINATION_EMPTY ||
         request->replace)
@@ -155,6 +190,9 @@ bk_restore_plan(const BkSourceSpec *source, const BkRestoreRequest *request, BkO
         bk_tablespace_map_new(&self->plan.snapshot->meta, request->tablespaces, request->to, error);
     if (self->tablespaces == NULL || !bk_tablespace_map_check(self->tablespaces, request, error))
         return NULL;
+    for (guint i = 0; i < self->tablespaces->len; i++)
+        if (!check_apart(self, g_array_index(self->tablespaces, BkRestoreTablespace, i).to, error))
+            return NULL;
     return g_steal_pointer(&self);
 }
 
@@ -171,21 +209,52 @@ mark(BkRestore *self, GError **error)
     return bk_file_sync_parent(self->root, CONTROL_PATH, error);
 }
 
+/* Opens the directory for this restore alone: two at once would mix two snapshots in it. The lock
+ * ends with the process. A file system without locks is no reason not to restore. */
+static bool
+lock_destination(BkRestore *self, GError **error)
+{
+    const char *to = self->request->to;
+
+    bk_fd_clear(&self->root);
+    if (!bk_dir_make(AT_FDCWD, to, 0700, error))
+        return false;
+    self->root = bk_fd_open_dir(AT_FDCWD, to, error);
+    if (self->root < 0)
+        return false;
+    return flock(self->root, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK ||
+           bk_throw(error, BK_ERROR_UNFIT, "another restore to \"%s\" is at work", to);
+}
+
+/* Another restore may have been at work since the plan was made, and a server may run by now. */
+static bool
+check_unchanged(const BkRestore *self, GError **error)
+{
+    BkDestinationState now;
+
+    if (!bk_destination_inspect(self->request->to, &now, error))
+        return false;
+    return now == self->state ||
+           (self->state == BK_DESTINATION_NEW && now == BK_DESTINATION_EMPTY) ||
+           bk_throw(error, BK_ERROR_UNFIT,
+                    "destination \"%s\" was changed by somebody else since it was looked at: it %s "
+                    "now",
+                    self->request->to, bk_destination_describe(now));
+}
+
 static bool
 open_destination(BkRestore *self, GError **error)
 {
     const BkRestoreRequest *request = self->request;
 
+    if (!lock_destination(self, error) || !check_unchanged(self, error))
+        return false;
     if (request->replace && self->state != BK_DESTINATION_NEW &&
         self->state != BK_DESTINATION_EMPTY &&
         (!bk_tablespace_map_move_aside(self->tablespaces, request->to, error) ||
          !bk_destination_move_aside(request->to, g_get_real_time(), &self->report->moved_aside,
-                                    error)))
-        return false;
-    if (!bk_dir_make(AT_FDCWD, request->to, 0700, error))
-        return false;
-    self->root = bk_fd_open_dir(AT_FDCWD, request->to, error);
-    if (self->root < 0)
+                                    error) ||
+         !lock_destination(self, error)))
         return false;
     if (fchmod(self->root, 0700) < 0)
         return bk_throw_errno(error, "set the mode of \"%s\"", request->to);

@@ -64,6 +64,11 @@ note_past(BkStatus *self, const BkPast *past)
 {
     const BkPastSnapshot *newest;
 
+    for (guint i = 0; i < past->unreadable->len; i++) {
+        const BkPastUnreadable *unreadable = g_ptr_array_index(past->unreadable, i);
+
+        add_problem(self, "%s", unreadable->why);
+    }
     note_broken(self, past);
     note_gaps(self, past);
     if (past->windows.count == 0) {

@@ -149,6 +149,18 @@ bk_tablespace_map_check(const GArray *self, const BkRestoreRequest *request, GEr
     return true;
 }
 
+/* The old cluster's link follows its tablespace: led it to the place still, a server started on the
+ * old directory would write into the restored tablespace. */
+static bool
+follow(const char *root, const BkRestoreTablespace *tablespace, const char *moved, GError **error)
+{
+    g_autofree char *link = g_strdup_printf("%s/pg_tblspc/%u", root, tablespace->oid);
+
+    if (unlink(link) < 0 || symlink(moved, link) < 0)
+        return bk_throw_errno(error, "lead the link \"%s\" to \"%s\"", link, moved);
+    return bk_file_sync_parent(AT_FDCWD, link, error);
+}
+
 bool
 bk_tablespace_map_move_aside(const GArray *self, const char *root, GError **error)
 {
@@ -157,7 +169,8 @@ bk_tablespace_map_move_aside(const GArray *self, const char *root, GError **erro
         g_autofree char *moved = NULL;
 
         if (is_own(tablespace, root) && access(tablespace->to, F_OK) == 0 &&
-            !bk_destination_move_aside(tablespace->to, g_get_real_time(), &moved, error))
+            (!bk_destination_move_aside(tablespace->to, g_get_real_time(), &moved, error) ||
+             !follow(root, tablespace, moved, error)))
             return false;
     }
     return true;

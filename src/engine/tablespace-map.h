@@ -20,7 +20,8 @@ void bk_tablespace_map_free(GArray *self); /* NULL is fine */
 bool bk_tablespace_map_check(const GArray *self, const BkRestoreRequest *request,
                              GError **error) BK_MUST_USE;
 
-/* Moves the directories aside that the old cluster in `root` has its tablespaces in. */
+/* Moves the directories aside that the old cluster in `root` has its tablespaces in; its links
+ * follow them. */
 bool bk_tablespace_map_move_aside(const GArray *self, const char *root, GError **error) BK_MUST_USE;
 
 /* Makes the directories, and gives them to owner `owner` of the snapshot. */

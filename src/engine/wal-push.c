@@ -16,6 +16,9 @@
  * many, few enough that the server need not wait long for its answer. */
 #define FILES_PER_WORKER 8
 
+/* How many files a repository gets at once while another one fails. */
+#define FILES_APART 256
+
 typedef struct Push {
     const BkSourceSpec *source;
     const char *folder;
@@ -115,8 +118,9 @@ push_one(const Push *self, unsigned index, BkArchiveWriter *writer, BkBuf *conte
     BkWalName parsed;
     bool has = false;
 
-    if (!bk_wal_name_parse(name, &parsed) ||
-        (index > 0 && !bk_archive_has_name(self->parts.parts, name, &parsed, &has, op, error)))
+    if (!bk_wal_name_parse(name, &parsed))
+        g_assert_not_reached();
+    if (index > 0 && !bk_archive_has_name(self->parts.parts, name, &parsed, &has, op, error))
         return false;
     return has || (read_file(self, name, content, &file, error) &&
                    bk_archive_put(writer, self->parts.parts, &file, self->system_id, op, error));
@@ -158,26 +162,83 @@ is_archived(const Push *self, bool *archived, BkOp *op, GError **error)
            bk_archive_has(self->parts.parts, &file, archived, op, error);
 }
 
+static void
+set_wanted(Push *self, const char *name)
+{
+    self->names = g_ptr_array_new_with_free_func(g_free);
+    g_ptr_array_add(self->names, g_strdup(name));
+}
+
+/* Puts the wanted file, and those behind it up to `limit` in all, into the open parts. */
+static bool
+push_names(Push *self, size_t limit, BkOp *op, GError **error)
+{
+    if (is_segment(g_ptr_array_index(self->names, 0)))
+        add_ready(self, limit);
+    return bk_find_system_id(g_ptr_array_index(self->parts.parts, 0), &self->system_id, op,
+                             error) &&
+           bk_workers_run(MIN(self->source->workers, self->names->len), run_worker, self, op,
+                          error);
+}
+
+static bool
+push_everywhere(const BkSourceSpec *source, const char *folder, const char *name, BkOp *op,
+                GError **error)
+{
+    g_auto(Push) self = {.source = source, .folder = folder};
+    bool archived;
+
+    set_wanted(&self, name);
+    if (!bk_parts_open_for_writing(source, &self.parts, op, error) ||
+        !is_archived(&self, &archived, op, error))
+        return false;
+    return archived || push_names(&self, (size_t)source->workers * FILES_PER_WORKER, op, error);
+}
+
+/* Is it one repository that fails, while the others may be fine? */
+static bool
+is_repository_error(const GError *error)
+{
+    return bk_error_is(error, BK_ERROR_STORE) || bk_error_is(error, BK_ERROR_NO_SPACE) ||
+           bk_error_is(error, BK_ERROR_DENIED) || bk_error_is(error, BK_ERROR_KEY);
+}
+
+/* Each repository by itself gets all that is ready: one that is down for days must not keep the
+ * others from having the WAL of these days. */
+static void
+push_apart(const BkSourceSpec *source, const char *folder, const char *name, BkOp *op)
+{
+    g_auto(BkParts) open = {0};
+
+    if (!bk_parts_open_for_reading(source, NULL, &open, op, NULL))
+        return;
+    for (guint i = 0; i < open.parts->len; i++) {
+        BkPart *part = g_ptr_array_index(open.parts, i);
+        g_auto(Push) self = {.source = source, .folder = folder};
+        g_autoptr(GError) cause = NULL;
+
+        set_wanted(&self, name);
+        self.parts.parts = g_ptr_array_new();
+        g_ptr_array_add(self.parts.parts, part);
+        if (!push_names(&self, FILES_APART, op, &cause))
+            bk_log(BK_LOG_INFO, "archiving into repository \"%s\" alone: %s",
+                   bk_repository_name(bk_part_repository(part)), cause->message);
+    }
+}
+
 bool
 bk_wal_push(const BkSourceSpec *source, const char *path, BkOp *op, GError **error)
 {
     g_autofree char *folder = g_path_get_dirname(path);
     g_autofree char *name = g_path_get_basename(path);
-    g_auto(Push) self = {.source = source, .folder = folder};
+    g_autoptr(GError) cause = NULL;
     BkWalName parsed;
-    bool archived;
 
     if (!bk_wal_name_parse(name, &parsed))
         return bk_throw(error, BK_ERROR_USAGE, "\"%s\" is not the name of a WAL file", name);
-    self.names = g_ptr_array_new_with_free_func(g_free);
-    g_ptr_array_add(self.names, g_strdup(name));
-    if (!bk_parts_open_for_writing(source, &self.parts, op, error) ||
-        !is_archived(&self, &archived, op, error))
-        return false;
-    if (archived)
+    if (push_everywhere(source, folder, name, op, &cause))
         return true;
-    if (parsed.kind == BK_WAL_SEGMENT)
-        add_ready(&self, (size_t)source->workers * FILES_PER_WORKER);
-    return bk_find_system_id(g_ptr_array_index(self.parts.parts, 0), &self.system_id, op, error) &&
-           bk_workers_run(MIN(source->workers, self.names->len), run_worker, &self, op, error);
+    if (source->repository_count > 1 && is_repository_error(cause))
+        push_apart(source, folder, name, op);
+    return bk_propagate(error, &cause);
 }

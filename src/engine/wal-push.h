@@ -2,7 +2,8 @@
  *
  * Promise: true means that every repository of the source holds the file durably, with this
  * content. The server calls for one file after another; since more are usually ready by then, one
- * call archives several in parallel, and the calls for those then find them there. Nothing but the
+ * call archives several in parallel, and the calls for those then find them there. While one
+ * repository fails, so does the call, but the others get what is ready. Nothing but the
  * repository says that a file is archived: there is no local state that could be wrong. Threads:
  * the call blocks and starts threads of its own. */
 #pragma once

@@ -240,6 +240,19 @@ lease_new(const BkPart *part, const BkLeaseOptions *options, BkOp *op)
     return self;
 }
 
+/* A listing that runs while a holder takes a step, which puts an object and deletes the one before,
+ * may see neither. What was put on such ground counts for nothing. */
+static bool
+is_newest(BkLease *self, BkOp *op, GError **error)
+{
+    uint64_t highest;
+
+    return find_highest(self->part, &highest, op, error) &&
+           (highest == self->epoch ||
+            bk_throw(error, BK_ERROR_BUSY, "source \"%s\" is held by another process",
+                     bk_part_source(self->part)));
+}
+
 BkLease *
 bk_lease_acquire(const BkPart *part, const BkLeaseOptions *options, BkOp *op, GError **error)
 {
@@ -269,6 +282,11 @@ bk_lease_acquire(const BkPart *part, const BkLeaseOptions *options, BkOp *op, GE
         return NULL;
     }
     self->epoch = info.epoch + 1;
+    if (!is_newest(self, op, error)) {
+        delete_epoch(self, self->epoch, op);
+        lease_free(self);
+        return NULL;
+    }
     delete_epoch(self, info.epoch, op);
     self->has_keeper = pthread_create(&self->keeper, NULL, keep, self) == 0;
     return self;

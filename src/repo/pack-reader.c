@@ -37,8 +37,8 @@ bk_pack_reader_free(BkPackReader *self)
     g_free(self);
 }
 
-/* Makes [start, start + size) of the object the window. At the end of the object one byte more is asked
- * for, so that one that is too long is noticed. */
+/* Makes [start, start + size) of the object the window. At the end of the object one byte more is
+ * asked for, so that one that is too long is noticed. */
 static bool
 fetch(BkPackReader *self, uint64_t start, size_t size, BkOp *op, GError **error)
 {
@@ -51,7 +51,8 @@ fetch(BkPackReader *self, uint64_t start, size_t size, BkOp *op, GError **error)
         self->fetched += self->window.size;
         if (self->window.size == size)
             return true;
-        return bk_throw(error, BK_ERROR_CORRUPT, "object is cut off or too long: %zu bytes instead of %zu",
+        return bk_throw(error, BK_ERROR_CORRUPT,
+                        "object is cut off or too long: %zu bytes instead of %zu",
                         self->window.size, size);
     }
     if (bk_error_is(cause, BK_ERROR_ABSENT))

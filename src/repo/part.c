@@ -222,6 +222,11 @@ check_not_lost(BkPart *self, BkOp *op, GError **error)
         return bk_propagate(error, &cause);
     if (found == NULL)
         return true;
+    /* Another process may have made the key, and put something, since the keys were read. */
+    if (!read_keys(self, op, error))
+        return false;
+    if (!bk_keyring_is_empty(self->keys))
+        return true;
     return bk_throw(error, BK_ERROR_CORRUPT,
                     "object \"%skey/00000001\" is missing, though there is \"%s\"", prefix, found);
 }

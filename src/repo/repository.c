@@ -86,7 +86,7 @@ read_slot(BkRepository *self, const BkKeyFile *key, BkOp *op, GError **error)
     if (bk_wire_get_u8(&reader) != SLOT_VERSION)
         reader.failed = true;
     g_free(self->id);
-    self->id = bk_wire_get_string(&reader, 2 * ID_SIZE);
+    self->id = bk_wire_get_string(&reader, (size_t)2 * ID_SIZE);
     bytes = bk_wire_get_raw(&reader, BK_SECRET_SIZE);
     if (bytes != NULL)
         memcpy(repository_key.bytes, bytes, BK_SECRET_SIZE);
@@ -129,7 +129,7 @@ create_slot(BkRepository *self, const BkKeyFile *key, BkOp *op, GError **error)
 static bool
 check_identity(const BkRepository *self, const BkBuf *found, GError **error)
 {
-    static const char start[] = "{\"backstay_repository\":";
+    static const char opening[] = "{\"backstay_repository\":";
     /* An object without content has no memory either. */
     g_autofree char *text =
         g_strndup(found->size > 0 ? (const char *)found->data : "", found->size);
@@ -138,8 +138,8 @@ check_identity(const BkRepository *self, const BkBuf *found, GError **error)
 
     if (strcmp(text, expected) == 0)
         return true;
-    if (g_str_has_prefix(text, start))
-        format = g_ascii_strtoull(text + strlen(start), NULL, 10);
+    if (g_str_has_prefix(text, opening))
+        format = g_ascii_strtoull(text + strlen(opening), NULL, 10);
     if (format > BK_REPOSITORY_FORMAT)
         return bk_throw(error, BK_ERROR_UNSUPPORTED,
                         "repository \"%s\" has format version %" G_GUINT64_FORMAT
@@ -156,9 +156,8 @@ explain_slot_error(const BkRepository *self, const BkKeyFile *key, GError *cause
 {
     if (bk_error_is(cause, BK_ERROR_ABSENT)) {
         g_error_free(cause);
-        return bk_throw(error, BK_ERROR_KEY,
-                        "the key (slot %s) is not one of repository \"%s\"", key->slot,
-                        self->name);
+        return bk_throw(error, BK_ERROR_KEY, "the key (slot %s) is not one of repository \"%s\"",
+                        key->slot, self->name);
     }
     g_propagate_error(error, cause);
     return false;

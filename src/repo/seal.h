@@ -44,10 +44,10 @@ BkKeyring *bk_keyring_new(void);
 void bk_keyring_free(BkKeyring *self); /* wipes; NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BkKeyring, bk_keyring_free)
 
-/* Adds a generation, higher than those before; copies `secret`. */
-void bk_keyring_add(BkKeyring *self, uint32_t generation, const BkSecret *secret);
-const BkSecret *bk_keyring_find(const BkKeyring *self, uint32_t generation); /* may be NULL */
-const BkSecret *bk_keyring_newest(const BkKeyring *self, uint32_t *generation);
+/* Adds generation `number`, higher than those before; copies `secret`. */
+void bk_keyring_add(BkKeyring *self, uint32_t number, const BkSecret *secret);
+const BkSecret *bk_keyring_find(const BkKeyring *self, uint32_t number); /* may be NULL */
+const BkSecret *bk_keyring_newest(const BkKeyring *self, uint32_t *number);
 bool bk_keyring_is_empty(const BkKeyring *self);
 
 /* Sealing. */

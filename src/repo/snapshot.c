@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#define STRINGS_BLOCK ((size_t)64 * 1024)
 #define EXTENTS_BLOCK ((size_t)256 * 1024)
 #define SECTION_SIZE  ((size_t)1024 * 1024) /* a section is closed when it reaches this */
 #define HEAD_GUESS    ((size_t)64 * 1024)   /* holds the head of nearly every snapshot */
@@ -30,7 +31,7 @@ bk_snapshot_new(void)
     self->packs = g_array_new(FALSE, FALSE, sizeof(BkPackRef));
     self->owners = g_array_new(FALSE, FALSE, sizeof(BkOwner));
     self->files = g_array_new(FALSE, FALSE, sizeof(BkFile));
-    self->strings = g_string_chunk_new(64 * 1024);
+    self->strings = g_string_chunk_new(STRINGS_BLOCK);
     self->extents = g_ptr_array_new_with_free_func(g_free);
     self->extents_used = EXTENTS_BLOCK;
     return self;

@@ -212,6 +212,26 @@ def test_a_snapshot_is_independent_of_the_damaged_one(whole):
     shutil.rmtree(target)
 
 
+def test_a_damaged_manifest_hurts_no_other_snapshot(whole):
+    """The newest manifest is damaged: the older snapshot still comes back, WAL is archived, and
+    status and list say what is wrong."""
+    path, _ = whole.find("snapshot")
+    MUTATIONS["flip early"](path, None)
+    target = whole.ws.path / "older"
+    result = whole.backstay.run("restore", "orders", "--to", target)
+    assert path.name in result.stderr, result
+    assert (target / "global" / "pg_control").exists()
+    status = whole.backstay.status()
+    assert any(path.name in problem for problem in status["problems"]), status
+    assert whole.backstay.complete() == [whole.older["snapshot"]]
+    segment = whole.find("segment")[0].name
+    out = whole.ws.path / segment
+    whole.backstay.run("wal", "fetch", "orders", segment, out)
+    whole.backstay.run("wal", "push", "orders", out)
+    shutil.rmtree(target)
+    out.unlink()
+
+
 def test_delta_repairs_what_a_failed_restore_left(whole):
     """After the damage is gone the same directory is finished with --delta."""
     path, other = whole.find("pack")

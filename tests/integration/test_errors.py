@@ -173,6 +173,8 @@ USAGE = [
     (["backup", "orders", "--compress", "gzip"], "gzip"),
     (["backup", "orders", "--compress", "zstd:99"], "99"),
     (["backup", "orders", "--checkpoint", "never"], "never"),
+    (["backup", "orders", "--label", "x" * 5000], "--label"),
+    (["backup", "orders", "--label", "two\nlines"], "--label"),
     (["restore", "orders"], "--to"), (["restore", "--to", "/tmp/x"], "SOURCE|source"),
     (["restore", "orders", "--to", "/tmp/x", "--delta", "--replace"], "--delta|--replace"),
     (["restore", "orders", "--to", "/tmp/x", "--at", "yesterday-ish"], "yesterday-ish"),

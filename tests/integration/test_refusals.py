@@ -1,5 +1,7 @@
 """What is refused because of the state of a server, an archive or a destination: each with one
 clear line, and before anything is written."""
+import fcntl
+import os
 import shutil
 
 import pytest
@@ -108,6 +110,41 @@ def test_a_destination_that_is_not_empty(shared, pair):
     (target / "letter").write_text("mine")
     backstay.fails(1, "empty", "restore", "orders", "--to", target)
     assert [path.name for path in target.iterdir()] == ["letter"]
+
+
+@pytest.mark.parametrize("option", [["--delta"], ["--replace"]], ids=["delta", "replace"])
+def test_the_repository_and_its_key_are_no_destination(shared, pair, option):
+    """What the restore reads from is neither swept nor moved aside."""
+    server, _, _, _ = pair
+    home = shared.directory(f"data{option[0]}")
+    backstay = shared.backstay(server, name=f"inside{option[0]}")
+    for name in ("repository", "key_file"):
+        old = getattr(backstay, name)
+        setattr(backstay, name, home / old.name)
+        backstay.edit_config(str(old), str(home / old.name))
+    (home / "PG_VERSION").write_text("15\n")
+    backstay.run("init")
+    backstay.run("backup", "orders", "--standalone")
+    for target in (home, backstay.repository, backstay.repository / "orders" / "new"):
+        backstay.fails(1, "repository \"local\"", "restore", "orders", "--to", target, *option)
+    backstay.edit_config(str(backstay.repository), f"{backstay.repository}2")
+    backstay.repository.rename(shared.path / f"out{option[0]}")
+    backstay.edit_config(f"{backstay.repository}2", str(shared.path / f"out{option[0]}"))
+    backstay.fails(1, "key file", "restore", "orders", "--to", home, *option)
+    assert backstay.key_file.exists() and (home / "PG_VERSION").exists()
+
+
+def test_two_restores_at_once(shared, pair):
+    """The second of two restores to one directory would mix its files with those of the first."""
+    _, backstay, snapshot, _ = pair
+    target = shared.directory("contended")
+    folder = os.open(target, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    backstay.fails(1, "another restore", "restore", "orders", "--to", target, "--at",
+                   snapshot["snapshot"])
+    assert list(target.iterdir()) == []
+    os.close(folder)
+    backstay.restore(target, "--at", snapshot["snapshot"])
 
 
 @pytest.mark.parametrize("option", [[], ["--delta"], ["--replace"]],

@@ -68,6 +68,33 @@ def test_the_same_content_again_is_fine(archive, raw):
     assert archive.objects("orders/wal") == before
 
 
+@pytest.mark.parametrize("down", ["local", "second"])
+def test_one_repository_that_is_down_does_not_starve_the_other(archive, raw, shared, down):
+    """The call fails, since the file is not everywhere; but what is ready goes to the other one."""
+    second = archive.home / f"{archive.name}.second"
+    archive.edit_config("sources:", f"  second: {{ path: {second}, key_file: {second}.key }}\n"
+                        "sources:")
+    archive.edit_config("to: [local]", "to: [local, second]")
+    archive.run("init")
+    first, *rest = segments_of(raw)[:6]
+    archive.run("wal", "push", "orders", first)
+    folder = shared.directory(f"{archive.name}-wal")
+    status = place.make_directory(folder / "archive_status")
+    for path in rest:
+        owned_file(folder / path.name, path.read_bytes())
+        owned_file(status / f"{path.name}.ready", b"")
+    lost, kept = ((archive.repository, second) if down == "local"
+                  else (second, archive.repository))
+    away = lost.rename(lost.with_suffix(".away"))
+    archive.fails(1, f"repository \"{down}\"", "wal", "push", "orders", folder / rest[0].name)
+    present = {path.name for path in (kept / "orders" / "wal").rglob("0*") if path.is_file()}
+    assert present == {path.name for path in (first, *rest)}
+    away.rename(lost)
+    for path in rest:
+        archive.run("wal", "push", "orders", folder / path.name)
+    assert len([path for path in (lost / "orders" / "wal").rglob("0*") if path.is_file()]) == 6
+
+
 def test_other_content_is_a_conflict(archive, raw, shared):
     """Conflict refused: the first content stays."""
     first = segments_of(raw)[0]

@@ -231,6 +231,46 @@ test_dangling_tablespace(Fixture *self, const void *data)
     g_assert_false(has(self->root, "pg_tblspc/x"));
 }
 
+/* A file that a copy made of links shares is not written through, nor one that is read-only. */
+static void
+test_shared_files(Fixture *self, const void *data)
+{
+    g_autofree char *mine = g_build_filename(self->root, "base", "5", "1", NULL);
+    g_autofree char *copy = g_build_filename(self->parent, "copy", NULL);
+    g_autofree char *read_only = g_build_filename(self->root, "base", "5", "2", NULL);
+    g_autoptr(BkSnapshot) snapshot = make_snapshot("/nowhere");
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    add(self->root, "PG_VERSION", "15\n");
+    add(self->root, "base/5/1", "x");
+    add(self->root, "base/5/2", "x");
+    g_assert_cmpint(link(mine, copy), ==, 0);
+    g_assert_cmpint(chmod(read_only, 0400), ==, 0);
+    EXPECT_DONE(sweep(self, snapshot, &error));
+    g_assert_true(has(self->root, "PG_VERSION") && has(self->parent, "copy"));
+    g_assert_false(has(self->root, "base/5/1") || has(self->root, "base/5/2"));
+}
+
+static void
+test_overlaps(Fixture *self, const void *data)
+{
+    g_autofree char *inside = g_build_filename(self->root, "a", "b", NULL);
+    g_autofree char *beside = g_strconcat(self->root, "2", NULL);
+    g_autofree char *link_path = g_build_filename(self->parent, "link", NULL);
+    g_autofree char *by_link = g_build_filename(link_path, "a", NULL);
+
+    (void)data;
+    g_assert_cmpint(symlink("data", link_path), ==, 0);
+    g_assert_true(bk_destination_overlaps(self->root, self->root));
+    g_assert_true(bk_destination_overlaps(self->root, inside));
+    g_assert_true(bk_destination_overlaps(inside, self->root));
+    g_assert_true(bk_destination_overlaps(self->root, by_link));
+    g_assert_true(bk_destination_overlaps("/", self->root));
+    g_assert_false(bk_destination_overlaps(self->root, beside));
+    g_assert_false(bk_destination_overlaps(by_link, beside));
+}
+
 #define TEST(name, function) g_test_add(name, Fixture, NULL, set_up, function, tear_down)
 
 int
@@ -243,5 +283,7 @@ main(int argc, char **argv)
     TEST("/destination/remove-others", test_remove_others);
     TEST("/destination/links-in-the-way", test_links_in_the_way);
     TEST("/destination/dangling-tablespace", test_dangling_tablespace);
+    TEST("/destination/shared-files", test_shared_files);
+    TEST("/destination/overlaps", test_overlaps);
     return g_test_run();
 }

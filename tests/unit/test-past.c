@@ -1,5 +1,6 @@
 /* test-past.c - a past made up of a snapshot and WAL: its window, its end, plans and searches. */
 #include "engine/plan.h"
+#include "engine/system-id.h"
 #include "engine/wal-search.h"
 #include "repo-fixture.h"
 #include "wal-builder.h"
@@ -201,6 +202,35 @@ test_plans(Fixture *self, const void *data)
     g_assert_cmpuint(plan(self, "20261121T003905Z-1a2b3c4e"), ==, 0);
 }
 
+/* One damaged manifest hurts no other snapshot: it is told of, and refused when it is wanted. */
+static void
+test_damaged_manifest(Fixture *self, const void *data)
+{
+    static const char damaged[] = "20261122T003905Z-1a2b3c4e";
+    g_autofree char *name = g_strdup_printf("orders/snapshots/%s", damaged);
+    uint8_t bytes[] = "not a manifest at all";
+    BkBuf object = {bytes, sizeof bytes, sizeof bytes};
+    g_auto(BkPast) past = {0};
+    g_auto(BkTarget) target = BK_TARGET_INIT;
+    g_auto(BkPlan) best = {0};
+    BkPlanRequest request = {.target = &target, .snapshot = damaged};
+    g_autoptr(GError) error = NULL;
+    uint64_t system_id;
+
+    (void)data;
+    EXPECT_DONE(bk_store_put(self->repo.store, name, &object, self->repo.op, &error));
+    EXPECT_DONE(bk_find_system_id(self->repo.part, &system_id, self->repo.op, &error));
+    g_assert_cmpuint(system_id, ==, WAL_SYSTEM);
+    EXPECT_DONE(bk_past_load(self->repo.part, &past, self->repo.op, &error));
+    g_assert_cmpuint(past.snapshots->len, ==, 1);
+    g_assert_cmpuint(past.unreadable->len, ==, 1);
+    EXPECT_DONE(bk_target_parse("latest", NOON, &target, &error));
+    EXPECT_ERROR(bk_plan_make(&past, &request, &best, self->repo.op, &error), BK_ERROR_CORRUPT);
+    request.snapshot = NULL;
+    EXPECT_DONE(bk_plan_make(&past, &request, &best, self->repo.op, &error));
+    g_assert_cmpstr(best.snapshot->head.id, ==, ID);
+}
+
 #define TEST(name, function) g_test_add(name, Fixture, NULL, set_up, function, tear_down)
 
 int
@@ -211,5 +241,6 @@ main(int argc, char **argv)
     TEST("/past/find-end", test_find_end);
     TEST("/past/search", test_search);
     TEST("/past/plans", test_plans);
+    TEST("/past/damaged-manifest", test_damaged_manifest);
     return g_test_run();
 }

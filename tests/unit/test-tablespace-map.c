@@ -2,6 +2,10 @@
 #include "engine/tablespace-map.h"
 #include "expect.h"
 #include "source/pg/meta.h"
+#include "temp-dir.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
 
 static GArray *
 map(const char *const *remaps, GError **error)
@@ -84,6 +88,37 @@ test_beside(void)
     bk_tablespace_map_free(self);
 }
 
+/* What was moved aside belongs to the old cluster still, and not what takes its place. */
+static void
+test_move_aside(void)
+{
+    char *top = temp_dir_new();
+    g_autofree char *root = g_build_filename(top, "data", NULL);
+    g_autofree char *links = g_build_filename(root, "pg_tblspc", NULL);
+    g_autofree char *link = g_build_filename(links, "16385", NULL);
+    g_autofree char *place = g_build_filename(top, "fast", NULL);
+    g_autofree char *start = g_strconcat(place, ".before-restore-", NULL);
+    g_autofree char *target = NULL;
+    g_auto(BkPgMeta) meta = {0};
+    g_autoptr(GError) error = NULL;
+    GArray *self;
+
+    bk_pg_meta_init(&meta);
+    bk_pg_meta_add_tablespace(&meta, 16385, "fast", place);
+    g_assert_cmpint(g_mkdir_with_parents(links, 0700), ==, 0);
+    g_assert_cmpint(mkdir(place, 0700), ==, 0);
+    g_assert_cmpint(symlink(place, link), ==, 0);
+    self = bk_tablespace_map_new(&meta, NULL, root, &error);
+    g_assert_no_error(error);
+    EXPECT_DONE(bk_tablespace_map_move_aside(self, root, &error));
+    g_assert_false(g_file_test(place, G_FILE_TEST_EXISTS));
+    target = g_file_read_link(link, &error);
+    g_assert_no_error(error);
+    g_assert_true(g_str_has_prefix(target, start) && g_file_test(target, G_FILE_TEST_IS_DIR));
+    bk_tablespace_map_free(self);
+    temp_dir_free(top);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -92,5 +127,6 @@ main(int argc, char **argv)
     g_test_add_func("/tablespace-map/remapped", test_remapped);
     g_test_add_func("/tablespace-map/refused", test_refused);
     g_test_add_func("/tablespace-map/beside", test_beside);
+    g_test_add_func("/tablespace-map/move-aside", test_move_aside);
     return g_test_run();
 }

@@ -126,7 +126,6 @@ seal_file(BkArchiveWriter *self, const BkPart *part, const BkArchiveFile *file, 
 }
 
 typedef struct Head {
-    char *name;
     uint64_t size;
     const uint8_t *hash;
     const uint8_t *info;
@@ -137,18 +136,21 @@ static bool
 decode_head(const BkBuf *raw, const char *name, Head *head, GError **error)
 {
     BkWireReader reader;
+    const uint8_t *own_name;
+    size_t own_size;
 
     bk_wire_reader_init(&reader, raw->data, raw->size);
     if (bk_wire_get_u8(&reader) != HEAD_VERSION)
         reader.failed = true;
-    head->name = bk_wire_get_string(&reader, 64);
+    own_name = bk_wire_get_bytes(&reader, 64, &own_size);
     head->size = bk_wire_get_bounded(&reader, BK_ARCHIVE_FILE_MAX);
     head->hash = bk_wire_get_raw(&reader, BK_XXH3_SIZE);
     head->info = bk_wire_get_bytes(&reader, bk_wire_left(&reader), &head->info_size);
     if (!bk_wire_end(&reader, "head of a WAL object", error))
         return false;
-    if (strcmp(head->name, name) != 0)
-        return bk_throw(error, BK_ERROR_CORRUPT, "object is that of \"%s\"", head->name);
+    if (own_size != strlen(name) || memcmp(own_name, name, own_size) != 0)
+        return bk_throw(error, BK_ERROR_CORRUPT, "object is that of \"%.*s\"", (int)own_size,
+                        (const char *)own_name);
     return true;
 }
 
@@ -177,7 +179,6 @@ compare_with_present(const BkPart *part, const BkArchiveFile *file, BkOp *op, GE
     g_autoptr(BkOpener) opener = bk_opener_new();
     g_auto(BkBuf) object = BK_BUF_INIT;
     g_auto(BkBuf) raw = BK_BUF_INIT;
-    g_autofree char *head_name = NULL;
     uint8_t hash[BK_XXH3_SIZE];
     Head head = {0};
     GError *cause = NULL;
@@ -187,7 +188,6 @@ compare_with_present(const BkPart *part, const BkArchiveFile *file, BkOp *op, GE
                               &cause) &&
               decode_head(&raw, file->name, &head, &cause);
 
-    head_name = head.name;
     if (!ok)
         return explain(part, file->name, object_name, cause, error);
     bk_xxh3(bk_part_hash_secret(part, bk_opener_generation(opener)), file->content->data,
@@ -288,11 +288,11 @@ take_frame(const BkFrame *frame, const BkBuf *raw, void *data, GError **error)
 
     if (frame->ordinal == 0) {
         Head head = {0};
-        bool ok = decode_head(raw, opening->name, &head, error);
 
-        g_free(head.name);
+        if (!decode_head(raw, opening->name, &head, error))
+            return false;
         opening->size = head.size;
-        return ok && bk_buf_reserve(opening->content, head.size, error);
+        return bk_buf_reserve(opening->content, head.size, error);
     }
     if (raw->size > opening->size - opening->content->size)
         return bk_throw(error, BK_ERROR_CORRUPT, "object holds more than its head says");
@@ -339,7 +339,6 @@ bk_archive_get_info(const BkPart *part, const char *name, const BkWalName *parse
     g_autoptr(BkOpener) opener = bk_opener_new();
     g_auto(BkBuf) object = BK_BUF_INIT;
     g_auto(BkBuf) raw = BK_BUF_INIT;
-    g_autofree char *head_name = NULL;
     Head head = {0};
     GError *cause = NULL;
     bool ok =
@@ -349,7 +348,6 @@ bk_archive_get_info(const BkPart *part, const char *name, const BkWalName *parse
         decode_head(&raw, name, &head, &cause) &&
         bk_wal_info_decode(head.info, head.info_size, info, &cause);
 
-    head_name = head.name;
     return ok || explain(part, name, object_name, cause, error);
 }
 

@@ -41,6 +41,8 @@
     PROCEDURE(PQfinish, (PGconn * c), (c))                                                         \
     PROCEDURE(PQfreeCancel, (PGcancel * cancel), (cancel))
 
+/* The parameters are libpq's, under shorter names, and lists that stand for themselves. */
+/* NOLINTBEGIN(bugprone-macro-parentheses, readability-*) */
 static struct {
 #define FUNCTION(type, name, parameters, arguments) type(*name) parameters;
 #define PROCEDURE(name, parameters, arguments)      void(*name) parameters;
@@ -63,6 +65,7 @@ FUNCTIONS
 PROCEDURES
 #undef FUNCTION
 #undef PROCEDURE
+/* NOLINTEND(bugprone-macro-parentheses, readability-*) */
 
 /* dlsym gives a pointer to data, which ISO C does not convert to one to a function. */
 static bool
