@@ -50,12 +50,15 @@ clean_up() {
 }
 
 interrupted() {
-    trap '' INT TERM
+    trap "" HUP INT TERM
     [ -z "$child" ] || { kill -TERM "$child" && wait "$child"; } || true
+    kept=$base
+    clean_up
+    [ -z "$kept" ] || rm -rf --one-file-system "$kept"
     exit 130
 }
 trap clean_up EXIT
-trap interrupted INT TERM
+trap interrupted HUP INT TERM
 
 suite_of() {
     case $1 in

@@ -121,8 +121,7 @@ bk_cmd_backup(const BkArgs *args, BkCliContext *context, GError **error)
     BkProgress *progress;
     bool ok;
 
-    if (!check_label(options.label, error) ||
-        !bk_cli_source_load(args, context, &source, error) ||
+    if (!check_label(options.label, error) || !bk_cli_source_load(args, context, &source, error) ||
         !bk_cli_source_override(&source, args, error))
         return false;
     progress = bk_progress_start(context->op, context->is_quiet);

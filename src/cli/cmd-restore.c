@@ -59,6 +59,8 @@ parse(Command *self, GError **error)
     if (self->target.exclusive && self->target.kind != BK_TARGET_TIME &&
         self->target.kind != BK_TARGET_LSN && self->target.kind != BK_TARGET_XID)
         return bk_throw(error, BK_ERROR_USAGE, "--exclusive goes with a time, lsn:X/Y or xid:N");
+    if (bk_args_get_string(args, "to")[0] == 0)
+        return bk_throw(error, BK_ERROR_USAGE, "--to: an empty path");
     self->to = g_canonicalize_filename(bk_args_get_string(args, "to"), NULL);
     self->request = (BkRestoreRequest){
         .to = self->to,

@@ -64,16 +64,35 @@ backup_clear(Backup *self)
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Backup, backup_clear)
 
+/* Reads pg_control until its checksum fits: the server may be writing it. */
+static bool
+read_control(const Backup *self, BkBuf *content, BkPgControl *control, GError **error)
+{
+    g_autofree char *path = g_build_filename(self->data_dir, CONTROL_PATH, NULL);
+
+    for (int i = 0;; i++) {
+        g_autoptr(GError) cause = NULL;
+
+        if (!bk_file_read(AT_FDCWD, path, 64 * BK_KIB, content, error))
+            return false;
+        if (bk_pg_control_decode(content->data, content->size, control, &cause))
+            return true;
+        if (i == CONTROL_TRIES) {
+            g_propagate_prefixed_error(error, g_steal_pointer(&cause), "file \"%s\": ", path);
+            return false;
+        }
+        g_usleep(CONTROL_PAUSE_US);
+    }
+}
+
 /* The directory that is read must be that of the server that was asked. */
 static bool
 check_data_dir(const Backup *self, GError **error)
 {
-    g_autofree char *path = g_build_filename(self->data_dir, CONTROL_PATH, NULL);
     g_auto(BkBuf) content = BK_BUF_INIT;
     BkPgControl control;
 
-    if (!bk_file_read(AT_FDCWD, path, 64 * BK_KIB, &content, error) ||
-        !bk_pg_control_decode(content.data, content.size, &control, error))
+    if (!read_control(self, &content, &control, error))
         return bk_prefix(error, "data directory \"%s\"", self->data_dir);
     if (control.system_id == self->facts.system_id)
         return true;
@@ -172,6 +191,25 @@ hold_wal(Backup *self)
         bk_log(BK_LOG_INFO, "%s", cause->message);
 }
 
+/* A copy or a standby of the cluster has its system identifier too. But the backup began with a
+ * checkpoint, of which only the server's own directory knows. */
+static bool
+check_is_live(const Backup *self, GError **error)
+{
+    g_auto(BkBuf) content = BK_BUF_INIT;
+    BkPgControl control;
+
+    if (!read_control(self, &content, &control, error))
+        return false;
+    return (control.state == BK_PG_STATE_IN_PRODUCTION &&
+            control.redo >= self->report->meta.start_lsn) ||
+           bk_throw(
+               error, BK_ERROR_UNFIT,
+               "data directory \"%s\" is not the one in which the server works but a copy or a "
+               "standby of it: correct \"data\" or \"connection\"",
+               self->data_dir);
+}
+
 static bool
 begin(Backup *self, GError **error)
 {
@@ -184,6 +222,7 @@ begin(Backup *self, GError **error)
     return bk_fault(BK_FAULT_BACKUP_BEGIN, error) &&
            bk_server_begin_backup(self->server, label, self->options->fast_checkpoint, meta,
                                   self->op, error) &&
+           check_is_live(self, error) &&
            bk_server_get_tablespaces(self->server, meta, self->op, error) &&
            bk_tree_list(self->data_dir, &self->tree, self->op, error);
 }
@@ -194,27 +233,15 @@ is_control(const BkTreeFile *file)
     return strcmp(file->path, CONTROL_PATH) == 0;
 }
 
-/* pg_control is read last, and until its checksum fits: the server may be writing it. */
+/* pg_control is read last. */
 static bool
 copy_control(Backup *self, GPtrArray *control, GError **error)
 {
-    g_autofree char *path = g_build_filename(self->data_dir, CONTROL_PATH, NULL);
     g_auto(BkBuf) content = BK_BUF_INIT;
     BkPgControl decoded;
 
-    for (int i = 0;; i++) {
-        g_autoptr(GError) cause = NULL;
-
-        if (!bk_file_read(AT_FDCWD, path, 64 * BK_KIB, &content, error))
-            return false;
-        if (bk_pg_control_decode(content.data, content.size, &decoded, &cause))
-            break;
-        if (i == CONTROL_TRIES) {
-            g_propagate_prefixed_error(error, g_steal_pointer(&cause), "file \"%s\": ", path);
-            return false;
-        }
-        g_usleep(CONTROL_PAUSE_US);
-    }
+    if (!read_control(self, &content, &decoded, error))
+        return false;
     self->report->meta.control_version = decoded.control_version;
     self->report->meta.catalog_version = decoded.catalog_version;
     return bk_copy_run_bytes(self->copy, g_ptr_array_index(control, 0), &content, self->op, error);

@@ -2,6 +2,7 @@
 
 #include "base/boot.h"
 #include "base/fd.h"
+#include "codec/digest.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -15,23 +16,32 @@
 #define LOCK     "lock" /* holds the name of the last segment that is being fetched */
 #define PAUSE_US 1000
 
+#define DISCARD_TRIES    20
+#define DISCARD_PAUSE_US 50000
+
 struct BkFetchAhead {
     char *top;
-    char *folder; /* in `top`: of this boot */
+    char *boot;
+    char *folder; /* in `top`: of this boot and this archive */
     BkFd lock;
 };
 
 BkFetchAhead *
-bk_fetch_ahead_new(const char *path)
+bk_fetch_ahead_new(const char *path, const char *archive)
 {
     BkFetchAhead *self = g_new0(BkFetchAhead, 1);
     g_autofree char *parent = g_path_get_dirname(path);
-    g_autofree char *boot = bk_boot_id();
+    uint8_t digest[BK_SHA256_SIZE];
+    char text[2 * BK_SHA256_SIZE + 1];
 
+    bk_sha256(archive, strlen(archive), digest);
+    bk_sha256_format(digest, text);
     /* What is fetched ahead is not synced: after a crash of the host it may be torn, and is not
      * ours. */
     self->top = g_build_filename(parent, FOLDER, NULL);
-    self->folder = g_build_filename(self->top, boot[0] != 0 ? boot : "boot", NULL);
+    self->boot = bk_boot_id();
+    self->folder =
+        g_strdup_printf("%s/%s-%.16s", self->top, self->boot[0] != 0 ? self->boot : "boot", text);
     self->lock = -1;
     return self;
 }
@@ -43,8 +53,19 @@ bk_fetch_ahead_free(BkFetchAhead *self)
         return;
     bk_fd_clear(&self->lock);
     g_free(self->top);
+    g_free(self->boot);
     g_free(self->folder);
     g_free(self);
+}
+
+/* Is it a folder that nobody else can put anything into? */
+static bool
+is_own(const char *path)
+{
+    struct stat st;
+
+    return lstat(path, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid() &&
+           (st.st_mode & 022) == 0;
 }
 
 static char *
@@ -77,6 +98,8 @@ bk_fetch_ahead_take(BkFetchAhead *self, const char *name, const char *path, bool
     bool coming;
 
     *taken = false;
+    if (!is_own(self->top) || !is_own(self->folder))
+        return true;
     do {
         coming = is_coming(self, name);
         if (rename(from, path) == 0) {
@@ -112,7 +135,8 @@ bk_fetch_ahead_lock(BkFetchAhead *self, const char *name)
     g_autofree char *path = path_in(self, LOCK);
 
     if ((mkdir(self->top, 0700) < 0 && errno != EEXIST) ||
-        (mkdir(self->folder, 0700) < 0 && errno != EEXIST))
+        (mkdir(self->folder, 0700) < 0 && errno != EEXIST) || !is_own(self->top) ||
+        !is_own(self->folder))
         return false;
     self->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (self->lock < 0 || flock(self->lock, LOCK_EX | LOCK_NB) < 0) {
@@ -121,6 +145,58 @@ bk_fetch_ahead_lock(BkFetchAhead *self, const char *name)
     }
     remove_passed(self, name);
     return true;
+}
+
+/* Removes a folder that holds files only. */
+static void
+remove_folder(const char *path)
+{
+    DIR *dir = opendir(path);
+    const struct dirent *entry;
+
+    while (dir != NULL && (entry = readdir(dir)) != NULL)
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            (void)unlinkat(dirfd(dir), entry->d_name, 0);
+    if (dir != NULL)
+        (void)closedir(dir);
+    (void)rmdir(path);
+}
+
+static void
+remove_of_other_boots(const BkFetchAhead *self)
+{
+    DIR *dir = opendir(self->top);
+    const struct dirent *entry;
+
+    while (dir != NULL && (entry = readdir(dir)) != NULL) {
+        g_autofree char *path = g_build_filename(self->top, entry->d_name, NULL);
+
+        if (entry->d_name[0] != '.' && !g_str_has_prefix(entry->d_name, self->boot))
+            remove_folder(path);
+    }
+    if (dir != NULL)
+        (void)closedir(dir);
+}
+
+void
+bk_fetch_ahead_discard(BkFetchAhead *self)
+{
+    g_autofree char *path = path_in(self, LOCK);
+    g_auto(BkFd) lock = -1;
+    bool is_locked = false;
+
+    if (!is_own(self->top))
+        return;
+    lock = open(path, O_RDWR | O_CLOEXEC);
+    for (unsigned i = 0; lock >= 0 && !is_locked && i < DISCARD_TRIES; i++) {
+        is_locked = flock(lock, LOCK_EX | LOCK_NB) == 0;
+        if (!is_locked)
+            g_usleep(DISCARD_PAUSE_US);
+    }
+    if (is_locked)
+        remove_folder(self->folder);
+    remove_of_other_boots(self);
+    (void)rmdir(self->top); /* stays when another archive's folder is in it */
 }
 
 bool

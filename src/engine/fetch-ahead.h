@@ -8,8 +8,9 @@
 
 typedef struct BkFetchAhead BkFetchAhead;
 
-/* The folder that belongs to `path`. Makes nothing yet. */
-BkFetchAhead *bk_fetch_ahead_new(const char *path);
+/* The folder that belongs to `path` and to the archive that `archive` (any text) stands for: the
+ * same name is another segment in another archive. Makes nothing yet. */
+BkFetchAhead *bk_fetch_ahead_new(const char *path, const char *archive);
 void bk_fetch_ahead_free(BkFetchAhead *self); /* releases the lock; NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BkFetchAhead, bk_fetch_ahead_free)
 
@@ -22,6 +23,10 @@ bool bk_fetch_ahead_take(BkFetchAhead *self, const char *name, const char *path,
 /* Becomes the one that fills the folder; false when another process is. Removes what is older than
  * `name`, which recovery has passed. */
 bool bk_fetch_ahead_lock(BkFetchAhead *self, const char *name);
+
+/* Removes what waits there, and what earlier boots left: recovery has ended. A process that is just
+ * filling the folder is waited for, though not for long. */
+void bk_fetch_ahead_discard(BkFetchAhead *self);
 
 /* Says that segments up to `name` are being fetched, so that callers wait for them. */
 bool bk_fetch_ahead_announce(BkFetchAhead *self, const char *name, GError **error) BK_MUST_USE;

@@ -12,7 +12,7 @@ typedef struct BkListedSnapshot {
 
 typedef struct BkListing {
     BkParts parts;
-    GPtrArray *pasts;     /* of BkPast, one a part that could be read; parts.failed has the others */
+    GPtrArray *pasts; /* of BkPast, one a part that could be read; parts.failed has the others */
     GPtrArray *snapshots; /* of BkListedSnapshot, oldest first */
 } BkListing;
 

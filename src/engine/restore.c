@@ -89,27 +89,45 @@ warn_of_unreadable(const BkPast *past)
     }
 }
 
-/* Plans with the first repository that leads to the target. */
+/* Plans with what one repository holds. `whole`: none of its manifests may be damaged. */
 static bool
-make_plan(BkRestore *self, BkOp *op, GError **error)
+plan_with(BkRestore *self, guint part, bool whole, BkOp *op, GError **error)
 {
     const BkRestoreRequest *request = self->request;
     BkPlanRequest plan_request = {request->target, request->timeline, request->snapshot};
-    g_autoptr(GError) first = NULL;
 
-    for (guint i = 0; i < self->parts.parts->len; i++) {
+    bk_plan_clear(&self->plan);
+    bk_past_clear(&self->past);
+    self->chosen = part;
+    if (!bk_past_load(g_ptr_array_index(self->parts.parts, part), &self->past, op, error))
+        return false;
+    if (whole && self->past.unreadable->len > 0)
+        return bk_throw(error, BK_ERROR_CORRUPT, "%s",
+                        ((BkPastUnreadable *)g_ptr_array_index(self->past.unreadable, 0))->why);
+    return bk_plan_make(&self->past, &plan_request, &self->plan, op, error);
+}
+
+/* Plans with the first repository that leads to the target, at best with one whose manifests are
+ * all whole. */
+static bool
+make_plan(BkRestore *self, BkOp *op, GError **error)
+{
+    guint count = self->parts.parts->len;
+    g_autoptr(GError) first = NULL;
+    bool damaged = false;
+
+    for (guint i = 0; i < (damaged ? 2 * count : count); i++) {
         g_autoptr(GError) cause = NULL;
 
-        bk_plan_clear(&self->plan);
-        bk_past_clear(&self->past);
-        self->chosen = i;
-        if (bk_past_load(g_ptr_array_index(self->parts.parts, i), &self->past, op, &cause) &&
-            bk_plan_make(&self->past, &plan_request, &self->plan, op, &cause)) {
+        if (plan_with(self, i % count, i < count, op, &cause)) {
             warn_of_unreadable(&self->past);
             return true;
         }
-        if (first == NULL)
+        damaged = damaged || bk_error_is(cause, BK_ERROR_CORRUPT);
+        if (i == 0 || bk_error_is(first, BK_ERROR_CORRUPT)) {
+            g_clear_error(&first);
             first = g_steal_pointer(&cause);
+        }
     }
     if (first == NULL)
         return bk_throw(error, BK_ERROR_NOT_FOUND,
@@ -477,14 +495,33 @@ write_files(BkRestore *self, GError **error)
     return true;
 }
 
+/* Takes the manifest from the first repository that has it whole. */
+static bool
+load_snapshot(BkRestore *self, GError **error)
+{
+    g_autoptr(GPtrArray) parts = parts_in_order(self);
+    g_autoptr(GError) first = NULL;
+
+    for (guint i = 0; i < parts->len; i++) {
+        g_autoptr(GError) cause = NULL;
+
+        self->snapshot = bk_snapshot_load(g_ptr_array_index(parts, i), self->plan.snapshot->head.id,
+                                          self->op, &cause);
+        if (self->snapshot != NULL && first != NULL)
+            bk_log(BK_LOG_WARNING, "%s: another repository has it", first->message);
+        if (self->snapshot != NULL)
+            return true;
+        if (first == NULL)
+            first = g_steal_pointer(&cause);
+    }
+    return bk_propagate(error, &first);
+}
+
 static bool
 run(BkRestore *self, GError **error)
 {
-    const BkPart *part = g_ptr_array_index(self->parts.parts, self->chosen);
-
     /* Loaded before the destination is touched: it may turn out to be damaged. */
-    self->snapshot = bk_snapshot_load(part, self->plan.snapshot->head.id, self->op, error);
-    if (self->snapshot == NULL)
+    if (!load_snapshot(self, error))
         return false;
     self->owners = bk_owner_map_new(self->snapshot);
     self->control = find_file(self->snapshot, CONTROL_PATH);

@@ -52,9 +52,12 @@ static bool
 write_whole(const char *path, const BkBuf *content, GError **error)
 {
     g_autofree char *temp = g_strdup_printf("%s.backstay-%ld", path, (long)getpid());
-    g_auto(BkFd) fd = bk_fd_open(AT_FDCWD, temp, O_WRONLY | O_CREAT | O_TRUNC, 0600, error);
-    bool ok = fd >= 0 && bk_fd_write(fd, content->data, content->size, error);
+    g_auto(BkFd) fd = -1;
+    bool ok;
 
+    (void)unlink(temp); /* of a process that died and had this number */
+    fd = bk_fd_open(AT_FDCWD, temp, O_WRONLY | O_CREAT | O_EXCL, 0600, error);
+    ok = fd >= 0 && bk_fd_write(fd, content->data, content->size, error);
     if (ok && rename(temp, path) < 0)
         ok = bk_throw_errno(error, "rename \"%s\"", temp);
     if (!ok)
@@ -159,13 +162,26 @@ start_ahead(const BkSourceSpec *source, const BkParts *parts, const char *name,
     }
 }
 
+/* What tells the archive of one source from all others that recovery may ever ask here. */
+static char *
+identify(const BkSourceSpec *source)
+{
+    g_autoptr(GString) text = g_string_new(source->name);
+
+    for (size_t i = 0; i < source->repository_count; i++)
+        g_string_append_printf(text, "\n%s", source->repositories[i].path);
+    return g_string_free(g_steal_pointer(&text), FALSE);
+}
+
 bool
 bk_wal_fetch(const BkSourceSpec *source, const char *name, const char *path, unsigned ahead,
              BkOp *op, GError **error)
 {
-    g_autoptr(BkFetchAhead) folder = bk_fetch_ahead_new(path);
+    g_autofree char *archive = identify(source);
+    g_autoptr(BkFetchAhead) folder = bk_fetch_ahead_new(path, archive);
     g_auto(BkParts) parts = {0};
     g_auto(BkBuf) content = BK_BUF_INIT;
+    g_autoptr(GError) cause = NULL;
     BkWalName parsed;
     bool taken;
 
@@ -176,8 +192,15 @@ bk_wal_fetch(const BkSourceSpec *source, const char *name, const char *path, uns
         return false;
     if (parsed.kind == BK_WAL_SEGMENT && taken)
         return true;
-    if (!bk_parts_open_for_reading(source, NULL, &parts, op, error) ||
-        !get(&parts, name, &parsed, &content, op, error) || !write_whole(path, &content, error))
+    if (!bk_parts_open_for_reading(source, NULL, &parts, op, error))
+        return false;
+    if (!get(&parts, name, &parsed, &content, op, &cause)) {
+        /* Recovery ends with asking for the history of the next timeline, which is not there. */
+        if (parsed.kind == BK_WAL_HISTORY && bk_error_is(cause, BK_ERROR_NOT_FOUND))
+            bk_fetch_ahead_discard(folder);
+        return bk_propagate(error, &cause);
+    }
+    if (!write_whole(path, &content, error))
         return false;
     if (parsed.kind == BK_WAL_SEGMENT)
         start_ahead(source, &parts, name, &parsed, (uint32_t)content.size, ahead, folder);

@@ -6,10 +6,10 @@
  *   2. Durable  once put returns true, the object survives a power loss.
  *   3. First    put of a name that exists keeps the first object and fails with BK_ERROR_EXISTS.
  *   4. Listed   list sees every object whose put returned before list began.
- * Names are [A-Za-z0-9/._-]{1,512} without an empty, "." or ".." component; others are a programming
- * mistake, except in names read from outside, which bk_store_is_name checks.
- * `op` (never NULL) cancels a call and bounds its retries.
- * Threads: any number of threads may use one BkStore at once. */
+ * Names are [A-Za-z0-9/._-]{1,512} without an empty, "." or ".." component; others are a
+ * programming mistake, except in names read from outside, which bk_store_is_name checks. `op`
+ * (never NULL) cancels a call and bounds its retries. Threads: any number of threads may use one
+ * BkStore at once. */
 #pragma once
 #include "base/buf.h"
 #include "base/op.h"
@@ -37,8 +37,8 @@ bool bk_store_put(BkStore *self, const char *name, const BkBuf *data, BkOp *op,
 
 /* Reads `size` bytes from `offset` of an object into `out` (its content is replaced, its memory
  * reused); fewer when the object ends before, so SIZE_MAX as size reads to the end, and `limit`
- * bounds what is accepted. Fails with BK_ERROR_ABSENT, BK_ERROR_CORRUPT (more than `limit` bytes would
- * be read), BK_ERROR_DENIED or BK_ERROR_STORE. */
+ * bounds what is accepted. Fails with BK_ERROR_ABSENT, BK_ERROR_CORRUPT (more than `limit` bytes
+ * would be read), BK_ERROR_DENIED or BK_ERROR_STORE. */
 bool bk_store_get(BkStore *self, const char *name, uint64_t offset, size_t size, size_t limit,
                   BkBuf *out, BkOp *op, GError **error) BK_MUST_USE;
 

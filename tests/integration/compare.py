@@ -64,9 +64,12 @@ def differences(original, restored, ignore=()):
 def assert_equal(original, restored, ignore=()):
     found = differences(original, restored, ignore)
     assert not found, f"{restored} differs from {original}:\n" + "\n".join(found[:40])
-    for folder in ("pg_wal", "pg_wal/archive_status", "pg_replslot", "pg_notify", "pg_serial",
-                   "pg_snapshots", "pg_stat_tmp", "pg_subtrans", "pg_dynshmem", "pg_tblspc",
-                   "pg_twophase", "pg_commit_ts"):
+    folders = ["pg_wal", "pg_wal/archive_status", "pg_replslot", "pg_notify", "pg_serial",
+               "pg_snapshots", "pg_stat_tmp", "pg_subtrans", "pg_dynshmem", "pg_tblspc",
+               "pg_twophase", "pg_commit_ts"]
+    if Path(original, "pg_wal", "summaries").is_dir():  # 17 and later
+        folders.append("pg_wal/summaries")
+    for folder in folders:
         assert Path(restored, folder).is_dir(), f"{restored} lacks the folder {folder}"
 
 

@@ -281,7 +281,7 @@ class PgServer:
                         "SELECT bt_index_check(i.indexrelid, true) FROM pg_index i"
                         " JOIN pg_class c ON c.oid = i.indexrelid"
                         " JOIN pg_am a ON a.oid = c.relam"
-                        " WHERE a.amname = 'btree' AND c.relpersistence = 'p'"
+                        " WHERE a.amname = 'btree' AND c.relkind = 'i' AND c.relpersistence = 'p'"
                         " AND i.indisready AND i.indisvalid", dbname=name)
 
     def assert_out_of_backup_mode(self):

@@ -216,7 +216,7 @@ def test_a_damaged_manifest_hurts_no_other_snapshot(whole):
     """The newest manifest is damaged: the older snapshot still comes back, WAL is archived, and
     status and list say what is wrong."""
     path, _ = whole.find("snapshot")
-    MUTATIONS["flip early"](path, None)
+    MUTATIONS["flip header"](path, None)
     target = whole.ws.path / "older"
     result = whole.backstay.run("restore", "orders", "--to", target)
     assert path.name in result.stderr, result

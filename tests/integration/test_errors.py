@@ -163,6 +163,12 @@ def test_an_unwritable_place_for_the_repository(plain):
     plain.fails(1, "closed", "init")
 
 
+@pytest.mark.parametrize("label", ["x" * 5000, "two\nlines"], ids=["long", "lines"])
+def test_a_label_has_bounds(plain, label):
+    """A manifest that bears more could not be read again."""
+    plain.fails(2, "--label", "backup", "orders", "--label", label)
+
+
 USAGE = [
     ([], ""), (["bakup", "orders"], "bakup"), (["backup"], "SOURCE|source"),
     (["backup", "orders", "again"], "again"), (["backup", "nobody"], "nobody"),
@@ -173,9 +179,8 @@ USAGE = [
     (["backup", "orders", "--compress", "gzip"], "gzip"),
     (["backup", "orders", "--compress", "zstd:99"], "99"),
     (["backup", "orders", "--checkpoint", "never"], "never"),
-    (["backup", "orders", "--label", "x" * 5000], "--label"),
-    (["backup", "orders", "--label", "two\nlines"], "--label"),
-    (["restore", "orders"], "--to"), (["restore", "--to", "/tmp/x"], "SOURCE|source"),
+    (["restore", "orders"], "--to"), (["restore", "orders", "--to", ""], "--to"),
+    (["restore", "--to", "/tmp/x"], "SOURCE|source"),
     (["restore", "orders", "--to", "/tmp/x", "--delta", "--replace"], "--delta|--replace"),
     (["restore", "orders", "--to", "/tmp/x", "--at", "yesterday-ish"], "yesterday-ish"),
     (["restore", "orders", "--to", "/tmp/x", "--at", "lsn:12345"], "12345"),

@@ -58,14 +58,15 @@ class Scene:
         pattern = bytes(range(256)) * 4096
         wal = self.server.data / "pg_wal"
         original = next(path for path in sorted(wal.iterdir()) if len(path.name) == 24)
-        head = original.read_bytes()[:8192 * 64]
+        content = original.read_bytes()  # the server may recycle the file at any time
+        head, size = content[:8192 * 64], len(content)
         for number in range(1, 200):
             # Numbers of their own, in sparse files: their content past the head is of no interest.
             path = folder / f"00000001000000AA000000{number:02X}"
-            address = (0xAA * 256 + number) * original.stat().st_size
+            address = (0xAA * 256 + number) * size
             path.write_bytes(head[:8] + address.to_bytes(8, "little") + head[16:]
                              + pattern[:8192 * number % 65536])
-            os.truncate(path, original.stat().st_size)
+            os.truncate(path, size)
             place.give_to_owner((status / f"{path.name}.done").touch() or status / f"{path.name}.done")
             yield place.give_to_owner(path)
 

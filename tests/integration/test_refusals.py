@@ -97,6 +97,19 @@ def test_the_data_directory_of_another_cluster(ws, pair):
     stranger.assert_out_of_backup_mode()
 
 
+def test_the_data_directory_of_a_copy(shared, pair):
+    """A copy of the very cluster has its system identifier, and is not what the server works in."""
+    server, _, _, _ = pair
+    server.rows("CHECKPOINT")
+    copy = shared.path / "copy"
+    place.run_as_owner(["cp", "-a", server.data, copy], shared.path)
+    backstay = other_configuration(shared, server, "copied")
+    backstay.edit_config(f"data: {server.data}", f"data: {copy}")
+    backstay.fails(1, "not the one", "backup", "orders", "--standalone")
+    assert backstay.snapshots() == []
+    server.assert_out_of_backup_mode()
+
+
 def test_a_data_directory_that_is_none(shared, pair):
     server, _, _, _ = pair
     backstay = other_configuration(shared, server, "nodata")

@@ -194,6 +194,24 @@ def test_prefetch_gives_the_same_bytes(archive, raw):
         assert fetched(archive, path.name, "--prefetch", "8") == path.read_bytes()
 
 
+def test_what_was_fetched_ahead_for_one_source_is_not_given_to_another(archive, raw, shared):
+    """Nor to a configuration with another repository, nor after the end of recovery."""
+    paths = segments_of(raw)
+    folder = shared.directory(f"{archive.name}-ahead")
+    archive.write_config(archive.default_config() + archive.default_config().split(
+        "sources:\n")[1].replace("orders", "other"))
+    archive.run("wal", "push", "other", paths[0])
+    for path in paths:
+        archive.run("wal", "push", "orders", path)
+    archive.run("wal", "fetch", "orders", paths[0].name, folder / "out", "--prefetch", "4")
+    wait_for("the prefetch", lambda: list(folder.rglob(paths[4].name)))
+    (folder / "out").unlink()
+    archive.fails(3, paths[1].name, "wal", "fetch", "other", paths[1].name, folder / "out")
+    assert list(folder.rglob(paths[4].name))
+    archive.fails(3, "history", "wal", "fetch", "orders", "00000002.history", folder / "out")
+    assert list(folder.iterdir()) == []
+
+
 @pytest.mark.parametrize("place_of_flip", ["head", "middle", "tail"])
 def test_a_flipped_byte_in_the_archive_fails_the_fetch(archive, raw, shared, place_of_flip):
     """Any flipped byte is noticed, with the object's name, and no wrong byte is left."""

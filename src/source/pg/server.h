@@ -45,8 +45,8 @@ bool bk_server_check_fit(const BkServerFacts *facts, bool standalone, GError **e
 bool bk_server_get_tablespaces(BkServer *self, BkPgMeta *meta, BkOp *op,
                                GError **error) BK_MUST_USE;
 
-/* Keeps the server from removing WAL while this session lasts, by a temporary replication slot: for a
- * snapshot that takes its WAL from the data directory. Fails where the user may have no slot. */
+/* Keeps the server from removing WAL while this session lasts, by a temporary replication slot: for
+ * a snapshot that takes its WAL from the data directory. Fails where the user may have no slot. */
 bool bk_server_hold_wal(BkServer *self, BkOp *op, GError **error) BK_MUST_USE;
 
 /* Starts a backup: sets timeline, start and redo LSN of `meta`. The session must stay open until it
@@ -62,6 +62,7 @@ bool bk_server_end_backup(BkServer *self, BkPgMeta *meta, BkOp *op, GError **err
  * asked. */
 char *bk_server_describe_archiver_failure(BkServer *self, BkOp *op);
 
-/* The user and the database that a connection string names: a new string, or NULL for the default. */
+/* The user and the database that a connection string names: a new string, or NULL for the default.
+ */
 char *bk_server_user_of(const char *connection);
 char *bk_server_database_of(const char *connection);
