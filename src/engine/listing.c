@@ -63,7 +63,7 @@ compare(const void *left, const void *right)
     const BkListedSnapshot *const *a = left;
     const BkListedSnapshot *const *b = right;
 
-    return strcmp((*a)->snapshot->head.id, (*b)->snapshot->head.id);
+    return bk_past_snapshot_compare((*a)->snapshot, (*b)->snapshot);
 }
 
 bool

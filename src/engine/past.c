@@ -2,6 +2,8 @@
 
 #include "source/pg/history.h"
 
+#include <string.h>
+
 #define DEFAULT_SEGMENT_SIZE ((uint32_t)16 * 1024 * 1024)
 
 static void
@@ -28,6 +30,14 @@ static void
 free_const(const void *data)
 {
     g_free((void *)(uintptr_t)data);
+}
+
+int
+bk_past_snapshot_compare(const BkPastSnapshot *a, const BkPastSnapshot *b)
+{
+    if (a->head.started_us != b->head.started_us)
+        return a->head.started_us < b->head.started_us ? -1 : 1;
+    return strcmp(a->head.id, b->head.id);
 }
 
 void
@@ -65,6 +75,15 @@ note_unreadable(BkPast *self, const char *id, GError **cause, GError **error)
     return true;
 }
 
+static int
+compare_snapshots(const void *left, const void *right)
+{
+    const BkPastSnapshot *const *a = left;
+    const BkPastSnapshot *const *b = right;
+
+    return bk_past_snapshot_compare(*a, *b);
+}
+
 static bool
 load_snapshots(BkPast *self, BkOp *op, GError **error)
 {
@@ -88,6 +107,11 @@ load_snapshots(BkPast *self, BkOp *op, GError **error)
             continue;
         }
         g_ptr_array_add(self->snapshots, snapshot);
+    }
+    g_ptr_array_sort(self->snapshots, compare_snapshots);
+    for (guint i = 0; i < self->snapshots->len; i++) {
+        BkPastSnapshot *snapshot = g_ptr_array_index(self->snapshots, i);
+
         if (snapshot->head.state != BK_SNAPSHOT_UNFINISHED)
             g_ptr_array_add(self->restorable, snapshot);
     }

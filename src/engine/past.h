@@ -19,6 +19,9 @@ typedef struct BkPastUnreadable {
     char *why; /* names the object */
 } BkPastUnreadable;
 
+/* Oldest first, to the microsecond: ids tell seconds only. */
+int bk_past_snapshot_compare(const BkPastSnapshot *a, const BkPastSnapshot *b);
+
 typedef struct BkPast {
     const BkPart *part;
     GPtrArray *snapshots;  /* of BkPastSnapshot, oldest first, unfinished ones too */

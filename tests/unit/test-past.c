@@ -231,12 +231,27 @@ test_damaged_manifest(Fixture *self, const void *data)
     g_assert_cmpstr(best.snapshot->head.id, ==, ID);
 }
 
+/* Ids tell seconds only: two snapshots of one second come in the order in which they were begun. */
+static void
+test_order(Fixture *self, const void *data)
+{
+    BkPastSnapshot first = {.head = {.id = "20261121T000000Z-ffffffff", .started_us = 1000001}};
+    BkPastSnapshot second = {.head = {.id = "20261121T000000Z-00000000", .started_us = 1000002}};
+
+    (void)self;
+    (void)data;
+    g_assert_cmpint(bk_past_snapshot_compare(&first, &second), <, 0);
+    g_assert_cmpint(bk_past_snapshot_compare(&second, &first), >, 0);
+    g_assert_cmpint(bk_past_snapshot_compare(&first, &first), ==, 0);
+}
+
 #define TEST(name, function) g_test_add(name, Fixture, NULL, set_up, function, tear_down)
 
 int
 main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    TEST("/past/order", test_order);
     TEST("/past/window", test_window);
     TEST("/past/find-end", test_find_end);
     TEST("/past/search", test_search);
