@@ -141,12 +141,55 @@ bk_xxh3_secret_derive(const BkSecret *key, BkXxh3Secret *secret)
     expand(key, "", 0, info, sizeof info - 1, secret->bytes, sizeof secret->bytes);
 }
 
+static void
+canonical(XXH128_hash_t value, uint8_t hash[BK_XXH3_SIZE])
+{
+    XXH128_canonical_t bytes;
+
+    XXH128_canonicalFromHash(&bytes, value);
+    memcpy(hash, bytes.digest, BK_XXH3_SIZE);
+}
+
 void
 bk_xxh3(const BkXxh3Secret *secret, const void *data, size_t size, uint8_t hash[BK_XXH3_SIZE])
 {
-    XXH128_hash_t value = XXH3_128bits_withSecret(data, size, secret->bytes, sizeof secret->bytes);
-    XXH128_canonical_t canonical;
+    canonical(XXH3_128bits_withSecret(data, size, secret->bytes, sizeof secret->bytes), hash);
+}
 
-    XXH128_canonicalFromHash(&canonical, value);
-    memcpy(hash, canonical.digest, BK_XXH3_SIZE);
+struct BkXxh3 {
+    XXH3_state_t *state;
+};
+
+BkXxh3 *
+bk_xxh3_new(const BkXxh3Secret *secret)
+{
+    BkXxh3 *self = g_new0(BkXxh3, 1);
+
+    self->state = XXH3_createState();
+    if (self->state == NULL ||
+        XXH3_128bits_reset_withSecret(self->state, secret->bytes, sizeof secret->bytes) != XXH_OK)
+        g_error("no memory for a hash");
+    return self;
+}
+
+void
+bk_xxh3_free(BkXxh3 *self)
+{
+    if (self == NULL)
+        return;
+    (void)XXH3_freeState(self->state);
+    g_free(self);
+}
+
+void
+bk_xxh3_update(BkXxh3 *self, const void *data, size_t size)
+{
+    if (XXH3_128bits_update(self->state, data, size) != XXH_OK)
+        g_error("the hash library failed");
+}
+
+void
+bk_xxh3_get(const BkXxh3 *self, uint8_t hash[BK_XXH3_SIZE])
+{
+    canonical(XXH3_128bits_digest(self->state), hash);
 }

@@ -37,3 +37,11 @@ typedef struct BkXxh3Secret {
 void bk_xxh3_secret_derive(const BkSecret *key, BkXxh3Secret *secret);
 
 void bk_xxh3(const BkXxh3Secret *secret, const void *data, size_t size, uint8_t hash[BK_XXH3_SIZE]);
+
+/* The same of bytes that come in parts. `secret` must outlive it. */
+typedef struct BkXxh3 BkXxh3;
+BkXxh3 *bk_xxh3_new(const BkXxh3Secret *secret);
+void bk_xxh3_free(BkXxh3 *self); /* NULL is fine */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(BkXxh3, bk_xxh3_free)
+void bk_xxh3_update(BkXxh3 *self, const void *data, size_t size);
+void bk_xxh3_get(const BkXxh3 *self, uint8_t hash[BK_XXH3_SIZE]);

@@ -113,9 +113,8 @@ count_present(const Ahead *ahead, uint64_t wanted, BkOp *op)
 
 /* In a process of its own, which nobody waits for; what it cannot fetch will be asked for again. */
 static void
-run_ahead(Ahead *ahead, uint64_t wanted, unsigned workers)
+run_ahead(Ahead *ahead, uint64_t wanted, unsigned workers, BkOp *op)
 {
-    g_autoptr(BkOp) op = bk_op_new(NULL);
     char last[BK_WAL_NAME_SIZE];
 
     ahead->count = count_present(ahead, wanted, op);
@@ -140,6 +139,22 @@ leave_terminal(void)
         (void)close(null);
 }
 
+/* In the child: `parts` are those of the caller, or to be opened. */
+static void
+fetch_on(const BkSourceSpec *source, Ahead *ahead, unsigned wanted)
+{
+    g_autoptr(BkOp) op = bk_op_new(NULL);
+    g_auto(BkParts) opened = {0};
+
+    if (ahead->parts == NULL) {
+        if (!bk_parts_open_for_reading(source, NULL, &opened, op, NULL))
+            return;
+        ahead->parts = &opened;
+    }
+    run_ahead(ahead, wanted, source->workers, op);
+}
+
+/* Starts a process that fetches the segments behind `name`. */
 static void
 start_ahead(const BkSourceSpec *source, const BkParts *parts, const char *name,
             const BkWalName *parsed, uint32_t segment_size, unsigned wanted, BkFetchAhead *folder)
@@ -157,9 +172,27 @@ start_ahead(const BkSourceSpec *source, const BkParts *parts, const char *name,
     ahead.first++;
     if (fork() == 0) {
         leave_terminal();
-        run_ahead(&ahead, wanted, source->workers);
+        fetch_on(source, &ahead, wanted);
         _exit(0);
     }
+}
+
+/* Goes on fetching before the last of those fetched ahead has been taken: recovery is not to wait
+ * for the next ones. `path` is the segment `name`, taken just now. */
+static void
+refill(const BkSourceSpec *source, const char *name, const BkWalName *parsed, const char *path,
+       unsigned wanted, BkFetchAhead *folder)
+{
+    char middle[BK_WAL_NAME_SIZE];
+    struct stat st;
+    uint64_t segno;
+
+    if (stat(path, &st) < 0 || st.st_size <= 0 || (uint64_t)st.st_size > BK_ARCHIVE_FILE_MAX ||
+        !bk_wal_name_segno(parsed, (uint32_t)st.st_size, &segno))
+        return;
+    bk_wal_segment_name(parsed->timeline, segno + (wanted + 1) / 2, (uint32_t)st.st_size, middle);
+    if (!bk_fetch_ahead_has(folder, middle))
+        start_ahead(source, NULL, name, parsed, (uint32_t)st.st_size, wanted, folder);
 }
 
 /* What tells the archive of one source from all others that recovery may ever ask here. */
@@ -183,15 +216,17 @@ bk_wal_fetch(const BkSourceSpec *source, const char *name, const char *path, uns
     g_auto(BkBuf) content = BK_BUF_INIT;
     g_autoptr(GError) cause = NULL;
     BkWalName parsed;
-    bool taken;
+    bool taken = false;
 
     if (!bk_wal_name_parse(name, &parsed))
         return bk_throw(error, BK_ERROR_USAGE, "\"%s\" is not the name of a WAL file", name);
     if (parsed.kind == BK_WAL_SEGMENT &&
         !bk_fetch_ahead_take(folder, name, path, &taken, op, error))
         return false;
-    if (parsed.kind == BK_WAL_SEGMENT && taken)
+    if (parsed.kind == BK_WAL_SEGMENT && taken) {
+        refill(source, name, &parsed, path, ahead, folder);
         return true;
+    }
     if (!bk_parts_open_for_reading(source, NULL, &parts, op, error))
         return false;
     if (!get(&parts, name, &parsed, &content, op, &cause)) {

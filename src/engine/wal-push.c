@@ -150,18 +150,6 @@ run_worker(unsigned index, void *data, BkOp *op, GError **error)
     return true;
 }
 
-/* An earlier call may have archived the file already: then there is nothing to do, for this call.
- */
-static bool
-is_archived(const Push *self, bool *archived, BkOp *op, GError **error)
-{
-    g_auto(BkBuf) content = BK_BUF_INIT;
-    BkArchiveFile file;
-
-    return read_file(self, g_ptr_array_index(self->names, 0), &content, &file, error) &&
-           bk_archive_has(self->parts.parts, &file, archived, op, error);
-}
-
 static void
 set_wanted(Push *self, const char *name)
 {
@@ -182,15 +170,16 @@ push_names(Push *self, size_t limit, BkOp *op, GError **error)
 }
 
 static bool
-push_everywhere(const BkSourceSpec *source, const char *folder, const char *name, BkOp *op,
-                GError **error)
+push_everywhere(const BkSourceSpec *source, const char *folder, const char *name,
+                const BkWalName *parsed, BkOp *op, GError **error)
 {
     g_auto(Push) self = {.source = source, .folder = folder};
-    bool archived;
+    g_autofree char *path = g_build_filename(folder, name, NULL);
+    bool archived; /* by an earlier call, ahead */
 
     set_wanted(&self, name);
     if (!bk_parts_open_for_writing(source, &self.parts, op, error) ||
-        !is_archived(&self, &archived, op, error))
+        !bk_archive_has(self.parts.parts, path, parsed, &archived, op, error))
         return false;
     return archived || push_names(&self, (size_t)source->workers * FILES_PER_WORKER, op, error);
 }
@@ -236,7 +225,7 @@ bk_wal_push(const BkSourceSpec *source, const char *path, BkOp *op, GError **err
 
     if (!bk_wal_name_parse(name, &parsed))
         return bk_throw(error, BK_ERROR_USAGE, "\"%s\" is not the name of a WAL file", name);
-    if (push_everywhere(source, folder, name, op, &cause))
+    if (push_everywhere(source, folder, name, &parsed, op, &cause))
         return true;
     if (source->repository_count > 1 && is_repository_error(cause))
         push_apart(source, folder, name, op);

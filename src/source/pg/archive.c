@@ -1,8 +1,10 @@
 #include "source/pg/archive.h"
 
 #include "base/fault.h"
+#include "base/fd.h"
 #include "codec/wire.h"
 
+#include <fcntl.h>
 #include <string.h>
 
 #define HEAD_VERSION 1
@@ -10,6 +12,7 @@
 #define HEAD_GUESS                                                                                 \
     ((size_t)192 * 1024) /* holds the head of every segment: its edges are bounded                 \
                           */
+#define HASH_PIECE ((size_t)256 * 1024)
 #define MAX_OBJECT (BK_ARCHIVE_FILE_MAX + BK_ARCHIVE_FILE_MAX / 16)
 
 struct BkArchiveWriter {
@@ -171,46 +174,90 @@ explain(const BkPart *part, const char *name, const char *object_name, GError *c
     return false;
 }
 
-/* The name is taken: success when it holds the same bytes. */
+/* The bytes to compare an object with: in memory, or those of a file. */
+typedef struct Own {
+    const char *name;
+    const BkWalName *parsed;
+    const BkBuf *content; /* NULL: read `path` */
+    const char *path;
+} Own;
+
+/* Piece by piece through one small buffer: it stays in the processor's cache, while mapping or
+ * reading the whole segment would cost a fault for each of its pages. */
 static bool
-compare_with_present(const BkPart *part, const BkArchiveFile *file, BkOp *op, GError **error)
+hash_file(const char *path, const BkXxh3Secret *secret, uint8_t hash[BK_XXH3_SIZE], uint64_t *size,
+          GError **error)
 {
-    g_autofree char *object_name = bk_archive_object_name(part, file->name, &file->parsed);
+    g_auto(BkFd) fd = bk_fd_open(AT_FDCWD, path, O_RDONLY, 0, error);
+    g_autoptr(BkXxh3) state = bk_xxh3_new(secret);
+    g_autofree uint8_t *piece = g_malloc(HASH_PIECE);
+    size_t got = HASH_PIECE;
+
+    for (*size = 0; fd >= 0 && got == HASH_PIECE; *size += got) {
+        if (!bk_fd_pread(fd, piece, HASH_PIECE, *size, &got, error))
+            return bk_prefix(error, "read \"%s\"", path);
+        bk_xxh3_update(state, piece, got);
+    }
+    bk_xxh3_get(state, hash);
+    return fd >= 0;
+}
+
+static bool
+hash_own(const Own *own, const BkXxh3Secret *secret, uint8_t hash[BK_XXH3_SIZE], uint64_t *size,
+         GError **error)
+{
+    if (own->content == NULL)
+        return hash_file(own->path, secret, hash, size, error);
+    bk_xxh3(secret, own->content->data, own->content->size, hash);
+    *size = own->content->size;
+    return true;
+}
+
+/* Success when the object of this name holds the same bytes; BK_ERROR_NOT_FOUND without one. */
+static bool
+compare_with_present(const BkPart *part, const Own *own, BkOp *op, GError **error)
+{
+    g_autofree char *object_name = bk_archive_object_name(part, own->name, own->parsed);
     g_autoptr(BkOpener) opener = bk_opener_new();
     g_auto(BkBuf) object = BK_BUF_INIT;
     g_auto(BkBuf) raw = BK_BUF_INIT;
     uint8_t hash[BK_XXH3_SIZE];
+    uint64_t size;
     Head head = {0};
     GError *cause = NULL;
     bool ok = bk_store_get(bk_part_store(part), object_name, 0, HEAD_GUESS, HEAD_GUESS, &object, op,
                            &cause) &&
-              bk_opener_first(opener, bk_part_keys(part), seal_kind(&file->parsed), &object, &raw,
+              bk_opener_first(opener, bk_part_keys(part), seal_kind(own->parsed), &object, &raw,
                               &cause) &&
-              decode_head(&raw, file->name, &head, &cause);
+              decode_head(&raw, own->name, &head, &cause);
 
     if (!ok)
-        return explain(part, file->name, object_name, cause, error);
-    bk_xxh3(bk_part_hash_secret(part, bk_opener_generation(opener)), file->content->data,
-            file->content->size, hash);
-    if (head.size == file->content->size && memcmp(hash, head.hash, sizeof hash) == 0)
+        return explain(part, own->name, object_name, cause, error);
+    if (!hash_own(own, bk_part_hash_secret(part, bk_opener_generation(opener)), hash, &size, error))
+        return false;
+    if (head.size == size && memcmp(hash, head.hash, sizeof hash) == 0)
         return true;
     return bk_throw(
         error, BK_ERROR_CONFLICT,
         "the archive of \"%s\" in repository \"%s\" already holds other content as \"%s\": two "
         "clusters archive to this source",
-        bk_part_source(part), bk_repository_name(bk_part_repository(part)), file->name);
+        bk_part_source(part), bk_repository_name(bk_part_repository(part)), own->name);
 }
 
 bool
-bk_archive_has(GPtrArray *parts, const BkArchiveFile *file, bool *has, BkOp *op, GError **error)
+bk_archive_has(GPtrArray *parts, const char *path, const BkWalName *parsed, bool *has, BkOp *op,
+               GError **error)
 {
+    g_autofree char *name = g_path_get_basename(path);
+    const Own own = {name, parsed, NULL, path};
+
     *has = true;
     for (guint i = 0; *has && i < parts->len; i++) {
         const BkPart *part = g_ptr_array_index(parts, i);
-        g_autofree char *object_name = bk_archive_object_name(part, file->name, &file->parsed);
+        g_autofree char *object_name = bk_archive_object_name(part, name, parsed);
         g_autoptr(GError) cause = NULL;
 
-        *has = compare_with_present(part, file, op, &cause);
+        *has = compare_with_present(part, &own, op, &cause);
         if (!*has && !bk_error_is(cause, BK_ERROR_NOT_FOUND))
             return bk_propagate(error, &cause);
         if (*has && !bk_store_settle(bk_part_store(part), object_name, op, error))
@@ -247,8 +294,11 @@ put_to(const BkPart *part, const BkArchiveFile *file, const BkBuf *object, BkOp 
         return false;
     if (bk_store_put(bk_part_store(part), object_name, object, op, &cause))
         return true;
-    if (bk_error_is(cause, BK_ERROR_EXISTS))
-        return compare_with_present(part, file, op, error);
+    if (bk_error_is(cause, BK_ERROR_EXISTS)) {
+        const Own own = {file->name, &file->parsed, file->content, NULL};
+
+        return compare_with_present(part, &own, op, error);
+    }
     return bk_propagate(error, &cause);
 }
 

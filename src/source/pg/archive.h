@@ -34,10 +34,10 @@ typedef struct BkArchiveFile {
 bool bk_archive_put(BkArchiveWriter *self, GPtrArray *parts, const BkArchiveFile *file,
                     uint64_t system_id, BkOp *op, GError **error) BK_MUST_USE;
 
-/* Does every one of `parts` hold the file, durably and with this content? Other content fails with
- * BK_ERROR_CONFLICT. */
-bool bk_archive_has(GPtrArray *parts, const BkArchiveFile *file, bool *has, BkOp *op,
-                    GError **error) BK_MUST_USE;
+/* Does every one of `parts` hold the file at `path`, durably and with this content? Other content
+ * fails with BK_ERROR_CONFLICT. The file is read only when the archive has one of its name. */
+bool bk_archive_has(GPtrArray *parts, const char *path, const BkWalName *parsed, bool *has,
+                    BkOp *op, GError **error) BK_MUST_USE;
 
 /* The same by name only: not whether the content is this. */
 bool bk_archive_has_name(GPtrArray *parts, const char *name, const BkWalName *parsed, bool *has,
