@@ -1,5 +1,5 @@
-/* hook-store.h - a store that calls back before a put of a certain object: so that a test can do in
- * between what another process might.
+/* hook-store.h - a store that calls back before a put or a get of a certain object: so that a test
+ * can do in between what another process might.
  *
  * Threads: belongs to one thread. */
 #pragma once
@@ -10,7 +10,8 @@
 typedef struct HookStore {
     BkStore base;
     BkStore *inner;   /* borrowed: several processes share it */
-    const char *part; /* of the name; NULL: not armed */
+    const char *part; /* of the name to be put; NULL: not armed */
+    const char *get;  /* the same for gets */
     void (*hook)(void *data);
     void *data;
 } HookStore;
@@ -31,8 +32,13 @@ static inline bool
 hook_get(BkStore *store, const char *name, uint64_t offset, size_t size, size_t limit, BkBuf *out,
          BkOp *op, GError **error)
 {
-    BkStore *inner = ((HookStore *)store)->inner;
+    HookStore *self = (HookStore *)store;
+    BkStore *inner = self->inner;
 
+    if (self->get != NULL && strstr(name, self->get) != NULL) {
+        self->get = NULL;
+        self->hook(self->data);
+    }
     return inner->driver->get(inner, name, offset, size, limit, out, op, error);
 }
 
@@ -76,7 +82,7 @@ hook_free(BkStore *store)
     g_free(store);
 }
 
-/* `inner` must outlive it. Arm it by setting part, hook and data. */
+/* `inner` must outlive it. Arm it by setting part or get, hook and data. */
 static inline HookStore *
 hook_store_new(BkStore *inner)
 {

@@ -1,7 +1,11 @@
-/* temp-dir.h - a folder for one test, removed with all that is in it. */
+/* temp-dir.h - a folder for one test, removed with all that is in it.
+ *
+ * Threads: belongs to one thread. */
 #pragma once
-#include "base/macros.h"
+#include "base/fd.h"
+#include "base/op.h"
 
+#include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
 
@@ -31,3 +35,36 @@ temp_dir_free(char *path)
     (void)nftw(path, temp_dir_remove_entry, 16, FTW_DEPTH | FTW_PHYS);
     g_free(path);
 }
+
+/* A data directory beside which a test may put other things. */
+typedef struct TempDir {
+    char *parent;
+    char *root; /* "data" in it */
+    BkFd dir;   /* root, opened */
+    BkOp *op;
+} TempDir;
+
+static inline void
+temp_dir_set_up(TempDir *self, const void *data)
+{
+    (void)data;
+    self->parent = temp_dir_new();
+    self->root = g_build_filename(self->parent, "data", NULL);
+    g_assert_cmpint(mkdir(self->root, 0700), ==, 0);
+    self->dir = bk_fd_open_dir(AT_FDCWD, self->root, NULL);
+    g_assert_cmpint(self->dir, >=, 0);
+    self->op = bk_op_new(NULL);
+}
+
+static inline void
+temp_dir_tear_down(TempDir *self, const void *data)
+{
+    (void)data;
+    bk_op_free(self->op);
+    bk_fd_clear(&self->dir);
+    g_free(self->root);
+    temp_dir_free(self->parent);
+}
+
+#define TEMP_DIR_TEST(name, function)                                                              \
+    g_test_add(name, TempDir, NULL, temp_dir_set_up, function, temp_dir_tear_down)

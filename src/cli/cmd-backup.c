@@ -12,6 +12,26 @@
 #define ARCHIVE_TIMEOUT_US (60 * BK_USEC_PER_SEC)
 
 static void
+print_work(const BkBackupReport *report)
+{
+    const BkSnapshotWork *work = &report->work;
+    g_autofree char *changed = bk_format_size(work->changed);
+    g_autofree char *refreshed = bk_format_size(work->refreshed);
+    g_autofree char *taken = bk_format_size(work->taken);
+
+    (void)printf("  %s%s%s: changed %s, refreshed %s, taken over %s\n",
+                 bk_snapshot_mode_name(report->mode), report->parent[0] != 0 ? " from " : "",
+                 report->parent, changed, refreshed, taken);
+    if (report->why[0] != 0)
+        (void)printf("  not an increment: %s\n", report->why);
+    if (report->audited_bytes > 0) {
+        g_autofree char *audited = bk_format_size(report->audited_bytes);
+
+        (void)printf("  audited: the pages of %s\n", audited);
+    }
+}
+
+static void
 print_text(const BkBackupReport *report, const BkSourceSpec *source)
 {
     g_autofree char *bytes = bk_format_size(report->bytes);
@@ -24,6 +44,7 @@ print_text(const BkBackupReport *report, const BkSourceSpec *source)
                  source->repository_count == 1 ? "repository" : "repositories");
     (void)printf("  %" G_GUINT64_FORMAT " files, %s, stored as %s in %" G_GUINT64_FORMAT " packs\n",
                  report->files, bytes, stored, report->packs);
+    print_work(report);
     (void)printf("  timeline %u, WAL from %s to %s%s\n", report->meta.timeline,
                  bk_lsn_format(report->meta.start_lsn, start),
                  bk_lsn_format(report->meta.stop_lsn, stop),
@@ -79,6 +100,8 @@ print_json(const BkBackupReport *report, const BkSourceSpec *source)
     bk_json_add_uint(json, "stored_bytes", report->stored_bytes);
     bk_json_add_uint(json, "new_bytes", report->new_bytes);
     bk_json_add_uint(json, "packs", report->packs);
+    bk_json_add_work(json, report->mode, report->parent, report->why, &report->work);
+    bk_json_add_uint(json, "audited_bytes", report->audited_bytes);
     add_damage(json, &report->meta);
     bk_json_begin_array(json, "repositories");
     for (size_t i = 0; i < source->repository_count; i++) {
@@ -115,6 +138,8 @@ bk_cmd_backup(const BkArgs *args, BkCliContext *context, GError **error)
         .standalone = bk_args_get_flag(args, "standalone"),
         .fast_checkpoint = strcmp(bk_args_get_string(args, "checkpoint"), "fast") == 0,
         .break_lease = bk_args_get_flag(args, "break-lease"),
+        .is_full = bk_args_get_flag(args, "full"),
+        .audit = bk_args_get_flag(args, "audit"),
         .label = bk_args_get_string(args, "label"),
         .archive_timeout_us = ARCHIVE_TIMEOUT_US,
     };
@@ -127,8 +152,8 @@ bk_cmd_backup(const BkArgs *args, BkCliContext *context, GError **error)
     progress = bk_progress_start(context->op, context->is_quiet);
     ok = bk_backup_run(&source.spec, &options, &report, context->op, error);
     bk_progress_stop(progress);
-    if (!ok && report.state != BK_SNAPSHOT_DAMAGED)
-        return false;
+    if (!ok && report.finished_us == 0)
+        return false; /* nothing was put that could be reported */
     if (bk_args_get_flag(args, "json"))
         print_json(&report, &source.spec);
     else

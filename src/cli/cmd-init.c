@@ -1,5 +1,4 @@
-#include "cli/commands.h"
-#include "cli/json.h"
+#include "cli/each.h"
 #include "repo/repository.h"
 
 #include <stdio.h>
@@ -26,13 +25,15 @@ ready_key(const BkConfigRepository *config, BkKeyFile *key, BkOp *op, GError **e
 }
 
 static bool
-init_repository(const BkConfigRepository *config, BkJson *json, BkOp *op, GError **error)
+init_repository(const void *item, BkJson *json, void *data, BkOp *op, GError **error)
 {
+    const BkConfigRepository *config = item;
     g_auto(BkKeyFile) key = {0};
     g_autoptr(BkRepository) repository = NULL;
     g_autoptr(GError) cause = NULL;
     bool created;
 
+    (void)data;
     if (!ready_key(config, &key, op, error))
         return false;
     repository = bk_repository_create_in(config->path, config->name, &key, &created, op, &cause);
@@ -65,22 +66,5 @@ init_repository(const BkConfigRepository *config, BkJson *json, BkOp *op, GError
 bool
 bk_cmd_init(const BkArgs *args, BkCliContext *context, GError **error)
 {
-    g_autoptr(BkConfig) config = bk_config_load(context->config_path, error);
-    g_autoptr(BkJson) json = bk_args_get_flag(args, "json") ? bk_json_new() : NULL;
-
-    if (config == NULL)
-        return false;
-    if (json != NULL) {
-        bk_json_begin_object(json, NULL);
-        bk_json_begin_array(json, "repositories");
-    }
-    for (guint i = 0; i < config->repositories->len; i++)
-        if (!init_repository(g_ptr_array_index(config->repositories, i), json, context->op, error))
-            return false;
-    if (json != NULL) {
-        bk_json_end_array(json);
-        bk_json_end_object(json);
-        (void)fputs(bk_json_text(json), stdout);
-    }
-    return true;
+    return bk_cli_each_repository(&(BkCliEach){.visit = init_repository}, args, context, error);
 }

@@ -1,5 +1,5 @@
+#include "cli/each.h"
 #include "cli/format.h"
-#include "cli/json.h"
 #include "cli/report-fields.h"
 #include "cli/source.h"
 #include "engine/listing.h"
@@ -21,6 +21,7 @@ add_snapshot(BkJson *json, const BkListedSnapshot *listed)
     bk_json_add_uint(json, "bytes", head->bytes);
     bk_json_add_uint(json, "stored_bytes", head->stored_bytes);
     bk_json_add_uint(json, "new_bytes", head->new_bytes);
+    bk_json_add_work(json, head->mode, head->parent, head->why, &head->work);
     bk_json_add_string(json, "label", head->label);
     bk_json_begin_array(json, "repositories");
     for (guint i = 0; i < listed->repositories->len; i++)
@@ -47,28 +48,29 @@ print_snapshot(const BkListedSnapshot *listed)
 }
 
 static void
-warn_of_unreadable(const BkListing *listing)
+warn_of_damage(const BkPast *past)
 {
-    for (guint i = 0; i < listing->pasts->len; i++) {
-        const BkPast *past = g_ptr_array_index(listing->pasts, i);
-
-        for (guint j = 0; j < past->unreadable->len; j++)
-            bk_cli_warn("%s", ((BkPastUnreadable *)g_ptr_array_index(past->unreadable, j))->why);
-    }
+    for (guint i = 0; i < past->unreadable->len; i++)
+        bk_cli_warn("%s", ((BkPastUnreadable *)g_ptr_array_index(past->unreadable, i))->why);
+    for (guint i = 0; i < past->problems->len; i++)
+        bk_cli_warn("%s", (const char *)g_ptr_array_index(past->problems, i));
 }
 
 static bool
-list_source(const BkConfigSource *config, BkJson *json, BkOp *op, GError **error)
+list_source(const void *item, BkJson *json, void *data, BkOp *op, GError **error)
 {
+    const BkConfigSource *config = item;
     g_auto(BkCliSource) source = {0};
     g_auto(BkListing) listing = {0};
 
+    (void)data;
     bk_cli_source_init(&source, config);
     if (!bk_listing_load(&source.spec, &listing, op, error))
         return false;
     for (guint i = 0; i < listing.parts.failed->len; i++)
         bk_cli_warn("%s", (const char *)g_ptr_array_index(listing.parts.failed, i));
-    warn_of_unreadable(&listing);
+    for (guint i = 0; i < listing.pasts->len; i++)
+        warn_of_damage(g_ptr_array_index(listing.pasts, i));
     if (json != NULL) {
         bk_json_begin_object(json, NULL);
         bk_json_add_string(json, "name", config->name);
@@ -97,23 +99,5 @@ list_source(const BkConfigSource *config, BkJson *json, BkOp *op, GError **error
 bool
 bk_cmd_list(const BkArgs *args, BkCliContext *context, GError **error)
 {
-    g_autoptr(BkConfig) config = bk_config_load(context->config_path, error);
-    g_autoptr(GPtrArray) sources = config != NULL ? bk_cli_sources(args, config, error) : NULL;
-    g_autoptr(BkJson) json = bk_args_get_flag(args, "json") ? bk_json_new() : NULL;
-
-    if (sources == NULL)
-        return false;
-    if (json != NULL) {
-        bk_json_begin_object(json, NULL);
-        bk_json_begin_array(json, "sources");
-    }
-    for (guint i = 0; i < sources->len; i++)
-        if (!list_source(g_ptr_array_index(sources, i), json, context->op, error))
-            return false;
-    if (json != NULL) {
-        bk_json_end_array(json);
-        bk_json_end_object(json);
-        (void)fputs(bk_json_text(json), stdout);
-    }
-    return true;
+    return bk_cli_each_source(&(BkCliEach){.visit = list_source}, args, context, error);
 }

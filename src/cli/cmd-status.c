@@ -1,5 +1,5 @@
+#include "cli/each.h"
 #include "cli/format.h"
-#include "cli/json.h"
 #include "cli/report-fields.h"
 #include "cli/source.h"
 #include "engine/status.h"
@@ -176,10 +176,12 @@ add_json(BkJson *json, const BkConfigSource *config, const BkStatus *status, int
     bk_json_end_object(json);
 }
 
-/* Reports one source. `*problems` grows by what is wrong with it. */
+/* Reports one source. The size_t in `data` grows by what is wrong with it. */
 static bool
-report(const BkConfigSource *config, BkJson *json, size_t *problems, BkOp *op, GError **error)
+report(const void *item, BkJson *json, void *data, BkOp *op, GError **error)
 {
+    const BkConfigSource *config = item;
+    size_t *problems = data;
     g_auto(BkCliSource) source = {0};
     g_auto(BkStatus) status = {.past = NULL};
     int64_t now_us = g_get_real_time();
@@ -198,25 +200,10 @@ report(const BkConfigSource *config, BkJson *json, size_t *problems, BkOp *op, G
 bool
 bk_cmd_status(const BkArgs *args, BkCliContext *context, GError **error)
 {
-    g_autoptr(BkConfig) config = bk_config_load(context->config_path, error);
-    g_autoptr(GPtrArray) sources = config != NULL ? bk_cli_sources(args, config, error) : NULL;
-    g_autoptr(BkJson) json = bk_args_get_flag(args, "json") ? bk_json_new() : NULL;
     size_t problems = 0;
 
-    if (sources == NULL)
+    if (!bk_cli_each_source(&(BkCliEach){report, &problems}, args, context, error))
         return false;
-    if (json != NULL) {
-        bk_json_begin_object(json, NULL);
-        bk_json_begin_array(json, "sources");
-    }
-    for (guint i = 0; i < sources->len; i++)
-        if (!report(g_ptr_array_index(sources, i), json, &problems, context->op, error))
-            return false;
-    if (json != NULL) {
-        bk_json_end_array(json);
-        bk_json_end_object(json);
-        (void)fputs(bk_json_text(json), stdout);
-    }
     return problems == 0 || bk_throw(error, BK_ERROR_UNFIT, "%zu %s", problems,
                                      problems == 1 ? "problem" : "problems");
 }

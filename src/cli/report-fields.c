@@ -16,6 +16,42 @@ bk_snapshot_state_name(BkSnapshotState state)
     return "unfinished";
 }
 
+const char *
+bk_snapshot_mode_name(BkSnapshotMode mode)
+{
+    switch (mode) {
+    case BK_SNAPSHOT_INCREMENT:
+        return "increment";
+    case BK_SNAPSHOT_COMPARED:
+        return "compare";
+    case BK_SNAPSHOT_FULL:
+        break;
+    }
+    return "full";
+}
+
+static void
+add_text(BkJson *json, const char *key, const char *text)
+{
+    if (text[0] != 0)
+        bk_json_add_string(json, key, text);
+    else
+        bk_json_add_null(json, key);
+}
+
+void
+bk_json_add_work(BkJson *json, BkSnapshotMode mode, const char *parent, const char *why,
+                 const BkSnapshotWork *work)
+{
+    bk_json_add_string(json, "mode", bk_snapshot_mode_name(mode));
+    add_text(json, "parent", parent);
+    add_text(json, "why", why);
+    bk_json_add_uint(json, "read_bytes", work->read);
+    bk_json_add_uint(json, "changed_bytes", work->changed);
+    bk_json_add_uint(json, "refreshed_bytes", work->refreshed);
+    bk_json_add_uint(json, "taken_bytes", work->taken);
+}
+
 void
 bk_json_add_time(BkJson *json, const char *key, int64_t time_us)
 {

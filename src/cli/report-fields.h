@@ -9,6 +9,13 @@
 /* "complete", "damaged" or "unfinished": a static string. */
 const char *bk_snapshot_state_name(BkSnapshotState state);
 
+/* "full", "increment" or "compare": a static string. */
+const char *bk_snapshot_mode_name(BkSnapshotMode mode);
+
+/* mode, parent and why (null for ""), read_bytes, changed_bytes, refreshed_bytes, taken_bytes. */
+void bk_json_add_work(BkJson *json, BkSnapshotMode mode, const char *parent, const char *why,
+                      const BkSnapshotWork *work);
+
 /* ISO 8601 in UTC; null for 0. */
 void bk_json_add_time(BkJson *json, const char *key, int64_t time_us);
 

@@ -29,6 +29,8 @@ bk_cli_source_init(BkCliSource *self, const BkConfigSource *source)
         .codec = (BkCodec)source->compress.method,
         .level = source->compress.level,
         .max_rate = source->max_rate,
+        .refresh_us = source->refresh_us,
+        .checkpoint_us = source->checkpoint_us,
     };
 }
 

@@ -7,8 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define MAX_FILE_SIZE       BK_MIB
-#define MAX_DEFAULT_WORKERS 8
+#define MAX_FILE_SIZE         BK_MIB
+#define DEFAULT_CHECKPOINT_US (5 * 60 * BK_USEC_PER_SEC)
+#define MAX_DEFAULT_WORKERS   8
 
 static void
 repository_free(void *data)
@@ -204,6 +205,10 @@ take_source(BkConfig *config, const BkNode *node, GError **error)
     source->objectives.rto_us = take_duration(objectives, "rto");
     source->workers = (unsigned)take_int(node, "workers", default_workers());
     source->max_rate = take_size(node, "max_rate");
+    source->refresh_us = take_duration(node, "refresh");
+    source->checkpoint_us = take_duration(node, "checkpoint");
+    if (source->checkpoint_us == 0)
+        source->checkpoint_us = DEFAULT_CHECKPOINT_US;
     return take_compress(config, source, bk_node_find(node, "compress"), error) &&
            take_destinations(config, source, node, error);
 }

@@ -46,7 +46,9 @@ typedef struct BkConfigSource {
         int method; /* as on disk: 0 none, 1 zstd, 2 lz4 */
         int level;  /* of zstd */
     } compress;
-    uint64_t max_rate; /* bytes a second; 0: no bound */
+    uint64_t max_rate;     /* bytes a second; 0: no bound */
+    int64_t refresh_us;    /* no pack in use gets older; 0: no bound */
+    int64_t checkpoint_us; /* how often a backup puts down how far it has come */
 } BkConfigSource;
 
 typedef struct BkConfig {

@@ -3,8 +3,10 @@
 #include "base/fault.h"
 #include "base/fd.h"
 #include "base/log.h"
-#include "engine/copy.h"
-#include "engine/owners.h"
+#include "engine/assemble.h"
+#include "engine/audit.h"
+#include "engine/base.h"
+#include "engine/refresh.h"
 #include "engine/system-id.h"
 #include "engine/wal-wait.h"
 #include "repo/lease.h"
@@ -32,14 +34,22 @@ typedef struct Backup {
     GPtrArray *leases; /* of BkLease, one a part */
     char *data_dir;
     BkTree tree;
+    BkBase base;
+    bool *is_given_up; /* for each of the parent's packs; NULL: not decided */
+    BkSelection *selection;
+    char *contradiction;  /* found between the WAL's word and a page; or NULL */
     GPtrArray *wal_files; /* of BkTreeFile: the WAL of a standalone snapshot */
+    BkSelection *wal_selection;
     BkCopy *copy;
+    char checkpoint_id[BK_SNAPSHOT_ID_SIZE + 1]; /* of the last checkpoint manifest, or "" */
 } Backup;
 
 void
 bk_backup_report_clear(BkBackupReport *self)
 {
     bk_pg_meta_clear(&self->meta);
+    g_free(self->parent);
+    g_free(self->why);
     *self = (BkBackupReport){0};
 }
 
@@ -59,6 +69,11 @@ backup_clear(Backup *self)
     bk_parts_clear(&self->parts);
     g_free(self->data_dir);
     bk_tree_clear(&self->tree);
+    bk_selection_free(self->selection);
+    bk_selection_free(self->wal_selection);
+    bk_base_clear(&self->base);
+    g_free(self->is_given_up);
+    g_free(self->contradiction);
     g_clear_pointer(&self->wal_files, g_ptr_array_unref);
 }
 
@@ -201,6 +216,8 @@ check_is_live(const Backup *self, GError **error)
 
     if (!read_control(self, &content, &control, error))
         return false;
+    self->report->meta.control_version = control.control_version;
+    self->report->meta.catalog_version = control.catalog_version;
     return (control.state == BK_PG_STATE_IN_PRODUCTION &&
             control.redo >= self->report->meta.start_lsn) ||
            bk_throw(
@@ -227,25 +244,125 @@ begin(Backup *self, GError **error)
            bk_tree_list(self->data_dir, &self->tree, self->op, error);
 }
 
+/* What the parent's packs are worth, and then what to read because of it. */
 static bool
-is_control(const BkTreeFile *file)
+select_increment(Backup *self, GError **error)
 {
-    return strcmp(file->path, CONTROL_PATH) == 0;
+    BkSelectionOptions options = {.parent = self->base.snapshot, .map = self->base.map};
+    g_autoptr(BkSelection) first = bk_selection_new(self->tree.files, &options);
+    const BkSnapshotHead *head = bk_snapshot_head(self->base.snapshot);
+    g_autofree uint64_t *live = NULL;
+    BkRefreshRequest request = {
+        .parts = self->parts.parts,
+        .parent = self->base.snapshot,
+        .period_us = head->state == BK_SNAPSHOT_UNFINISHED ? 0 : self->source->refresh_us,
+        .parent_us = head->started_us,
+        .now_us = self->report->started_us,
+    };
+    size_t count;
+
+    (void)bk_snapshot_packs(self->base.snapshot, &count);
+    request.live = live = g_new0(uint64_t, count + 1);
+    bk_selection_count_live(first, live);
+    self->is_given_up = bk_refresh_choose(&request, self->op, error);
+    if (self->is_given_up == NULL)
+        return false;
+    options.is_given_up = self->is_given_up;
+    self->selection = bk_selection_new(self->tree.files, &options);
+    return true;
+}
+
+/* Compares the WAL's word with what the pages themselves say. */
+static bool
+audit(Backup *self, GError **error)
+{
+    const BkAuditRequest request = {
+        .part = g_ptr_array_index(self->parts.parts, 0),
+        .root = self->data_dir,
+        .selection = self->selection,
+        .parent = self->base.snapshot,
+        .from = self->base.meta.start_lsn,
+        .to = self->report->meta.start_lsn,
+        .workers = self->source->workers,
+    };
+    g_autoptr(GError) cause = NULL;
+
+    if (!bk_audit_sample(&request, &self->contradiction, self->op, &cause)) {
+        if (!bk_error_is(cause, BK_ERROR_CORRUPT))
+            return bk_propagate(error, &cause);
+        self->contradiction = g_strdup_printf("the parent cannot be read: %s", cause->message);
+    }
+    if (self->contradiction != NULL || !self->options->audit)
+        return true;
+    bk_op_begin_phase(self->op, "auditing",
+                      self->tree.bytes - bk_selection_to_read(self->selection));
+    return bk_audit_all(&request, &self->report->audited_bytes, &self->contradiction, self->op,
+                        error);
+}
+
+static void
+select_everything(Backup *self)
+{
+    g_clear_pointer(&self->selection, bk_selection_free);
+    self->selection = bk_selection_new_full(self->tree.files);
+}
+
+/* Decides what is read and what is taken over from an earlier snapshot. */
+static bool
+select_files(Backup *self, GError **error)
+{
+    const BkBaseRequest request = {
+        .parts = self->parts.parts,
+        .data_dir = self->data_dir,
+        .now = &self->report->meta,
+        .workers = self->source->workers,
+        .is_full = self->options->is_full,
+    };
+
+    bk_op_begin_phase(self->op, "finding what changed", 0);
+    if (!bk_base_find(&request, &self->base, self->op, error))
+        return false;
+    if (self->base.snapshot == NULL) {
+        select_everything(self);
+        return true;
+    }
+    if (!select_increment(self, error))
+        return false;
+    if (self->base.mode == BK_SNAPSHOT_INCREMENT && !audit(self, error))
+        return false;
+    if (self->contradiction == NULL)
+        return true;
+    bk_log(BK_LOG_ERROR, "%s: nothing is taken over from snapshot %s, everything is read",
+           self->contradiction, bk_snapshot_head(self->base.snapshot)->id);
+    select_everything(self);
+    bk_base_distrust(&self->base, g_strdup(self->contradiction));
+    return true;
+}
+
+static const BkSelected *
+find_control(const Backup *self)
+{
+    size_t count;
+    const BkSelected *files = bk_selection_files(self->selection, &count);
+
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(files[i].file->path, CONTROL_PATH) == 0)
+            return &files[i];
+    return NULL;
 }
 
 /* pg_control is read last. */
 static bool
-copy_control(Backup *self, GPtrArray *control, GError **error)
+copy_control(Backup *self, const BkSelected *control, GError **error)
 {
     g_auto(BkBuf) content = BK_BUF_INIT;
     BkPgControl decoded;
 
-    if (!read_control(self, &content, &decoded, error))
-        return false;
-    self->report->meta.control_version = decoded.control_version;
-    self->report->meta.catalog_version = decoded.catalog_version;
-    return bk_copy_run_bytes(self->copy, g_ptr_array_index(control, 0), &content, self->op, error);
+    return read_control(self, &content, &decoded, error) &&
+           bk_copy_run_bytes(self->copy, control, &content, self->op, error);
 }
+
+static bool put_checkpoint(BkCopy *copy, void *data, BkOp *op, GError **error);
 
 static bool
 copy_files(Backup *self, GError **error)
@@ -258,24 +375,27 @@ copy_files(Backup *self, GError **error)
         .workers = self->source->workers,
         .max_rate = self->source->max_rate,
         .verify_pages = self->facts.has_checksums && self->facts.block_size == BK_PG_PAGE_SIZE,
+        .base_lsn = self->base.meta.start_lsn,
+        .checkpoint_us = self->source->checkpoint_us,
+        .checkpoint = put_checkpoint,
+        .data = self,
     };
-    g_autoptr(GPtrArray) control = g_ptr_array_new();
-    g_autoptr(GPtrArray) others = g_ptr_array_new();
+    const BkSelected *control = find_control(self);
+    size_t count = 0;
 
-    for (guint i = 0; i < self->tree.files->len; i++) {
-        void *file = g_ptr_array_index(self->tree.files, i);
-
-        g_ptr_array_add(is_control(file) ? control : others, file);
-    }
-    if (control->len != 1)
+    if (control == NULL)
         return bk_throw(error, BK_ERROR_UNFIT, "data directory \"%s\" has no %s", self->data_dir,
                         CONTROL_PATH);
     if (self->facts.has_checksums && !options.verify_pages)
         bk_log(BK_LOG_WARNING, "pages of %u bytes: their checksums are not verified",
                self->facts.block_size);
-    bk_op_begin_phase(self->op, "copying", self->tree.bytes);
+    if (self->base.snapshot != NULL)
+        (void)bk_snapshot_packs(self->base.snapshot, &count);
+    options.first_pack = (uint32_t)count;
+    bk_op_begin_phase(self->op, "copying", bk_selection_to_read(self->selection));
     self->copy = bk_copy_new(&options);
-    return bk_copy_run(self->copy, others, self->op, error) && copy_control(self, control, error);
+    return bk_copy_run(self->copy, self->selection, control->file, self->op, error) &&
+           copy_control(self, control, error);
 }
 
 static void
@@ -292,15 +412,15 @@ free_wal_file(void *data)
 static bool
 check_wal(Backup *self, GError **error)
 {
-    g_auto(BkBuf) extents = BK_BUF_INIT;
+    g_auto(BkCopied) copied = {NULL};
 
+    bk_copied_init(&copied);
     for (guint i = 0; i < self->wal_files->len; i++) {
         const BkTreeFile *file = g_ptr_array_index(self->wal_files, i);
         g_autofree char *path = g_build_filename(self->data_dir, file->path, NULL);
-        uint64_t size;
 
-        if (!bk_copy_get_file(self->copy, file, &extents, &size) ||
-            size != self->report->meta.segment_size || access(path, F_OK) < 0)
+        if (!bk_copy_get_file(self->copy, file, &copied) ||
+            copied.size != self->report->meta.segment_size || access(path, F_OK) < 0)
             return bk_throw(error, BK_ERROR_UNFIT,
                             "WAL that the snapshot needs, \"%s\", was removed while it was copied: "
                             "raise wal_keep_size, or let the user have a replication slot",
@@ -340,7 +460,9 @@ copy_wal(Backup *self, GError **error)
         file->gid = st.st_gid;
         file->mtime_us = st.st_mtim.tv_sec * BK_USEC_PER_SEC;
     }
-    return bk_copy_run(self->copy, self->wal_files, self->op, error) && check_wal(self, error);
+    self->wal_selection = bk_selection_new_full(self->wal_files);
+    return bk_copy_run(self->copy, self->wal_selection, NULL, self->op, error) &&
+           check_wal(self, error);
 }
 
 static bool
@@ -360,69 +482,118 @@ end(Backup *self, GError **error)
             return false;
     } else {
         bk_op_begin_phase(self->op, "waiting for the archive", 0);
-        if (!bk_wal_wait(self->parts.parts, meta, self->server, self->options->archive_timeout_us,
-                         self->op, error))
+        if (!bk_wal_wait(&(BkWalWait){self->parts.parts, self->data_dir, self->server,
+                                      self->options->archive_timeout_us},
+                         meta, self->op, error))
             return false;
     }
     self->report->wait_us = g_get_monotonic_time() - before_us;
     return true;
 }
 
-static BkFileKind
-kind_of(const BkTreeFile *file)
-{
-    if (S_ISDIR(file->mode))
-        return BK_FILE_DIRECTORY;
-    return file->link != NULL ? BK_FILE_SYMLINK : BK_FILE_REGULAR;
-}
-
 static void
-add_files(Backup *self, BkSnapshot *snapshot, BkOwners *owners, const GPtrArray *files)
+fill_head(const Backup *self, BkSnapshotHead *head)
 {
-    g_auto(BkBuf) extents = BK_BUF_INIT;
-
-    for (guint i = 0; i < files->len; i++) {
-        const BkTreeFile *from = g_ptr_array_index(files, i);
-        BkFile file = {
-            .path = from->path,
-            .link = from->link,
-            .kind = kind_of(from),
-            .mode = from->mode & 07777,
-            .owner = bk_owners_find(owners, from->uid, from->gid),
-            .mtime_us = from->mtime_us,
-        };
-
-        extents.size = 0;
-        if (file.kind == BK_FILE_REGULAR &&
-            !bk_copy_get_file(self->copy, from, &extents, &file.size))
-            continue; /* dropped meanwhile */
-        file.extents = extents.data;
-        file.extents_size = (uint32_t)extents.size;
-        bk_snapshot_add_file(snapshot, &file);
-        self->report->bytes += file.size;
-        self->report->files += file.kind == BK_FILE_REGULAR;
-    }
-}
-
-static void
-fill_head(Backup *self, BkSnapshot *snapshot)
-{
-    BkSnapshotHead *head = bk_snapshot_head(snapshot);
-    BkBackupReport *report = self->report;
+    const BkBackupReport *report = self->report;
+    const BkBase *base = &self->base;
 
     (void)g_strlcpy(head->id, report->id, sizeof head->id);
     head->source = g_strdup(self->source->name);
     head->kind = g_strdup(BK_PG_KIND);
+    head->parent = g_strdup(base->snapshot != NULL ? bk_snapshot_head(base->snapshot)->id : "");
+    head->mode = base->mode;
+    head->why = g_strdup(base->why != NULL ? base->why : "");
     head->label = g_strdup(self->options->label != NULL ? self->options->label : "");
     head->host = g_strdup(g_get_host_name());
     head->program = g_strdup("backstay " BK_VERSION);
     head->state = report->state;
     head->started_us = report->started_us;
-    head->finished_us = report->finished_us;
-    head->bytes = report->bytes;
-    head->stored_bytes = report->stored_bytes;
-    head->new_bytes = report->new_bytes;
+    head->finished_us = g_get_real_time();
     bk_pg_meta_encode(&report->meta, &head->meta);
+}
+
+/* Puts the manifest into every repository. */
+static bool
+put_snapshot(Backup *self, BkSnapshot *snapshot, GError **error)
+{
+    for (guint i = 0; i < self->parts.parts->len; i++) {
+        const BkPart *part = g_ptr_array_index(self->parts.parts, i);
+        BkLease *lease = g_ptr_array_index(self->leases, i);
+        g_auto(BkBuf) object = BK_BUF_INIT;
+
+        if (!bk_lease_confirm(lease, error))
+            return false;
+        bk_snapshot_head(snapshot)->lease_epoch = bk_lease_epoch(lease);
+        if (!bk_snapshot_seal(snapshot, part, &object, error) ||
+            !bk_snapshot_put(part, bk_snapshot_head(snapshot)->id, &object, self->op, error))
+            return false;
+    }
+    return true;
+}
+
+/* An unfinished snapshot is a parent at most; where it cannot be deleted (a locked bucket, a user
+ * who may not) it stays for a later prune. */
+static void
+delete_everywhere(const Backup *self, const char *id)
+{
+    for (guint i = 0; i < self->parts.parts->len; i++) {
+        g_autoptr(GError) cause = NULL;
+
+        if (!bk_snapshot_delete(g_ptr_array_index(self->parts.parts, i), id, self->op, &cause))
+            bk_log(BK_LOG_INFO, "unfinished snapshot %s stays: %s", id, cause->message);
+    }
+}
+
+/* Puts down how far the backup has come, for one that goes on when this one dies. As long as a part
+ * of it is as in the parent, the changes since the parent count for all of it. */
+static bool
+put_checkpoint(BkCopy *copy, void *data, BkOp *op, GError **error)
+{
+    Backup *self = data;
+    BkBackupReport *report = self->report;
+    g_auto(BkAssembly) assembly = {NULL};
+    g_autofree char *before = g_strdup(self->checkpoint_id);
+    const BkLsn start_lsn = report->meta.start_lsn;
+    const uint32_t timeline = report->meta.timeline;
+    BkSnapshotHead *head;
+
+    (void)op;
+    if (!bk_snapshot_make_id(g_get_real_time(), self->checkpoint_id, error))
+        return false;
+    bk_assemble(copy, self->base.snapshot, self->tree.files, NULL, &assembly);
+    if (assembly.is_behind) {
+        report->meta.start_lsn = self->base.meta.start_lsn;
+        report->meta.timeline = self->base.meta.timeline;
+    }
+    head = bk_snapshot_head(assembly.snapshot);
+    report->state = BK_SNAPSHOT_UNFINISHED;
+    fill_head(self, head);
+    (void)g_strlcpy(head->id, self->checkpoint_id, sizeof head->id);
+    report->meta.start_lsn = start_lsn;
+    report->meta.timeline = timeline;
+    if (!put_snapshot(self, assembly.snapshot, error))
+        return false;
+    if (before[0] != 0)
+        delete_everywhere(self, before);
+    return true;
+}
+
+/* Those of this and of earlier attempts. */
+static void
+delete_unfinished(const Backup *self)
+{
+    g_autoptr(GPtrArray) ids =
+        bk_snapshot_list(g_ptr_array_index(self->parts.parts, 0), self->op, NULL);
+
+    for (guint i = 0; ids != NULL && i < ids->len; i++) {
+        const char *id = g_ptr_array_index(ids, i);
+        g_auto(BkSnapshotHead) head = {.source = NULL};
+
+        if (bk_snapshot_load_head(g_ptr_array_index(self->parts.parts, 0), id, &head, self->op,
+                                  NULL) &&
+            head.state == BK_SNAPSHOT_UNFINISHED)
+            delete_everywhere(self, id);
+    }
 }
 
 static void
@@ -439,56 +610,49 @@ collect_damage(Backup *self)
     self->report->state = meta->damaged_pages > 0 ? BK_SNAPSHOT_DAMAGED : BK_SNAPSHOT_COMPLETE;
 }
 
-static BkSnapshot *
-build_snapshot(Backup *self)
+static void
+fill_report(BkBackupReport *report, const BkAssembly *assembly)
 {
-    g_autoptr(BkSnapshot) snapshot = bk_snapshot_new();
-    g_autoptr(BkOwners) owners = bk_owners_new(snapshot);
-    BkBackupReport *report = self->report;
-    size_t count;
-    const BkPackRef *packs = bk_copy_packs(self->copy, &count);
+    const BkSnapshotHead *head = bk_snapshot_head(assembly->snapshot);
 
-    for (size_t i = 0; i < count; i++) {
-        (void)bk_snapshot_add_pack(snapshot, &packs[i]);
-        report->new_bytes += packs[i].size;
-    }
-    report->packs = count;
-    report->stored_bytes = report->new_bytes;
-    collect_damage(self);
-    add_files(self, snapshot, owners, self->tree.files);
-    if (self->wal_files != NULL)
-        add_files(self, snapshot, owners, self->wal_files);
-    report->finished_us = g_get_real_time();
-    fill_head(self, snapshot);
-    return g_steal_pointer(&snapshot);
+    report->finished_us = head->finished_us;
+    report->files = assembly->files;
+    report->packs = assembly->packs;
+    report->bytes = head->bytes;
+    report->stored_bytes = head->stored_bytes;
+    report->new_bytes = head->new_bytes;
+    report->mode = head->mode;
+    report->parent = g_strdup(head->parent);
+    report->why = g_strdup(head->why);
+    report->work = head->work;
 }
 
 static bool
 put_manifest(Backup *self, GError **error)
 {
-    g_autoptr(BkSnapshot) snapshot = build_snapshot(self);
+    g_auto(BkAssembly) assembly = {NULL};
 
     bk_op_begin_phase(self->op, "putting the manifest", 0);
-    for (guint i = 0; i < self->parts.parts->len; i++) {
-        const BkPart *part = g_ptr_array_index(self->parts.parts, i);
-        BkLease *lease = g_ptr_array_index(self->leases, i);
-        g_auto(BkBuf) object = BK_BUF_INIT;
-
-        if (!bk_lease_confirm(lease, error))
-            return false;
-        bk_snapshot_head(snapshot)->lease_epoch = bk_lease_epoch(lease);
-        if (!bk_snapshot_seal(snapshot, part, &object, error) ||
-            !bk_snapshot_put(part, self->report->id, &object, self->op, error))
-            return false;
-    }
+    collect_damage(self);
+    bk_assemble(self->copy, self->base.snapshot, self->tree.files, self->wal_files, &assembly);
+    fill_head(self, bk_snapshot_head(assembly.snapshot));
+    fill_report(self->report, &assembly);
+    if (!put_snapshot(self, assembly.snapshot, error))
+        return false;
+    delete_unfinished(self);
     return true;
 }
 
 static bool
-report_damage(const BkBackupReport *report, const char *source, GError **error)
+report_doubts(const BkBackupReport *report, const char *source, const char *contradiction,
+              GError **error)
 {
     const BkPgDamage *first;
 
+    if (contradiction != NULL)
+        return bk_throw(error, BK_ERROR_CONTRADICTION,
+                        "snapshot %s of \"%s\" is complete, since everything was read: %s",
+                        report->id, source, contradiction);
     if (report->state != BK_SNAPSHOT_DAMAGED)
         return true;
     first = g_ptr_array_index(report->meta.damage, 0);
@@ -516,9 +680,9 @@ bk_backup_run(const BkSourceSpec *source, const BkBackupOptions *options, BkBack
         return false;
     report->start_us = g_get_monotonic_time() - before_us;
     before_us = g_get_monotonic_time();
-    if (!copy_files(&self, error))
+    if (!select_files(&self, error) || !copy_files(&self, error))
         return false;
     report->copy_us = g_get_monotonic_time() - before_us;
     return end(&self, error) && put_manifest(&self, error) &&
-           report_damage(report, source->name, error);
+           report_doubts(report, source->name, self.contradiction, error);
 }

@@ -15,6 +15,8 @@ typedef struct BkBackupOptions {
     bool standalone;
     bool fast_checkpoint;
     bool break_lease;
+    bool is_full;               /* take nothing over from an earlier snapshot */
+    bool audit;                 /* look at every page that is taken over unread */
     const char *label;          /* may be NULL */
     int64_t archive_timeout_us; /* how long to wait for WAL without any arriving */
 } BkBackupOptions;
@@ -29,6 +31,11 @@ typedef struct BkBackupReport {
     uint64_t stored_bytes;
     uint64_t new_bytes;
     uint64_t packs;
+    BkSnapshotMode mode;
+    char *parent; /* id, or "" */
+    char *why;    /* it is not an increment, or "" */
+    BkSnapshotWork work;
+    uint64_t audited_bytes;
     BkPgMeta meta;
     int64_t start_us; /* durations: starting the backup on the server, */
     int64_t copy_us;  /* copying, */

@@ -1,76 +1,21 @@
-#include "engine/copy.h"
+#include "engine/copy-priv.h"
 
 #include "base/fault.h"
 #include "base/fd.h"
-#include "base/queue.h"
 #include "base/workers.h"
-#include "engine/reader.h"
-#include "source/pg/page.h"
 
 #include <fcntl.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <string.h>
 
-#define PUTTERS     2u
-#define PIECE_SIZE  ((uint64_t)16 * 1024 * 1024) /* a larger file is read by several workers */
-#define UNIT_SIZE   ((uint64_t)4 * 1024 * 1024)  /* small files are taken in groups of about this */
-#define REREADS     3 /* of a page that fails its checksum: it may just be being written */
-#define CHUNK_PAGES (BK_PACK_CHUNK_SIZE / BK_PG_PAGE_SIZE)
-
-/* A part of a file that was read in one go, and where it is now. */
-typedef struct Run {
-    const BkTreeFile *file;
-    BkExtent extent;
-} Run;
-
-typedef struct Piece {
-    const BkTreeFile *file;
-    uint64_t offset;
-    uint64_t length;
-} Piece;
+#define PUTTERS    2u
+#define PIECE_SIZE ((uint64_t)16 * 1024 * 1024) /* a larger file is read by several workers */
+#define UNIT_SIZE  ((uint64_t)4 * 1024 * 1024)  /* small files are taken in groups of about this */
 
 /* A full pack on its way into the repositories. */
 typedef struct Job {
     BkBuf *object;
     uint8_t name[BK_SHA256_SIZE];
 } Job;
-
-struct BkCopy {
-    BkCopyOptions options;
-    BkRate *rate;
-
-    pthread_mutex_t mutex; /* guards the four arrays while workers run */
-    GArray *packs;         /* BkPackRef */
-    GArray *runs;          /* Run; sorted after each bk_copy_run */
-    GArray *damage;        /* BkCopyDamage */
-    GHashTable *vanished;  /* of BkTreeFile * */
-};
-
-/* One call of bk_copy_run. */
-typedef struct Round {
-    BkCopy *copy;
-    int root;
-    const BkBuf *content; /* of the only file, when it is not to be read */
-    GArray *pieces;       /* Piece */
-    GArray *units;        /* guint: index of each unit's first piece */
-    atomic_uint next_unit;
-    atomic_uint active_workers;
-    BkQueue *full;  /* Job: packs to put */
-    BkQueue *empty; /* BkBuf: memory for packs to come */
-} Round;
-
-typedef struct Worker {
-    Round *round;
-    BkOp *op;
-    BkPackWriter *writer;
-    BkReader *reader;
-    BkBuf *object; /* of the open pack */
-    GArray *runs;
-    guint first_run_of_pack;
-    GArray *damage;
-    GPtrArray *vanished;
-} Worker;
 
 BkCopy *
 bk_copy_new(const BkCopyOptions *options)
@@ -80,10 +25,12 @@ bk_copy_new(const BkCopyOptions *options)
     self->options = *options;
     self->rate = bk_rate_new(options->max_rate);
     (void)pthread_mutex_init(&self->mutex, NULL);
+    self->files = g_array_new(FALSE, FALSE, sizeof(CopyFile));
+    self->places = g_hash_table_new(NULL, NULL);
     self->packs = g_array_new(FALSE, FALSE, sizeof(BkPackRef));
     self->runs = g_array_new(FALSE, FALSE, sizeof(Run));
+    self->digests = g_array_new(FALSE, FALSE, sizeof(Digest));
     self->damage = g_array_new(FALSE, FALSE, sizeof(BkCopyDamage));
-    self->vanished = g_hash_table_new(NULL, NULL);
     return self;
 }
 
@@ -94,10 +41,12 @@ bk_copy_free(BkCopy *self)
         return;
     bk_rate_free(self->rate);
     (void)pthread_mutex_destroy(&self->mutex);
+    g_array_unref(self->files);
+    g_hash_table_unref(self->places);
     g_array_unref(self->packs);
     g_array_unref(self->runs);
+    g_array_unref(self->digests);
     g_array_unref(self->damage);
-    g_hash_table_unref(self->vanished);
     g_free(self);
 }
 
@@ -116,41 +65,115 @@ free_job(void *data)
     g_free(job);
 }
 
-/* Pages first, so that they stay aligned in the packs; files within each kind in order of path. */
-static void
-cut_pieces(Round *round, const GPtrArray *files, bool paged)
+static uint32_t
+add_file(BkCopy *self, const BkSelected *selected, uint64_t size)
 {
-    for (guint i = 0; i < files->len; i++) {
-        const BkTreeFile *file = g_ptr_array_index(files, i);
+    CopyFile file = {.selected = selected, .size = size};
+    uint32_t index = self->files->len;
 
-        if (!S_ISREG(file->mode) || file->is_paged != paged)
-            continue;
-        for (uint64_t offset = 0; offset < file->size; offset += PIECE_SIZE) {
-            Piece piece = {file, offset, MIN(PIECE_SIZE, file->size - offset)};
+    g_array_append_val(self->files, file);
+    g_hash_table_insert(self->places, (void *)(uintptr_t)selected->file,
+                        GUINT_TO_POINTER(index + 1));
+    return index;
+}
 
-            g_array_append_val(round->pieces, piece);
+static CopyFile *
+file_at(const BkCopy *self, uint32_t index)
+{
+    return &g_array_index(self->files, CopyFile, index);
+}
+
+static void
+add_piece(Round *round, uint32_t index, uint64_t offset, uint64_t length, uint64_t weight)
+{
+    Piece piece = {offset, length, weight, index};
+
+    g_array_append_val(round->pieces, piece);
+    file_at(round->copy, index)->pieces++;
+}
+
+/* Cuts where about a piece's size is to be read: little of much, or all of a little. */
+static void
+cut_ranges(Round *round, uint32_t index, const BkSelected *selected, GArray *ranges)
+{
+    uint64_t start = 0;
+    uint64_t weight = 0;
+
+    bk_selection_get_ranges(round->selection, selected, 0, selected->file->size, ranges);
+    for (guint i = 0; i < ranges->len; i++) {
+        const BkRange *range = &g_array_index(ranges, BkRange, i);
+        uint64_t offset = range->offset;
+        uint64_t end = range->offset + range->length;
+
+        while (weight + (end - offset) >= PIECE_SIZE) {
+            uint64_t border = offset + (PIECE_SIZE - weight);
+
+            add_piece(round, index, start, border - start, PIECE_SIZE);
+            start = offset = border;
+            weight = 0;
         }
+        weight += end - offset;
     }
+    if (weight > 0)
+        add_piece(round, index, start, selected->file->size - start, weight);
+}
+
+static void
+cut_file(Round *round, const BkSelected *selected, GArray *ranges)
+{
+    uint64_t size = selected->file->size;
+    uint32_t index = add_file(round->copy, selected, size);
+
+    if (selected->how == BK_READ_RANGES) {
+        cut_ranges(round, index, selected, ranges);
+        return;
+    }
+    for (uint64_t offset = 0; offset < size; offset += PIECE_SIZE) {
+        uint64_t length = MIN(PIECE_SIZE, size - offset);
+
+        add_piece(round, index, offset, length, length);
+    }
+}
+
+/* What the parent knows comes first: once that is done, a checkpoint is as new as this backup (see
+ * bk_copy_get_file). Within it pages first, so that they stay aligned in the packs. */
+static void
+cut_pieces(Round *round, const BkTreeFile *left_out)
+{
+    static const struct {
+        bool has_base;
+        bool is_paged;
+    } groups[] = {{true, true}, {true, false}, {false, true}, {false, false}};
+    g_autoptr(GArray) ranges = g_array_new(FALSE, FALSE, sizeof(BkRange));
+    size_t count;
+    const BkSelected *files = bk_selection_files(round->selection, &count);
+
+    for (size_t group = 0; group < G_N_ELEMENTS(groups); group++)
+        for (size_t i = 0; i < count; i++)
+            if (S_ISREG(files[i].file->mode) && files[i].file != left_out &&
+                (files[i].base != NULL) == groups[group].has_base &&
+                files[i].file->is_paged == groups[group].is_paged)
+                cut_file(round, &files[i], ranges);
 }
 
 static void
 group_units(Round *round)
 {
-    uint64_t bytes = UNIT_SIZE;
+    uint64_t weight = UNIT_SIZE;
 
     for (guint i = 0; i < round->pieces->len; i++) {
         const Piece *piece = &g_array_index(round->pieces, Piece, i);
 
-        if (bytes + piece->length > UNIT_SIZE) {
+        if (weight + piece->weight > UNIT_SIZE) {
             g_array_append_val(round->units, i);
-            bytes = 0;
+            weight = 0;
         }
-        bytes += piece->length;
+        weight += piece->weight;
     }
 }
 
-static bool
-begin_pack(Worker *worker, GError **error)
+bool
+bk_copy_begin_pack(Worker *worker, GError **error)
 {
     void *object;
 
@@ -171,15 +194,19 @@ number_pack(Worker *worker, const BkPackRef *ref)
     uint32_t index;
 
     (void)pthread_mutex_lock(&copy->mutex);
-    index = copy->packs->len;
+    index = copy->options.first_pack + copy->packs->len;
     g_array_append_val(copy->packs, *ref);
     (void)pthread_mutex_unlock(&copy->mutex);
-    for (guint i = worker->first_run_of_pack; i < worker->runs->len; i++)
-        g_array_index(worker->runs, Run, i).extent.pack = index;
+    for (guint i = worker->first_run_of_pack; i < worker->runs->len; i++) {
+        Run *run = &g_array_index(worker->runs, Run, i);
+
+        if (run->pack != HOLE)
+            run->pack = index;
+    }
 }
 
-static bool
-end_pack(Worker *worker, GError **error)
+bool
+bk_copy_end_pack(Worker *worker, GError **error)
 {
     BkPackRef ref;
     Job *job;
@@ -196,171 +223,45 @@ end_pack(Worker *worker, GError **error)
     return false;
 }
 
-/* Reads a page that failed its checksum again: it may just have been being written. A page that
- * stays wrong tells `*lsn`. */
 static bool
-is_page_fine(Worker *worker, uint8_t *page, uint64_t offset, uint32_t block, uint64_t *lsn)
+is_time_left(const Round *round)
 {
-    BkPgPageResult result;
-    size_t got;
-
-    for (int i = 0; i < REREADS; i++) {
-        g_autoptr(GError) ignored = NULL; /* what was read before stays, and counts as wrong */
-
-        if (!bk_reader_read(worker->reader, page, BK_PG_PAGE_SIZE, offset, &got, &ignored))
-            return false;
-        if (got < BK_PG_PAGE_SIZE)
-            return true; /* cut off meanwhile: not damage */
-        if (bk_pg_page_verify(page, block, &result))
-            return true;
-        *lsn = result.lsn;
-        g_usleep(1000);
-    }
-    return false;
-}
-
-static void
-verify_pages(Worker *worker, const Piece *piece, uint8_t *data, size_t size, uint64_t offset)
-{
-    uint64_t bad[(CHUNK_PAGES + 63) / 64];
-    uint32_t first = piece->file->first_block + (uint32_t)(offset / BK_PG_PAGE_SIZE);
-    size_t pages = size / BK_PG_PAGE_SIZE;
-
-    if (bk_pg_pages_verify(data, pages, first, bad) == 0)
-        return;
-    for (size_t i = 0; i < pages; i++) {
-        BkCopyDamage damage = {piece->file, first + (uint32_t)i, 0};
-
-        if ((bad[i / 64] >> (i % 64) & 1) == 0)
-            continue;
-        if (!is_page_fine(worker, data + i * BK_PG_PAGE_SIZE, offset + i * BK_PG_PAGE_SIZE,
-                          damage.block, &damage.lsn))
-            g_array_append_val(worker->damage, damage);
-    }
-}
-
-static bool
-is_zero(const uint8_t *data, size_t size)
-{
-    return data[0] == 0 && memcmp(data, data + 1, size - 1) == 0;
-}
-
-/* Takes what was read: as a hole when it is nothing but zeros, else into the chunk at hand. */
-static bool
-take(Worker *worker, const Piece *piece, const uint8_t *data, size_t size, uint64_t offset,
-     GError **error)
-{
-    Run run = {piece->file, {.file_offset = offset, .length = size}};
-
-    run.extent.is_hole = size >= BK_PG_PAGE_SIZE && is_zero(data, size);
-    run.extent.pack_offset = bk_pack_writer_position(worker->writer);
-    g_array_append_val(worker->runs, run);
-    if (!run.extent.is_hole && !bk_pack_writer_commit(worker->writer, size, error))
-        return false;
-    bk_op_advance(worker->op, size);
-    return !bk_pack_writer_is_full(worker->writer) || end_pack(worker, error);
-}
-
-static bool
-copy_open_piece(Worker *worker, const Piece *piece, GError **error)
-{
-    const BkCopyOptions *options = &worker->round->copy->options;
-    uint64_t offset = piece->offset;
-    uint64_t end = piece->offset + piece->length;
-
-    while (offset < end) {
-        size_t available;
-        size_t want;
-        size_t got;
-        uint8_t *data;
-
-        if (!begin_pack(worker, error))
-            return false;
-        if (piece->file->is_paged &&
-            bk_pack_writer_position(worker->writer) % BK_PG_PAGE_SIZE != 0 &&
-            !bk_pack_writer_end_chunk(worker->writer, error))
-            return false;
-        data = bk_pack_writer_room(worker->writer, &available);
-        want = MIN(available, end - offset);
-        if (!bk_rate_take(worker->round->copy->rate, want, worker->op, error) ||
-            !bk_reader_read(worker->reader, data, want, offset, &got, error))
-            return false;
-        if (got == 0)
-            break;
-        if (options->verify_pages && piece->file->is_paged)
-            verify_pages(worker, piece, data, got, offset);
-        if (!take(worker, piece, data, got, offset, error))
-            return false;
-        offset += got;
-        if (got < want)
-            break; /* cut off meanwhile */
-    }
-    return true;
-}
-
-static bool
-copy_content(Worker *worker, const Piece *piece, GError **error)
-{
-    uint64_t offset = piece->offset;
-    uint64_t end = piece->offset + piece->length;
-
-    while (offset < end) {
-        size_t available;
-        size_t size;
-        uint8_t *data;
-
-        if (!begin_pack(worker, error))
-            return false;
-        data = bk_pack_writer_room(worker->writer, &available);
-        size = MIN(available, end - offset);
-        memcpy(data, worker->round->content->data + offset, size);
-        if (!take(worker, piece, data, size, offset, error))
-            return false;
-        offset += size;
-    }
-    return true;
-}
-
-static bool
-copy_piece(Worker *worker, const Piece *piece, GError **error)
-{
-    bool found;
-    bool ok;
-
-    if (worker->round->content != NULL)
-        return copy_content(worker, piece, error);
-    if (!bk_reader_open(worker->reader, piece->file->path, piece->offset, piece->length, &found,
-                        error))
-        return false;
-    if (!found) {
-        g_ptr_array_add(worker->vanished, (void *)(uintptr_t)piece->file);
-        return true;
-    }
-    ok = copy_open_piece(worker, piece, error);
-    bk_reader_close(worker->reader);
-    return ok;
+    return round->deadline_us == 0 || g_get_monotonic_time() < round->deadline_us;
 }
 
 static bool
 copy_units(Worker *worker, GError **error)
 {
     Round *round = worker->round;
+    bool is_first = true; /* one unit at least, however short the time is */
     unsigned unit;
 
-    while ((unit = atomic_fetch_add(&round->next_unit, 1)) < round->units->len) {
+    while ((is_first || is_time_left(round)) &&
+           (unit = atomic_fetch_add(&round->next_unit, 1)) < round->units->len) {
         guint first = g_array_index(round->units, guint, unit);
         guint end = unit + 1 < round->units->len ? g_array_index(round->units, guint, unit + 1)
                                                  : round->pieces->len;
 
-        for (guint i = first; i < end; i++)
-            if (!copy_piece(worker, &g_array_index(round->pieces, Piece, i), error))
+        is_first = false;
+        for (guint i = first; i < end; i++) {
+            if (!bk_copy_piece(worker, &g_array_index(round->pieces, Piece, i), error))
                 return false;
+            g_array_append_val(worker->pieces_done, i);
+        }
     }
     if (!bk_pack_writer_is_open(worker->writer))
         return true;
     if (bk_pack_writer_position(worker->writer) > 0)
-        return end_pack(worker, error);
+        return bk_copy_end_pack(worker, error);
     return true;
+}
+
+static void
+add_work(BkSnapshotWork *work, const BkSnapshotWork *more)
+{
+    work->read += more->read;
+    work->changed += more->changed;
+    work->refreshed += more->refreshed;
 }
 
 static void
@@ -370,38 +271,79 @@ hand_over(Worker *worker)
 
     (void)pthread_mutex_lock(&copy->mutex);
     g_array_append_vals(copy->runs, worker->runs->data, worker->runs->len);
+    g_array_append_vals(copy->digests, worker->digests->data, worker->digests->len);
     g_array_append_vals(copy->damage, worker->damage->data, worker->damage->len);
     for (guint i = 0; i < worker->vanished->len; i++)
-        (void)g_hash_table_add(copy->vanished, g_ptr_array_index(worker->vanished, i));
+        file_at(copy, g_array_index(worker->vanished, guint, i))->has_vanished = true;
+    for (guint i = 0; i < worker->ends->len; i++) {
+        const Piece *cut = &g_array_index(worker->ends, Piece, i);
+        CopyFile *file = file_at(copy, cut->file);
+
+        file->size = MIN(file->size, cut->offset);
+    }
+    for (guint i = 0; i < worker->pieces_done->len; i++) {
+        guint piece = g_array_index(worker->pieces_done, guint, i);
+
+        file_at(copy, g_array_index(worker->round->pieces, Piece, piece).file)->pieces_done++;
+    }
+    add_work(&copy->work, &worker->work);
     (void)pthread_mutex_unlock(&copy->mutex);
+}
+
+static void
+init_worker(Worker *worker, Round *round, BkOp *op)
+{
+    const BkCopyOptions *options = &round->copy->options;
+    const BkPart *part = g_ptr_array_index(options->parts, 0);
+    uint32_t generation;
+
+    (void)bk_keyring_newest(bk_part_keys(part), &generation);
+    *worker = (Worker){
+        .round = round,
+        .op = op,
+        .writer = bk_pack_writer_new(part, options->codec, options->level),
+        .reader = bk_reader_new(round->root),
+        .hash_secret = bk_part_hash_secret(part, generation),
+        .scratch = g_malloc(BK_FILE_DIGEST_UNIT),
+        .ranges = g_array_new(FALSE, FALSE, sizeof(BkRange)),
+        .runs = g_array_new(FALSE, FALSE, sizeof(Run)),
+        .digests = g_array_new(FALSE, FALSE, sizeof(Digest)),
+        .damage = g_array_new(FALSE, FALSE, sizeof(BkCopyDamage)),
+        .pieces_done = g_array_new(FALSE, FALSE, sizeof(guint)),
+        .vanished = g_array_new(FALSE, FALSE, sizeof(guint)),
+        .ends = g_array_new(FALSE, FALSE, sizeof(Piece)),
+    };
+}
+
+static void
+clear_worker(Worker *worker)
+{
+    bk_pack_writer_free(worker->writer);
+    bk_reader_free(worker->reader);
+    bk_buf_free(worker->object);
+    g_free(worker->scratch);
+    g_array_unref(worker->ranges);
+    g_array_unref(worker->runs);
+    g_array_unref(worker->digests);
+    g_array_unref(worker->damage);
+    g_array_unref(worker->pieces_done);
+    g_array_unref(worker->vanished);
+    g_array_unref(worker->ends);
 }
 
 static bool
 run_worker(Round *round, BkOp *op, GError **error)
 {
-    const BkCopyOptions *options = &round->copy->options;
-    Worker worker = {
-        .round = round,
-        .op = op,
-        .writer = bk_pack_writer_new(g_ptr_array_index(options->parts, 0), options->codec,
-                                     options->level),
-        .reader = bk_reader_new(round->root),
-        .runs = g_array_new(FALSE, FALSE, sizeof(Run)),
-        .damage = g_array_new(FALSE, FALSE, sizeof(BkCopyDamage)),
-        .vanished = g_ptr_array_new(),
-    };
-    bool ok = copy_units(&worker, error);
+    Worker worker;
+    bool ok;
 
+    init_worker(&worker, round, op);
+    ok = copy_units(&worker, error);
     if (ok)
         hand_over(&worker);
     if (atomic_fetch_sub(&round->active_workers, 1) == 1)
         bk_queue_close(round->full);
-    bk_pack_writer_free(worker.writer);
-    bk_reader_free(worker.reader);
-    bk_buf_free(worker.object);
-    g_array_unref(worker.runs);
-    g_array_unref(worker.damage);
-    g_ptr_array_unref(worker.vanished);
+    clear_worker(&worker);
     return ok;
 }
 
@@ -456,32 +398,44 @@ run_thread(unsigned index, void *data, BkOp *op, GError **error)
 }
 
 static int
+compare_places(uint32_t file, uint64_t offset, uint32_t other_file, uint64_t other_offset)
+{
+    if (file != other_file)
+        return file < other_file ? -1 : 1;
+    return (offset > other_offset) - (offset < other_offset);
+}
+
+static int
 compare_runs(const void *left, const void *right)
 {
     const Run *a = left;
     const Run *b = right;
 
-    if (a->file != b->file)
-        return (uintptr_t)a->file < (uintptr_t)b->file ? -1 : 1;
-    return (a->extent.file_offset > b->extent.file_offset) -
-           (a->extent.file_offset < b->extent.file_offset);
+    return compare_places(a->file, a->offset, b->file, b->offset);
 }
 
-/* Cuts pieces into units, starts the threads and brings what they did in order. */
+static int
+compare_digests(const void *left, const void *right)
+{
+    const Digest *a = left;
+    const Digest *b = right;
+
+    return compare_places(a->file, a->offset, b->file, b->offset);
+}
+
+/* Starts the threads, until all is done or the deadline has come, and brings what they did in
+ * order. */
 static bool
-run_round(Round *round, BkOp *op, GError **error)
+run_threads(Round *round, BkOp *op, GError **error)
 {
     BkCopy *copy = round->copy;
     unsigned threads = copy->options.workers + PUTTERS;
-    g_autoptr(GArray) units = g_array_new(FALSE, FALSE, sizeof(guint));
     g_autoptr(BkQueue) full = bk_queue_new(threads, free_job);
     g_autoptr(BkQueue) empty = bk_queue_new(threads, free_buf);
 
-    round->units = units;
     round->full = full;
     round->empty = empty;
     round->active_workers = copy->options.workers;
-    group_units(round);
     for (unsigned i = 0; i < threads; i++) {
         BkBuf *object = bk_buf_new();
 
@@ -493,47 +447,82 @@ run_round(Round *round, BkOp *op, GError **error)
     if (!bk_workers_run(threads, run_thread, round, op, error))
         return false;
     g_array_sort(copy->runs, compare_runs);
+    g_array_sort(copy->digests, compare_digests);
     return true;
 }
 
+/* Between the calls of the checkpoint everything that was begun is finished: what the copy knows
+ * then is durable. */
+static bool
+run_round(Round *round, BkOp *op, GError **error)
+{
+    const BkCopyOptions *options = &round->copy->options;
+    g_autoptr(GArray) units = g_array_new(FALSE, FALSE, sizeof(guint));
+
+    round->units = units;
+    group_units(round);
+    for (;;) {
+        round->deadline_us =
+            options->checkpoint_us > 0 ? g_get_monotonic_time() + options->checkpoint_us : 0;
+        if (!run_threads(round, op, error))
+            return false;
+        if (round->next_unit >= units->len)
+            return true;
+        if (!options->checkpoint(round->copy, options->data, op, error))
+            return false;
+    }
+}
+
 bool
-bk_copy_run(BkCopy *self, GPtrArray *files, BkOp *op, GError **error)
+bk_copy_run(BkCopy *self, const BkSelection *selection, const BkTreeFile *left_out, BkOp *op,
+            GError **error)
 {
     g_auto(BkFd) root = bk_fd_open_dir(AT_FDCWD, self->options.root, error);
     g_autoptr(GArray) pieces = g_array_new(FALSE, FALSE, sizeof(Piece));
-    Round round = {.copy = self, .root = root, .pieces = pieces};
+    Round round = {.copy = self, .root = root, .selection = selection, .pieces = pieces};
 
     if (root < 0)
         return false;
-    cut_pieces(&round, files, true);
-    cut_pieces(&round, files, false);
+    cut_pieces(&round, left_out);
     return run_round(&round, op, error);
 }
 
 bool
-bk_copy_run_bytes(BkCopy *self, const BkTreeFile *file, const BkBuf *content, BkOp *op,
+bk_copy_run_bytes(BkCopy *self, const BkSelected *selected, const BkBuf *content, BkOp *op,
                   GError **error)
 {
     g_autoptr(GArray) pieces = g_array_new(FALSE, FALSE, sizeof(Piece));
     Round round = {.copy = self, .root = -1, .content = content, .pieces = pieces};
-    Piece piece = {file, 0, content->size};
 
-    g_array_append_val(pieces, piece);
+    add_piece(&round, add_file(self, selected, content->size), 0, content->size, content->size);
     return run_round(&round, op, error);
 }
 
-/* Index of the first run of `file`. */
-static guint
-find_runs(const BkCopy *self, const BkTreeFile *file)
+void
+bk_copied_init(BkCopied *self)
 {
-    Run key = {file, {0}};
+    *self = (BkCopied){.extents = g_array_new(FALSE, FALSE, sizeof(BkExtent))};
+}
+
+void
+bk_copied_clear(BkCopied *self)
+{
+    g_clear_pointer(&self->extents, g_array_unref);
+    bk_buf_clear(&self->digests);
+}
+
+/* Index of the first of the sorted `items` that is not before `key`. */
+static guint
+find_first(const GArray *items, int (*compare)(const void *, const void *), const void *key)
+{
     guint low = 0;
-    guint high = self->runs->len;
+    guint high = items->len;
+    guint size = g_array_get_element_size((GArray *)(uintptr_t)items);
 
     while (low < high) {
         guint middle = low + (high - low) / 2;
 
-        if (compare_runs(&g_array_index(self->runs, Run, middle), &key) < 0)
+        if (compare(items->data + (size_t)middle * size, key) < 0)
             low = middle + 1;
         else
             high = middle;
@@ -541,24 +530,109 @@ find_runs(const BkCopy *self, const BkTreeFile *file)
     return low;
 }
 
-bool
-bk_copy_get_file(BkCopy *self, const BkTreeFile *file, BkBuf *extents, uint64_t *size)
+/* What was stored of the file, as extents; returns where the last of those that follow each other
+ * from its start on ends. */
+static uint64_t
+collect_runs(const BkCopy *self, uint32_t file, GArray *extents, uint64_t *stored)
 {
-    g_autoptr(GArray) own = g_array_new(FALSE, FALSE, sizeof(BkExtent));
+    const Run key = {.file = file};
+    uint64_t end = 0;
 
-    extents->size = 0;
-    *size = 0;
-    if (g_hash_table_contains(self->vanished, file))
-        return false;
-    for (guint i = find_runs(self, file); i < self->runs->len; i++) {
+    *stored = 0;
+    for (guint i = find_first(self->runs, compare_runs, &key); i < self->runs->len; i++) {
         const Run *run = &g_array_index(self->runs, Run, i);
+        BkExtent extent = {
+            .file_offset = run->offset,
+            .length = run->length,
+            .is_hole = run->pack == HOLE,
+            .pack = run->pack == HOLE ? 0 : run->pack,
+            .pack_offset = run->pack_offset,
+        };
 
         if (run->file != file)
             break;
-        g_array_append_val(own, run->extent);
-        *size = run->extent.file_offset + run->extent.length;
+        if (run->offset == end)
+            end += run->length;
+        *stored += run->length;
+        g_array_append_val(extents, extent);
     }
-    bk_extents_encode((const BkExtent *)(const void *)own->data, own->len, *size, extents);
+    return end;
+}
+
+static void
+collect_digests(const BkCopy *self, uint32_t file, BkBuf *digests)
+{
+    const Digest key = {.file = file};
+
+    for (guint i = find_first(self->digests, compare_digests, &key); i < self->digests->len; i++) {
+        const Digest *digest = &g_array_index(self->digests, Digest, i);
+
+        if (digest->file != file)
+            break;
+        bk_buf_append(digests, digest->hash, sizeof digest->hash);
+    }
+}
+
+/* How much of the file is known: all; or in a checkpoint what the parent knew, or what was read of
+ * it from its start on. */
+static uint64_t
+known_size(const CopyFile *file, uint64_t read_end, bool is_complete)
+{
+    if (is_complete)
+        return file->size;
+    return MIN(file->size, file->selected->base != NULL ? file->selected->base->size : read_end);
+}
+
+/* Forgets what lies past the file's end as it was found by another worker. */
+static void
+cut_extents(GArray *extents, uint64_t size)
+{
+    while (extents->len > 0) {
+        BkExtent *last = &g_array_index(extents, BkExtent, extents->len - 1);
+
+        if (last->file_offset + last->length <= size)
+            return;
+        if (last->file_offset < size) {
+            last->length = size - last->file_offset;
+            return;
+        }
+        g_array_set_size(extents, extents->len - 1);
+    }
+}
+
+bool
+bk_copy_get_file(BkCopy *self, const BkTreeFile *tree_file, BkCopied *copied)
+{
+    guint place = GPOINTER_TO_UINT(g_hash_table_lookup(self->places, tree_file));
+    g_autoptr(GArray) own = g_array_new(FALSE, FALSE, sizeof(BkExtent));
+    const CopyFile *file = place > 0 ? file_at(self, place - 1) : NULL;
+    const BkFile *base;
+    uint64_t read_end, stored;
+
+    if (file == NULL || file->has_vanished)
+        return false;
+    base = file->selected->base;
+    copied->is_complete = file->pieces_done == file->pieces;
+    copied->is_behind = !copied->is_complete && base != NULL;
+    if (!copied->is_complete && base == NULL && file->pieces_done == 0)
+        return false;
+    read_end = collect_runs(self, place - 1, own, &stored);
+    copied->size = known_size(file, read_end, copied->is_complete);
+    cut_extents(own, copied->size);
+    copied->digests.size = 0;
+    if (copied->is_complete)
+        collect_digests(self, place - 1, &copied->digests);
+    g_array_set_size(copied->extents, 0);
+    if (base == NULL) {
+        g_array_append_vals(copied->extents, own->data, own->len);
+    } else {
+        BkExtentIter iter;
+
+        bk_extent_iter_init(&iter, base->extents, base->extents_size, base->size);
+        bk_extents_overlay((const BkExtent *)(const void *)own->data, own->len, iter, copied->size,
+                           copied->extents);
+    }
+    copied->taken = base != NULL && copied->size > stored ? copied->size - stored : 0;
     return true;
 }
 
@@ -574,4 +648,10 @@ bk_copy_packs(const BkCopy *self, size_t *count)
 {
     *count = self->packs->len;
     return (const BkPackRef *)(const void *)self->packs->data;
+}
+
+BkSnapshotWork
+bk_copy_work(const BkCopy *self)
+{
+    return self->work;
 }

@@ -2,13 +2,18 @@
  *
  * Workers each fill a pack of their own; full packs go through a bounded queue to threads that put
  * them into every repository. Memory is bounded by the number of packs in flight, whatever the
- * amount of data. Promise: when bk_copy_run returns true, every pack that the recorded extents
- * refer to is durable in every repository. Threads: a BkCopy belongs to one thread, which starts
- * and joins the others. */
+ * amount of data, but for a few bytes that are kept of each range that was stored. Promise: when
+ * bk_copy_run returns true, every pack that the recorded extents refer to is durable in every
+ * repository; the same holds in each call of `checkpoint`. Threads: a BkCopy belongs to one thread,
+ * which starts and joins the others. */
 #pragma once
 #include "engine/rate.h"
-#include "repo/snapshot.h"
-#include "source/pg/tree.h"
+#include "engine/selection.h"
+
+typedef struct BkCopy BkCopy;
+
+/* Called from time to time between two rounds of work: see bk_copy_get_file. */
+typedef bool (*BkCopyCheckpoint)(BkCopy *copy, void *data, BkOp *op, GError **error);
 
 typedef struct BkCopyOptions {
     GPtrArray *parts; /* of BkPart that share keys; borrowed */
@@ -17,26 +22,44 @@ typedef struct BkCopyOptions {
     int level;
     unsigned workers;
     uint64_t max_rate;
-    bool verify_pages; /* the cluster has data checksums */
+    bool verify_pages;     /* the cluster has data checksums */
+    uint32_t first_pack;   /* index of the first pack: the parent has so many */
+    uint64_t base_lsn;     /* of compared files: pages with an older LSN are as in the parent */
+    int64_t checkpoint_us; /* how often `checkpoint` is called; 0: never */
+    BkCopyCheckpoint checkpoint;
+    void *data; /* passed to it */
 } BkCopyOptions;
-
-typedef struct BkCopy BkCopy;
 
 BkCopy *bk_copy_new(const BkCopyOptions *options);
 void bk_copy_free(BkCopy *self); /* NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BkCopy, bk_copy_free)
 
-/* Copies the regular ones of `files` (of BkTreeFile; all must live as long as the copy). May be
- * called again with further files. */
-bool bk_copy_run(BkCopy *self, GPtrArray *files, BkOp *op, GError **error) BK_MUST_USE;
+/* Reads and stores what `selection` says of all its files but `left_out` (may be NULL). May be
+ * called again with another selection; each must live as long as the copy. */
+bool bk_copy_run(BkCopy *self, const BkSelection *selection, const BkTreeFile *left_out, BkOp *op,
+                 GError **error) BK_MUST_USE;
 
-/* Takes `content` for what is in `file`: for one that is read in a way of its own. */
-bool bk_copy_run_bytes(BkCopy *self, const BkTreeFile *file, const BkBuf *content, BkOp *op,
+/* Takes `content` for what is in the file: for one that is read in a way of its own. */
+bool bk_copy_run_bytes(BkCopy *self, const BkSelected *selected, const BkBuf *content, BkOp *op,
                        GError **error) BK_MUST_USE;
 
-/* What became of a file. False when it vanished before it was read. `extents` gets its encoded
- * extents (its content is replaced) and `size` what was read of it. */
-bool bk_copy_get_file(BkCopy *self, const BkTreeFile *file, BkBuf *extents, uint64_t *size);
+/* What became of a file. */
+typedef struct BkCopied {
+    GArray *extents; /* of BkExtent: those stored anew, and those of the parent */
+    BkBuf digests;
+    uint64_t size;
+    uint64_t taken;   /* bytes of it that are the parent's */
+    bool is_complete; /* false in a checkpoint: less than the file, or partly as in the parent */
+    bool is_behind;   /* not complete, and partly as in the parent */
+} BkCopied;
+
+void bk_copied_init(BkCopied *self);
+void bk_copied_clear(BkCopied *self);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkCopied, bk_copied_clear)
+
+/* Replaces the content of `copied`. False when the file vanished before it was read, or when
+ * nothing is known of it (yet). */
+bool bk_copy_get_file(BkCopy *self, const BkTreeFile *file, BkCopied *copied);
 
 /* A page that fails its checksum, also when it is read again. One that was written since the backup
  * started (by its LSN) may be torn, which replay repairs: that is for the caller to tell. */
@@ -47,5 +70,8 @@ typedef struct BkCopyDamage {
 } BkCopyDamage;
 const BkCopyDamage *bk_copy_damage(const BkCopy *self, size_t *count);
 
-/* The packs put, in the order of their indices in extents. */
+/* The packs put: pack i of them has index first_pack + i in extents. */
 const BkPackRef *bk_copy_packs(const BkCopy *self, size_t *count);
+
+/* What was done until now; `taken` is not counted here. */
+BkSnapshotWork bk_copy_work(const BkCopy *self);

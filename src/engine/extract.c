@@ -5,6 +5,7 @@
 #include "codec/crc32c.h"
 #include "engine/needs.h"
 #include "engine/sink.h"
+#include "engine/source-spec.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -42,6 +43,7 @@ typedef struct Worker {
     BkBuf present;  /* what the destination holds in its place */
     GArray *wanted; /* size_t: chunks of the pack at hand to be opened */
     GArray *spans;
+    bool sink_failed; /* no other repository helps */
     guint first_span; /* of the pack at hand, as are the counts */
     uint64_t written;
     uint64_t reused;
@@ -147,8 +149,10 @@ write_slice(Worker *worker, const Slice *slice, GError **error)
 {
     const uint8_t *data = worker->raw.data + slice->chunk_offset;
 
-    if (!bk_sink_write(worker->sink, slice->file, data, slice->length, slice->file_offset, error))
+    if (!bk_sink_write(worker->sink, slice->file, data, slice->length, slice->file_offset, error)) {
+        worker->sink_failed = true;
         return false;
+    }
     note_span(worker, slice, data);
     worker->written += slice->length;
     bk_op_advance(worker->op, slice->length);
@@ -165,10 +169,13 @@ read_slice(Worker *worker, const Slice *slice, GError **error)
 
     if (slice->chunk_offset != worker->present.size)
         return true;
-    if (!bk_buf_reserve(&worker->present, slice->length, error) ||
-        !bk_sink_read(worker->sink, slice->file, worker->present.data + worker->present.size,
-                      slice->length, slice->file_offset, &got, error))
+    if (!bk_buf_reserve(&worker->present, slice->length, error))
         return false;
+    if (!bk_sink_read(worker->sink, slice->file, worker->present.data + worker->present.size,
+                      slice->length, slice->file_offset, &got, error)) {
+        worker->sink_failed = true;
+        return false;
+    }
     if (got == slice->length)
         worker->present.size += got;
     return true;
@@ -290,14 +297,6 @@ extract_pack_from(Worker *worker, const BkPart *part, const BkNeed *needs, size_
            list_wanted(worker, needs, count, error) && write_wanted(worker, needs, count, error);
 }
 
-/* Is it the repository that fails, so that another may help? */
-static bool
-is_repository_error(const GError *error)
-{
-    return bk_error_is(error, BK_ERROR_CORRUPT) || bk_error_is(error, BK_ERROR_STORE) ||
-           bk_error_is(error, BK_ERROR_UNSUPPORTED);
-}
-
 static bool
 extract_pack(Worker *worker, const BkNeed *needs, size_t count, GError **error)
 {
@@ -316,7 +315,7 @@ extract_pack(Worker *worker, const BkNeed *needs, size_t count, GError **error)
             atomic_fetch_add(&worker->extract->reused, worker->reused);
             return true;
         }
-        if (i + 1 == parts->len || !is_repository_error(cause))
+        if (i + 1 == parts->len || worker->sink_failed || !bk_parts_is_at_fault(cause))
             return bk_propagate(error, &cause);
         bk_log(BK_LOG_WARNING, "%s: trying the next repository", cause->message);
     }
@@ -524,7 +523,7 @@ bk_extract_read(const BkExtractOptions *options, const BkFile *file, size_t limi
 
         if (read_from(options, g_ptr_array_index(options->parts, i), &needs, content, op, &cause))
             return true;
-        if (i + 1 == options->parts->len || !is_repository_error(cause))
+        if (i + 1 == options->parts->len || !bk_parts_is_at_fault(cause))
             return bk_propagate(error, &cause);
     }
 }

@@ -1,5 +1,6 @@
 #include "engine/past.h"
 
+#include "engine/source-spec.h"
 #include "source/pg/history.h"
 
 #include <string.h>
@@ -46,6 +47,7 @@ bk_past_clear(BkPast *self)
     g_clear_pointer(&self->restorable, g_ptr_array_unref);
     g_clear_pointer(&self->snapshots, g_ptr_array_unref);
     g_clear_pointer(&self->unreadable, g_ptr_array_unref);
+    g_clear_pointer(&self->problems, g_ptr_array_unref);
     g_clear_pointer(&self->archive, g_ptr_array_unref);
     for (size_t i = 0; i < self->input.timeline_count; i++) {
         free_const(self->input.timelines[i].spans);
@@ -57,8 +59,13 @@ bk_past_clear(BkPast *self)
     *self = (BkPast){0};
 }
 
-/* What is wrong with one manifest must not keep the others from being restored; a repository that
- * cannot be asked is something else. */
+static bool
+is_damage(const GError *error)
+{
+    return bk_error_is(error, BK_ERROR_CORRUPT) || bk_error_is(error, BK_ERROR_UNSUPPORTED);
+}
+
+/* What is wrong with one manifest must not keep the others from being restored. */
 static bool
 note_unreadable(BkPast *self, const char *id, GError **cause, GError **error)
 {
@@ -66,7 +73,7 @@ note_unreadable(BkPast *self, const char *id, GError **cause, GError **error)
 
     if (bk_error_is(*cause, BK_ERROR_NOT_FOUND))
         return true; /* deleted a moment ago */
-    if (!bk_error_is(*cause, BK_ERROR_CORRUPT) && !bk_error_is(*cause, BK_ERROR_UNSUPPORTED))
+    if (!bk_parts_is_at_fault(*cause))
         return bk_propagate(error, cause);
     unreadable = g_new0(BkPastUnreadable, 1);
     (void)g_strlcpy(unreadable->id, id, sizeof unreadable->id);
@@ -88,10 +95,12 @@ static bool
 load_snapshots(BkPast *self, BkOp *op, GError **error)
 {
     g_autoptr(GPtrArray) ids = bk_snapshot_list(self->part, op, error);
+    g_autoptr(GError) outage = NULL; /* the first manifest that could not be read */
 
     self->snapshots = g_ptr_array_new_with_free_func(free_snapshot);
     self->restorable = g_ptr_array_new();
     self->unreadable = g_ptr_array_new_with_free_func(free_unreadable);
+    self->problems = g_ptr_array_new_with_free_func(g_free);
     if (ids == NULL)
         return false;
     for (guint i = 0; i < ids->len; i++) {
@@ -104,10 +113,14 @@ load_snapshots(BkPast *self, BkOp *op, GError **error)
             free_snapshot(snapshot);
             if (!note_unreadable(self, id, &cause, error))
                 return false;
+            if (outage == NULL && cause != NULL && !is_damage(cause))
+                outage = g_steal_pointer(&cause);
             continue;
         }
         g_ptr_array_add(self->snapshots, snapshot);
     }
+    if (self->snapshots->len == 0 && outage != NULL)
+        return bk_propagate(error, &outage);
     g_ptr_array_sort(self->snapshots, compare_snapshots);
     for (guint i = 0; i < self->snapshots->len; i++) {
         BkPastSnapshot *snapshot = g_ptr_array_index(self->snapshots, i);
@@ -141,19 +154,34 @@ describe_snapshots(const BkPast *self)
 }
 
 static bool
-describe_history(const BkPast *self, BkWindowTimeline *timeline, BkOp *op, GError **error)
+read_history(const BkPast *self, uint32_t timeline, BkHistory *history, BkOp *op, GError **error)
 {
     char name[BK_WAL_HISTORY_NAME_SIZE];
     g_auto(BkBuf) text = BK_BUF_INIT;
-    g_auto(BkHistory) history = {0};
-    BkWindowSwitch *switches;
     BkWalName parsed;
 
-    if (!bk_wal_name_parse(bk_wal_history_name(timeline->timeline, name), &parsed))
+    if (!bk_wal_name_parse(bk_wal_history_name(timeline, name), &parsed))
         g_assert_not_reached();
-    if (!bk_archive_get(self->part, name, &parsed, &text, op, error) ||
-        !bk_history_parse(timeline->timeline, text.data, text.size, &history, error))
-        return bk_prefix(error, "timeline history \"%s\"", name);
+    return (bk_archive_get(self->part, name, &parsed, &text, op, error) &&
+            bk_history_parse(timeline, text.data, text.size, history, error)) ||
+           bk_prefix(error, "timeline history \"%s\"", name);
+}
+
+/* One that cannot be read must not hide the other timelines: what comes before its own is not known
+ * then, and what needs it cannot be reached. */
+static bool
+describe_history(BkPast *self, BkWindowTimeline *timeline, BkOp *op, GError **error)
+{
+    g_auto(BkHistory) history = {0};
+    g_autoptr(GError) cause = NULL;
+    BkWindowSwitch *switches;
+
+    if (!read_history(self, timeline->timeline, &history, op, &cause)) {
+        if (!bk_parts_is_at_fault(cause) && !bk_error_is(cause, BK_ERROR_NOT_FOUND))
+            return bk_propagate(error, &cause);
+        g_ptr_array_add(self->problems, g_strdup(cause->message));
+        return true;
+    }
     switches = g_new0(BkWindowSwitch, history.count);
     for (size_t i = 0; i < history.count; i++)
         switches[i] = (BkWindowSwitch){history.entries[i].timeline, history.entries[i].switch_lsn};

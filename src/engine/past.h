@@ -13,7 +13,8 @@ typedef struct BkPastSnapshot {
     BkPgMeta meta;
 } BkPastSnapshot;
 
-/* A snapshot whose manifest is damaged: it cannot be restored, and no other one suffers from it. */
+/* A snapshot whose manifest is damaged or cannot be read: it cannot be restored, and no other one
+ * suffers from it. */
 typedef struct BkPastUnreadable {
     char id[BK_SNAPSHOT_ID_SIZE + 1];
     char *why; /* names the object */
@@ -27,6 +28,7 @@ typedef struct BkPast {
     GPtrArray *snapshots;  /* of BkPastSnapshot, oldest first, unfinished ones too */
     GPtrArray *restorable; /* borrowed from `snapshots`: those that `input` counts */
     GPtrArray *unreadable; /* of BkPastUnreadable, not among `snapshots` */
+    GPtrArray *problems;   /* of char *: what else is damaged, for people */
     GPtrArray *archive;    /* of BkArchiveTimeline */
     BkWindowInput input;   /* its arrays are owned by the past */
     BkWindows windows;
@@ -35,7 +37,9 @@ typedef struct BkPast {
 void bk_past_clear(BkPast *self);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkPast, bk_past_clear)
 
-/* Loads what `part` (which must outlive it) holds, and calculates the windows. */
+/* Loads what `part` (which must outlive it) holds, and calculates the windows. A timeline whose
+ * history cannot be read counts as one without ancestors, and is among the problems. Fails when the
+ * repository cannot be asked, or none of its manifests be read for another reason than damage. */
 bool bk_past_load(const BkPart *part, BkPast *past, BkOp *op, GError **error) BK_MUST_USE;
 
 /* The last moments of a path of recovery, read from the heads of its last segments. */

@@ -6,6 +6,7 @@
 #include "codec/crc32c.h"
 #include "engine/destination.h"
 #include "engine/extract.h"
+#include "engine/plan-choice.h"
 #include "engine/tablespace-map.h"
 #include "source/pg/backup-manifest.h"
 #include "source/pg/control.h"
@@ -23,9 +24,7 @@ struct BkRestore {
     const BkSourceSpec *source;
     const BkRestoreRequest *request;
     BkParts parts;
-    guint chosen; /* index of the part that the plan is made of */
-    BkPast past;
-    BkPlan plan;
+    BkPlanChoice choice;
     GArray *tablespaces; /* BkRestoreTablespace */
     BkDestinationState state;
 
@@ -50,8 +49,7 @@ bk_restore_free(BkRestore *self)
 {
     if (self == NULL)
         return;
-    bk_plan_clear(&self->plan);
-    bk_past_clear(&self->past);
+    bk_plan_choice_clear(&self->choice);
     bk_parts_clear(&self->parts);
     bk_tablespace_map_free(self->tablespaces);
     bk_owner_map_free(self->owners);
@@ -63,7 +61,7 @@ bk_restore_free(BkRestore *self)
 const BkPlan *
 bk_restore_get_plan(const BkRestore *self)
 {
-    return &self->plan;
+    return &self->choice.plan;
 }
 
 const BkRestoreTablespace *
@@ -79,60 +77,16 @@ bk_restore_describe_destination(const BkRestore *self)
     return bk_destination_describe(self->state);
 }
 
-static void
-warn_of_unreadable(const BkPast *past)
-{
-    for (guint i = 0; i < past->unreadable->len; i++) {
-        const BkPastUnreadable *unreadable = g_ptr_array_index(past->unreadable, i);
-
-        bk_log(BK_LOG_WARNING, "%s", unreadable->why);
-    }
-}
-
-/* Plans with what one repository holds. `whole`: none of its manifests may be damaged. */
 static bool
-plan_with(BkRestore *self, guint part, bool whole, BkOp *op, GError **error)
+make_plan(BkRestore *self, BkOp *op, GError **error)
 {
     const BkRestoreRequest *request = self->request;
     BkPlanRequest plan_request = {request->target, request->timeline, request->snapshot};
 
-    bk_plan_clear(&self->plan);
-    bk_past_clear(&self->past);
-    self->chosen = part;
-    if (!bk_past_load(g_ptr_array_index(self->parts.parts, part), &self->past, op, error))
-        return false;
-    if (whole && self->past.unreadable->len > 0)
-        return bk_throw(error, BK_ERROR_CORRUPT, "%s",
-                        ((BkPastUnreadable *)g_ptr_array_index(self->past.unreadable, 0))->why);
-    return bk_plan_make(&self->past, &plan_request, &self->plan, op, error);
-}
-
-/* Plans with the first repository that leads to the target, at best with one whose manifests are
- * all whole. */
-static bool
-make_plan(BkRestore *self, BkOp *op, GError **error)
-{
-    guint count = self->parts.parts->len;
-    g_autoptr(GError) first = NULL;
-    bool damaged = false;
-
-    for (guint i = 0; i < (damaged ? 2 * count : count); i++) {
-        g_autoptr(GError) cause = NULL;
-
-        if (plan_with(self, i % count, i < count, op, &cause)) {
-            warn_of_unreadable(&self->past);
-            return true;
-        }
-        damaged = damaged || bk_error_is(cause, BK_ERROR_CORRUPT);
-        if (i == 0 || bk_error_is(first, BK_ERROR_CORRUPT)) {
-            g_clear_error(&first);
-            first = g_steal_pointer(&cause);
-        }
-    }
-    if (first == NULL)
+    if (self->parts.parts->len == 0)
         return bk_throw(error, BK_ERROR_NOT_FOUND,
                         "there is no snapshot of \"%s\" in its repositories", self->source->name);
-    return bk_propagate(error, &first);
+    return bk_plan_choose(self->parts.parts, &plan_request, &self->choice, op, error);
 }
 
 /* What the restore reads from must not be what it writes over, sweeps or moves aside. */
@@ -205,7 +159,7 @@ bk_restore_plan(const BkSourceSpec *source, const BkRestoreRequest *request, BkO
     if (!make_plan(self, op, error) || !check_destination(self, error))
         return NULL;
     self->tablespaces =
-        bk_tablespace_map_new(&self->plan.snapshot->meta, request->tablespaces, request->to, error);
+        bk_tablespace_map_new(&self->choice.plan.snapshot->meta, request->tablespaces, request->to, error);
     if (self->tablespaces == NULL || !bk_tablespace_map_check(self->tablespaces, request, error))
         return NULL;
     for (guint i = 0; i < self->tablespaces->len; i++)
@@ -347,7 +301,7 @@ find_file(const BkSnapshot *snapshot, const char *path)
 static bool
 write_label(BkRestore *self, GError **error)
 {
-    const char *label = self->plan.snapshot->meta.backup_label;
+    const char *label = self->choice.plan.snapshot->meta.backup_label;
 
     return bk_file_write(self->root, LABEL_PATH, label, strlen(label), 0600, BK_FILE_REPLACE,
                          error) &&
@@ -367,7 +321,7 @@ write_recovery(BkRestore *self, GError **error)
         .archive = request->no_archive ? BK_RECOVERY_ARCHIVE_OFF : BK_RECOVERY_ARCHIVE_KEEP,
     };
 
-    (void)g_snprintf(timeline, sizeof timeline, "%u", self->plan.timeline);
+    (void)g_snprintf(timeline, sizeof timeline, "%u", self->choice.plan.timeline);
     return bk_recovery_write(self->root, &settings, error);
 }
 
@@ -382,12 +336,12 @@ is_listed(const BkFile *file)
 static bool
 write_manifest(BkRestore *self, BkExtract *extract, const BkBuf *control, GError **error)
 {
-    const BkPgMeta *meta = &self->plan.snapshot->meta;
+    const BkPgMeta *meta = &self->choice.plan.snapshot->meta;
     g_autoptr(BkBackupManifest) manifest =
         bk_backup_manifest_begin(self->root, meta->version / 10000, meta->system_id, error);
     BkBackupManifestRange range = {meta->timeline, meta->start_lsn, meta->stop_lsn};
     size_t label_size = strlen(meta->backup_label);
-    BkBackupManifestFile label = {LABEL_PATH, label_size, self->plan.snapshot->head.finished_us,
+    BkBackupManifestFile label = {LABEL_PATH, label_size, self->choice.plan.snapshot->head.finished_us,
                                   true, bk_crc32c(0, meta->backup_label, label_size)};
     size_t count;
     const BkFile *files = bk_snapshot_files(self->snapshot, &count);
@@ -428,9 +382,9 @@ read_control(BkRestore *self, const BkExtractOptions *options, BkBuf *control, G
     if (!bk_extract_read(options, self->control, 64 * BK_KIB, control, self->op, error) ||
         !bk_pg_control_decode(control->data, control->size, &decoded, error))
         return false;
-    return decoded.system_id == self->plan.snapshot->meta.system_id ||
+    return decoded.system_id == self->choice.plan.snapshot->meta.system_id ||
            bk_throw(error, BK_ERROR_CORRUPT, "%s of snapshot %s is that of another cluster",
-                    CONTROL_PATH, self->plan.snapshot->head.id);
+                    CONTROL_PATH, self->choice.plan.snapshot->head.id);
 }
 
 /* The last step: from here on the directory is a cluster that a server will recover. */
@@ -454,9 +408,9 @@ parts_in_order(const BkRestore *self)
 {
     g_autoptr(GPtrArray) parts = g_ptr_array_new();
 
-    g_ptr_array_add(parts, g_ptr_array_index(self->parts.parts, self->chosen));
+    g_ptr_array_add(parts, g_ptr_array_index(self->parts.parts, self->choice.part));
     for (guint i = 0; i < self->parts.parts->len; i++)
-        if (i != self->chosen && bk_part_shares_keys(g_ptr_array_index(self->parts.parts, i),
+        if (i != self->choice.part && bk_part_shares_keys(g_ptr_array_index(self->parts.parts, i),
                                                      g_ptr_array_index(parts, 0)))
             g_ptr_array_add(parts, g_ptr_array_index(self->parts.parts, i));
     return g_steal_pointer(&parts);
@@ -505,7 +459,7 @@ load_snapshot(BkRestore *self, GError **error)
     for (guint i = 0; i < parts->len; i++) {
         g_autoptr(GError) cause = NULL;
 
-        self->snapshot = bk_snapshot_load(g_ptr_array_index(parts, i), self->plan.snapshot->head.id,
+        self->snapshot = bk_snapshot_load(g_ptr_array_index(parts, i), self->choice.plan.snapshot->head.id,
                                           self->op, &cause);
         if (self->snapshot != NULL && first != NULL)
             bk_log(BK_LOG_WARNING, "%s: another repository has it", first->message);
@@ -527,9 +481,9 @@ run(BkRestore *self, GError **error)
     self->control = find_file(self->snapshot, CONTROL_PATH);
     if (self->control == NULL)
         return bk_throw(error, BK_ERROR_CORRUPT, "snapshot %s has no %s",
-                        self->plan.snapshot->head.id, CONTROL_PATH);
-    self->report->bytes = self->plan.snapshot->head.bytes;
-    self->report->files = self->plan.snapshot->head.file_count;
+                        self->choice.plan.snapshot->head.id, CONTROL_PATH);
+    self->report->bytes = self->choice.plan.snapshot->head.bytes;
+    self->report->files = self->choice.plan.snapshot->head.file_count;
     return open_destination(self, error) &&
            bk_tablespace_map_make(self->tablespaces, self->owners, self->control->owner, error) &&
            (self->state < BK_DESTINATION_PART || self->request->replace ||

@@ -132,3 +132,15 @@ bk_parts_open_for_reading(const BkSourceSpec *spec, const char *only, BkParts *p
         return bk_propagate(error, &first);
     return true;
 }
+
+bool
+bk_parts_is_at_fault(const GError *error)
+{
+    static const BkErrorCode codes[] = {BK_ERROR_STORE, BK_ERROR_NO_SPACE, BK_ERROR_DENIED,
+                                        BK_ERROR_KEY,   BK_ERROR_CORRUPT,  BK_ERROR_UNSUPPORTED};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(codes); i++)
+        if (bk_error_is(error, codes[i]))
+            return true;
+    return false;
+}

@@ -21,7 +21,9 @@ typedef struct BkSourceSpec {
     unsigned workers;        /* at least 1 */
     BkCodec codec;
     int level;
-    uint64_t max_rate; /* bytes read a second, 0: no bound */
+    uint64_t max_rate;     /* bytes read a second, 0: no bound */
+    int64_t refresh_us;    /* no pack in use gets older, 0: no bound */
+    int64_t checkpoint_us; /* how often a backup puts down how far it has come */
 } BkSourceSpec;
 
 /* The parts of one source in its repositories. */
@@ -55,3 +57,10 @@ bool bk_parts_open_for_writing(const BkSourceSpec *spec, BkParts *parts, BkOp *o
  * when none could be asked. */
 bool bk_parts_open_for_reading(const BkSourceSpec *spec, const char *only, BkParts *parts, BkOp *op,
                                GError **error) BK_MUST_USE;
+
+/* May `error` be the fault of one repository, so that another one may do? It cannot be reached,
+ * written or opened, or what it holds is damaged or of a newer format. Not what another repository
+ * would say as well: that something is absent, or contradicts what is known. The source and the
+ * destination can fail with the same codes (NO_SPACE, DENIED, CORRUPT): who works with them too
+ * must tell those apart where a vain second attempt matters. */
+bool bk_parts_is_at_fault(const GError *error);

@@ -69,6 +69,8 @@ note_past(BkStatus *self, const BkPast *past)
 
         add_problem(self, "%s", unreadable->why);
     }
+    for (guint i = 0; i < past->problems->len; i++)
+        add_problem(self, "%s", (const char *)g_ptr_array_index(past->problems, i));
     note_broken(self, past);
     note_gaps(self, past);
     if (past->windows.count == 0) {

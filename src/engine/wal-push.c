@@ -184,14 +184,6 @@ push_everywhere(const BkSourceSpec *source, const char *folder, const char *name
     return archived || push_names(&self, (size_t)source->workers * FILES_PER_WORKER, op, error);
 }
 
-/* Is it one repository that fails, while the others may be fine? */
-static bool
-is_repository_error(const GError *error)
-{
-    return bk_error_is(error, BK_ERROR_STORE) || bk_error_is(error, BK_ERROR_NO_SPACE) ||
-           bk_error_is(error, BK_ERROR_DENIED) || bk_error_is(error, BK_ERROR_KEY);
-}
-
 /* Each repository by itself gets all that is ready: one that is down for days must not keep the
  * others from having the WAL of these days. */
 static void
@@ -227,7 +219,7 @@ bk_wal_push(const BkSourceSpec *source, const char *path, BkOp *op, GError **err
         return bk_throw(error, BK_ERROR_USAGE, "\"%s\" is not the name of a WAL file", name);
     if (push_everywhere(source, folder, name, &parsed, op, &cause))
         return true;
-    if (source->repository_count > 1 && is_repository_error(cause))
+    if (source->repository_count > 1 && bk_parts_is_at_fault(cause))
         push_apart(source, folder, name, op);
     return bk_propagate(error, &cause);
 }

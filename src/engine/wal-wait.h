@@ -5,7 +5,16 @@
 #include "repo/repository.h"
 #include "source/pg/server.h"
 
-/* Waits until each of `parts` has every segment from start to stop of `meta`. BK_ERROR_TIMEOUT when
- * none arrives for `timeout_us`; the message then says what the server's archiver failed with. */
-bool bk_wal_wait(GPtrArray *parts, const BkPgMeta *meta, BkServer *server, int64_t timeout_us,
-                 BkOp *op, GError **error) BK_MUST_USE;
+typedef struct BkWalWait {
+    GPtrArray *parts;     /* of BkPart */
+    const char *data_dir; /* where the server has written the WAL */
+    BkServer *server;
+    int64_t timeout_us;
+} BkWalWait;
+
+/* Waits until each part has every segment from start to stop of `meta`. BK_ERROR_TIMEOUT when none
+ * arrives in time; the message then says what the server's archiver failed with. BK_ERROR_CONFLICT
+ * when the archive holds something else than the server has written: a cluster that was brought
+ * back to an earlier state without a new timeline writes segments anew that its former future has
+ * archived. */
+bool bk_wal_wait(const BkWalWait *wait, const BkPgMeta *meta, BkOp *op, GError **error) BK_MUST_USE;

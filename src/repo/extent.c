@@ -110,6 +110,43 @@ bk_extent_iter_next(BkExtentIter *self, BkExtent *extent)
     return true;
 }
 
+/* Appends what `base` says of [from, end). `current` is its extent at hand; a length of 0: none. */
+static void
+append_base(GArray *merged, BkExtentIter *base, BkExtent *current, uint64_t from, uint64_t end)
+{
+    while (from < end) {
+        uint64_t current_end = current->file_offset + current->length;
+        BkExtent part = *current;
+
+        if (current_end <= from) {
+            if (!bk_extent_iter_next(base, current))
+                return;
+            continue;
+        }
+        part.file_offset = from;
+        part.length = MIN(current_end, end) - from;
+        part.pack_offset += from - current->file_offset;
+        g_array_append_val(merged, part);
+        from += part.length;
+    }
+}
+
+void
+bk_extents_overlay(const BkExtent *over, size_t count, BkExtentIter base, uint64_t size,
+                   GArray *merged)
+{
+    BkExtent current = {.length = 0};
+    uint64_t at = 0;
+
+    g_array_set_size(merged, 0);
+    for (size_t i = 0; i < count; i++) {
+        append_base(merged, &base, &current, at, over[i].file_offset);
+        g_array_append_val(merged, over[i]);
+        at = over[i].file_offset + over[i].length;
+    }
+    append_base(merged, &base, &current, at, size);
+}
+
 bool
 bk_extent_iter_is_complete(const BkExtentIter *self)
 {

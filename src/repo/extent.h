@@ -37,5 +37,11 @@ void bk_extent_iter_init(BkExtentIter *self, const uint8_t *encoded, size_t enco
 /* The next extent; false at the end, or where the bytes are malformed. */
 bool bk_extent_iter_next(BkExtentIter *self, BkExtent *extent);
 
+/* Appends to `merged` (of BkExtent, its content is replaced) the extents of a file of `size` bytes
+ * of which `count` ranges (`over`: in order, not overlapping, within `size`) are new and the others
+ * are those of `base` (at its start). What neither knows is left out. */
+void bk_extents_overlay(const BkExtent *over, size_t count, BkExtentIter base, uint64_t size,
+                        GArray *merged);
+
 /* After the last: do the extents cover the file exactly, and is nothing left? */
 bool bk_extent_iter_is_complete(const BkExtentIter *self);

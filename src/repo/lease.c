@@ -1,17 +1,19 @@
 #include "repo/lease.h"
 
+#include "base/secret.h"
 #include "repo/holder.h"
 
 #include <pthread.h>
 #include <string.h>
 
-#define LEASE_VERSION 1
+#define LEASE_VERSION 2 /* 1 had no token */
 #define MAX_LEASE     16384
 
 struct BkLease {
     const BkPart *part;
     BkOp *op;
     int64_t ttl_us;
+    uint64_t token; /* never 0 */
     BkSealer *sealer;
 
     pthread_t keeper;
@@ -60,14 +62,17 @@ decode(const BkBuf *raw, BkLeaseInfo *info, GError **error)
     g_auto(BkHolder) holder = {0};
     BkWireReader reader;
     uint64_t epoch;
+    uint8_t version;
 
     bk_wire_reader_init(&reader, raw->data, raw->size);
-    if (bk_wire_get_u8(&reader) != LEASE_VERSION)
+    version = bk_wire_get_u8(&reader);
+    if (version < 1 || version > LEASE_VERSION)
         reader.failed = true;
     epoch = bk_wire_get_u64(&reader);
     info->is_held = bk_wire_get_u8(&reader) != 0;
     info->expires_us = bk_wire_get_zigzag(&reader);
     bk_holder_decode(&holder, &reader);
+    info->token = version > 1 ? bk_wire_get_u64(&reader) : 0;
     if (epoch != info->epoch)
         reader.failed = true;
     if (!bk_wire_end(&reader, "lease", error))
@@ -129,6 +134,7 @@ put_epoch(BkLease *self, uint64_t epoch, bool is_held, BkOp *op, GError **error)
     bk_wire_put_u8(&raw, is_held);
     bk_wire_put_zigzag(&raw, g_get_real_time() + self->ttl_us);
     bk_holder_encode(&holder, &raw);
+    bk_wire_put_u64(&raw, self->token);
     if (!bk_seal(self->sealer, bk_part_keys(self->part), BK_SEAL_LEASE, raw.data, raw.size, &object,
                  error))
         return false;
@@ -148,26 +154,73 @@ delete_epoch(BkLease *self, uint64_t epoch, BkOp *op)
         return;
 }
 
+static bool
+throw_lost(const BkLease *self, GError **error)
+{
+    return bk_throw(error, BK_ERROR_LEASE_LOST,
+                    "the lease of source \"%s\" in repository \"%s\" was taken by another process",
+                    bk_part_source(self->part),
+                    bk_repository_name(bk_part_repository(self->part)));
+}
+
+/* Is the object of `epoch` one that this very lease has put, as held or given up? Then the answer to
+ * that was lost. Fails with BK_ERROR_LEASE_LOST when it is not. */
+static bool
+find_own(const BkLease *self, uint64_t epoch, bool *is_held, BkOp *op, GError **error)
+{
+    g_auto(BkLeaseInfo) info = {.epoch = epoch};
+    g_autoptr(GError) cause = NULL;
+
+    if (!read_epoch(self->part, &info, op, &cause))
+        return bk_error_is(cause, BK_ERROR_ABSENT) ? throw_lost(self, error)
+                                                   : bk_propagate(error, &cause);
+    *is_held = info.is_held;
+    return info.token == self->token || throw_lost(self, error);
+}
+
+/* Puts `epoch`, or finds that it was put before. Sets `*is_held` to what the object says then.
+ * Fails with BK_ERROR_LEASE_LOST when another process was first. */
+static bool
+take_epoch(BkLease *self, uint64_t epoch, bool *is_held, BkOp *op, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+
+    if (put_epoch(self, epoch, *is_held, op, &cause))
+        return true;
+    return bk_error_is(cause, BK_ERROR_EXISTS) ? find_own(self, epoch, is_held, op, error)
+                                               : bk_propagate(error, &cause);
+}
+
+static void
+move_on(BkLease *self, BkOp *op)
+{
+    delete_epoch(self, self->epoch, op);
+    self->epoch++;
+}
+
 /* One step of the chain; the mutex is held. */
 static bool
 advance(BkLease *self, bool is_held, BkOp *op, GError **error)
 {
-    g_autoptr(GError) cause = NULL;
     uint64_t highest;
+    bool found;
 
     if (!find_highest(self->part, &highest, op, error))
         return false;
-    if (highest == self->epoch && put_epoch(self, self->epoch + 1, is_held, op, &cause)) {
-        delete_epoch(self, self->epoch, op);
-        self->epoch++;
-        return true;
+    if (highest == self->epoch + 1) {
+        if (!find_own(self, highest, &found, op, error))
+            return false;
+        move_on(self, op);
+    } else if (highest != self->epoch) {
+        return throw_lost(self, error);
     }
-    if (highest != self->epoch || bk_error_is(cause, BK_ERROR_EXISTS))
-        return bk_throw(
-            error, BK_ERROR_LEASE_LOST,
-            "the lease of source \"%s\" in repository \"%s\" was taken by another process",
-            bk_part_source(self->part), bk_repository_name(bk_part_repository(self->part)));
-    return bk_propagate(error, &cause);
+    do {
+        found = is_held;
+        if (!take_epoch(self, self->epoch + 1, &found, op, error))
+            return false;
+        move_on(self, op);
+    } while (found != is_held);
+    return true;
 }
 
 /* Waits for a third of the time to live; false when the lease is to end. The mutex is held. */
@@ -227,13 +280,18 @@ lease_free(BkLease *self)
 }
 
 static BkLease *
-lease_new(const BkPart *part, const BkLeaseOptions *options, BkOp *op)
+lease_new(const BkPart *part, const BkLeaseOptions *options, BkOp *op, GError **error)
 {
-    BkLease *self = g_new0(BkLease, 1);
+    BkLease *self;
+    uint64_t token;
 
+    if (!bk_random_fill(&token, sizeof token, error))
+        return NULL;
+    self = g_new0(BkLease, 1);
     self->part = part;
     self->op = op;
     self->ttl_us = options->ttl_us != 0 ? options->ttl_us : BK_LEASE_DEFAULT_TTL_US;
+    self->token = MAX(token, 1);
     self->sealer = bk_sealer_new(BK_CODEC_STORED, 0);
     (void)pthread_mutex_init(&self->mutex, NULL);
     (void)pthread_cond_init(&self->stop_changed, NULL);
@@ -259,6 +317,7 @@ bk_lease_acquire(const BkPart *part, const BkLeaseOptions *options, BkOp *op, GE
     g_auto(BkLeaseInfo) info = {0};
     g_autoptr(GError) cause = NULL;
     GError *read_error = NULL;
+    bool is_held = true;
     BkLease *self;
 
     if (!bk_lease_read(part, &info, op, &read_error)) {
@@ -271,10 +330,12 @@ bk_lease_acquire(const BkPart *part, const BkLeaseOptions *options, BkOp *op, GE
     }
     if (!may_take(part, &info, options->break_held, error))
         return NULL;
-    self = lease_new(part, options, op);
-    if (!put_epoch(self, info.epoch + 1, true, op, &cause)) {
+    self = lease_new(part, options, op, error);
+    if (self == NULL)
+        return NULL;
+    if (!take_epoch(self, info.epoch + 1, &is_held, op, &cause)) {
         lease_free(self);
-        if (bk_error_is(cause, BK_ERROR_EXISTS))
+        if (bk_error_is(cause, BK_ERROR_LEASE_LOST))
             return bk_throw_null(error, BK_ERROR_BUSY,
                                  "source \"%s\" was taken by another process this moment",
                                  bk_part_source(part));

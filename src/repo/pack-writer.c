@@ -141,6 +141,7 @@ bk_pack_writer_finish(BkPackWriter *self, BkPackRef *ref, GError **error)
     ref->raw_size = self->raw_size;
     ref->tail_size = (uint32_t)(self->object->size - table_start);
     ref->chunk_count = self->chunk_count;
+    ref->created_us = g_get_real_time();
     self->object = NULL;
     return true;
 }

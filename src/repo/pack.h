@@ -22,6 +22,7 @@ typedef struct BkPackRef {
     uint64_t raw_size;           /* of the raw stream */
     uint32_t tail_size;          /* table frame and trailer */
     uint32_t chunk_count;
+    int64_t created_us; /* since 1970 */
 } BkPackRef;
 
 /* "SOURCE/packs/…": a new string. */

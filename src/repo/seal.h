@@ -96,9 +96,13 @@ uint32_t bk_opener_generation(const BkOpener *self);
 typedef struct BkFrame {
     uint64_t ordinal;    /* in: which frame this is, from 0 */
     const uint8_t *data; /* in: where it starts */
-    size_t size;         /* in: bytes there are; out of bk_opener_frame: bytes it takes */
+    size_t size;         /* in: bytes there are; out: bytes it takes */
     bool is_last;        /* out */
 } BkFrame;
+
+/* Sets what the frame's own first bytes say, which nothing proves until it, or the one behind it,
+ * is opened. Fails with BK_ERROR_CORRUPT. */
+bool bk_frame_measure(BkFrame *frame, GError **error) BK_MUST_USE;
 
 /* Opens one frame; its raw bytes replace the content of `raw`. Fails with BK_ERROR_CORRUPT. */
 bool bk_opener_frame(BkOpener *self, BkFrame *frame, BkBuf *raw, GError **error) BK_MUST_USE;

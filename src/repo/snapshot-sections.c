@@ -16,6 +16,12 @@ bk_snapshot_head_encode(const BkSnapshotHead *head, BkBuf *out)
     bk_wire_put_string(out, head->source);
     bk_wire_put_string(out, head->kind);
     bk_wire_put_string(out, head->parent);
+    bk_wire_put_u8(out, (uint8_t)head->mode);
+    bk_wire_put_string(out, head->why);
+    bk_wire_put_varint(out, head->work.read);
+    bk_wire_put_varint(out, head->work.changed);
+    bk_wire_put_varint(out, head->work.refreshed);
+    bk_wire_put_varint(out, head->work.taken);
     bk_wire_put_string(out, head->label);
     bk_wire_put_string(out, head->host);
     bk_wire_put_string(out, head->program);
@@ -35,6 +41,7 @@ static void
 decode_texts(BkSnapshotHead *head, BkWireReader *reader)
 {
     g_autofree char *id = bk_wire_get_string(reader, BK_SNAPSHOT_ID_SIZE);
+    uint8_t mode;
 
     if (!bk_snapshot_is_id(id))
         reader->failed = true;
@@ -42,6 +49,15 @@ decode_texts(BkSnapshotHead *head, BkWireReader *reader)
     head->source = bk_wire_get_string(reader, MAX_TEXT);
     head->kind = bk_wire_get_string(reader, MAX_TEXT);
     head->parent = bk_wire_get_string(reader, MAX_TEXT);
+    mode = bk_wire_get_u8(reader);
+    if (mode < BK_SNAPSHOT_FULL || mode > BK_SNAPSHOT_COMPARED)
+        reader->failed = true;
+    head->mode = (BkSnapshotMode)mode;
+    head->why = bk_wire_get_string(reader, MAX_TEXT);
+    head->work.read = bk_wire_get_varint(reader);
+    head->work.changed = bk_wire_get_varint(reader);
+    head->work.refreshed = bk_wire_get_varint(reader);
+    head->work.taken = bk_wire_get_varint(reader);
     head->label = bk_wire_get_string(reader, MAX_TEXT);
     head->host = bk_wire_get_string(reader, MAX_TEXT);
     head->program = bk_wire_get_string(reader, MAX_TEXT);
@@ -90,6 +106,7 @@ bk_pack_ref_encode(const BkPackRef *ref, BkBuf *out)
     bk_wire_put_varint(out, ref->raw_size);
     bk_wire_put_varint(out, ref->tail_size);
     bk_wire_put_varint(out, ref->chunk_count);
+    bk_wire_put_zigzag(out, ref->created_us);
 }
 
 static void
@@ -107,6 +124,7 @@ decode_pack(BkSnapshot *self, BkWireReader *reader)
     ref.raw_size = bk_wire_get_bounded(reader, UINT64_C(1) << 40);
     ref.tail_size = (uint32_t)bk_wire_get_bounded(reader, MAX_PACK_TAIL);
     ref.chunk_count = (uint32_t)bk_wire_get_bounded(reader, MAX_PACK_TAIL);
+    ref.created_us = bk_wire_get_zigzag(reader);
     if (ref.tail_size < BK_SEAL_TRAILER_SIZE + BK_SEAL_FRAME_COST ||
         ref.size < (uint64_t)BK_SEAL_HEADER_SIZE + ref.tail_size)
         reader->failed = true;
@@ -144,6 +162,7 @@ bk_file_encode(const BkFile *file, BkBuf *out)
     bk_wire_put_zigzag(out, file->mtime_us);
     bk_wire_put_varint(out, file->size);
     bk_wire_put_bytes(out, file->extents, file->extents_size);
+    bk_wire_put_bytes(out, file->digests, (size_t)file->digest_count * BK_XXH3_SIZE);
 }
 
 /* A path that a restore can follow below its destination and never out of it. */
@@ -179,6 +198,15 @@ are_extents_sound(const BkSnapshot *self, const BkFile *file)
     return bk_extent_iter_is_complete(&iter);
 }
 
+/* A digest for each piece, or none at all. */
+static bool
+are_digests_sound(const BkFile *file, size_t size)
+{
+    uint64_t units = (file->size + BK_FILE_DIGEST_UNIT - 1) / BK_FILE_DIGEST_UNIT;
+
+    return size == 0 || (size % BK_XXH3_SIZE == 0 && size / BK_XXH3_SIZE == units);
+}
+
 static bool
 decode_file(BkSnapshot *self, BkWireReader *reader)
 {
@@ -186,7 +214,7 @@ decode_file(BkSnapshot *self, BkWireReader *reader)
     g_autofree char *link = bk_wire_get_string(reader, MAX_TEXT);
     BkFile file = {.path = path, .link = link};
     uint8_t kind = bk_wire_get_u8(reader);
-    size_t extents_size;
+    size_t extents_size, digests_size;
 
     file.mode = (uint32_t)bk_wire_get_bounded(reader, 07777);
     file.owner = (uint32_t)bk_wire_get_varint(reader);
@@ -194,13 +222,15 @@ decode_file(BkSnapshot *self, BkWireReader *reader)
     file.size = bk_wire_get_bounded(reader, INT64_MAX);
     file.extents = bk_wire_get_bytes(reader, bk_wire_left(reader), &extents_size);
     file.extents_size = (uint32_t)extents_size;
+    file.digests = bk_wire_get_bytes(reader, bk_wire_left(reader), &digests_size);
+    file.digest_count = (uint32_t)(digests_size / BK_XXH3_SIZE);
     if (!bk_wire_is_ok(reader) || kind < BK_FILE_REGULAR || kind > BK_FILE_SYMLINK ||
         file.owner >= self->owners->len || !is_safe_path(path))
         return false;
     file.kind = (BkFileKind)kind;
     if (file.kind != BK_FILE_REGULAR && file.size != 0)
         return false;
-    if (!are_extents_sound(self, &file))
+    if (!are_extents_sound(self, &file) || !are_digests_sound(&file, digests_size))
         return false;
     bk_snapshot_add_file(self, &file);
     return true;

@@ -16,6 +16,7 @@ bk_snapshot_head_clear(BkSnapshotHead *self)
     g_free(self->source);
     g_free(self->kind);
     g_free(self->parent);
+    g_free(self->why);
     g_free(self->label);
     g_free(self->host);
     g_free(self->program);
@@ -118,7 +119,7 @@ bk_snapshot_add_owner(BkSnapshot *self, uint32_t uid, uint32_t gid, const char *
 
 /* Extents live in large blocks: millions of small allocations would cost more than they hold. */
 static const uint8_t *
-keep_extents(BkSnapshot *self, const uint8_t *extents, size_t size)
+keep_bytes(BkSnapshot *self, const uint8_t *bytes, size_t size)
 {
     uint8_t *block;
     uint8_t *copy;
@@ -126,7 +127,7 @@ keep_extents(BkSnapshot *self, const uint8_t *extents, size_t size)
     if (size == 0)
         return (const uint8_t *)"";
     if (size > EXTENTS_BLOCK / 4) {
-        block = g_memdup2(extents, size);
+        block = g_memdup2(bytes, size);
         g_ptr_array_insert(self->extents, 0, block);
         return block;
     }
@@ -136,7 +137,7 @@ keep_extents(BkSnapshot *self, const uint8_t *extents, size_t size)
     }
     block = g_ptr_array_index(self->extents, self->extents->len - 1);
     copy = block + self->extents_used;
-    memcpy(copy, extents, size);
+    memcpy(copy, bytes, size);
     self->extents_used += size;
     return copy;
 }
@@ -148,7 +149,8 @@ bk_snapshot_add_file(BkSnapshot *self, const BkFile *file)
 
     copy.path = g_string_chunk_insert(self->strings, file->path);
     copy.link = g_string_chunk_insert_const(self->strings, file->link != NULL ? file->link : "");
-    copy.extents = keep_extents(self, file->extents, file->extents_size);
+    copy.extents = keep_bytes(self, file->extents, file->extents_size);
+    copy.digests = keep_bytes(self, file->digests, (size_t)file->digest_count * BK_XXH3_SIZE);
     g_array_append_val(self->files, copy);
 }
 
@@ -171,6 +173,27 @@ bk_snapshot_files(const BkSnapshot *self, size_t *count)
 {
     *count = self->files->len;
     return (const BkFile *)(const void *)self->files->data;
+}
+
+const BkFile *
+bk_snapshot_find_file(const BkSnapshot *self, const char *path)
+{
+    guint low = 0;
+    guint high = self->files->len;
+
+    while (low < high) {
+        guint middle = low + (high - low) / 2;
+        const BkFile *file = &g_array_index(self->files, BkFile, middle);
+        int order = strcmp(file->path, path);
+
+        if (order == 0)
+            return file;
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return NULL;
 }
 
 /* One kind of rows on their way into sections. */
@@ -266,6 +289,14 @@ bk_snapshot_put(const BkPart *part, const char *id, const BkBuf *object, BkOp *o
 
     return bk_fault(BK_FAULT_REPO_SNAPSHOT_PUT, error) &&
            bk_store_put(bk_part_store(part), name, object, op, error);
+}
+
+bool
+bk_snapshot_delete(const BkPart *part, const char *id, BkOp *op, GError **error)
+{
+    g_autofree char *name = bk_part_object_name(part, "snapshots/%s", id);
+
+    return bk_store_delete(bk_part_store(part), name, op, error);
 }
 
 /* The last frame is the empty one that ends the manifest. */

@@ -17,12 +17,30 @@ typedef enum {
     BK_SNAPSHOT_UNFINISHED = 3, /* a checkpoint of a backup: never restored from */
 } BkSnapshotState;              /* the numbers are on disk */
 
+/* How a snapshot came about. It is complete all the same. */
+typedef enum {
+    BK_SNAPSHOT_FULL = 1,      /* everything was read and stored */
+    BK_SNAPSHOT_INCREMENT = 2, /* what did not change was taken over from the parent unread */
+    BK_SNAPSHOT_COMPARED = 3,  /* everything was read, and what had changed was stored */
+} BkSnapshotMode;              /* the numbers are on disk */
+
+/* Bytes of a backup, before compression. */
+typedef struct BkSnapshotWork {
+    uint64_t read;      /* from the source */
+    uint64_t changed;   /* stored anew: new, or not as in the parent */
+    uint64_t refreshed; /* stored anew though unchanged, so that old packs can be given up */
+    uint64_t taken;     /* taken over from the parent */
+} BkSnapshotWork;
+
 typedef struct BkSnapshotHead {
     char id[BK_SNAPSHOT_ID_SIZE + 1];
     char *source;
     char *kind;   /* "postgres" */
     char *parent; /* id, or "" */
-    char *label;  /* what the user called it, or "" */
+    BkSnapshotMode mode;
+    char *why; /* it is not an increment, or "" */
+    BkSnapshotWork work;
+    char *label; /* what the user called it, or "" */
     char *host;
     char *program; /* "backstay 0.1.0" */
     BkSnapshotState state;
@@ -53,6 +71,10 @@ typedef struct BkOwner {
     const char *group; /* or "" */
 } BkOwner;
 
+/* Files other than a relation's main fork bear a digest (XXH3-128 under the secret of the source's
+ * key) for each piece of this size: a backup sees by it what of them has not changed. */
+#define BK_FILE_DIGEST_UNIT ((size_t)256 * 1024)
+
 typedef struct BkFile {
     const char *path; /* relative, no empty, "." or ".." component */
     const char *link; /* target of a symbolic link, else "" */
@@ -63,6 +85,8 @@ typedef struct BkFile {
     uint64_t size;
     const uint8_t *extents; /* encoded: extent.h */
     uint32_t extents_size;
+    const uint8_t *digests; /* BK_XXH3_SIZE bytes for each piece, or none */
+    uint32_t digest_count;
 } BkFile;
 
 typedef struct BkSnapshot BkSnapshot;
@@ -90,6 +114,9 @@ const BkPackRef *bk_snapshot_packs(const BkSnapshot *self, size_t *count);
 const BkOwner *bk_snapshot_owners(const BkSnapshot *self, size_t *count);
 const BkFile *bk_snapshot_files(const BkSnapshot *self, size_t *count);
 
+/* The file of this path, or NULL. */
+const BkFile *bk_snapshot_find_file(const BkSnapshot *self, const char *path);
+
 /* Encodes and seals the manifest. */
 bool bk_snapshot_seal(const BkSnapshot *self, const BkPart *part, BkBuf *object,
                       GError **error) BK_MUST_USE;
@@ -97,6 +124,9 @@ bool bk_snapshot_seal(const BkSnapshot *self, const BkPart *part, BkBuf *object,
 /* Puts a sealed manifest under its name. */
 bool bk_snapshot_put(const BkPart *part, const char *id, const BkBuf *object, BkOp *op,
                      GError **error) BK_MUST_USE;
+
+/* Deletes the manifest of a snapshot; an absent one is fine. Packs stay. */
+bool bk_snapshot_delete(const BkPart *part, const char *id, BkOp *op, GError **error) BK_MUST_USE;
 
 /* Loads a whole manifest and checks that every extent lies in a pack of its table. Fails with
  * BK_ERROR_NOT_FOUND (no such snapshot), BK_ERROR_CORRUPT, or as the store. */

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#define FRAME_HEAD 4 /* size of the body, last-frame mark */
+
 struct BkOpener {
     BkCompressor *compressor;
     BkAead *aead;
@@ -128,12 +130,11 @@ decompress_body(BkOpener *self, size_t body_size, BkBuf *raw, GError **error)
 }
 
 bool
-bk_opener_frame(BkOpener *self, BkFrame *frame, BkBuf *raw, GError **error)
+bk_frame_measure(BkFrame *frame, GError **error)
 {
     BkWireReader reader;
     uint32_t head;
     size_t body_size;
-    const uint8_t *body;
 
     bk_wire_reader_init(&reader, frame->data, frame->size);
     head = bk_wire_get_u32(&reader);
@@ -142,10 +143,23 @@ bk_opener_frame(BkOpener *self, BkFrame *frame, BkBuf *raw, GError **error)
     if (body_size > BK_SEAL_MAX_RAW + BK_SEAL_BODY_HEAD)
         return bk_throw(error, BK_ERROR_CORRUPT, "frame %" G_GUINT64_FORMAT " is malformed",
                         frame->ordinal);
-    body = bk_wire_get_raw(&reader, body_size + BK_AEAD_TAG_SIZE);
-    if (body == NULL || body_size < BK_SEAL_BODY_HEAD)
+    if (bk_wire_get_raw(&reader, body_size + BK_AEAD_TAG_SIZE) == NULL ||
+        body_size < BK_SEAL_BODY_HEAD)
         return bk_throw(error, BK_ERROR_CORRUPT, "frame %" G_GUINT64_FORMAT " is cut off",
                         frame->ordinal);
+    frame->size = FRAME_HEAD + body_size + BK_AEAD_TAG_SIZE;
+    return true;
+}
+
+bool
+bk_opener_frame(BkOpener *self, BkFrame *frame, BkBuf *raw, GError **error)
+{
+    const uint8_t *body = frame->data + FRAME_HEAD;
+    size_t body_size;
+
+    if (!bk_frame_measure(frame, error))
+        return false;
+    body_size = frame->size - FRAME_HEAD - BK_AEAD_TAG_SIZE;
     self->plain.size = 0;
     if (!bk_buf_reserve(&self->plain, body_size, error))
         return false;
@@ -156,7 +170,6 @@ bk_opener_frame(BkOpener *self, BkFrame *frame, BkBuf *raw, GError **error)
         return bk_throw(error, BK_ERROR_CORRUPT,
                         "frame %" G_GUINT64_FORMAT " is not what was written, or the key is wrong",
                         frame->ordinal);
-    frame->size = 4 + body_size + BK_AEAD_TAG_SIZE;
     return decompress_body(self, body_size, raw, error);
 }
 

@@ -232,6 +232,40 @@ def test_a_damaged_manifest_hurts_no_other_snapshot(whole):
     out.unlink()
 
 
+def test_a_damaged_history_hurts_no_other_timeline(whole):
+    """What does not need it works, and status and list say what is wrong."""
+    path, _ = whole.find("history")
+    MUTATIONS["flip middle"](path, None)
+    assert path.name in whole.backstay.run("list", "other").stderr
+    status = whole.backstay.status("other")
+    assert any(path.name in problem for problem in status["problems"]), status
+    target = whole.ws.path / "without-history"
+    result = whole.backstay.run("restore", "other", "--to", target)
+    assert path.name in result.stderr, result
+    assert (target / "global" / "pg_control").exists()
+    shutil.rmtree(target)
+
+
+def test_a_manifest_that_cannot_be_read_hurts_no_other_snapshot(whole):
+    """An error of the storage on one of them is no outage of the repository."""
+    path, _ = whole.find("snapshot")
+    path.chmod(0)  # the program does not run as root
+    target = whole.ws.path / "readable"
+    result = whole.backstay.run("restore", "orders", "--to", target)
+    assert path.name in result.stderr, result
+    assert whole.backstay.complete() == [whole.older["snapshot"]]
+    shutil.rmtree(target)
+
+
+def test_a_stray_file_in_the_archive_hides_nothing(whole):
+    """Such as a client of NFS leaves behind when an open file is deleted."""
+    segment, _ = whole.find("segment")
+    stray = segment.parent / ".nfs000123"
+    stray.write_bytes(b"x")
+    place.give_to_owner(stray)
+    assert whole.backstay.status("orders")["windows"]
+
+
 def test_delta_repairs_what_a_failed_restore_left(whole):
     """After the damage is gone the same directory is finished with --delta."""
     path, other = whole.find("pack")

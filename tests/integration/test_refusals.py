@@ -117,6 +117,28 @@ def test_a_data_directory_that_is_none(shared, pair):
     backstay.fails(1, "nothing", "backup", "orders")
 
 
+def test_wal_of_another_past_of_the_cluster(ws):
+    """A cluster brought back from a disk snapshot, without a new timeline, writes segments whose
+    names the archive has already, with what its former future wrote: no WAL for its backup."""
+    server, backstay = ws.pair()
+    server.script("CREATE TABLE t AS SELECT 1 AS id")
+    server.archive_all()
+    server.stop()
+    earlier = ws.path / "earlier"
+    place.run_as_owner(["cp", "-a", server.data, earlier], ws.path)
+    server.start()
+    for _ in range(6):
+        server.script("INSERT INTO t SELECT generate_series(1, 1000)")
+        server.archive_all()
+    server.stop()
+    shutil.rmtree(server.data)
+    earlier.rename(server.data)
+    server.start({"archive_command": "/bin/false"})
+    backstay.fails(1, "already holds other content", "backup", "orders")
+    assert backstay.snapshots() == []
+    server.assert_out_of_backup_mode()
+
+
 def test_a_destination_that_is_not_empty(shared, pair):
     _, backstay, _, _ = pair
     target = shared.directory("full")

@@ -223,6 +223,8 @@ test_list(RepoFixture *self, const void *data)
     EXPECT_DONE(put_one(self, SEGMENT, builder.out.data, WAL_SEGMENT, &error));
     EXPECT_DONE(put_one(self, "00000002.history", "x", 1, &error));
     EXPECT_DONE(put_one(self, "000000010000000000000005.00000028.backup", "x", 1, &error));
+    /* What is no WAL file, such as an NFS client leaves behind, hides nothing. */
+    EXPECT_DONE(bk_store_put(self->store, "orders/wal/00000001/x", &rubbish, self->op, &error));
     timelines = bk_archive_list(self->part, self->op, &error);
     g_assert_no_error(error);
     g_assert_cmpuint(timelines->len, ==, 2);
@@ -234,8 +236,6 @@ test_list(RepoFixture *self, const void *data)
     g_assert_cmpint(timeline->modified_us, >, 0);
     timeline = g_ptr_array_index(timelines, 1);
     g_assert_true(timeline->has_history && timeline->segments->len == 0);
-    EXPECT_DONE(bk_store_put(self->store, "orders/wal/00000001/x", &rubbish, self->op, &error));
-    EXPECT_ERROR(bk_archive_list(self->part, self->op, &error) != NULL, BK_ERROR_CORRUPT);
 }
 
 int

@@ -8,31 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
-typedef struct Fixture {
-    char *path;
-    BkFd dir;
-} Fixture;
-
-static void
-set_up(Fixture *self, const void *data)
-{
-    (void)data;
-    self->path = temp_dir_new();
-    self->dir = bk_fd_open_dir(AT_FDCWD, self->path, NULL);
-    g_assert_cmpint(self->dir, >=, 0);
-}
-
-static void
-tear_down(Fixture *self, const void *data)
-{
-    (void)data;
-    bk_fd_clear(&self->dir);
-    temp_dir_free(self->path);
-}
-
 /* The content; its last line must bear the SHA-256 of all before that line. */
 static char *
-get_checked(Fixture *self)
+get_checked(TempDir *self)
 {
     g_auto(BkBuf) content = BK_BUF_INIT;
     uint8_t digest[BK_SHA256_SIZE];
@@ -60,7 +38,7 @@ add(BkBackupManifest *manifest, const BkBackupManifestFile *file)
 }
 
 static BkBackupManifest *
-begin(Fixture *self, unsigned major)
+begin(TempDir *self, unsigned major)
 {
     g_autoptr(GError) error = NULL;
     BkBackupManifest *manifest =
@@ -71,7 +49,7 @@ begin(Fixture *self, unsigned major)
 }
 
 static void
-test_first_version(Fixture *self, const void *data)
+test_first_version(TempDir *self, const void *data)
 {
     g_autoptr(BkBackupManifest) manifest = begin(self, 16);
     g_autofree char *text = NULL;
@@ -102,7 +80,7 @@ test_first_version(Fixture *self, const void *data)
 }
 
 static void
-test_second_version(Fixture *self, const void *data)
+test_second_version(TempDir *self, const void *data)
 {
     static const BkBackupManifestRange ranges[] = {{1, 0x2000028, 0x3000000},
                                                    {2, 0x3000000, 0x3000100}};
@@ -126,7 +104,7 @@ test_second_version(Fixture *self, const void *data)
 
 /* More rows than the buffer holds. */
 static void
-test_many_rows(Fixture *self, const void *data)
+test_many_rows(TempDir *self, const void *data)
 {
     const unsigned count = 20000;
     g_autoptr(BkBackupManifest) manifest = begin(self, 15);
@@ -148,7 +126,7 @@ test_many_rows(Fixture *self, const void *data)
 
 /* The file appears when it is committed, and one that was there stays until then. */
 static void
-test_whole_or_not_at_all(Fixture *self, const void *data)
+test_whole_or_not_at_all(TempDir *self, const void *data)
 {
     BkBackupManifest *manifest;
     g_auto(BkBuf) content = BK_BUF_INIT;
@@ -162,7 +140,7 @@ test_whole_or_not_at_all(Fixture *self, const void *data)
     bk_backup_manifest_free(manifest);
     g_assert_true(bk_file_read(self->dir, "backup_manifest", 100, &content, NULL));
     g_assert_cmpstr((const char *)content.data, ==, "old");
-    dir = g_dir_open(self->path, 0, NULL);
+    dir = g_dir_open(self->root, 0, NULL);
     g_assert_cmpstr(g_dir_read_name(dir), ==, "backup_manifest");
     g_assert_null(g_dir_read_name(dir));
 }
@@ -172,7 +150,7 @@ main(int argc, char **argv)
 {
     static const struct {
         const char *name;
-        void (*test)(Fixture *, const void *);
+        void (*test)(TempDir *, const void *);
     } tests[] = {
         {"/backup-manifest/first-version", test_first_version},
         {"/backup-manifest/second-version", test_second_version},
@@ -182,6 +160,6 @@ main(int argc, char **argv)
 
     g_test_init(&argc, &argv, NULL);
     for (size_t i = 0; i < G_N_ELEMENTS(tests); i++)
-        g_test_add(tests[i].name, Fixture, NULL, set_up, tests[i].test, tear_down);
+        TEMP_DIR_TEST(tests[i].name, tests[i].test);
     return g_test_run();
 }

@@ -1,6 +1,6 @@
 /* test-copy.c - files into packs and out again: borders, holes, damage, deltas. */
 #include "codec/crc32c.h"
-#include "engine/copy.h"
+#include "engine/assemble.h"
 #include "engine/extract.h"
 #include "expect.h"
 #include "repo-fixture.h"
@@ -17,6 +17,7 @@ typedef struct Fixture {
     char *from;
     char *to;
     BkTree tree;
+    BkSelection *selection;
     BkCopy *copy;
     BkSnapshot *snapshot;
     BkCopyOptions options;
@@ -38,6 +39,7 @@ tear_down(Fixture *self, const void *data)
 {
     (void)data;
     bk_copy_free(self->copy);
+    bk_selection_free(self->selection);
     bk_snapshot_free(self->snapshot);
     bk_tree_clear(&self->tree);
     g_ptr_array_unref(self->parts);
@@ -77,29 +79,29 @@ list_tree(Fixture *self)
     EXPECT_DONE(bk_tree_list(self->from, &self->tree, self->repo.op, &error));
 }
 
-/* Adds what became of the tree's files to a new snapshot. */
+/* Makes a snapshot of what became of the tree's files. */
 static void
 make_snapshot(Fixture *self)
 {
+    g_auto(BkAssembly) assembly = {NULL};
+
+    bk_assemble(self->copy, NULL, self->tree.files, NULL, &assembly);
+    self->snapshot = g_steal_pointer(&assembly.snapshot);
+}
+
+static void
+start_copy(Fixture *self)
+{
+    self->selection = bk_selection_new_full(self->tree.files);
+    self->copy = bk_copy_new(&self->options);
+}
+
+static const BkSelected *
+selected_at(const Fixture *self, size_t index)
+{
     size_t count;
-    const BkPackRef *packs = bk_copy_packs(self->copy, &count);
 
-    self->snapshot = bk_snapshot_new();
-    (void)bk_snapshot_add_owner(self->snapshot, geteuid(), getegid(), "", "");
-    for (size_t i = 0; i < count; i++)
-        (void)bk_snapshot_add_pack(self->snapshot, &packs[i]);
-    for (guint i = 0; i < self->tree.files->len; i++) {
-        const BkTreeFile *from = g_ptr_array_index(self->tree.files, i);
-        g_auto(BkBuf) extents = BK_BUF_INIT;
-        BkFile file = {.path = from->path, .link = "", .mode = from->mode & 07777};
-
-        if (!bk_copy_get_file(self->copy, from, &extents, &file.size))
-            continue;
-        file.kind = S_ISDIR(from->mode) ? BK_FILE_DIRECTORY : BK_FILE_REGULAR;
-        file.extents = extents.data;
-        file.extents_size = (uint32_t)extents.size;
-        bk_snapshot_add_file(self->snapshot, &file);
-    }
+    return &bk_selection_files(self->selection, &count)[index];
 }
 
 static void
@@ -109,8 +111,8 @@ copy_tree(Fixture *self)
 
     if (self->tree.files == NULL)
         list_tree(self);
-    self->copy = bk_copy_new(&self->options);
-    EXPECT_DONE(bk_copy_run(self->copy, self->tree.files, self->repo.op, &error));
+    start_copy(self);
+    EXPECT_DONE(bk_copy_run(self->copy, self->selection, NULL, self->repo.op, &error));
     make_snapshot(self);
 }
 
@@ -340,18 +342,11 @@ test_bytes(Fixture *self, const void *data)
     (void)data;
     write_noise(self->from, "global/pg_control", 8192);
     list_tree(self);
-    self->copy = bk_copy_new(&self->options);
-    for (guint i = 0; i < self->tree.files->len; i++) {
-        const BkTreeFile *file = g_ptr_array_index(self->tree.files, i);
-
-        if (!S_ISREG(file->mode))
-            continue;
-        EXPECT_DONE(bk_copy_run_bytes(self->copy, file, &content, self->repo.op, &error));
-    }
+    start_copy(self);
     bk_buf_append(&content, "instead", 7);
     write_file(self->from, "global/pg_control", "instead", 7);
-    EXPECT_DONE(bk_copy_run_bytes(self->copy, g_ptr_array_index(self->tree.files, 1), &content,
-                                  self->repo.op, &error));
+    EXPECT_DONE(bk_copy_run_bytes(self->copy, selected_at(self, 1), &content, self->repo.op,
+                                  &error));
     make_snapshot(self);
     (void)extract_and_compare(self, false);
 }
@@ -447,9 +442,9 @@ test_store_fails(Fixture *self, const void *data)
     (void)data;
     write_noise(self->from, "a", 100000);
     list_tree(self);
-    self->copy = bk_copy_new(&self->options);
+    start_copy(self);
     bk_store_fault_arm(self->repo.store, BK_STORE_OPERATION_PUT, 1, BK_ERROR_NO_SPACE, false);
-    EXPECT_ERROR(bk_copy_run(self->copy, self->tree.files, self->repo.op, &error),
+    EXPECT_ERROR(bk_copy_run(self->copy, self->selection, NULL, self->repo.op, &error),
                  BK_ERROR_NO_SPACE);
 }
 

@@ -8,31 +8,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-typedef struct Fixture {
-    char *parent;
-    char *root;
-    BkOp *op;
-} Fixture;
-
-static void
-set_up(Fixture *self, const void *data)
-{
-    (void)data;
-    self->parent = temp_dir_new();
-    self->root = g_build_filename(self->parent, "data", NULL);
-    self->op = bk_op_new(NULL);
-    g_assert_cmpint(mkdir(self->root, 0700), ==, 0);
-}
-
-static void
-tear_down(Fixture *self, const void *data)
-{
-    (void)data;
-    bk_op_free(self->op);
-    g_free(self->root);
-    temp_dir_free(self->parent);
-}
-
 static void
 add(const char *root, const char *path, const char *text)
 {
@@ -64,7 +39,7 @@ inspect(const char *path)
 }
 
 static void
-test_states(Fixture *self, const void *data)
+test_states(TempDir *self, const void *data)
 {
     g_autofree char *missing = g_build_filename(self->parent, "a", "b", NULL);
     g_autofree char *file = g_build_filename(self->root, "other", NULL);
@@ -86,7 +61,7 @@ test_states(Fixture *self, const void *data)
 
 /* A server that runs is refused; the lock file that one left behind when it died is not. */
 static void
-test_running_server(Fixture *self, const void *data)
+test_running_server(TempDir *self, const void *data)
 {
     g_autofree char *mine = g_strdup_printf("%ld\n%s\n", (long)getpid(), self->root);
     g_autoptr(GError) error = NULL;
@@ -101,7 +76,7 @@ test_running_server(Fixture *self, const void *data)
 }
 
 static void
-test_move_aside(Fixture *self, const void *data)
+test_move_aside(TempDir *self, const void *data)
 {
     int64_t now_us = INT64_C(1795221545) * BK_USEC_PER_SEC;
     g_autofree char *moved = NULL;
@@ -144,7 +119,7 @@ make_snapshot(const char *place)
 }
 
 static bool
-sweep(Fixture *self, const BkSnapshot *snapshot, GError **error)
+sweep(TempDir *self, const BkSnapshot *snapshot, GError **error)
 {
     int root = open(self->root, O_RDONLY | O_DIRECTORY);
     bool ok = bk_destination_remove_others(root, snapshot, self->op, error);
@@ -154,7 +129,7 @@ sweep(Fixture *self, const BkSnapshot *snapshot, GError **error)
 }
 
 static void
-link_to(const Fixture *self, const char *target, const char *path)
+link_to(const TempDir *self, const char *target, const char *path)
 {
     g_autofree char *full = g_build_filename(self->root, path, NULL);
 
@@ -162,7 +137,7 @@ link_to(const Fixture *self, const char *target, const char *path)
 }
 
 static void
-test_remove_others(Fixture *self, const void *data)
+test_remove_others(TempDir *self, const void *data)
 {
     static const char *const others[] = {"base/5/3",       "base/6/1",     "backup_label",
                                          "pg_wal/1/2/3/4", "base/5/2/sub", "base/5/2/sub2",
@@ -200,7 +175,7 @@ test_remove_others(Fixture *self, const void *data)
 
 /* A link in the place of a folder or of a file of the snapshot is no way out of the destination. */
 static void
-test_links_in_the_way(Fixture *self, const void *data)
+test_links_in_the_way(TempDir *self, const void *data)
 {
     g_autofree char *elsewhere = g_build_filename(self->parent, "elsewhere", NULL);
     g_autoptr(BkSnapshot) snapshot = make_snapshot("/nowhere");
@@ -218,7 +193,7 @@ test_links_in_the_way(Fixture *self, const void *data)
 
 /* A tablespace whose place is gone, as after the loss of a disk, stops nothing. */
 static void
-test_dangling_tablespace(Fixture *self, const void *data)
+test_dangling_tablespace(TempDir *self, const void *data)
 {
     g_autofree char *place = g_build_filename(self->parent, "lost", NULL);
     g_autoptr(BkSnapshot) snapshot = make_snapshot(place);
@@ -233,7 +208,7 @@ test_dangling_tablespace(Fixture *self, const void *data)
 
 /* A file that a copy made of links shares is not written through, nor one that is read-only. */
 static void
-test_shared_files(Fixture *self, const void *data)
+test_shared_files(TempDir *self, const void *data)
 {
     g_autofree char *mine = g_build_filename(self->root, "base", "5", "1", NULL);
     g_autofree char *copy = g_build_filename(self->parent, "copy", NULL);
@@ -253,7 +228,7 @@ test_shared_files(Fixture *self, const void *data)
 }
 
 static void
-test_overlaps(Fixture *self, const void *data)
+test_overlaps(TempDir *self, const void *data)
 {
     g_autofree char *inside = g_build_filename(self->root, "a", "b", NULL);
     g_autofree char *beside = g_strconcat(self->root, "2", NULL);
@@ -271,19 +246,17 @@ test_overlaps(Fixture *self, const void *data)
     g_assert_false(bk_destination_overlaps(by_link, beside));
 }
 
-#define TEST(name, function) g_test_add(name, Fixture, NULL, set_up, function, tear_down)
-
 int
 main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    TEST("/destination/states", test_states);
-    TEST("/destination/running-server", test_running_server);
-    TEST("/destination/move-aside", test_move_aside);
-    TEST("/destination/remove-others", test_remove_others);
-    TEST("/destination/links-in-the-way", test_links_in_the_way);
-    TEST("/destination/dangling-tablespace", test_dangling_tablespace);
-    TEST("/destination/shared-files", test_shared_files);
-    TEST("/destination/overlaps", test_overlaps);
+    TEMP_DIR_TEST("/destination/states", test_states);
+    TEMP_DIR_TEST("/destination/running-server", test_running_server);
+    TEMP_DIR_TEST("/destination/move-aside", test_move_aside);
+    TEMP_DIR_TEST("/destination/remove-others", test_remove_others);
+    TEMP_DIR_TEST("/destination/links-in-the-way", test_links_in_the_way);
+    TEMP_DIR_TEST("/destination/dangling-tablespace", test_dangling_tablespace);
+    TEMP_DIR_TEST("/destination/shared-files", test_shared_files);
+    TEMP_DIR_TEST("/destination/overlaps", test_overlaps);
     return g_test_run();
 }

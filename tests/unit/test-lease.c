@@ -278,6 +278,52 @@ test_store_out_for_a_moment(RepoFixture *self, const void *data)
     EXPECT_DONE(bk_lease_confirm(lease, &error));
 }
 
+/* A put whose answer is lost has been done: by the store's own word at a second attempt, or found
+ * at the next step. The lease is still held, and given up for good at the end. */
+static void
+test_lost_answers(RepoFixture *self, const void *data)
+{
+    static const BkErrorCode codes[] = {BK_ERROR_EXISTS, BK_ERROR_STORE};
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    for (size_t i = 0; i < G_N_ELEMENTS(codes); i++) {
+        g_auto(BkLeaseInfo) info = {0};
+        g_autoptr(GPtrArray) names = NULL;
+        BkLease *lease = acquire(self, &plain);
+
+        bk_store_fault_arm(self->store, BK_STORE_OPERATION_PUT, 1, codes[i], true);
+        if (!bk_lease_confirm(lease, &error))
+            EXPECT_ERROR(false, BK_ERROR_STORE);
+        g_clear_error(&error);
+        EXPECT_DONE(bk_lease_confirm(lease, &error));
+        EXPECT_DONE(bk_lease_read(self->part, &info, self->op, &error));
+        g_assert_true(info.is_held);
+        g_assert_cmpuint(info.epoch, ==, bk_lease_epoch(lease));
+        bk_store_fault_arm(self->store, BK_STORE_OPERATION_PUT, 1, codes[i], true);
+        (void)!bk_lease_confirm(lease, NULL);
+        bk_lease_release(lease);
+        bk_lease_info_clear(&info);
+        EXPECT_DONE(bk_lease_read(self->part, &info, self->op, &error));
+        g_assert_false(info.is_held);
+        names = repo_fixture_names(self->store, "orders/lease/", self->op);
+        g_assert_cmpuint(names->len, ==, 1);
+    }
+}
+
+/* The same when the lease is taken. */
+static void
+test_lost_answer_to_the_first_put(RepoFixture *self, const void *data)
+{
+    g_autoptr(BkLease) lease = NULL;
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    bk_store_fault_arm(self->store, BK_STORE_OPERATION_PUT, 1, BK_ERROR_EXISTS, true);
+    lease = acquire(self, &plain);
+    EXPECT_DONE(bk_lease_confirm(lease, &error));
+}
+
 int
 main(int argc, char **argv)
 {
@@ -295,5 +341,7 @@ main(int argc, char **argv)
     REPO_TEST("/lease/keeper-renews", test_keeper_renews);
     REPO_TEST("/lease/keeper-cancels", test_keeper_cancels);
     REPO_TEST("/lease/store-out-for-a-moment", test_store_out_for_a_moment);
+    REPO_TEST("/lease/lost-answers", test_lost_answers);
+    REPO_TEST("/lease/lost-answer-to-the-first-put", test_lost_answer_to_the_first_put);
     return g_test_run();
 }

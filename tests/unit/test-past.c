@@ -1,5 +1,5 @@
 /* test-past.c - a past made up of a snapshot and WAL: its window, its end, plans and searches. */
-#include "engine/plan.h"
+#include "engine/plan-choice.h"
 #include "engine/system-id.h"
 #include "engine/wal-search.h"
 #include "repo-fixture.h"
@@ -12,6 +12,7 @@
 
 typedef struct Fixture {
     RepoFixture repo;
+    RepoFixture behind; /* another one, which lacks the last segment */
     BkPast past;
     BkLsn xid_700; /* in the first segment, past the snapshot's end */
     BkLsn point;   /* in the second */
@@ -19,7 +20,7 @@ typedef struct Fixture {
 } Fixture;
 
 static void
-put_snapshot(RepoFixture *repo, BkLsn stop_lsn)
+put_snapshot(RepoFixture *repo, const char *id, BkLsn stop_lsn)
 {
     g_autoptr(BkSnapshot) snapshot = bk_snapshot_new();
     BkSnapshotHead *head = bk_snapshot_head(snapshot);
@@ -35,23 +36,23 @@ put_snapshot(RepoFixture *repo, BkLsn stop_lsn)
     meta.redo_lsn = START + 40;
     meta.stop_lsn = stop_lsn;
     meta.stop_us = NOON - 1;
-    (void)g_strlcpy(head->id, ID, sizeof head->id);
+    (void)g_strlcpy(head->id, id, sizeof head->id);
     head->source = g_strdup("orders");
     head->kind = g_strdup(BK_PG_KIND);
     head->state = BK_SNAPSHOT_COMPLETE;
     bk_pg_meta_encode(&meta, &head->meta);
     EXPECT_DONE(bk_snapshot_seal(snapshot, repo->part, &object, &error));
-    EXPECT_DONE(bk_snapshot_put(repo->part, ID, &object, repo->op, &error));
+    EXPECT_DONE(bk_snapshot_put(repo->part, id, &object, repo->op, &error));
 }
 
 static void
-put_segments(RepoFixture *repo, const WalBuilder *builder)
+put_segments(RepoFixture *repo, const WalBuilder *builder, size_t count)
 {
     g_autoptr(BkArchiveWriter) writer = bk_archive_writer_new(BK_CODEC_ZSTD, 1);
     g_autoptr(GPtrArray) parts = g_ptr_array_new();
 
     g_ptr_array_add(parts, repo->part);
-    for (size_t i = 0; i < SEGMENTS; i++) {
+    for (size_t i = 0; i < count; i++) {
         g_autofree uint8_t *copy = g_memdup2(wal_builder_segment(builder, i), WAL_SEGMENT);
         BkBuf content = {copy, WAL_SEGMENT, WAL_SEGMENT};
         char name[BK_WAL_NAME_SIZE];
@@ -95,8 +96,11 @@ set_up(Fixture *self, const void *data)
     self->xid_702 = wal_builder_xact(&builder, 0x00, 702, NOON + 9);
     wal_builder_pad(&builder);
     g_assert_cmpuint(builder.out.size, ==, SEGMENTS * WAL_SEGMENT);
-    put_snapshot(&self->repo, stop);
-    put_segments(&self->repo, &builder);
+    put_snapshot(&self->repo, ID, stop);
+    put_segments(&self->repo, &builder, SEGMENTS);
+    repo_fixture_init(&self->behind);
+    put_snapshot(&self->behind, ID, stop);
+    put_segments(&self->behind, &builder, SEGMENTS - 1);
     EXPECT_DONE(bk_past_load(self->repo.part, &self->past, self->repo.op, &error));
 }
 
@@ -106,6 +110,7 @@ tear_down(Fixture *self, const void *data)
     (void)data;
     bk_past_clear(&self->past);
     repo_fixture_clear(&self->repo);
+    repo_fixture_clear(&self->behind);
 }
 
 static void
@@ -231,6 +236,157 @@ test_damaged_manifest(Fixture *self, const void *data)
     g_assert_cmpstr(best.snapshot->head.id, ==, ID);
 }
 
+static void
+put_bytes(RepoFixture *repo, const char *name, const char *text)
+{
+    g_autofree uint8_t *bytes = g_memdup2(text, strlen(text));
+    BkBuf object = {bytes, strlen(text), strlen(text)};
+    g_autoptr(GError) error = NULL;
+
+    EXPECT_DONE(bk_store_put(repo->store, name, &object, repo->op, &error));
+}
+
+static void
+put_history(RepoFixture *repo, const char *name, const char *text)
+{
+    g_autoptr(BkArchiveWriter) writer = bk_archive_writer_new(BK_CODEC_ZSTD, 1);
+    g_autoptr(GPtrArray) parts = g_ptr_array_new();
+    g_autofree uint8_t *bytes = g_memdup2(text, strlen(text));
+    BkBuf content = {bytes, strlen(text), strlen(text)};
+    BkArchiveFile file = {.name = name, .content = &content};
+    g_autoptr(GError) error = NULL;
+
+    g_ptr_array_add(parts, repo->part);
+    g_assert_true(bk_wal_name_parse(name, &file.parsed));
+    EXPECT_DONE(bk_archive_put(writer, parts, &file, 0, repo->op, &error));
+}
+
+/* A timeline whose history is damaged, inside its object or with it, has no known ancestors, and
+ * the others do not suffer. */
+static void
+test_damaged_history(Fixture *self, const void *data)
+{
+    g_auto(BkPast) past = {0};
+    g_auto(BkTarget) target = BK_TARGET_INIT;
+    g_auto(BkPlan) best = {0};
+    BkPlanRequest request = {.target = &target};
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    put_history(&self->repo, "00000002.history", "not a history\n");
+    put_bytes(&self->repo, "orders/wal/00000003/00000003.history", "not an object");
+    EXPECT_DONE(bk_past_load(self->repo.part, &past, self->repo.op, &error));
+    g_assert_cmpuint(past.problems->len, ==, 2);
+    g_assert_nonnull(strstr(g_ptr_array_index(past.problems, 0), "00000002.history"));
+    g_assert_nonnull(strstr(g_ptr_array_index(past.problems, 1), "00000003.history"));
+    g_assert_cmpuint(past.windows.count, ==, 1);
+    EXPECT_DONE(bk_target_parse("latest", NOON, &target, &error));
+    EXPECT_DONE(bk_plan_make(&past, &request, &best, self->repo.op, &error));
+    g_assert_cmpuint(best.timeline, ==, 1);
+    g_assert_cmpuint(best.segments, ==, SEGMENTS);
+}
+
+/* What a client of NFS or an editor leaves behind is no WAL, and hides none. */
+static void
+test_stray_files(Fixture *self, const void *data)
+{
+    g_auto(BkPast) past = {0};
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    put_bytes(&self->repo, "orders/wal/00000001/0000000100000000/.nfs000123", "");
+    put_bytes(&self->repo, "orders/wal/00000001/0000000100000000/000000010000000000000005.bak", "");
+    EXPECT_DONE(bk_past_load(self->repo.part, &past, self->repo.op, &error));
+    g_assert_cmpuint(past.input.timeline_count, ==, 1);
+    g_assert_cmpuint(past.windows.count, ==, 1);
+    g_assert_cmpuint(past.windows.windows[0].end_segno, ==, START / WAL_SEGMENT + SEGMENTS - 1);
+}
+
+/* A manifest that the storage does not give is like a damaged one, unless there is no other. */
+static void
+test_unreadable_manifest(Fixture *self, const void *data)
+{
+    static const char lost[] = "20261120T003905Z-1a2b3c4e"; /* listed first */
+    g_auto(BkPast) past = {0};
+    g_auto(BkPast) again = {0};
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    bk_store_fault_arm(self->repo.store, BK_STORE_OPERATION_GET, 1, BK_ERROR_STORE, false);
+    EXPECT_ERROR(bk_past_load(self->repo.part, &past, self->repo.op, &error), BK_ERROR_STORE);
+    bk_past_clear(&past);
+    put_snapshot(&self->repo, lost, START + 80);
+    bk_store_fault_arm(self->repo.store, BK_STORE_OPERATION_GET, 1, BK_ERROR_STORE, false);
+    EXPECT_DONE(bk_past_load(self->repo.part, &past, self->repo.op, &error));
+    g_assert_cmpuint(past.snapshots->len, ==, 1);
+    g_assert_cmpuint(past.unreadable->len, ==, 1);
+    g_assert_cmpstr(((BkPastUnreadable *)g_ptr_array_index(past.unreadable, 0))->id, ==, lost);
+    EXPECT_DONE(bk_past_load(self->repo.part, &again, self->repo.op, &error));
+    g_assert_cmpuint(again.snapshots->len, ==, 2);
+}
+
+/* The index of the repository that is chosen of `first` and `second`, or -1 and `error`. */
+static int
+choose(RepoFixture *first, RepoFixture *second, const char *target_text, GError **error)
+{
+    g_autoptr(GPtrArray) parts = g_ptr_array_new();
+    g_auto(BkTarget) target = BK_TARGET_INIT;
+    g_auto(BkPlanChoice) choice = {0};
+    BkPlanRequest request = {.target = &target};
+
+    g_ptr_array_add(parts, first->part);
+    g_ptr_array_add(parts, second->part);
+    g_assert_true(bk_target_parse(target_text, NOON, &target, NULL));
+    return bk_plan_choose(parts, &request, &choice, first->op, error) ? (int)choice.part : -1;
+}
+
+static void
+test_choice(Fixture *self, const void *data)
+{
+    RepoFixture *whole = &self->repo;
+    RepoFixture *behind = &self->behind;
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    g_assert_cmpint(choose(behind, whole, "latest", &error), ==, 1);
+    g_assert_cmpint(choose(whole, behind, "latest", &error), ==, 0);
+    g_assert_cmpint(choose(whole, whole, "latest", &error), ==, 0);
+    g_assert_cmpint(choose(behind, whole, "xid:702", &error), ==, 1);
+    g_assert_cmpint(choose(behind, whole, "xid:700", &error), ==, 0);
+    g_assert_cmpint(choose(behind, whole, ID, &error), ==, 0);
+    g_assert_cmpint(choose(behind, whole, "immediate", &error), ==, 0);
+    g_assert_no_error(error);
+    EXPECT_ERROR(choose(behind, whole, "xid:703", &error) >= 0, BK_ERROR_NOT_FOUND);
+    put_snapshot(whole, "20261122T003905Z-1a2b3c4e", self->xid_700 + 64);
+    g_assert_cmpint(choose(behind, whole, "immediate", &error), ==, 1);
+    g_assert_cmpint(choose(behind, whole, "20261122T003905Z-1a2b3c4e", &error), ==, 1);
+    put_bytes(behind, "orders/snapshots/20261123T003905Z-1a2b3c4e", "damaged");
+    g_assert_cmpint(choose(behind, whole, "xid:700", &error), ==, 1);
+    g_assert_no_error(error);
+}
+
+/* A repository that fails hides none that leads to the target; and what it might hold is unknown,
+ * not absent. */
+static void
+test_choice_with_failures(Fixture *self, const void *data)
+{
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    for (unsigned call = 1; call <= 2; call++) {
+        bk_store_fault_arm(self->behind.store, BK_STORE_OPERATION_LIST, call, BK_ERROR_STORE,
+                           false);
+        g_assert_cmpint(choose(&self->behind, &self->repo, "latest", &error), ==, 1);
+        bk_store_fault_arm(self->behind.store, BK_STORE_OPERATION_LIST, call, BK_ERROR_STORE,
+                           false);
+        g_assert_cmpint(choose(&self->repo, &self->behind, "latest", &error), ==, 0);
+        g_assert_no_error(error);
+        bk_store_fault_arm(self->behind.store, BK_STORE_OPERATION_LIST, call, BK_ERROR_STORE,
+                           false);
+        EXPECT_ERROR(choose(&self->repo, &self->behind, "xid:703", &error) >= 0, BK_ERROR_STORE);
+    }
+}
+
 /* Ids tell seconds only: two snapshots of one second come in the order in which they were begun. */
 static void
 test_order(Fixture *self, const void *data)
@@ -257,5 +413,10 @@ main(int argc, char **argv)
     TEST("/past/search", test_search);
     TEST("/past/plans", test_plans);
     TEST("/past/damaged-manifest", test_damaged_manifest);
+    TEST("/past/damaged-history", test_damaged_history);
+    TEST("/past/stray-files", test_stray_files);
+    TEST("/past/unreadable-manifest", test_unreadable_manifest);
+    TEST("/past/choice", test_choice);
+    TEST("/past/choice-with-failures", test_choice_with_failures);
     return g_test_run();
 }

@@ -8,30 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-typedef struct Fixture {
-    char *path;
-    BkFd dir;
-} Fixture;
-
 static void
-set_up(Fixture *self, const void *data)
-{
-    (void)data;
-    self->path = temp_dir_new();
-    self->dir = bk_fd_open_dir(AT_FDCWD, self->path, NULL);
-    g_assert_cmpint(self->dir, >=, 0);
-}
-
-static void
-tear_down(Fixture *self, const void *data)
-{
-    (void)data;
-    bk_fd_clear(&self->dir);
-    temp_dir_free(self->path);
-}
-
-static void
-put(Fixture *self, const char *name, const char *content)
+put(TempDir *self, const char *name, const char *content)
 {
     g_autoptr(GError) error = NULL;
 
@@ -41,7 +19,7 @@ put(Fixture *self, const char *name, const char *content)
 }
 
 static char *
-get(Fixture *self, const char *name)
+get(TempDir *self, const char *name)
 {
     g_auto(BkBuf) content = BK_BUF_INIT;
 
@@ -50,13 +28,13 @@ get(Fixture *self, const char *name)
 }
 
 static bool
-is_there(Fixture *self, const char *name)
+is_there(TempDir *self, const char *name)
 {
     return faccessat(self->dir, name, F_OK, 0) == 0;
 }
 
 static char *
-write_target(Fixture *self, const BkTarget *target, BkRecoveryArchive archive)
+write_target(TempDir *self, const BkTarget *target, BkRecoveryArchive archive)
 {
     BkRecoverySettings settings = {
         .target = target,
@@ -72,7 +50,7 @@ write_target(Fixture *self, const BkTarget *target, BkRecoveryArchive archive)
 }
 
 static void
-test_settings(Fixture *self, const void *data)
+test_settings(TempDir *self, const void *data)
 {
     BkTarget target = {.kind = BK_TARGET_LATEST};
     g_autofree char *text = write_target(self, &target, BK_RECOVERY_ARCHIVE_KEEP);
@@ -101,7 +79,7 @@ test_settings(Fixture *self, const void *data)
 /* Exactly one target is set, and it is the last: the server takes even an empty one after it for a
  * second. */
 static void
-test_one_target(Fixture *self, const void *data)
+test_one_target(TempDir *self, const void *data)
 {
     char name[] = "it's \\ here";
     char id[] = "20261121T003905Z-1a2b3c4d";
@@ -145,7 +123,7 @@ test_one_target(Fixture *self, const void *data)
 }
 
 static void
-test_exclusive(Fixture *self, const void *data)
+test_exclusive(TempDir *self, const void *data)
 {
     BkTarget target = {.kind = BK_TARGET_XID, .xid = 9, .exclusive = true};
     g_autofree char *text = write_target(self, &target, BK_RECOVERY_ARCHIVE_KEEP);
@@ -155,7 +133,7 @@ test_exclusive(Fixture *self, const void *data)
 }
 
 static void
-test_users_lines_stay(Fixture *self, const void *data)
+test_users_lines_stay(TempDir *self, const void *data)
 {
     BkTarget target = {.kind = BK_TARGET_LATEST};
     g_autofree char *text = NULL;
@@ -186,7 +164,7 @@ test_users_lines_stay(Fixture *self, const void *data)
 }
 
 static void
-test_archive_off(Fixture *self, const void *data)
+test_archive_off(TempDir *self, const void *data)
 {
     BkTarget target = {.kind = BK_TARGET_LATEST};
     g_autofree char *text = NULL;
@@ -200,7 +178,7 @@ test_archive_off(Fixture *self, const void *data)
 }
 
 static void
-test_leftovers(Fixture *self, const void *data)
+test_leftovers(TempDir *self, const void *data)
 {
     static const char *const names[] = {
         "standby.signal",     "recovery.conf",  "recovery.done",   "backup_label.old",
@@ -223,7 +201,7 @@ test_leftovers(Fixture *self, const void *data)
 
 /* A value that cannot be written leaves everything as it was. */
 static void
-test_line_break(Fixture *self, const void *data)
+test_line_break(TempDir *self, const void *data)
 {
     BkTarget target = {.kind = BK_TARGET_LATEST};
     BkRecoverySettings settings = {
@@ -240,7 +218,7 @@ test_line_break(Fixture *self, const void *data)
 
 /* The group may read what is added where it may read the directory. */
 static void
-test_group_mode(Fixture *self, const void *data)
+test_group_mode(TempDir *self, const void *data)
 {
     BkTarget target = {.kind = BK_TARGET_LATEST};
     g_autofree char *text = NULL;
@@ -254,7 +232,7 @@ test_group_mode(Fixture *self, const void *data)
 }
 
 static void
-test_restore_command(Fixture *self, const void *data)
+test_restore_command(TempDir *self, const void *data)
 {
     g_autofree char *command = NULL;
     g_autoptr(GError) error = NULL;
@@ -275,10 +253,10 @@ test_restore_command(Fixture *self, const void *data)
 
 /* The server goes on after 0, takes up to 125 for "not there", and gives up after more. */
 static void
-test_restore_command_status(Fixture *self, const void *data)
+test_restore_command_status(TempDir *self, const void *data)
 {
     static const int cases[][2] = {{0, 0}, {3, 3}, {1, 129}, {2, 130}, {127, 255}, {143, 143}};
-    g_autofree char *exe = g_build_filename(self->path, "it's", NULL);
+    g_autofree char *exe = g_build_filename(self->root, "it's", NULL);
 
     (void)data;
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
@@ -299,7 +277,7 @@ test_restore_command_status(Fixture *self, const void *data)
 }
 
 static void
-test_actions(Fixture *self, const void *data)
+test_actions(TempDir *self, const void *data)
 {
     BkRecoveryAction action;
 
@@ -318,7 +296,7 @@ main(int argc, char **argv)
 {
     static const struct {
         const char *name;
-        void (*test)(Fixture *, const void *);
+        void (*test)(TempDir *, const void *);
     } tests[] = {
         {"/recovery/settings", test_settings},
         {"/recovery/one-target", test_one_target},
@@ -335,6 +313,6 @@ main(int argc, char **argv)
 
     g_test_init(&argc, &argv, NULL);
     for (size_t i = 0; i < G_N_ELEMENTS(tests); i++)
-        g_test_add(tests[i].name, Fixture, NULL, set_up, tests[i].test, tear_down);
+        TEMP_DIR_TEST(tests[i].name, tests[i].test);
     return g_test_run();
 }

@@ -14,7 +14,10 @@ fill_head(BkSnapshot *snapshot, BkSnapshotState state, size_t meta_size)
     (void)g_strlcpy(head->id, ID, sizeof head->id);
     head->source = g_strdup("orders");
     head->kind = g_strdup("postgres");
-    head->parent = g_strdup("");
+    head->parent = g_strdup("20261120T003905Z-00000000");
+    head->mode = BK_SNAPSHOT_COMPARED;
+    head->why = g_strdup("the timeline changed");
+    head->work = (BkSnapshotWork){1, UINT64_MAX, 3, 4};
     head->label = g_strdup("before the release");
     head->host = g_strdup("db1");
     head->program = g_strdup("backstay 0.1.0");
@@ -33,7 +36,11 @@ static void
 add_packs(BkSnapshot *snapshot, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
-        BkPackRef ref = {.size = 40000 + i, .raw_size = 100000, .tail_size = 200, .chunk_count = i};
+        BkPackRef ref = {.size = 40000 + i,
+                         .raw_size = 100000,
+                         .tail_size = 200,
+                         .chunk_count = i,
+                         .created_us = (int64_t)i - 7};
 
         memset(ref.name, (int)(i & 0xff), sizeof ref.name);
         memset(ref.salt, (int)(i >> 8), sizeof ref.salt);
@@ -95,6 +102,9 @@ assert_same_head(const BkSnapshotHead *a, const BkSnapshotHead *b)
     g_assert_cmpstr(a->source, ==, b->source);
     g_assert_cmpstr(a->kind, ==, b->kind);
     g_assert_cmpstr(a->parent, ==, b->parent);
+    g_assert_cmpint(a->mode, ==, b->mode);
+    g_assert_cmpstr(a->why, ==, b->why);
+    EXPECT_BYTES(&a->work, sizeof a->work, &b->work, sizeof b->work);
     g_assert_cmpstr(a->label, ==, b->label);
     g_assert_cmpstr(a->host, ==, b->host);
     g_assert_cmpstr(a->program, ==, b->program);
@@ -123,6 +133,7 @@ assert_same_packs(const BkSnapshot *a, const BkSnapshot *b)
         g_assert_cmpuint(packs[i].raw_size, ==, others[i].raw_size);
         g_assert_cmpuint(packs[i].tail_size, ==, others[i].tail_size);
         g_assert_cmpuint(packs[i].chunk_count, ==, others[i].chunk_count);
+        g_assert_cmpint(packs[i].created_us, ==, others[i].created_us);
     }
 }
 
@@ -144,6 +155,8 @@ assert_same_files(const BkSnapshot *a, const BkSnapshot *b)
         g_assert_cmpuint(files[i].size, ==, others[i].size);
         EXPECT_BYTES(files[i].extents, (size_t)files[i].extents_size, others[i].extents,
                      others[i].extents_size);
+        EXPECT_BYTES(files[i].digests, (size_t)files[i].digest_count, others[i].digests,
+                     others[i].digest_count);
     }
 }
 

@@ -9,12 +9,6 @@
 
 #define NOBODY 65534
 
-typedef struct Fixture {
-    char *parent;
-    char *root;
-    BkOp *op;
-} Fixture;
-
 static void
 add_text(const char *root, const char *path, size_t size)
 {
@@ -42,25 +36,6 @@ add_link(const char *root, const char *path, const char *target)
     g_assert_cmpint(symlink(target, full), ==, 0);
 }
 
-static void
-set_up(Fixture *self, const void *data)
-{
-    (void)data;
-    self->parent = temp_dir_new();
-    self->root = g_build_filename(self->parent, "data", NULL);
-    self->op = bk_op_new(NULL);
-    add_dir(self->root, "");
-}
-
-static void
-tear_down(Fixture *self, const void *data)
-{
-    (void)data;
-    bk_op_free(self->op);
-    g_free(self->root);
-    temp_dir_free(self->parent);
-}
-
 static const BkTreeFile *
 find(const BkTree *tree, const char *path)
 {
@@ -84,7 +59,7 @@ must_find(const BkTree *tree, const char *path)
 
 /* The paths in order, joined by blanks. */
 static char *
-list(const Fixture *self)
+list(const TempDir *self)
 {
     g_autoptr(GString) paths = g_string_new(NULL);
     g_auto(BkTree) tree = {0};
@@ -100,7 +75,7 @@ list(const Fixture *self)
 }
 
 static void
-test_left_out(Fixture *self, const void *data)
+test_left_out(TempDir *self, const void *data)
 {
     static const char *const left_out[] = {"postmaster.pid",
                                            "postmaster.opts",
@@ -137,7 +112,7 @@ test_left_out(Fixture *self, const void *data)
 /* Of an unlogged relation only the init forks are kept, in any tablespace; elsewhere such names
  * mean nothing. */
 static void
-test_unlogged(Fixture *self, const void *data)
+test_unlogged(TempDir *self, const void *data)
 {
     static const char *const files[] = {
         "base/5/100", "base/5/100.1", "base/5/100_fsm",  "base/5/100_init", "base/5/1000",
@@ -154,7 +129,7 @@ test_unlogged(Fixture *self, const void *data)
 }
 
 static void
-test_pages(Fixture *self, const void *data)
+test_pages(TempDir *self, const void *data)
 {
     static const struct {
         const char *path;
@@ -189,7 +164,7 @@ test_pages(Fixture *self, const void *data)
 }
 
 static void
-test_tablespaces(Fixture *self, const void *data)
+test_tablespaces(TempDir *self, const void *data)
 {
     g_autofree char *place = g_build_filename(self->parent, "fast", NULL);
     g_auto(BkTree) tree = {0};
@@ -213,7 +188,7 @@ test_tablespaces(Fixture *self, const void *data)
 
 /* Other links are followed, and are then what they lead to; one that leads nowhere has vanished. */
 static void
-test_links(Fixture *self, const void *data)
+test_links(TempDir *self, const void *data)
 {
     g_autofree char *wal = g_build_filename(self->parent, "wal", NULL);
     g_auto(BkTree) tree = {0};
@@ -233,7 +208,7 @@ test_links(Fixture *self, const void *data)
 }
 
 static void
-test_sockets_and_no_directory(Fixture *self, const void *data)
+test_sockets_and_no_directory(TempDir *self, const void *data)
 {
     g_autofree char *fifo = g_build_filename(self->root, "fifo", NULL);
     g_autofree char *paths = NULL;
@@ -252,7 +227,7 @@ test_sockets_and_no_directory(Fixture *self, const void *data)
 
 /* The path says what cannot be read. Root can read all: another user looks. */
 static void
-test_denied(Fixture *self, const void *data)
+test_denied(TempDir *self, const void *data)
 {
     g_autofree char *closed = g_build_filename(self->root, "base", "5", NULL);
     int status;
@@ -261,6 +236,7 @@ test_denied(Fixture *self, const void *data)
     (void)data;
     add_dir(self->root, "base/5");
     g_assert_cmpint(chmod(self->parent, 0755), ==, 0);
+    g_assert_cmpint(chmod(self->root, 0755), ==, 0);
     g_assert_cmpint(chmod(closed, 0), ==, 0);
     pid = fork();
     if (pid == 0) {
@@ -279,18 +255,16 @@ test_denied(Fixture *self, const void *data)
     g_assert_cmpint(WEXITSTATUS(status), ==, 0);
 }
 
-#define TEST(name, function) g_test_add(name, Fixture, NULL, set_up, function, tear_down)
-
 int
 main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    TEST("/tree/left-out", test_left_out);
-    TEST("/tree/unlogged", test_unlogged);
-    TEST("/tree/pages", test_pages);
-    TEST("/tree/tablespaces", test_tablespaces);
-    TEST("/tree/links", test_links);
-    TEST("/tree/sockets-and-no-directory", test_sockets_and_no_directory);
-    TEST("/tree/denied", test_denied);
+    TEMP_DIR_TEST("/tree/left-out", test_left_out);
+    TEMP_DIR_TEST("/tree/unlogged", test_unlogged);
+    TEMP_DIR_TEST("/tree/pages", test_pages);
+    TEMP_DIR_TEST("/tree/tablespaces", test_tablespaces);
+    TEMP_DIR_TEST("/tree/links", test_links);
+    TEMP_DIR_TEST("/tree/sockets-and-no-directory", test_sockets_and_no_directory);
+    TEMP_DIR_TEST("/tree/denied", test_denied);
     return g_test_run();
 }

@@ -1,14 +1,15 @@
 /* archive.h - the WAL archive of a source: segments and the small files beside them.
  *
  * A segment is the sealed object "SOURCE/wal/TIMELINE/16 HEX/NAME", whose first frame is a head
- * (kind of content, XXH3-128 of the raw bytes, what wal-info.h collects of it) and whose other
- * frames are the raw bytes. History, backup history and partial files are
- * "SOURCE/wal/TIMELINE/NAME", the same way. An object is put whole or not at all; the same content
- * again is success, other content under the same name is BK_ERROR_CONFLICT. Threads: functions are
- * safe from any thread; a BkArchiveWriter belongs to one. */
+ * (kind of content, XXH3-128 of the raw bytes, what wal-info.h collects of it), whose second is the
+ * summary (wal-blocks.h), and whose other frames are the raw bytes. History, backup history and
+ * partial files are "SOURCE/wal/TIMELINE/NAME", the same way without a summary. An object is put
+ * whole or not at all; the same content again is success, other content under the same name is
+ * BK_ERROR_CONFLICT. Threads: functions are safe from any thread; a BkArchiveWriter belongs to one.
+ */
 #pragma once
 #include "repo/repository.h"
-#include "source/pg/wal-info.h"
+#include "source/pg/wal-blocks.h"
 
 #define BK_ARCHIVE_FILE_MAX ((size_t)1 << 30) /* the largest segment that PostgreSQL can have */
 
@@ -51,6 +52,12 @@ bool bk_archive_get(const BkPart *part, const char *name, const BkWalName *parse
 /* Reads what the head of a segment's object says. Fails like bk_archive_get. */
 bool bk_archive_get_info(const BkPart *part, const char *name, const BkWalName *parsed,
                          BkWalInfo *info, BkOp *op, GError **error) BK_MUST_USE;
+
+/* Reads the head and the summary of a segment: which blocks its records change. Where the summary
+ * is damaged, the segment itself is read and summarised anew. Fails like bk_archive_get. */
+bool bk_archive_get_blocks(const BkPart *part, const char *name, const BkWalName *parsed,
+                           BkWalInfo *info, BkWalBlocks *blocks, BkOp *op,
+                           GError **error) BK_MUST_USE;
 
 /* What an archive holds, from one listing. */
 typedef struct BkArchiveTimeline {

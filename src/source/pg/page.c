@@ -31,6 +31,7 @@ enum {
     AT_UPPER = 14,
     AT_SPECIAL = 16,
     AT_SIZE_VERSION = 18,
+    AT_END = 24, /* of the header */
 };
 
 #define MIX(sum, value)                                                                            \
@@ -128,6 +129,18 @@ bk_pg_page_decode(const uint8_t *page, BkPgPage *header)
         .size = size_version & 0xFF00,
         .version = (uint8_t)size_version,
     };
+}
+
+bool
+bk_pg_page_get_lsn(const uint8_t *page, BkLsn *lsn)
+{
+    BkPgPage header;
+
+    bk_pg_page_decode(page, &header);
+    *lsn = header.lsn;
+    return header.lsn != 0 && header.upper != 0 && header.lower >= AT_END &&
+           header.lower <= header.upper && header.upper <= header.special &&
+           header.special <= BK_PG_PAGE_SIZE && header.size == BK_PG_PAGE_SIZE;
 }
 
 uint16_t

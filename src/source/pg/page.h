@@ -34,6 +34,10 @@ void bk_pg_page_decode(const uint8_t *page, BkPgPage *header);
  * BK_PG_SEGMENT_BLOCKS plus the block in that file. The stored checksum does not take part. */
 uint16_t bk_pg_page_checksum(const uint8_t *page, uint32_t block);
 
+/* The LSN of a page's last change. False when the page does not look like one that bears a
+ * trustworthy one: new, without an LSN, or with a header that contradicts itself. */
+bool bk_pg_page_get_lsn(const uint8_t *page, BkLsn *lsn) BK_MUST_USE;
+
 /* Is the page valid (see above)? `result` may be NULL. */
 bool bk_pg_page_verify(const uint8_t *page, uint32_t block, BkPgPageResult *result) BK_MUST_USE;
 

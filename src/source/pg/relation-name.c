@@ -61,3 +61,35 @@ bk_relation_name_parse(const char *name, BkRelationName *parsed)
     }
     return *name == 0;
 }
+
+/* "NUMBER/" at the start of `text`. */
+static bool
+parse_folder(const char **text, uint32_t *number)
+{
+    return parse_number(text, number) && *(*text)++ == '/';
+}
+
+bool
+bk_relation_path_parse(const char *path, BkRelationPath *parsed)
+{
+    *parsed = (BkRelationPath){0};
+    if (g_str_has_prefix(path, "global/")) {
+        parsed->tablespace = BK_TABLESPACE_GLOBAL;
+        path += strlen("global/");
+    } else if (g_str_has_prefix(path, "base/")) {
+        parsed->tablespace = BK_TABLESPACE_DEFAULT;
+        path += strlen("base/");
+        if (!parse_folder(&path, &parsed->database))
+            return false;
+    } else if (g_str_has_prefix(path, "pg_tblspc/")) {
+        path += strlen("pg_tblspc/");
+        if (!parse_folder(&path, &parsed->tablespace) || !g_str_has_prefix(path, "PG_"))
+            return false;
+        path = strchr(path, '/');
+        if (path == NULL || *++path == 0 || !parse_folder(&path, &parsed->database))
+            return false;
+    } else {
+        return false;
+    }
+    return bk_relation_name_parse(path, &parsed->name);
+}

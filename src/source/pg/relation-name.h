@@ -1,5 +1,5 @@
 /* relation-name.h - the names of relation files: "16384", "16384.2", "16384_vm", "16384_init",
- * "t3_16384".
+ * "t3_16384", and where they are.
  *
  * Threads: safe. */
 #pragma once
@@ -21,3 +21,16 @@ typedef struct BkRelationName {
 
 /* False when `name` is not that of a relation file. */
 bool bk_relation_name_parse(const char *name, BkRelationName *parsed) BK_MUST_USE;
+
+#define BK_TABLESPACE_DEFAULT 1663u /* OIDs that no cluster gives to anything else */
+#define BK_TABLESPACE_GLOBAL  1664u
+
+typedef struct BkRelationPath {
+    uint32_t tablespace; /* OID */
+    uint32_t database;   /* OID; 0 for shared relations */
+    BkRelationName name;
+} BkRelationPath;
+
+/* Parses a path in the data directory: "base/5/16384", "global/1262",
+ * "pg_tblspc/16400/PG_15_202209061/5/16384.1". False when it is not that of a relation file. */
+bool bk_relation_path_parse(const char *path, BkRelationPath *parsed) BK_MUST_USE;

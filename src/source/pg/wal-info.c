@@ -1,5 +1,7 @@
 #include "source/pg/wal-info.h"
 
+#include "source/pg/wal-priv.h"
+
 #include <string.h>
 
 void
@@ -82,8 +84,8 @@ note_xlog(BkWalInfo *info, const BkWalRecord *record)
         note_wal_level(info, level);
 }
 
-static void
-note_record(BkWalInfo *info, const BkWalRecord *record)
+void
+bk_wal_info_note(BkWalInfo *info, const BkWalRecord *record)
 {
     BkWalMoment moment;
 
@@ -91,6 +93,23 @@ note_record(BkWalInfo *info, const BkWalRecord *record)
         note_xlog(info, record);
     else if (bk_wal_record_xact(record, info->magic, &moment))
         note_xact(info, &moment);
+}
+
+void
+bk_wal_info_take(BkWalInfo *info, BkWalScan *scan)
+{
+    info->magic = scan->magic;
+    info->timeline = scan->timeline;
+    info->first_timeline = scan->first_timeline;
+    info->segment_size = scan->segment_size;
+    info->system_id = scan->system_id;
+    info->start_lsn = scan->start_lsn;
+    info->end_lsn = scan->end_lsn;
+    info->end = scan->end;
+    info->records = scan->records;
+    info->lead = scan->lead;
+    info->tail = scan->tail;
+    scan->lead.bytes = scan->tail.bytes = BK_BUF_INIT; /* moved */
 }
 
 /* The magic number is in the scan, which knows it before it calls. */
@@ -107,7 +126,7 @@ on_record(const BkWalRecord *record, void *user, GError **error)
     (void)error;
     if (record->rmid <= BK_WAL_RM_XACT) {
         self->info->magic = self->scan->magic;
-        note_record(self->info, record);
+        bk_wal_info_note(self->info, record);
     }
     return true;
 }
@@ -127,24 +146,12 @@ bk_wal_info_collect(const uint8_t *data, size_t size, const BkWalScanOptions *op
         bk_wal_info_clear(info);
         return false;
     }
-    info->magic = scan.magic;
-    info->timeline = scan.timeline;
-    info->first_timeline = scan.first_timeline;
-    info->segment_size = scan.segment_size;
-    info->system_id = scan.system_id;
-    info->start_lsn = scan.start_lsn;
-    info->end_lsn = scan.end_lsn;
-    info->end = scan.end;
-    info->records = scan.records;
-    info->lead = scan.lead;
-    info->tail = scan.tail;
-    scan.lead.bytes = scan.tail.bytes = BK_BUF_INIT; /* moved */
+    bk_wal_info_take(info, &scan);
     return true;
 }
 
-/* Do the segments follow each other, and does the second continue what the first began? */
-static bool
-are_neighbours(const BkWalInfo *left, const BkWalInfo *right)
+bool
+bk_wal_info_fits(const BkWalInfo *left, const BkWalInfo *right)
 {
     const BkWalTail *tail = &left->tail;
 
@@ -240,24 +247,29 @@ pass_on_tail(const BkWalInfo *left, BkWalInfo *right)
 }
 
 bool
+bk_wal_info_border(const BkWalInfo *left, const BkWalInfo *right, BkBuf *bytes, BkWalRecord *record)
+{
+    const BkWalLead *lead = &right->lead;
+
+    return lead->rest > 0 && !lead->abandoned && lead->available == lead->rest &&
+           join_record(&left->tail, lead, bytes, record);
+}
+
+bool
 bk_wal_info_join(const BkWalInfo *left, BkWalInfo *right)
 {
     g_auto(BkBuf) bytes = BK_BUF_INIT;
     g_auto(BkWalInfo) first = {.magic = right->magic};
     BkWalRecord record;
 
-    if (!are_neighbours(left, right))
+    if (!bk_wal_info_fits(left, right))
         return false;
-    if (right->lead.rest == 0 || right->lead.abandoned)
-        return true;
-    if (right->lead.available < right->lead.rest) {
-        if (right->end == BK_WAL_END_FULL)
-            pass_on_tail(left, right);
-        return true;
-    }
-    if (join_record(&left->tail, &right->lead, &bytes, &record)) {
-        note_record(&first, &record);
+    if (bk_wal_info_border(left, right, &bytes, &record)) {
+        bk_wal_info_note(&first, &record);
         merge_first(right, &first);
+    } else if (!right->lead.abandoned && right->lead.available < right->lead.rest &&
+               right->end == BK_WAL_END_FULL) {
+        pass_on_tail(left, right);
     }
     return true;
 }

@@ -1,6 +1,6 @@
 #include "source/pg/wal-record.h"
 
-#include "source/pg/bytes.h"
+#include "source/pg/wal-priv.h"
 
 enum {
     RMGR_INFO = 0xF0, /* what a resource manager may use of the info byte */
@@ -42,89 +42,175 @@ enum {
     PART_MAIN_SHORT = 255,
 };
 
+/* Of a block reference: its fork, and what else its header has. */
+enum {
+    REF_FORK = 0x0F,
+    REF_HAS_IMAGE = 0x10,
+    REF_SAME_RELATION = 0x80,
+};
+
+#define IMAGE_HAS_HOLE       0x01
+#define RELATION_SIZE        12 /* tablespace, database, file node */
 #define UNIX_TIME_OF_2000_US (INT64_C(946684800) * BK_USEC_PER_SEC)
-
-/* Bytes of outside, taken from the front. */
-typedef struct Cursor {
-    const uint8_t *next;
-    size_t left;
-} Cursor;
-
-static bool
-skip(Cursor *cursor, uint64_t size)
-{
-    if (size > cursor->left)
-        return false;
-    cursor->next += size;
-    cursor->left -= (size_t)size;
-    return true;
-}
-
-static bool
-take_u32(Cursor *cursor, uint32_t *value)
-{
-    if (cursor->left < 4)
-        return false;
-    *value = bk_bytes_u32(cursor->next);
-    return skip(cursor, 4);
-}
 
 /* A count and that many items. */
 static bool
-skip_list(Cursor *cursor, uint32_t item_size)
+skip_list(BkWalCursor *cursor, uint32_t item_size)
 {
     uint32_t count;
 
-    return take_u32(cursor, &count) && skip(cursor, (uint64_t)count * item_size);
+    return bk_wal_take_u32(cursor, &count) && bk_wal_skip(cursor, (uint64_t)count * item_size);
+}
+
+/* Header parts of a record while they are gone through. */
+typedef struct Walk {
+    const BkWalRecord *record;
+    BkWalCursor cursor;
+    uint16_t magic;
+    uint64_t announced; /* bytes of data behind the header parts */
+    int last_id;        /* of a block reference; they ascend */
+    BkForkKey fork;     /* of the last block reference */
+    bool has_fork;
+} Walk;
+
+/* What it means that the bytes do not suffice. */
+static BkWalReading
+ended(const Walk *walk)
+{
+    return walk->record->size < walk->record->total ? BK_WAL_CUT : BK_WAL_MALFORMED;
+}
+
+/* The header of a page's image: length, offset of the hole, flags; the length of a hole in a
+ * compressed one follows. The flags changed their meaning in 15. */
+static bool
+skip_image(Walk *walk)
+{
+    const uint8_t compressed = walk->magic >= BK_WAL_MAGIC_15 ? 0x04 | 0x08 | 0x10 : 0x02;
+    const uint8_t *at = walk->cursor.next;
+
+    if (!bk_wal_skip(&walk->cursor, 5))
+        return false;
+    walk->announced += bk_bytes_u16(at);
+    return (at[4] & compressed) == 0 || (at[4] & IMAGE_HAS_HOLE) == 0 ||
+           bk_wal_skip(&walk->cursor, 2);
+}
+
+/* Number, fork and flags, length of data; then what the flags say. */
+static BkWalReading
+take_ref(Walk *walk, BkWalRef *ref)
+{
+    const uint8_t *at = walk->cursor.next;
+    uint8_t flags;
+
+    if (!bk_wal_skip(&walk->cursor, 4))
+        return ended(walk);
+    flags = at[1];
+    walk->announced += bk_bytes_u16(at + 2);
+    if (at[0] <= walk->last_id || (flags & REF_FORK) > BK_FORK_INIT ||
+        ((flags & REF_SAME_RELATION) != 0 && !walk->has_fork))
+        return BK_WAL_MALFORMED;
+    walk->last_id = at[0];
+    if ((flags & REF_HAS_IMAGE) != 0 && !skip_image(walk))
+        return ended(walk);
+    if ((flags & REF_SAME_RELATION) == 0) {
+        at = walk->cursor.next;
+        if (!bk_wal_skip(&walk->cursor, 12))
+            return ended(walk);
+        walk->fork = (BkForkKey){bk_bytes_u32(at), bk_bytes_u32(at + 4), bk_bytes_u32(at + 8), 0};
+        walk->has_fork = true;
+    }
+    walk->fork.fork = flags & REF_FORK;
+    ref->fork = walk->fork;
+    if (!bk_wal_take_u32(&walk->cursor, &ref->block))
+        return ended(walk);
+    return ref->block == UINT32_MAX ? BK_WAL_MALFORMED : BK_WAL_READ;
+}
+
+/* A part that is no block reference. */
+static BkWalReading
+take_part(Walk *walk, uint32_t *main_size)
+{
+    const uint8_t *at = walk->cursor.next;
+    size_t size;
+
+    switch (at[0]) {
+    case PART_TOPLEVEL_XID:
+    case PART_MAIN_LONG:
+        size = 5;
+        break;
+    case PART_ORIGIN:
+        size = 3;
+        break;
+    case PART_MAIN_SHORT:
+        size = 2;
+        break;
+    default:
+        return BK_WAL_MALFORMED;
+    }
+    if (!bk_wal_skip(&walk->cursor, size))
+        return ended(walk);
+    if (at[0] == PART_MAIN_LONG)
+        *main_size = bk_bytes_u32(at + 1);
+    else if (at[0] == PART_MAIN_SHORT)
+        *main_size = at[1];
+    walk->announced += *main_size;
+    return BK_WAL_READ;
+}
+
+BkWalReading
+bk_wal_record_parts(const BkWalRecord *record, uint16_t magic, BkWalParts *parts)
+{
+    Walk walk = {.record = record, .magic = magic, .last_id = -1};
+    BkWalReading reading = BK_WAL_READ;
+    uint32_t to_come, main_size = 0;
+
+    parts->refs_count = 0;
+    parts->main_data = (BkWalCursor){0};
+    if (record->data == NULL || record->size < BK_WAL_RECORD_HEADER)
+        return BK_WAL_CUT;
+    if (record->size > record->total)
+        return BK_WAL_MALFORMED;
+    walk.cursor =
+        (BkWalCursor){record->data + BK_WAL_RECORD_HEADER, record->size - BK_WAL_RECORD_HEADER};
+    to_come = record->total - BK_WAL_RECORD_HEADER;
+    /* The main data's part is the last; without one the lengths tell where the parts end. */
+    while (main_size == 0 && to_come > walk.announced && reading == BK_WAL_READ) {
+        size_t before = walk.cursor.left;
+
+        if (before == 0)
+            return ended(&walk);
+        if (walk.cursor.next[0] >= BK_WAL_REFS_MAX)
+            reading = take_part(&walk, &main_size);
+        else
+            reading = take_ref(&walk, &parts->refs[parts->refs_count++]);
+        to_come -= (uint32_t)(before - walk.cursor.left);
+    }
+    if (reading != BK_WAL_READ)
+        return reading;
+    if (to_come != walk.announced)
+        return BK_WAL_MALFORMED;
+    if (record->total - main_size < record->size)
+        parts->main_data = (BkWalCursor){record->data + record->total - main_size,
+                                         record->size - (record->total - main_size)};
+    return BK_WAL_READ;
 }
 
 /* Main data of a record without block references: the records that are decoded here have none. */
 static bool
-find_main(const BkWalRecord *record, Cursor *main_data)
+find_main(const BkWalRecord *record, BkWalCursor *main_data)
 {
-    Cursor cursor = {record->data, record->size};
+    BkWalParts parts;
 
-    if (record->data == NULL || !skip(&cursor, BK_WAL_RECORD_HEADER))
+    if (bk_wal_record_parts(record, 0, &parts) != BK_WAL_READ || parts.refs_count > 0)
         return false;
-    while (cursor.left > 0) {
-        size_t head = 0, length = 0;
-
-        switch (cursor.next[0]) {
-        case PART_TOPLEVEL_XID:
-            head = 5;
-            break;
-        case PART_ORIGIN:
-            head = 3;
-            break;
-        case PART_MAIN_LONG:
-            if (cursor.left < 5)
-                return false;
-            length = bk_bytes_u32(cursor.next + 1);
-            head = 5;
-            break;
-        case PART_MAIN_SHORT:
-            if (cursor.left < 2)
-                return false;
-            length = cursor.next[1];
-            head = 2;
-            break;
-        default:
-            return false;
-        }
-        if (!skip(&cursor, head))
-            return false;
-        if (length > 0) {
-            *main_data = (Cursor){cursor.next, MIN(length, cursor.left)};
-            return true;
-        }
-    }
-    return false;
+    *main_data = parts.main_data;
+    return main_data->left > 0;
 }
 
 static bool
 find_xlog_main(const BkWalRecord *record, uint8_t kind, size_t size, const uint8_t **main_data)
 {
-    Cursor cursor;
+    BkWalCursor cursor;
 
     if (record->rmid != BK_WAL_RM_XLOG || (record->info & RMGR_INFO) != kind)
         return false;
@@ -145,28 +231,73 @@ time_at(const uint8_t *at)
     return time_us;
 }
 
+/* Behind the time of a commit or abort: which optional parts there are, and past those before the
+ * list of dropped relations. */
+static bool
+skip_to_drops(BkWalCursor *cursor, uint8_t info, uint32_t *xinfo)
+{
+    *xinfo = 0;
+    if ((info & XACT_HAS_XINFO) == 0)
+        return true;
+    return bk_wal_take_u32(cursor, xinfo) &&
+           ((*xinfo & XINFO_DATABASE) == 0 || bk_wal_skip(cursor, 8)) &&
+           ((*xinfo & XINFO_SUBXACTS) == 0 || skip_list(cursor, 4));
+}
+
 /* The transaction that a commit or abort prepared ends: its own header names none. */
 static uint32_t
-prepared_xid(Cursor cursor, uint8_t info, uint16_t magic)
+prepared_xid(BkWalCursor cursor, uint8_t info, uint16_t magic)
 {
     const uint32_t stats_item = magic >= BK_WAL_MAGIC_18 ? 16 : 12;
     uint32_t xinfo, xid;
 
-    if ((info & XACT_HAS_XINFO) == 0 || !take_u32(&cursor, &xinfo))
+    if (!skip_to_drops(&cursor, info, &xinfo))
         return BK_WAL_XID_NONE;
-    if ((xinfo & XINFO_DATABASE) != 0 && !skip(&cursor, 8))
-        return BK_WAL_XID_NONE;
-    if ((xinfo & XINFO_SUBXACTS) != 0 && !skip_list(&cursor, 4))
-        return BK_WAL_XID_NONE;
-    if ((xinfo & XINFO_RELATIONS) != 0 && !skip_list(&cursor, 12))
+    if ((xinfo & XINFO_RELATIONS) != 0 && !skip_list(&cursor, RELATION_SIZE))
         return BK_WAL_XID_NONE;
     if ((xinfo & XINFO_DROPPED_STATS) != 0 && !skip_list(&cursor, stats_item))
         return BK_WAL_XID_NONE;
     if ((xinfo & XINFO_INVALIDATIONS) != 0 && !skip_list(&cursor, 16))
         return BK_WAL_XID_NONE;
-    if ((xinfo & XINFO_TWO_PHASE) == 0 || !take_u32(&cursor, &xid))
+    if ((xinfo & XINFO_TWO_PHASE) == 0 || !bk_wal_take_u32(&cursor, &xid))
         return BK_WAL_XID_NONE;
     return xid;
+}
+
+/* Is it the end of a transaction, prepared or not? */
+static bool
+ends_xact(const BkWalRecord *record)
+{
+    switch (record->info & XACT_KIND) {
+    case XACT_COMMIT:
+    case XACT_ABORT:
+    case XACT_COMMIT_PREPARED:
+    case XACT_ABORT_PREPARED:
+        return record->rmid == BK_WAL_RM_XACT;
+    default:
+        return false;
+    }
+}
+
+BkWalReading
+bk_wal_record_drops(const BkWalRecord *record, const BkWalParts *parts, const uint8_t **relations,
+                    uint32_t *count)
+{
+    const BkWalReading otherwise = record->size < record->total ? BK_WAL_CUT : BK_WAL_MALFORMED;
+    BkWalCursor cursor = parts->main_data;
+    uint32_t xinfo;
+
+    *count = 0;
+    if (!ends_xact(record))
+        return BK_WAL_READ;
+    if (!bk_wal_skip(&cursor, 8) || !skip_to_drops(&cursor, record->info, &xinfo))
+        return otherwise;
+    if ((xinfo & XINFO_RELATIONS) == 0)
+        return BK_WAL_READ;
+    if (!bk_wal_take_u32(&cursor, count))
+        return otherwise;
+    *relations = cursor.next;
+    return bk_wal_skip(&cursor, (uint64_t)*count * RELATION_SIZE) ? BK_WAL_READ : otherwise;
 }
 
 bool
@@ -174,15 +305,13 @@ bk_wal_record_xact(const BkWalRecord *record, uint16_t magic, BkWalMoment *momen
 {
     uint8_t kind = record->info & XACT_KIND;
     bool prepared = kind == XACT_COMMIT_PREPARED || kind == XACT_ABORT_PREPARED;
-    Cursor cursor;
+    BkWalCursor cursor;
     const uint8_t *start;
 
-    if (record->rmid != BK_WAL_RM_XACT || (kind != XACT_COMMIT && kind != XACT_ABORT && !prepared))
-        return false;
-    if (!find_main(record, &cursor))
+    if (!ends_xact(record) || !find_main(record, &cursor))
         return false;
     start = cursor.next;
-    if (!skip(&cursor, 8))
+    if (!bk_wal_skip(&cursor, 8))
         return false;
     *moment = (BkWalMoment){
         .lsn = record->lsn,

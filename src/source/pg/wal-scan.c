@@ -253,17 +253,27 @@ walk_bytes(Walk *walk, const uint8_t *data, size_t size)
     walk->rest -= (uint32_t)size;
 }
 
+/* Is a record that crosses pages to be put together? `header` is its own. */
+static bool
+is_wanted(const Scanner *self, const uint8_t *header)
+{
+    switch (header[RECORD_RMID]) {
+    case BK_WAL_RM_XLOG:
+    case BK_WAL_RM_XACT:
+    case BK_WAL_RM_SMGR:
+    case BK_WAL_RM_DBASE:
+        return true;
+    default:
+        return bk_bytes_u32(header) <= self->options.assemble_max;
+    }
+}
+
 /* Records that nobody wants whole are not put together: known as soon as the header is there. */
 static void
-limit_kept(const Scanner *self, Walk *walk, uint32_t total)
+limit_kept(const Scanner *self, Walk *walk)
 {
-    uint8_t rmid;
-
-    if (!walk->is_record || walk->keep <= walk->keep_unwanted ||
-        walk->bytes->size < BK_WAL_RECORD_HEADER)
-        return;
-    rmid = walk->bytes->data[RECORD_RMID];
-    if (rmid != BK_WAL_RM_XLOG && rmid != BK_WAL_RM_XACT && total > self->options.assemble_max)
+    if (walk->is_record && walk->keep > walk->keep_unwanted &&
+        walk->bytes->size >= BK_WAL_RECORD_HEADER && !is_wanted(self, walk->bytes->data))
         walk->keep = walk->keep_unwanted;
 }
 
@@ -272,15 +282,13 @@ limit_kept(const Scanner *self, Walk *walk, uint32_t total)
 static WalkResult
 walk_pages(Scanner *self, Walk *walk)
 {
-    const uint32_t total = walk->rest;
-
     for (;;) {
         size_t border = page_end(self, self->pos);
         size_t size = MIN(walk->rest, MIN(border, self->size) - self->pos);
         uint16_t flags;
 
         walk_bytes(walk, self->data + self->pos, size);
-        limit_kept(self, walk, total);
+        limit_kept(self, walk);
         self->pos += size;
         if (walk->rest == 0)
             return WALK_WHOLE;
@@ -372,10 +380,11 @@ static bool
 scan_crossing(Scanner *self, uint32_t total, GError **error)
 {
     const size_t start = self->pos;
+    const size_t start_max = MAX(self->options.start_max, BK_WAL_RECORD_HEADER);
     Walk walk = {
         .rest = total,
         .keep = MIN(total, BK_WAL_ASSEMBLE_MAX),
-        .keep_unwanted = is_cut_off(self, total) ? BK_WAL_EDGE_MAX : BK_WAL_RECORD_HEADER,
+        .keep_unwanted = is_cut_off(self, total) ? BK_WAL_EDGE_MAX : start_max,
         .bytes = &self->assembled,
         .is_record = true,
         .verify_crc = self->options.verify_crc,
@@ -383,6 +392,9 @@ scan_crossing(Scanner *self, uint32_t total, GError **error)
     BkWalRecord record = {.lsn = self->scan->start_lsn + start};
 
     self->assembled.size = 0;
+    if (page_end(self, start) - start >= BK_WAL_RECORD_HEADER &&
+        start + BK_WAL_RECORD_HEADER <= self->size && !is_wanted(self, self->data + start))
+        walk.keep = MIN(total, walk.keep_unwanted);
     switch (walk_pages(self, &walk)) {
     case WALK_WHOLE:
         break;
@@ -394,7 +406,7 @@ scan_crossing(Scanner *self, uint32_t total, GError **error)
         return true;
     }
     bk_wal_record_decode(self->assembled.data, &record);
-    if (self->assembled.size == MIN(total, BK_WAL_ASSEMBLE_MAX)) {
+    if (self->assembled.size == MIN(total, BK_WAL_ASSEMBLE_MAX) || self->options.start_max > 0) {
         record.data = self->assembled.data;
         record.size = self->assembled.size;
     }
@@ -522,6 +534,7 @@ bk_wal_scan(const uint8_t *data, size_t size, const BkWalScanOptions *options, B
     if (options != NULL)
         self.options = *options;
     self.options.assemble_max = (uint32_t)MIN(self.options.assemble_max, BK_WAL_ASSEMBLE_MAX);
+    self.options.start_max = (uint32_t)MIN(self.options.start_max, BK_WAL_EDGE_MAX);
     if (!check_segment(&self, error) || !check_sizes(&self, error) || !check_expected(&self, error))
         return false;
     done = scan_all(&self, error);

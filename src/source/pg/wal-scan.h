@@ -19,9 +19,14 @@
 #define BK_WAL_MAGIC_17 0xD116
 #define BK_WAL_MAGIC_18 0xD118
 
+/* The header parts of a record, which name the blocks that it refers to, end within these. */
+#define BK_WAL_PARTS_MAX BK_KIB
+
 /* Resource managers that the scanner and its users know by number. */
-#define BK_WAL_RM_XLOG 0
-#define BK_WAL_RM_XACT 1
+#define BK_WAL_RM_XLOG  0
+#define BK_WAL_RM_XACT  1
+#define BK_WAL_RM_SMGR  2
+#define BK_WAL_RM_DBASE 4
 
 /* Major version that writes pages with this magic number, 0 for none of 13 to 18. */
 unsigned bk_wal_magic_major(uint16_t magic);
@@ -43,8 +48,8 @@ typedef struct BkWalRecord {
     uint8_t info;
     const uint8_t *data; /* its first `size` bytes, header first; valid during the call only. NULL
                             when it crosses pages and was not wanted */
-    size_t size;         /* total; of a longer XLOG or XACT record that crosses pages
-                            BK_WAL_ASSEMBLE_MAX */
+    size_t size;         /* total; less of a record that crosses pages and is longer than what is
+                            put together of it (see assemble_max and start_max) */
 } BkWalRecord;
 
 /* Sets the fields that the BK_WAL_RECORD_HEADER bytes at `header` tell: total, xid, prev_lsn, info,
@@ -60,7 +65,10 @@ typedef struct BkWalScanOptions {
     uint32_t expect_timeline;  /* 0: any; otherwise no page may be of a later timeline */
     uint32_t assemble_max;     /* records of any kind up to this length (at most
                                   BK_WAL_ASSEMBLE_MAX) are put together when they cross pages; those
-                                  of XLOG and XACT always are, up to BK_WAL_ASSEMBLE_MAX */
+                                  of XLOG, XACT, SMGR and DBASE always are, up to
+                                  BK_WAL_ASSEMBLE_MAX */
+    uint32_t start_max;        /* and so are the first bytes of all others, at least this many (at
+                                  most BK_WAL_EDGE_MAX) */
     bool verify_crc;
     BkWalRecordFn on_record; /* may be NULL */
     void *user;              /* passed to it */

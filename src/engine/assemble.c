@@ -1,0 +1,161 @@
+#include "engine/assemble.h"
+
+#include "engine/owners.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+#define UNUSED UINT32_MAX
+
+typedef struct Assembler {
+    BkCopy *copy;
+    BkAssembly *assembly;
+    BkOwners *owners;
+    GArray *packs;  /* BkPackRef: the parent's, then the new ones */
+    GArray *places; /* uint32_t for each of them: where it is in the manifest, or UNUSED */
+    BkCopied copied;
+    uint64_t taken;
+} Assembler;
+
+void
+bk_assembly_clear(BkAssembly *self)
+{
+    g_clear_pointer(&self->snapshot, bk_snapshot_free);
+}
+
+static BkFileKind
+kind_of(const BkTreeFile *file)
+{
+    if (S_ISDIR(file->mode))
+        return BK_FILE_DIRECTORY;
+    return file->link != NULL ? BK_FILE_SYMLINK : BK_FILE_REGULAR;
+}
+
+static void
+mark_used(Assembler *self, const GPtrArray *files)
+{
+    for (guint i = 0; files != NULL && i < files->len; i++) {
+        const BkTreeFile *file = g_ptr_array_index(files, i);
+
+        if (kind_of(file) != BK_FILE_REGULAR || !bk_copy_get_file(self->copy, file, &self->copied))
+            continue;
+        for (guint j = 0; j < self->copied.extents->len; j++) {
+            const BkExtent *extent = &g_array_index(self->copied.extents, BkExtent, j);
+
+            if (!extent->is_hole)
+                g_array_index(self->places, uint32_t, extent->pack) = 0;
+        }
+    }
+}
+
+static void
+add_packs(Assembler *self, size_t parents)
+{
+    BkSnapshotHead *head = bk_snapshot_head(self->assembly->snapshot);
+
+    for (guint i = 0; i < self->packs->len; i++) {
+        const BkPackRef *ref = &g_array_index(self->packs, BkPackRef, i);
+        uint32_t *place = &g_array_index(self->places, uint32_t, i);
+
+        if (i >= parents)
+            head->new_bytes += ref->size;
+        if (*place == UNUSED)
+            continue;
+        *place = bk_snapshot_add_pack(self->assembly->snapshot, ref);
+        head->stored_bytes += ref->size;
+        self->assembly->packs++;
+    }
+}
+
+static void
+renumber(Assembler *self)
+{
+    for (guint i = 0; i < self->copied.extents->len; i++) {
+        BkExtent *extent = &g_array_index(self->copied.extents, BkExtent, i);
+
+        if (!extent->is_hole)
+            extent->pack = g_array_index(self->places, uint32_t, extent->pack);
+    }
+}
+
+/* Digests are kept only when there is one for each piece of what the file turned out to be. */
+static void
+set_digests(const Assembler *self, BkFile *file)
+{
+    uint64_t units = (file->size + BK_FILE_DIGEST_UNIT - 1) / BK_FILE_DIGEST_UNIT;
+
+    if (self->copied.digests.size != units * BK_XXH3_SIZE)
+        return;
+    file->digests = self->copied.digests.data;
+    file->digest_count = (uint32_t)units;
+}
+
+static void
+add_files(Assembler *self, const GPtrArray *files)
+{
+    BkAssembly *assembly = self->assembly;
+    g_auto(BkBuf) extents = BK_BUF_INIT;
+
+    for (guint i = 0; files != NULL && i < files->len; i++) {
+        const BkTreeFile *from = g_ptr_array_index(files, i);
+        BkFile file = {
+            .path = from->path,
+            .link = from->link,
+            .kind = kind_of(from),
+            .mode = from->mode & 07777,
+            .owner = bk_owners_find(self->owners, from->uid, from->gid),
+            .mtime_us = from->mtime_us,
+        };
+
+        extents.size = 0;
+        if (file.kind == BK_FILE_REGULAR) {
+            if (!bk_copy_get_file(self->copy, from, &self->copied))
+                continue; /* dropped meanwhile */
+            renumber(self);
+            file.size = self->copied.size;
+            set_digests(self, &file);
+            bk_extents_encode((const BkExtent *)(const void *)self->copied.extents->data,
+                              self->copied.extents->len, file.size, &extents);
+            assembly->is_behind |= self->copied.is_behind;
+            assembly->files++;
+            self->taken += self->copied.taken;
+        }
+        file.extents = extents.data;
+        file.extents_size = (uint32_t)extents.size;
+        bk_snapshot_add_file(assembly->snapshot, &file);
+        bk_snapshot_head(assembly->snapshot)->bytes += file.size;
+    }
+}
+
+void
+bk_assemble(BkCopy *copy, const BkSnapshot *parent, const GPtrArray *files, const GPtrArray *more,
+            BkAssembly *assembly)
+{
+    g_autoptr(GArray) packs = g_array_new(FALSE, FALSE, sizeof(BkPackRef));
+    g_autoptr(GArray) places = g_array_new(FALSE, FALSE, sizeof(uint32_t));
+    g_autoptr(BkOwners) owners = NULL;
+    Assembler self = {copy, assembly, NULL, packs, places, {NULL}, 0};
+    size_t parents = 0;
+    size_t count;
+    const BkPackRef *refs = parent != NULL ? bk_snapshot_packs(parent, &parents) : NULL;
+
+    *assembly = (BkAssembly){.snapshot = bk_snapshot_new()};
+    owners = self.owners = bk_owners_new(assembly->snapshot);
+    bk_copied_init(&self.copied);
+    if (parents > 0)
+        g_array_append_vals(packs, refs, (guint)parents);
+    refs = bk_copy_packs(copy, &count);
+    if (count > 0)
+        g_array_append_vals(packs, refs, (guint)count);
+    g_array_set_size(places, packs->len);
+    if (packs->len > 0)
+        memset(places->data, 0xFF, packs->len * sizeof(uint32_t)); /* UNUSED */
+    mark_used(&self, files);
+    mark_used(&self, more);
+    add_packs(&self, parents);
+    add_files(&self, files);
+    add_files(&self, more);
+    bk_snapshot_head(assembly->snapshot)->work = bk_copy_work(copy);
+    bk_snapshot_head(assembly->snapshot)->work.taken = self.taken;
+    bk_copied_clear(&self.copied);
+}

@@ -1,0 +1,28 @@
+/* audit.h - does the map of changes tell the truth? Pages that it calls unchanged are looked at.
+ *
+ * The LSN of a page says independently of the WAL's summaries when it was last changed: one between
+ * the parent's redo and this backup's contradicts the map. A sample is compared with the parent's
+ * copy, too: with an older LSN there must be the same LSN and layout (the contents may differ in
+ * hints, which are not logged). Threads: a call starts and joins threads of its own. */
+#pragma once
+#include "engine/selection.h"
+#include "source/pg/lsn.h"
+
+typedef struct BkAuditRequest {
+    const BkPart *part; /* where the parent's packs are */
+    const char *root;   /* the data directory */
+    const BkSelection *selection;
+    const BkSnapshot *parent;
+    BkLsn from; /* the parent's redo */
+    BkLsn to;   /* this backup's */
+    unsigned workers;
+} BkAuditRequest;
+
+/* Looks at a few pages at random. A contradiction sets `*found` (owned) to what it is. False when a
+ * page or the parent's copy of it cannot be read, or `op` ended. */
+bool bk_audit_sample(const BkAuditRequest *request, char **found, BkOp *op,
+                     GError **error) BK_MUST_USE;
+
+/* Looks at the LSN of every page that the selection does not read; adds their bytes to `*bytes`. */
+bool bk_audit_all(const BkAuditRequest *request, uint64_t *bytes, char **found, BkOp *op,
+                  GError **error) BK_MUST_USE;

@@ -1,0 +1,257 @@
+#include "engine/base.h"
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "engine/changes.h"
+#include "source/pg/archive.h"
+#include "source/pg/history.h"
+#include "source/pg/page.h"
+
+#include <fcntl.h>
+#include <string.h>
+
+/* A candidate for the parent: what its head says. */
+typedef struct Candidate {
+    BkSnapshotHead head;
+    BkPgMeta meta;
+} Candidate;
+
+static void
+candidate_clear(Candidate *self)
+{
+    bk_snapshot_head_clear(&self->head);
+    bk_pg_meta_clear(&self->meta);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Candidate, candidate_clear)
+
+void
+bk_base_clear(BkBase *self)
+{
+    g_clear_pointer(&self->why, g_free);
+    g_clear_pointer(&self->snapshot, bk_snapshot_free);
+    bk_pg_meta_clear(&self->meta);
+    g_clear_pointer(&self->map, bk_block_map_free);
+}
+
+void
+bk_base_distrust(BkBase *self, char *why)
+{
+    bk_base_clear(self);
+    bk_pg_meta_init(&self->meta);
+    self->mode = BK_SNAPSHOT_FULL;
+    self->why = why;
+}
+
+/* Is it a copy of the same files in the same form? */
+static char *
+find_difference(const BkPgMeta *then, const BkPgMeta *now)
+{
+    if (then->system_id != now->system_id || then->version / 10000 != now->version / 10000 ||
+        then->catalog_version != now->catalog_version || then->segment_size != now->segment_size)
+        return g_strdup("is of another cluster or version");
+    if (then->block_size != BK_PG_PAGE_SIZE || now->block_size != BK_PG_PAGE_SIZE)
+        return g_strdup_printf("has pages of %u bytes", then->block_size);
+    if (then->has_checksums != now->has_checksums)
+        return g_strdup("was taken before data checksums were switched");
+    return NULL;
+}
+
+/* The server's own history, which names the timelines it came from. */
+static bool
+load_history(const BkBaseRequest *request, BkHistory *history, GError **error)
+{
+    char name[BK_WAL_HISTORY_NAME_SIZE];
+    g_auto(BkBuf) text = BK_BUF_INIT;
+    g_autofree char *path = NULL;
+
+    (void)bk_wal_history_name(request->now->timeline, name);
+    path = g_build_filename(request->data_dir, "pg_wal", name, NULL);
+    return bk_file_read(AT_FDCWD, path, BK_MIB, &text, error) &&
+           bk_history_parse(request->now->timeline, text.data, text.size, history, error);
+}
+
+/* Does the snapshot lie in the cluster's own past? NULL: it does. */
+static char *
+find_divergence(const BkBaseRequest *request, const Candidate *candidate)
+{
+    const BkPgMeta *then = &candidate->meta;
+    const BkPgMeta *now = request->now;
+    const BkLsn reached = MAX(then->start_lsn, then->stop_lsn);
+    g_auto(BkHistory) history = {0};
+    g_autoptr(GError) cause = NULL;
+    BkLsn left;
+
+    if (then->timeline == now->timeline)
+        return reached <= now->start_lsn
+                   ? NULL
+                   : g_strdup("was taken when the cluster was further than it is now");
+    /* Of an unfinished one nobody knows how far its pages had come. */
+    if (candidate->head.state == BK_SNAPSHOT_UNFINISHED)
+        return g_strdup("is unfinished and of another timeline");
+    if (!load_history(request, &history, &cause))
+        return g_strdup(cause->message);
+    if (!bk_history_switch_lsn(&history, then->timeline, &left) || reached > left)
+        return g_strdup_printf("is of timeline %u, which does not lead to it", then->timeline);
+    return NULL;
+}
+
+/* More damaged pages than are listed could be taken over unnoticed, and without the WAL's word even
+ * those listed could. */
+static char *
+find_damage(const BkBaseRequest *request, const Candidate *candidate)
+{
+    const BkPgMeta *meta = &candidate->meta;
+
+    if (meta->damaged_pages == 0 ||
+        (meta->damaged_pages == meta->damage->len && meta->timeline == request->now->timeline))
+        return NULL;
+    return g_strdup_printf("has %" G_GUINT64_FORMAT " damaged pages", meta->damaged_pages);
+}
+
+static bool
+load_candidate(const BkPart *part, const char *id, Candidate *candidate, BkOp *op, GError **error)
+{
+    bk_pg_meta_init(&candidate->meta);
+    return bk_snapshot_load_head(part, id, &candidate->head, op, error) &&
+           bk_pg_meta_decode(&candidate->meta, &candidate->head.meta, error);
+}
+
+/* Extents may be taken over only where their packs are: each repository must have the snapshot. */
+static bool
+have_all(const BkBaseRequest *request, const char *id, bool *have, BkOp *op, GError **error)
+{
+    *have = true;
+    for (guint i = 1; *have && i < request->parts->len; i++) {
+        g_auto(BkSnapshotHead) head = {.source = NULL};
+        g_autoptr(GError) cause = NULL;
+
+        *have = bk_snapshot_load_head(g_ptr_array_index(request->parts, i), id, &head, op, &cause);
+        if (!*have && !bk_op_check(op, error))
+            return false;
+    }
+    return true;
+}
+
+/* Why the snapshot cannot be the parent; `*why` NULL: it can, and is loaded. */
+static bool
+try_candidate(const BkBaseRequest *request, const char *id, BkBase *base, char **why, BkOp *op,
+              GError **error)
+{
+    const BkPart *part = g_ptr_array_index(request->parts, 0);
+    g_auto(Candidate) candidate = {.head = {.source = NULL}};
+    g_autoptr(GError) cause = NULL;
+    g_autofree char *reason = NULL;
+    bool have = true;
+
+    if (load_candidate(part, id, &candidate, op, &cause)) {
+        reason = find_difference(&candidate.meta, request->now);
+        if (reason == NULL)
+            reason = find_divergence(request, &candidate);
+        if (reason == NULL)
+            reason = find_damage(request, &candidate);
+        if (reason == NULL && !have_all(request, id, &have, op, error))
+            return false;
+        if (!have)
+            reason = g_strdup("is not in every repository");
+        if (reason == NULL)
+            base->snapshot = bk_snapshot_load(part, id, op, &cause);
+    }
+    if (!bk_op_check(op, error))
+        return false;
+    *why = NULL;
+    if (base->snapshot == NULL) {
+        *why = g_strdup_printf("snapshot %s %s", id, reason != NULL ? reason : cause->message);
+        return true;
+    }
+    bk_pg_meta_clear(&base->meta);
+    base->meta = candidate.meta;
+    bk_pg_meta_init(&candidate.meta); /* moved */
+    return true;
+}
+
+static bool
+find_parent(const BkBaseRequest *request, BkBase *base, BkOp *op, GError **error)
+{
+    g_autoptr(GPtrArray) ids = bk_snapshot_list(g_ptr_array_index(request->parts, 0), op, error);
+
+    if (ids == NULL)
+        return false;
+    for (guint i = ids->len; i-- > 0 && base->snapshot == NULL;) {
+        g_autofree char *why = NULL;
+
+        if (!try_candidate(request, g_ptr_array_index(ids, i), base, &why, op, error))
+            return false;
+        if (base->why == NULL)
+            base->why = g_steal_pointer(&why); /* of the newest one */
+    }
+    return true;
+}
+
+/* What was damaged in the parent is read again, so that it is reported again or mended. */
+static void
+add_damaged(const BkPgMeta *meta, BkBlockMap *map)
+{
+    for (guint i = 0; i < meta->damage->len; i++) {
+        const BkPgDamage *damage = g_ptr_array_index(meta->damage, i);
+        BkRelationPath path;
+
+        if (bk_relation_path_parse(damage->file, &path)) {
+            const BkForkKey fork = {path.tablespace, path.database, path.name.file_node,
+                                    (uint8_t)path.name.fork};
+
+            bk_block_map_add(map, &fork, damage->block);
+        }
+    }
+}
+
+static bool
+find_changes(const BkBaseRequest *request, BkBase *base, BkOp *op, GError **error)
+{
+    const BkChangesRequest changes = {
+        .parts = request->parts,
+        .data_dir = request->data_dir,
+        .from = &base->meta,
+        .to = request->now,
+        .workers = request->workers,
+    };
+    char *why = NULL;
+
+    if (!bk_changes_find(&changes, &base->map, &why, op, error))
+        return false;
+    if (base->map != NULL) {
+        base->mode = BK_SNAPSHOT_INCREMENT;
+        add_damaged(&base->meta, base->map);
+    } else if (base->meta.damaged_pages > 0) {
+        bk_base_distrust(base, why);
+    } else {
+        base->mode = BK_SNAPSHOT_COMPARED;
+        base->why = why;
+    }
+    return true;
+}
+
+bool
+bk_base_find(const BkBaseRequest *request, BkBase *base, BkOp *op, GError **error)
+{
+    *base = (BkBase){.mode = BK_SNAPSHOT_FULL};
+    bk_pg_meta_init(&base->meta);
+    if (request->is_full) {
+        base->why = g_strdup("a full snapshot was asked for");
+        return true;
+    }
+    if (!find_parent(request, base, op, error))
+        return false;
+    if (base->snapshot == NULL) {
+        if (base->why == NULL)
+            base->why = g_strdup("it is the first snapshot");
+        return true;
+    }
+    g_clear_pointer(&base->why, g_free);
+    if (base->meta.timeline == request->now->timeline)
+        return find_changes(request, base, op, error);
+    base->mode = BK_SNAPSHOT_COMPARED;
+    base->why = g_strdup_printf("the timeline changed from %u to %u", base->meta.timeline,
+                                request->now->timeline);
+    return true;
+}

@@ -1,0 +1,36 @@
+/* base.h - what a backup builds upon: its parent snapshot, and what is known to have changed since.
+ *
+ * The parent is the newest snapshot, finished or not, that every repository has and that lies in
+ * this cluster's own past. Whatever is in doubt leads to more reading, never to less: from the
+ * WAL's word (increment) to comparing every page (compared) to trusting nothing (full). Threads:
+ * belongs to one thread. */
+#pragma once
+#include "repo/snapshot.h"
+#include "source/pg/block-map.h"
+#include "source/pg/meta.h"
+
+typedef struct BkBaseRequest {
+    GPtrArray *parts; /* of BkPart */
+    const char *data_dir;
+    const BkPgMeta *now; /* of the backup that has just started */
+    unsigned workers;
+    bool is_full; /* asked for */
+} BkBaseRequest;
+
+typedef struct BkBase {
+    BkSnapshotMode mode;
+    char *why;            /* it is not an increment; NULL when it is */
+    BkSnapshot *snapshot; /* the parent; NULL when full */
+    BkPgMeta meta;        /* of the parent */
+    BkBlockMap *map;      /* when an increment */
+} BkBase;
+
+void bk_base_clear(BkBase *self);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkBase, bk_base_clear)
+
+/* Finds it. `base` is overwritten; clear it also after a failure: of the repositories, or when `op`
+ * ended. */
+bool bk_base_find(const BkBaseRequest *request, BkBase *base, BkOp *op, GError **error) BK_MUST_USE;
+
+/* Nothing is trusted any more, because of `why` (taken over). */
+void bk_base_distrust(BkBase *self, char *why);

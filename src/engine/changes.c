@@ -1,0 +1,210 @@
+#include "engine/changes.h"
+
+#include "base/fd.h"
+#include "base/workers.h"
+#include "source/pg/archive.h"
+
+#include <fcntl.h>
+#include <stdatomic.h>
+
+/* Summaries that are in memory at once, before they are added up in order. */
+#define BATCH 64u
+
+typedef struct Segment {
+    char name[BK_WAL_NAME_SIZE];
+    BkLsn start_lsn;
+    BkWalName parsed;
+    BkWalInfo info;
+    BkWalBlocks blocks;
+    GError *cause; /* why there is nothing */
+} Segment;
+
+typedef struct Changes {
+    const BkChangesRequest *request;
+    uint64_t last; /* segment number of the end */
+    BkWalInfo before;
+    BkWalBlocks total;
+    char *why;
+
+    Segment batch[BATCH];
+    unsigned count;
+    atomic_uint next;
+} Changes;
+
+static void
+clear_batch(Changes *self)
+{
+    for (unsigned i = 0; i < self->count; i++) {
+        Segment *segment = &self->batch[i];
+
+        bk_wal_info_clear(&segment->info);
+        bk_wal_blocks_clear(&segment->blocks);
+        g_clear_error(&segment->cause);
+    }
+    self->count = 0;
+}
+
+/* From the first repository that has it. */
+static bool
+load_archived(const Changes *self, Segment *segment, BkOp *op, GError **error)
+{
+    const GPtrArray *parts = self->request->parts;
+    g_autoptr(GError) worst = NULL;
+
+    for (guint i = 0; i < parts->len; i++) {
+        g_autoptr(GError) cause = NULL;
+
+        if (bk_archive_get_blocks(g_ptr_array_index(parts, i), segment->name, &segment->parsed,
+                                  &segment->info, &segment->blocks, op, &cause))
+            return true;
+        if (worst == NULL || bk_error_is(worst, BK_ERROR_NOT_FOUND)) {
+            g_clear_error(&worst);
+            worst = g_steal_pointer(&cause);
+        }
+    }
+    return bk_propagate(error, &worst);
+}
+
+/* From the server's own directory, where it is until it has been archived and is no longer needed.
+ */
+static bool
+load_live(const Changes *self, Segment *segment, GError **error)
+{
+    const BkPgMeta *to = self->request->to;
+    g_autofree char *path =
+        g_build_filename(self->request->data_dir, "pg_wal", segment->name, NULL);
+    g_auto(BkBuf) content = BK_BUF_INIT;
+    const BkWalScanOptions options = {
+        .expect_start_lsn = segment->start_lsn,
+        .expect_system_id = to->system_id,
+        .expect_timeline = to->timeline,
+    };
+
+    return bk_file_read(AT_FDCWD, path, to->segment_size, &content, error) &&
+           bk_wal_blocks_collect(content.data, content.size, &options, &segment->info,
+                                 &segment->blocks, error);
+}
+
+/* The last segment is that in which the backup started: the server's own is what counts. Every
+ * other may be archived, or not yet, or (between our two looks) archived and gone. */
+static bool
+load(const Changes *self, Segment *segment, BkOp *op, GError **error)
+{
+    bool is_last = segment->start_lsn / self->request->to->segment_size == self->last;
+
+    if (is_last && load_live(self, segment, NULL))
+        return true;
+    return load_archived(self, segment, op, NULL) || load_live(self, segment, NULL) ||
+           load_archived(self, segment, op, error);
+}
+
+static bool
+run_worker(unsigned index, void *data, BkOp *op, GError **error)
+{
+    Changes *self = data;
+    unsigned next;
+
+    (void)index;
+    while ((next = atomic_fetch_add(&self->next, 1)) < self->count) {
+        Segment *segment = &self->batch[next];
+
+        if (!bk_op_check(op, error))
+            return false;
+        bk_wal_blocks_init(&segment->blocks);
+        if (load(self, segment, op, &segment->cause))
+            continue;
+        if (!bk_op_check(op, error))
+            return false;
+    }
+    return true;
+}
+
+/* Why the segment cannot be relied on; NULL: it can. */
+static char *
+find_fault(const Changes *self, const Segment *segment, bool is_last)
+{
+    const BkWalInfo *info = &segment->info;
+
+    if (segment->cause != NULL)
+        return g_strdup(segment->cause->message);
+    if (info->start_lsn != segment->start_lsn || info->system_id != self->request->to->system_id)
+        return g_strdup_printf("WAL segment %s is that of another place", segment->name);
+    if (is_last ? info->end_lsn < self->request->to->start_lsn
+                : info->end != BK_WAL_END_FULL && info->end != BK_WAL_END_SWITCH)
+        return g_strdup_printf("WAL segment %s is not complete", segment->name);
+    return NULL;
+}
+
+static void
+add(Changes *self, Segment *segment, bool is_first, bool is_last)
+{
+    self->why = find_fault(self, segment, is_last);
+    if (self->why != NULL)
+        return;
+    if (!is_first) {
+        bk_wal_blocks_join(&self->total, &self->before, &segment->info);
+        (void)bk_wal_info_join(&self->before, &segment->info);
+    }
+    bk_wal_blocks_merge(&self->total, &segment->blocks);
+    if (self->total.unfit != NULL)
+        self->why = g_strdup_printf("WAL segment %s: %s", segment->name, self->total.unfit);
+    bk_wal_info_clear(&self->before);
+    self->before = segment->info;
+    segment->info = (BkWalInfo){0}; /* moved */
+}
+
+static void
+describe_batch(Changes *self, uint64_t first)
+{
+    const BkPgMeta *to = self->request->to;
+
+    self->count = (unsigned)MIN(BATCH, self->last - first + 1);
+    self->next = 0;
+    for (unsigned i = 0; i < self->count; i++) {
+        Segment *segment = &self->batch[i];
+
+        *segment = (Segment){.start_lsn = (first + i) * to->segment_size};
+        bk_wal_segment_name(to->timeline, first + i, to->segment_size, segment->name);
+        if (!bk_wal_name_parse(segment->name, &segment->parsed))
+            g_assert_not_reached();
+    }
+}
+
+static bool
+add_all(Changes *self, BkOp *op, GError **error)
+{
+    const BkChangesRequest *request = self->request;
+    const uint32_t segment_size = request->to->segment_size;
+    const uint64_t first = bk_wal_segment_of(request->from->start_lsn, segment_size);
+
+    self->last = bk_wal_segment_of(request->to->start_lsn, segment_size);
+    for (uint64_t segno = first; segno <= self->last && self->why == NULL; segno += BATCH) {
+        bool ok;
+
+        describe_batch(self, segno);
+        ok = bk_workers_run(MIN(request->workers, self->count), run_worker, self, op, error);
+        for (unsigned i = 0; ok && i < self->count && self->why == NULL; i++)
+            add(self, &self->batch[i], segno + i == first, segno + i == self->last);
+        clear_batch(self);
+        if (!ok)
+            return false;
+    }
+    return true;
+}
+
+bool
+bk_changes_find(const BkChangesRequest *request, BkBlockMap **map, char **why, BkOp *op,
+                GError **error)
+{
+    g_autofree Changes *self = g_new0(Changes, 1);
+    bool ok;
+
+    self->request = request;
+    bk_wal_blocks_init(&self->total);
+    ok = add_all(self, op, error);
+    *map = ok && self->why == NULL ? g_steal_pointer(&self->total.map) : NULL;
+    *why = self->why;
+    bk_wal_blocks_clear(&self->total);
+    bk_wal_info_clear(&self->before);
+    return ok;
+}

@@ -1,0 +1,306 @@
+#include "engine/copy-priv.h"
+#include "source/pg/page.h"
+
+#include <string.h>
+
+#define REREADS     3 /* of a page that fails its checksum: it may just be being written */
+#define CHUNK_PAGES (BK_PACK_CHUNK_SIZE / BK_PG_PAGE_SIZE)
+
+/* A piece while it is read. */
+typedef struct Reading {
+    Worker *worker;
+    const Piece *piece;
+    const BkSelected *selected;
+    bool is_refresh;
+} Reading;
+
+/* Reads a page that failed its checksum again: it may just have been being written. A page that
+ * stays wrong tells `*lsn`. */
+static bool
+is_page_fine(Worker *worker, uint8_t *page, uint64_t offset, uint32_t block, uint64_t *lsn)
+{
+    BkPgPageResult result;
+    size_t got;
+
+    for (int i = 0; i < REREADS; i++) {
+        g_autoptr(GError) ignored = NULL; /* what was read before stays, and counts as wrong */
+
+        if (!bk_reader_read(worker->reader, page, BK_PG_PAGE_SIZE, offset, &got, &ignored))
+            return false;
+        if (got < BK_PG_PAGE_SIZE)
+            return true; /* cut off meanwhile: not damage */
+        if (bk_pg_page_verify(page, block, &result))
+            return true;
+        *lsn = result.lsn;
+        g_usleep(1000);
+    }
+    return false;
+}
+
+static void
+verify_pages(const Reading *reading, uint8_t *data, size_t size, uint64_t offset)
+{
+    const BkTreeFile *file = reading->selected->file;
+    uint64_t bad[(CHUNK_PAGES + 63) / 64];
+    uint32_t first = file->first_block + (uint32_t)(offset / BK_PG_PAGE_SIZE);
+    size_t pages = size / BK_PG_PAGE_SIZE;
+
+    if (!reading->worker->round->copy->options.verify_pages || !file->is_paged ||
+        bk_pg_pages_verify(data, pages, first, bad) == 0)
+        return;
+    for (size_t i = 0; i < pages; i++) {
+        BkCopyDamage damage = {file, first + (uint32_t)i, 0};
+
+        if ((bad[i / 64] >> (i % 64) & 1) == 0)
+            continue;
+        if (!is_page_fine(reading->worker, data + i * BK_PG_PAGE_SIZE, offset + i * BK_PG_PAGE_SIZE,
+                          damage.block, &damage.lsn))
+            g_array_append_val(reading->worker->damage, damage);
+    }
+}
+
+static bool
+is_zero(const uint8_t *data, size_t size)
+{
+    return data[0] == 0 && memcmp(data, data + 1, size - 1) == 0;
+}
+
+static void
+note_end(const Reading *reading, uint64_t end)
+{
+    Piece cut = {.file = reading->piece->file, .offset = end};
+
+    g_array_append_val(reading->worker->ends, cut);
+}
+
+/* Opens a pack, and a new chunk where pages would not be aligned in it. */
+static bool
+prepare_room(const Reading *reading, GError **error)
+{
+    Worker *worker = reading->worker;
+
+    return bk_copy_begin_pack(worker, error) &&
+           (!reading->selected->file->is_paged ||
+            bk_pack_writer_position(worker->writer) % BK_PG_PAGE_SIZE == 0 ||
+            bk_pack_writer_end_chunk(worker->writer, error));
+}
+
+/* Takes what was put into the room: as a hole when it is nothing but zeros, else into the chunk. */
+static bool
+take(const Reading *reading, const uint8_t *data, size_t size, uint64_t offset, GError **error)
+{
+    Worker *worker = reading->worker;
+    bool is_hole = size >= BK_PG_PAGE_SIZE && is_zero(data, size);
+    Run run = {
+        .offset = offset,
+        .pack_offset = bk_pack_writer_position(worker->writer),
+        .file = reading->piece->file,
+        .pack = is_hole ? HOLE : 0, /* bk_copy_end_pack numbers it */
+        .length = (uint32_t)size,
+    };
+
+    g_array_append_val(worker->runs, run);
+    if (reading->is_refresh)
+        worker->work.refreshed += size;
+    else
+        worker->work.changed += size;
+    if (!is_hole && !bk_pack_writer_commit(worker->writer, size, error))
+        return false;
+    return !bk_pack_writer_is_full(worker->writer) || bk_copy_end_pack(worker, error);
+}
+
+/* Reads up to `want` bytes at `offset`. */
+static bool
+read_some(const Reading *reading, uint8_t *data, size_t want, uint64_t offset, size_t *got,
+          GError **error)
+{
+    Worker *worker = reading->worker;
+
+    if (!bk_rate_take(worker->round->copy->rate, want, worker->op, error) ||
+        !bk_reader_read(worker->reader, data, want, offset, got, error))
+        return false;
+    worker->work.read += *got;
+    bk_op_advance(worker->op, *got);
+    if (*got < want)
+        note_end(reading, offset + *got); /* cut off meanwhile */
+    return true;
+}
+
+/* Stores all of [offset, end), read straight into the pack's room. */
+static bool
+store_range(const Reading *reading, uint64_t offset, uint64_t end, GError **error)
+{
+    Worker *worker = reading->worker;
+
+    while (offset < end) {
+        size_t available;
+        size_t want;
+        size_t got;
+        uint8_t *data;
+
+        if (!prepare_room(reading, error))
+            return false;
+        data = bk_pack_writer_room(worker->writer, &available);
+        want = MIN(available, end - offset);
+        if (!read_some(reading, data, want, offset, &got, error))
+            return false;
+        if (got == 0)
+            break;
+        verify_pages(reading, data, got, offset);
+        if (!take(reading, data, got, offset, error))
+            return false;
+        offset += got;
+        if (got < want)
+            break;
+    }
+    return true;
+}
+
+/* Stores bytes that are in memory. */
+static bool
+store_bytes(const Reading *reading, const uint8_t *bytes, size_t size, uint64_t offset,
+            GError **error)
+{
+    while (size > 0) {
+        size_t available;
+        size_t step;
+        uint8_t *data;
+
+        if (!prepare_room(reading, error))
+            return false;
+        data = bk_pack_writer_room(reading->worker->writer, &available);
+        step = MIN(available, size);
+        memcpy(data, bytes, step);
+        if (!take(reading, data, step, offset, error))
+            return false;
+        bytes += step;
+        offset += step;
+        size -= step;
+    }
+    return true;
+}
+
+/* Notes the digest of the unit at `offset`. Is it that of the parent? */
+static bool
+digest_unit(const Reading *reading, const uint8_t *data, size_t size, uint64_t offset)
+{
+    const BkFile *base = reading->selected->base;
+    uint64_t unit = offset / BK_FILE_DIGEST_UNIT;
+    Digest digest = {.offset = offset, .file = reading->piece->file};
+
+    bk_xxh3(reading->worker->hash_secret, data, size, digest.hash);
+    g_array_append_val(reading->worker->digests, digest);
+    return base != NULL && unit < base->digest_count &&
+           size == MIN(base->size - offset, BK_FILE_DIGEST_UNIT) &&
+           memcmp(base->digests + unit * BK_XXH3_SIZE, digest.hash, BK_XXH3_SIZE) == 0;
+}
+
+static bool
+is_page_unchanged(const Reading *reading, const uint8_t *page, uint64_t offset)
+{
+    BkLsn lsn;
+
+    return offset + BK_PG_PAGE_SIZE <= reading->selected->base->size &&
+           bk_pg_page_get_lsn(page, &lsn) && lsn < reading->worker->round->copy->options.base_lsn;
+}
+
+/* Stores the pages that are not as in the parent; those that follow each other together. */
+static bool
+store_changed_pages(const Reading *reading, const uint8_t *data, size_t size, uint64_t offset,
+                    GError **error)
+{
+    size_t start = 0;
+
+    for (size_t at = 0; at < size; at += BK_PG_PAGE_SIZE) {
+        if (size - at < BK_PG_PAGE_SIZE || !is_page_unchanged(reading, data + at, offset + at))
+            continue;
+        if (at > start && !store_bytes(reading, data + start, at - start, offset + start, error))
+            return false;
+        start = at + BK_PG_PAGE_SIZE;
+    }
+    return start >= size || store_bytes(reading, data + start, size - start, offset + start, error);
+}
+
+/* Reads the piece unit by unit into memory of its own, and stores what is not as in the parent. */
+static bool
+read_units(const Reading *reading, GError **error)
+{
+    Worker *worker = reading->worker;
+    uint64_t end = reading->piece->offset + reading->piece->length;
+    size_t got = BK_FILE_DIGEST_UNIT;
+
+    for (uint64_t at = reading->piece->offset; at < end && got == BK_FILE_DIGEST_UNIT; at += got) {
+        size_t want = MIN(BK_FILE_DIGEST_UNIT, end - at);
+
+        if (!read_some(reading, worker->scratch, want, at, &got, error))
+            return false;
+        if (got == 0)
+            break;
+        verify_pages(reading, worker->scratch, got, at);
+        if (reading->selected->how == BK_READ_COMPARED) {
+            if (!store_changed_pages(reading, worker->scratch, got, at, error))
+                return false;
+        } else if (!digest_unit(reading, worker->scratch, got, at)) {
+            if (!store_bytes(reading, worker->scratch, got, at, error))
+                return false;
+        }
+    }
+    return true;
+}
+
+static bool
+read_ranges(Reading *reading, GError **error)
+{
+    const Piece *piece = reading->piece;
+    GArray *ranges = reading->worker->ranges;
+
+    bk_selection_get_ranges(reading->worker->round->selection, reading->selected, piece->offset,
+                            piece->offset + piece->length, ranges);
+    for (guint i = 0; i < ranges->len; i++) {
+        const BkRange *range = &g_array_index(ranges, BkRange, i);
+
+        reading->is_refresh = range->is_refresh;
+        if (!store_range(reading, range->offset, range->offset + range->length, error))
+            return false;
+    }
+    return true;
+}
+
+static bool
+read_open_piece(Reading *reading, GError **error)
+{
+    const BkSelected *selected = reading->selected;
+
+    if (selected->how == BK_READ_RANGES)
+        return read_ranges(reading, error);
+    if (selected->how == BK_READ_COMPARED || selected->has_digests)
+        return read_units(reading, error);
+    return store_range(reading, reading->piece->offset,
+                       reading->piece->offset + reading->piece->length, error);
+}
+
+bool
+bk_copy_piece(Worker *worker, const Piece *piece, GError **error)
+{
+    Round *round = worker->round;
+    Reading reading = {
+        .worker = worker,
+        .piece = piece,
+        .selected = g_array_index(round->copy->files, CopyFile, piece->file).selected,
+    };
+    bool found;
+    bool ok;
+
+    if (round->content != NULL)
+        return store_bytes(&reading, round->content->data, round->content->size, 0, error);
+    if (!bk_reader_open(worker->reader, reading.selected->file->path, piece->offset, piece->length,
+                        &found, error))
+        return false;
+    if (!found) {
+        g_array_append_val(worker->vanished, piece->file);
+        return true;
+    }
+    ok = read_open_piece(&reading, error);
+    bk_reader_close(worker->reader);
+    return ok;
+}

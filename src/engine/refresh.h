@@ -1,0 +1,21 @@
+/* refresh.h - which packs of the parent a backup gives up: what lives in them is read from the
+ * source and stored anew, so that they can be deleted with the snapshots before.
+ *
+ * Given up are packs that a repository has lost, packs of which less than half is still in use, and
+ * with a period set, day by day the oldest ones, so that nothing in use is ever older than it.
+ * Threads: safe. */
+#pragma once
+#include "engine/selection.h"
+
+typedef struct BkRefreshRequest {
+    GPtrArray *parts; /* of BkPart: their packs must be there */
+    const BkSnapshot *parent;
+    const uint64_t *live; /* bytes in use of each of the parent's packs */
+    int64_t period_us;    /* 0: none */
+    int64_t parent_us;    /* when the parent was started */
+    int64_t now_us;
+} BkRefreshRequest;
+
+/* An array of a bool for each of the parent's packs, owned by the caller (g_free). NULL with
+ * `error` when a repository could not be listed. */
+bool *bk_refresh_choose(const BkRefreshRequest *request, BkOp *op, GError **error) BK_MUST_USE;
