@@ -34,7 +34,7 @@ test:
 
 integration:
 	@BACKSTAY=$(CURDIR)/build/backstay BACKSTAY_FAULTS=$(CURDIR)/build/faults/backstay \
-	    $(PYTHON) -B -m pytest tests/integration -q -p no:cacheprovider
+	    BACKSTAY_TOOLS=$(CURDIR)/build/tests $(PYTHON) -B -m pytest tests/integration -q -p no:cacheprovider
 
 test-versions: build faults
 	@tests/versions.sh

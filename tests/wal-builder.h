@@ -76,14 +76,12 @@ wal_builder_begin(WalBuilder *self, uint16_t flags)
         wal_builder_page(self, flags, 0);
 }
 
-/* A record with this main data and no block references. Returns its position. */
+/* A record with this behind its header. Returns its position. */
 static inline BkLsn
-wal_builder_record(WalBuilder *self, uint8_t rmid, uint8_t info, uint32_t xid,
-                   const void *main_data, size_t size)
+wal_builder_body(WalBuilder *self, uint8_t rmid, uint8_t info, uint32_t xid, const BkBuf *body)
 {
     g_auto(BkBuf) record = BK_BUF_INIT;
-    size_t head = size == 0 ? 0 : size < 256 ? 2 : 5;
-    uint32_t total = (uint32_t)(BK_WAL_RECORD_HEADER + head + size);
+    uint32_t total = (uint32_t)(BK_WAL_RECORD_HEADER + body->size);
     uint32_t crc;
     BkLsn lsn;
 
@@ -96,14 +94,7 @@ wal_builder_record(WalBuilder *self, uint8_t rmid, uint8_t info, uint32_t xid,
     bk_wire_put_u8(&record, rmid);
     bk_wire_put_u16(&record, 0);
     bk_wire_put_u32(&record, 0);
-    if (head == 2) {
-        bk_wire_put_u8(&record, 255);
-        bk_wire_put_u8(&record, (uint8_t)size);
-    } else if (head == 5) {
-        bk_wire_put_u8(&record, 254);
-        bk_wire_put_u32(&record, (uint32_t)size);
-    }
-    bk_buf_append(&record, main_data, size);
+    bk_buf_append(&record, body->data, body->size);
     crc = bk_crc32c(0, record.data + BK_WAL_RECORD_HEADER, total - BK_WAL_RECORD_HEADER);
     crc = bk_crc32c(crc, record.data, 20);
     crc = GUINT32_TO_LE(crc);
@@ -113,6 +104,31 @@ wal_builder_record(WalBuilder *self, uint8_t rmid, uint8_t info, uint32_t xid,
         bk_wire_put_u8(&self->out, 0);
     self->prev = lsn;
     return lsn;
+}
+
+/* The header part of main data of `size` bytes; none when there is none. */
+static inline void
+wal_builder_main_part(BkBuf *body, size_t size)
+{
+    if (size == 0)
+        return;
+    bk_wire_put_u8(body, size < 256 ? 255 : 254);
+    if (size < 256)
+        bk_wire_put_u8(body, (uint8_t)size);
+    else
+        bk_wire_put_u32(body, (uint32_t)size);
+}
+
+/* A record with this main data and no block references. Returns its position. */
+static inline BkLsn
+wal_builder_record(WalBuilder *self, uint8_t rmid, uint8_t info, uint32_t xid,
+                   const void *main_data, size_t size)
+{
+    g_auto(BkBuf) body = BK_BUF_INIT;
+
+    wal_builder_main_part(&body, size);
+    bk_buf_append(&body, main_data, size);
+    return wal_builder_body(self, rmid, info, xid, &body);
 }
 
 /* A commit or abort without optional parts; `time_us` is Unix time. */

@@ -121,6 +121,13 @@ print_plan(const Command *self, const BkRestore *restore)
     } else {
         (void)printf("  WAL          only what the snapshot holds\n");
     }
+    if (plan->last_commit.lsn != 0) {
+        g_autofree char *time = bk_format_time(plan->last_commit.time_us);
+        char lsn[BK_LSN_TEXT_SIZE];
+
+        (void)printf("  last commit  %s, transaction %u at %s\n", time, plan->last_commit.xid,
+                     bk_lsn_format(plan->last_commit.lsn, lsn));
+    }
     (void)printf("  destination  %s, which %s\n", self->to,
                  bk_restore_describe_destination(restore));
     for (size_t i = 0; i < count; i++)
@@ -138,6 +145,20 @@ add_target(BkJson *json, const BkTarget *target)
     bk_json_add_string(json, "value", target->text != NULL ? target->text : value);
     bk_json_add_time(json, "utc", target->kind == BK_TARGET_TIME ? target->time_us : 0);
     bk_json_add_bool(json, "exclusive", target->exclusive);
+    bk_json_end_object(json);
+}
+
+static void
+add_last_commit(BkJson *json, const BkWalMoment *commit)
+{
+    if (commit->lsn == 0) {
+        bk_json_add_null(json, "last_commit");
+        return;
+    }
+    bk_json_begin_object(json, "last_commit");
+    bk_json_add_time(json, "time", commit->time_us);
+    bk_json_add_uint(json, "xid", commit->xid);
+    bk_json_add_lsn(json, "lsn", commit->lsn);
     bk_json_end_object(json);
 }
 
@@ -191,6 +212,7 @@ print_json(const Command *self, const BkRestore *restore, const BkRestoreReport 
     bk_json_add_uint(json, "reused_bytes", report->reused_bytes);
     bk_json_add_uint(json, "written_bytes", report->written_bytes);
     bk_json_add_string(json, "moved_aside", report->moved_aside);
+    add_last_commit(json, &plan->last_commit);
     add_wal(json, plan);
     add_tablespaces(json, restore);
     bk_json_add_bool(json, "started", started != NULL);

@@ -27,6 +27,7 @@ bool bk_cmd_backup(const BkArgs *args, BkCliContext *context, GError **error);
 bool bk_cmd_restore(const BkArgs *args, BkCliContext *context, GError **error);
 bool bk_cmd_list(const BkArgs *args, BkCliContext *context, GError **error);
 bool bk_cmd_status(const BkArgs *args, BkCliContext *context, GError **error);
+bool bk_cmd_timeline(const BkArgs *args, BkCliContext *context, GError **error);
 bool bk_cmd_wal_push(const BkArgs *args, BkCliContext *context, GError **error);
 bool bk_cmd_wal_fetch(const BkArgs *args, BkCliContext *context, GError **error);
 

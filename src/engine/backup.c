@@ -33,6 +33,7 @@ typedef struct Backup {
     BkParts parts;
     GPtrArray *leases; /* of BkLease, one a part */
     char *data_dir;
+    BkPgControl control; /* as it was when the backup had begun */
     BkTree tree;
     BkBase base;
     bool *is_given_up; /* for each of the parent's packs; NULL: not decided */
@@ -209,17 +210,16 @@ hold_wal(Backup *self)
 /* A copy or a standby of the cluster has its system identifier too. But the backup began with a
  * checkpoint, of which only the server's own directory knows. */
 static bool
-check_is_live(const Backup *self, GError **error)
+check_is_live(Backup *self, GError **error)
 {
     g_auto(BkBuf) content = BK_BUF_INIT;
-    BkPgControl control;
 
-    if (!read_control(self, &content, &control, error))
+    if (!read_control(self, &content, &self->control, error))
         return false;
-    self->report->meta.control_version = control.control_version;
-    self->report->meta.catalog_version = control.catalog_version;
-    return (control.state == BK_PG_STATE_IN_PRODUCTION &&
-            control.redo >= self->report->meta.start_lsn) ||
+    self->report->meta.control_version = self->control.control_version;
+    self->report->meta.catalog_version = self->control.catalog_version;
+    return (self->control.state == BK_PG_STATE_IN_PRODUCTION &&
+            self->control.redo >= self->report->meta.start_lsn) ||
            bk_throw(
                error, BK_ERROR_UNFIT,
                "data directory \"%s\" is not the one in which the server works but a copy or a "
@@ -236,12 +236,15 @@ begin(Backup *self, GError **error)
 
     bk_op_begin_phase(self->op, "waiting for the checkpoint", 0);
     hold_wal(self);
-    return bk_fault(BK_FAULT_BACKUP_BEGIN, error) &&
-           bk_server_begin_backup(self->server, label, self->options->fast_checkpoint, meta,
-                                  self->op, error) &&
-           check_is_live(self, error) &&
-           bk_server_get_tablespaces(self->server, meta, self->op, error) &&
-           bk_tree_list(self->data_dir, &self->tree, self->op, error);
+    if (!bk_fault(BK_FAULT_BACKUP_BEGIN, error) ||
+        !bk_server_begin_backup(self->server, label, self->options->fast_checkpoint, meta, self->op,
+                                error) ||
+        !check_is_live(self, error) ||
+        !bk_server_get_tablespaces(self->server, meta, self->op, error) ||
+        !bk_tree_list(self->data_dir, &self->control, &self->tree, self->op, error))
+        return false;
+    bk_tree_add_tablespaces(&self->tree, meta);
+    return true;
 }
 
 /* What the parent's packs are worth, and then what to read because of it. */

@@ -160,6 +160,23 @@ bk_destination_describe(BkDestinationState state)
     return "holds files that are no data directory";
 }
 
+/* Renames and replaces nothing. NFS and others cannot do both in one step (EINVAL): there it is
+ * looked first, which leaves a moment in which somebody may create the name. Even then rename(2)
+ * puts a folder in the place of nothing but an empty folder. */
+static bool
+rename_to_new(const char *path, const char *to)
+{
+    struct stat st;
+
+    if (renameat2(AT_FDCWD, path, AT_FDCWD, to, RENAME_NOREPLACE) == 0)
+        return true;
+    if (errno != EINVAL && errno != ENOSYS)
+        return false;
+    if (lstat(to, &st) == 0)
+        errno = EEXIST;
+    return errno == ENOENT && rename(path, to) == 0;
+}
+
 bool
 bk_destination_move_aside(const char *path, int64_t now_us, char **moved, GError **error)
 {
@@ -171,7 +188,7 @@ bk_destination_move_aside(const char *path, int64_t now_us, char **moved, GError
     if (gmtime_r(&now, &utc) != NULL)
         (void)strftime(stamp, sizeof stamp, "%Y%m%dT%H%M%SZ", &utc);
     to = g_strdup_printf("%s.before-restore-%s", path, stamp);
-    if (renameat2(AT_FDCWD, path, AT_FDCWD, to, RENAME_NOREPLACE) < 0)
+    if (!rename_to_new(path, to))
         return bk_throw_errno(error, "move \"%s\" aside to \"%s\"", path, to);
     *moved = g_steal_pointer(&to);
     return bk_file_sync_parent(AT_FDCWD, path, error);
@@ -250,9 +267,19 @@ sweep_entry(const Sweep *sweep, int dir, const char *name, const char *path, boo
     return can_be_mended(&st) || remove_entry(sweep, dir, name, path, is_dir, error);
 }
 
+/* Is the folder the directory of a tablespace, which other clusters may use too? */
+static bool
+is_shared(const Sweep *sweep, const char *path)
+{
+    const BkFile *file = g_hash_table_lookup(sweep->wanted, path);
+
+    return file != NULL && file->kind == BK_FILE_SYMLINK;
+}
+
 static bool
 sweep_folder(const Sweep *sweep, int dir, const char *path, bool keep_wanted, GError **error)
 {
+    bool leave_others = keep_wanted && is_shared(sweep, path);
     int copy = dup(dir);
     DIR *list = copy >= 0 ? fdopendir(copy) : NULL;
     const struct dirent *entry;
@@ -269,7 +296,8 @@ sweep_folder(const Sweep *sweep, int dir, const char *path, bool keep_wanted, GE
             path[0] != 0 ? g_strconcat(path, "/", entry->d_name, NULL) : g_strdup(entry->d_name);
 
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
-            strcmp(entry_path, BK_DESTINATION_MARK) == 0)
+            strcmp(entry_path, BK_DESTINATION_MARK) == 0 ||
+            (leave_others && !g_hash_table_contains(sweep->wanted, entry_path)))
             continue;
         ok = bk_op_check(sweep->op, error) &&
              sweep_entry(sweep, dir, entry->d_name, entry_path, keep_wanted, error);
@@ -290,4 +318,48 @@ bk_destination_remove_others(int root, const BkSnapshot *snapshot, BkOp *op, GEr
         (void)g_hash_table_insert(wanted, (void *)(uintptr_t)files[i].path,
                                   (void *)(uintptr_t)&files[i]);
     return sweep_folder(&sweep, root, "", true, error);
+}
+
+static void
+close_fd(void *fd)
+{
+    bk_fd_clear(fd);
+}
+
+/* Opens `path` when it is on a file system that none of `folders` is on. `path` is below `root`. */
+static bool
+add_file_system(GArray *folders, GArray *devices, int root, const char *path, GError **error)
+{
+    struct stat st;
+    BkFd fd;
+
+    if (fstatat(root, path, &st, 0) < 0)
+        return bk_throw_errno(error, "stat \"%s\"", path);
+    for (guint i = 0; i < devices->len; i++)
+        if (g_array_index(devices, dev_t, i) == st.st_dev)
+            return true;
+    fd = bk_fd_open_dir(root, path, error);
+    if (fd < 0)
+        return false;
+    g_array_append_val(folders, fd);
+    g_array_append_val(devices, st.st_dev);
+    return true;
+}
+
+GArray *
+bk_destination_file_systems(int root, const BkSnapshot *snapshot, GError **error)
+{
+    g_autoptr(GArray) folders = g_array_new(FALSE, FALSE, sizeof(BkFd));
+    g_autoptr(GArray) devices = g_array_new(FALSE, FALSE, sizeof(dev_t));
+    size_t count;
+    const BkFile *files = bk_snapshot_files(snapshot, &count);
+
+    g_array_set_clear_func(folders, close_fd);
+    if (!add_file_system(folders, devices, root, ".", error))
+        return NULL;
+    for (size_t i = 0; i < count; i++)
+        if (files[i].kind != BK_FILE_REGULAR &&
+            !add_file_system(folders, devices, root, files[i].path, error))
+            return NULL;
+    return g_steal_pointer(&folders);
 }

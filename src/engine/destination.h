@@ -27,13 +27,20 @@ bool bk_destination_overlaps(const char *path, const char *other);
 /* "is new", "is empty", …: a static string. */
 const char *bk_destination_describe(BkDestinationState state);
 
-/* Renames `path` to "PATH.before-restore-STAMP" in a durable way; `*moved` is the new name. */
+/* Renames `path` to "PATH.before-restore-STAMP" in a durable way; `*moved` is the new name. What
+ * has that name already stays: BK_ERROR_EXISTS. */
 bool bk_destination_move_aside(const char *path, int64_t now_us, char **moved,
                                GError **error) BK_MUST_USE;
 
 /* Removes everything below `root` that `snapshot` does not have, except the mark: names of files
  * and links that differ in kind too, and files that cannot be written in place: those that have
  * another name as well, and those that their owner may not write. Folders behind links that the
- * snapshot has are entered. */
+ * snapshot has are entered; right behind one, in a tablespace's directory, what the snapshot does
+ * not have is left alone: other clusters have their folders there. */
 bool bk_destination_remove_others(int root, const BkSnapshot *snapshot, BkOp *op,
                                   GError **error) BK_MUST_USE;
+
+/* Opens one folder on each file system that `root` and the folders of `snapshot` below it, links
+ * followed, are on: an array of BkFd, which are closed with it. */
+GArray *bk_destination_file_systems(int root, const BkSnapshot *snapshot,
+                                    GError **error) BK_MUST_USE;

@@ -304,6 +304,23 @@ check_time(const Planner *self, const BkPastEnd *end, GError **error)
         error);
 }
 
+/* Where the replay will stop is known to the transaction. */
+static bool
+plan_stop(Planner *self, GError **error)
+{
+    const BkTarget *target = self->request->target;
+    BkPlan *plan = self->plan;
+    BkWalStop stop;
+
+    if (!bk_wal_search_time(self->past, &plan->path, plan->snapshot->meta.stop_lsn,
+                            target->time_us - target->exclusive, &stop, self->op, error))
+        return false;
+    plan->last_commit = stop.commit;
+    if (stop.stop.lsn != 0)
+        bk_window_path_cut(&plan->path, stop.stop.end_lsn, self->past->input.segment_size);
+    return true;
+}
+
 static bool
 plan_without_search(Planner *self, GError **error)
 {
@@ -322,7 +339,7 @@ plan_without_search(Planner *self, GError **error)
     plan->end_time_us = end.time_us;
     switch (target->kind) {
     case BK_TARGET_TIME:
-        return check_time(self, &end, error);
+        return check_time(self, &end, error) && plan_stop(self, error);
     case BK_TARGET_LSN:
         if (target->lsn >= end.lsn)
             return refuse(self, "the WAL in the archive ends before it", error);

@@ -20,6 +20,8 @@ typedef struct BkPlan {
     uint64_t segments;              /* in that path */
     BkLsn end_lsn;                  /* of the WAL on the way to `timeline` */
     int64_t end_time_us;            /* of the last transaction in it; 0: none past the snapshot */
+    BkWalMoment last_commit;        /* for a time: the last that is replayed; lsn 0: none past the
+                                       snapshot's start */
 } BkPlan;
 
 void bk_plan_clear(BkPlan *self);

@@ -158,8 +158,8 @@ bk_restore_plan(const BkSourceSpec *source, const BkRestoreRequest *request, BkO
         bk_log(BK_LOG_WARNING, "%s", (const char *)g_ptr_array_index(self->parts.failed, i));
     if (!make_plan(self, op, error) || !check_destination(self, error))
         return NULL;
-    self->tablespaces =
-        bk_tablespace_map_new(&self->choice.plan.snapshot->meta, request->tablespaces, request->to, error);
+    self->tablespaces = bk_tablespace_map_new(&self->choice.plan.snapshot->meta,
+                                              request->tablespaces, request->to, error);
     if (self->tablespaces == NULL || !bk_tablespace_map_check(self->tablespaces, request, error))
         return NULL;
     for (guint i = 0; i < self->tablespaces->len; i++)
@@ -341,8 +341,9 @@ write_manifest(BkRestore *self, BkExtract *extract, const BkBuf *control, GError
         bk_backup_manifest_begin(self->root, meta->version / 10000, meta->system_id, error);
     BkBackupManifestRange range = {meta->timeline, meta->start_lsn, meta->stop_lsn};
     size_t label_size = strlen(meta->backup_label);
-    BkBackupManifestFile label = {LABEL_PATH, label_size, self->choice.plan.snapshot->head.finished_us,
-                                  true, bk_crc32c(0, meta->backup_label, label_size)};
+    BkBackupManifestFile label = {LABEL_PATH, label_size,
+                                  self->choice.plan.snapshot->head.finished_us, true,
+                                  bk_crc32c(0, meta->backup_label, label_size)};
     size_t count;
     const BkFile *files = bk_snapshot_files(self->snapshot, &count);
 
@@ -367,11 +368,15 @@ write_manifest(BkRestore *self, BkExtract *extract, const BkBuf *control, GError
 static bool
 sync_all(BkRestore *self, GError **error)
 {
+    g_autoptr(GArray) folders = NULL;
+
     if (!bk_fault(BK_FAULT_RESTORE_SYNC, error))
         return false;
-    if (syncfs(self->root) < 0)
-        return bk_throw_errno(error, "sync \"%s\"", self->request->to);
-    return bk_tablespace_map_sync(self->tablespaces, error);
+    folders = bk_destination_file_systems(self->root, self->snapshot, error);
+    for (guint i = 0; folders != NULL && i < folders->len; i++)
+        if (syncfs(g_array_index(folders, BkFd, i)) < 0)
+            return bk_throw_errno(error, "sync \"%s\"", self->request->to);
+    return folders != NULL;
 }
 
 static bool
@@ -411,7 +416,7 @@ parts_in_order(const BkRestore *self)
     g_ptr_array_add(parts, g_ptr_array_index(self->parts.parts, self->choice.part));
     for (guint i = 0; i < self->parts.parts->len; i++)
         if (i != self->choice.part && bk_part_shares_keys(g_ptr_array_index(self->parts.parts, i),
-                                                     g_ptr_array_index(parts, 0)))
+                                                          g_ptr_array_index(parts, 0)))
             g_ptr_array_add(parts, g_ptr_array_index(self->parts.parts, i));
     return g_steal_pointer(&parts);
 }
@@ -459,8 +464,8 @@ load_snapshot(BkRestore *self, GError **error)
     for (guint i = 0; i < parts->len; i++) {
         g_autoptr(GError) cause = NULL;
 
-        self->snapshot = bk_snapshot_load(g_ptr_array_index(parts, i), self->choice.plan.snapshot->head.id,
-                                          self->op, &cause);
+        self->snapshot = bk_snapshot_load(g_ptr_array_index(parts, i),
+                                          self->choice.plan.snapshot->head.id, self->op, &cause);
         if (self->snapshot != NULL && first != NULL)
             bk_log(BK_LOG_WARNING, "%s: another repository has it", first->message);
         if (self->snapshot != NULL)
@@ -477,6 +482,8 @@ run(BkRestore *self, GError **error)
     /* Loaded before the destination is touched: it may turn out to be damaged. */
     if (!load_snapshot(self, error))
         return false;
+    if (!bk_tablespace_map_check_links(self->tablespaces, self->snapshot, error))
+        return bk_prefix(error, "snapshot %s", self->choice.plan.snapshot->head.id);
     self->owners = bk_owner_map_new(self->snapshot);
     self->control = find_file(self->snapshot, CONTROL_PATH);
     if (self->control == NULL)

@@ -2,6 +2,7 @@
 
 #include "base/fd.h"
 #include "engine/destination.h"
+#include "source/pg/relation-name.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -189,18 +190,35 @@ bk_tablespace_map_make(const GArray *self, const BkOwnerMap *owners, uint32_t ow
     return true;
 }
 
+/* NULL for a link that is not that of a tablespace. */
 static const char *
 place_of(const GArray *self, const BkFile *file)
 {
-    const char *base = strrchr(file->path, '/');
+    uint32_t oid;
 
-    for (guint i = 0; base != NULL && i < self->len; i++) {
+    if (!bk_tablespace_path_parse(file->path, &oid))
+        return NULL;
+    for (guint i = 0; i < self->len; i++) {
         const BkRestoreTablespace *tablespace = &g_array_index(self, BkRestoreTablespace, i);
 
-        if (g_ascii_strtoull(base + 1, NULL, 10) == tablespace->oid)
+        if (tablespace->oid == oid)
             return tablespace->to;
     }
-    return file->link;
+    return NULL;
+}
+
+bool
+bk_tablespace_map_check_links(const GArray *self, const BkSnapshot *snapshot, GError **error)
+{
+    size_t count;
+    const BkFile *files = bk_snapshot_files(snapshot, &count);
+
+    for (size_t i = 0; i < count; i++)
+        if (files[i].kind == BK_FILE_SYMLINK && place_of(self, &files[i]) == NULL)
+            return bk_throw(error, BK_ERROR_CORRUPT,
+                            "the link \"%s\" is not that of a tablespace of the cluster",
+                            files[i].path);
+    return true;
 }
 
 bool
@@ -208,23 +226,9 @@ bk_tablespace_map_link(const GArray *self, int root, const BkFile *file, GError 
 {
     const char *to = place_of(self, file);
 
+    g_assert(to != NULL);
     if (unlinkat(root, file->path, 0) < 0 && errno != ENOENT)
         return bk_throw_errno(error, "remove the link \"%s\"", file->path);
     return symlinkat(to, root, file->path) == 0 ||
            bk_throw_errno(error, "create the link \"%s\"", file->path);
-}
-
-bool
-bk_tablespace_map_sync(const GArray *self, GError **error)
-{
-    for (guint i = 0; i < self->len; i++) {
-        const BkRestoreTablespace *tablespace = &g_array_index(self, BkRestoreTablespace, i);
-        g_auto(BkFd) fd = bk_fd_open_dir(AT_FDCWD, tablespace->to, error);
-
-        if (fd < 0)
-            return false;
-        if (syncfs(fd) < 0)
-            return bk_throw_errno(error, "sync \"%s\"", tablespace->to);
-    }
-    return true;
 }

@@ -28,9 +28,12 @@ bool bk_tablespace_map_move_aside(const GArray *self, const char *root, GError *
 bool bk_tablespace_map_make(const GArray *self, const BkOwnerMap *owners, uint32_t owner,
                             GError **error) BK_MUST_USE;
 
-/* Makes the link `file` ("pg_tblspc/OID") below `root`, to the tablespace's new place. */
+/* Is each link of `snapshot` that of a tablespace of the map? Fails with BK_ERROR_CORRUPT when one
+ * is not: a data directory has no others, and where such a one leads nobody has looked at. */
+bool bk_tablespace_map_check_links(const GArray *self, const BkSnapshot *snapshot,
+                                   GError **error) BK_MUST_USE;
+
+/* Makes the link `file` ("pg_tblspc/OID", which was checked) below `root`, to the tablespace's new
+ * place. */
 bool bk_tablespace_map_link(const GArray *self, int root, const BkFile *file,
                             GError **error) BK_MUST_USE;
-
-/* Makes what was written to them durable. */
-bool bk_tablespace_map_sync(const GArray *self, GError **error) BK_MUST_USE;

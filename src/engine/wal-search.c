@@ -4,7 +4,9 @@
 
 typedef struct Search {
     const BkPast *past;
-    const BkTarget *target;
+    const BkTarget *target; /* or a time: */
+    int64_t time_us;
+    BkLsn from_lsn;
     BkWalInfo before; /* of the segment before the one at hand */
     bool has_before;
 } Search;
@@ -81,6 +83,59 @@ bk_wal_search(const BkPast *past, const BkWindowPath *path, BkLsn from_lsn, BkLs
             if (found->lsn != 0 && found->lsn < from_lsn)
                 *found = (BkWalMoment){0};
         }
+    }
+    bk_wal_info_clear(&self.before);
+    return ok;
+}
+
+/* One segment of the way. Only one that holds the stop is read whole, or one whose last transaction
+ * was rolled back. */
+static bool
+search_time_in(Search *self, uint32_t timeline, uint64_t segno, BkWalStop *stop, BkOp *op,
+               GError **error)
+{
+    const BkWalInfo *before = self->has_before ? &self->before : NULL;
+    g_auto(BkWalInfo) info = {0};
+    g_auto(BkBuf) content = BK_BUF_INIT;
+    bool may_stop, is_plain;
+
+    if (!bk_past_get_info(self->past, timeline, segno, &info, op, error))
+        return false;
+    if (before != NULL)
+        (void)bk_wal_info_join(before, &info);
+    may_stop =
+        info.xacts > 0 && info.max_time_us > self->time_us && info.last.lsn >= self->from_lsn;
+    is_plain = info.xacts == 0 || info.last.commit;
+    if (may_stop || !is_plain) {
+        if (!bk_past_get_segment(self->past, timeline, segno, &content, op, error) ||
+            !bk_wal_find_time(content.data, content.size, before, self->time_us, self->from_lsn,
+                              &stop->stop, &stop->commit, error))
+            return false;
+    } else if (info.xacts > 0) {
+        stop->commit = info.last;
+    }
+    bk_wal_info_clear(&self->before);
+    self->before = info;
+    info = (BkWalInfo){0}; /* moved */
+    self->has_before = true;
+    return true;
+}
+
+bool
+bk_wal_search_time(const BkPast *past, const BkWindowPath *path, BkLsn from_lsn, int64_t time_us,
+                   BkWalStop *stop, BkOp *op, GError **error)
+{
+    Search self = {.past = past, .from_lsn = from_lsn, .time_us = time_us};
+    bool ok = true;
+
+    *stop = (BkWalStop){0};
+    for (size_t i = 0; ok && stop->stop.lsn == 0 && i < path->count; i++) {
+        const BkWindowStep *step = &path->steps[i];
+
+        for (uint64_t segno = step->first; ok && stop->stop.lsn == 0 && segno <= step->last;
+             segno++)
+            ok = bk_op_check(op, error) &&
+                 search_time_in(&self, step->timeline, segno, stop, op, error);
     }
     bk_wal_info_clear(&self.before);
     return ok;

@@ -12,5 +12,15 @@ bool bk_wal_search(const BkPast *past, const BkWindowPath *path, BkLsn from_lsn,
                    const BkTarget *target, BkWalMoment *found, BkOp *op,
                    GError **error) BK_MUST_USE;
 
+/* Where recovery to a time stops, and what it comes to. */
+typedef struct BkWalStop {
+    BkWalMoment stop;   /* the transaction that ends it; lsn 0: none is later */
+    BkWalMoment commit; /* the last one that is replayed; lsn 0: none since the snapshot */
+} BkWalStop;
+
+/* Looks along `path` for the first transaction from `from_lsn` on that ended past `time_us`. */
+bool bk_wal_search_time(const BkPast *past, const BkWindowPath *path, BkLsn from_lsn,
+                        int64_t time_us, BkWalStop *stop, BkOp *op, GError **error) BK_MUST_USE;
+
 /* Cuts a path so that it ends with the segment that holds the byte before `lsn`. */
 void bk_window_path_cut(BkWindowPath *path, BkLsn lsn, uint32_t segment_size);

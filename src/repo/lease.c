@@ -159,12 +159,11 @@ throw_lost(const BkLease *self, GError **error)
 {
     return bk_throw(error, BK_ERROR_LEASE_LOST,
                     "the lease of source \"%s\" in repository \"%s\" was taken by another process",
-                    bk_part_source(self->part),
-                    bk_repository_name(bk_part_repository(self->part)));
+                    bk_part_source(self->part), bk_repository_name(bk_part_repository(self->part)));
 }
 
-/* Is the object of `epoch` one that this very lease has put, as held or given up? Then the answer to
- * that was lost. Fails with BK_ERROR_LEASE_LOST when it is not. */
+/* Is the object of `epoch` one that this very lease has put, as held or given up? Then the answer
+ * to that was lost. Fails with BK_ERROR_LEASE_LOST when it is not. */
 static bool
 find_own(const BkLease *self, uint64_t epoch, bool *is_held, BkOp *op, GError **error)
 {

@@ -3,8 +3,8 @@
  * The lease is a chain of immutable objects "SOURCE/lease/EPOCH", of which the one with the highest
  * epoch counts. Taking, renewing and giving up the lease each put the next epoch; since the first
  * put of a name wins, two processes never both hold it, and one that was taken over notices at its
- * next step. A put whose answer was lost counts as done: the object bears the token of the lease that
- * put it. So it works the same in a directory and in a locked bucket, and no clock decides who
+ * next step. A put whose answer was lost counts as done: the object bears the token of the lease
+ * that put it. So it works the same in a directory and in a locked bucket, and no clock decides who
  * wins: the expiry only tells when a silent holder may be replaced. A holder that died on this very
  * host is recognised by its process and replaced at once. Threads: a lease renews itself in a
  * thread of its own; the functions belong to one thread. */
@@ -19,7 +19,7 @@ typedef struct BkLeaseInfo {
     uint64_t epoch;
     char *holder; /* "host: process 123", for people */
     int64_t expires_us;
-    bool is_held; /* false: given up, or nobody ever had it */
+    bool is_held;   /* false: given up, or nobody ever had it */
     bool is_dead;   /* held by a process of this host that does not live any more */
     uint64_t token; /* random, of the lease that put it; 0: put by a program that had none */
 } BkLeaseInfo;

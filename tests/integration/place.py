@@ -2,6 +2,7 @@
 
 BACKSTAY         the binary under test (default: build/backstay of this checkout)
 BACKSTAY_FAULTS  a binary with fault points (meson -Dfaults=true), for test_faults.py
+BACKSTAY_TOOLS   the folder with the test programs of tests/tools (default: build/tests)
 PG_BIN           PostgreSQL's programs (default /usr/lib/postgresql/15/bin)
 PG_CHROOT        a folder with another suite's PostgreSQL; every program then runs inside it
 BACKSTAY_TEST_BASE  where test directories are made (default /tmp); with PG_CHROOT the same path
@@ -20,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PG_BIN = Path(os.environ.get("PG_BIN", "/usr/lib/postgresql/15/bin"))
 CHROOT = os.environ.get("PG_CHROOT", "")
 BASE = Path(os.environ.get("BACKSTAY_TEST_BASE", "/tmp"))
+TOOLS = Path(os.environ.get("BACKSTAY_TOOLS", ROOT / "build" / "tests"))
 IS_ROOT = os.geteuid() == 0
 
 

@@ -520,12 +520,12 @@ def test_the_cluster_was_rewound_in_between(scene):
     old.archive_all()
     old.stop()
     new.stop()
-    old.program("pg_rewind", "--source-pgdata", new.data, "--target-pgdata", old.data)
-    (old.data / "recovery.signal").touch()
-    place.give_to_owner(old.data / "recovery.signal")
     fetch = f"{backstay.binary} -c {backstay.config} wal fetch orders %f %p"
-    (old.data / "postgresql.auto.conf").write_text(f"restore_command = '{fetch}'\n")
-    old.configure({"port": old.port, "unix_socket_directories": old.sockets})
+    old.configure({"restore_command": fetch})
+    old.program("pg_rewind", "--restore-target-wal", "--source-pgdata", new.data,
+                "--target-pgdata", old.data)
+    old.configure({"restore_command": fetch})  # the file is now that of the other one
+    place.give_to_owner((old.data / "recovery.signal").touch() or old.data / "recovery.signal")
     old.start()
     wait_for("the end of recovery", lambda: not old.value("SELECT pg_is_in_recovery()"))
     assert old.value("SELECT count(*) FROM t WHERE v = 22") == 0

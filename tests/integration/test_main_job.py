@@ -108,8 +108,16 @@ def test_the_data_are_exactly_those_of_the_moment(shared, story, name):
     """To a time between two committed markers, an xid, an LSN and a named restore point."""
     target, options, last, env = TARGETS[name]
     options = [story.snapshots[each]["snapshot"] if each == 0 else each for each in options]
-    restored, _, history = recover(shared, story, name, "--at", target(story), *options, env=env)
+    restored, report, history = recover(shared, story, name, "--at", target(story), *options,
+                                        env=env)
     assert restored.markers() == story.until(last)
+    if name.startswith("time"):
+        commit = report["last_commit"]
+        assert restored.value("SELECT pg_xact_status(%s::text::xid8)", commit["xid"]) == "committed"
+        if name in ("time-exact", "time-exclusive"):  # nothing ran beside these
+            assert commit["xid"] == int(story.markers[last].xid)
+    else:
+        assert report["last_commit"] is None
     notes = list(story.markers)
     after = notes[notes.index(last) + 1]
     assert story.rows[last][0] <= history <= story.rows[after][1]

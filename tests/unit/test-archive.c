@@ -209,6 +209,149 @@ test_damaged_objects(RepoFixture *self, const void *data)
     EXPECT_ERROR(put_one(self, "00000003.history", "text", 4, &error), BK_ERROR_CORRUPT);
 }
 
+#define OBJECT "orders/wal/00000001/0000000100000000/" SEGMENT
+
+/* Another number for each, in no order. */
+static uint32_t
+scattered(uint32_t number)
+{
+    number = (number + 1) * UINT32_C(2654435761);
+    number = (number ^ (number >> 15)) * UINT32_C(2246822519);
+    return number ^ (number >> 13);
+}
+
+/* `count` records of 33 references each, to blocks anywhere. */
+static void
+build_blocks(WalBuilder *builder, unsigned count)
+{
+    uint32_t number = 0;
+
+    wal_builder_init(builder, BK_WAL_MAGIC_15, START);
+    for (unsigned i = 0; i < count; i++) {
+        g_auto(BkBuf) body = BK_BUF_INIT;
+
+        for (uint8_t id = 0; id < 33; id++) {
+            bk_wire_put_u8(&body, id);
+            bk_wire_put_u8(&body, id == 0 ? 0x40 : 0xC0);
+            bk_wire_put_u16(&body, 0);
+            if (id == 0) {
+                bk_wire_put_u32(&body, 1663);
+                bk_wire_put_u32(&body, 5);
+                bk_wire_put_u32(&body, 16384);
+            }
+            bk_wire_put_u32(&body, scattered(number++));
+        }
+        (void)wal_builder_body(builder, 10, 0, 700, &body);
+    }
+    wal_builder_pad(builder);
+}
+
+static bool
+get_blocks(RepoFixture *self, BkWalInfo *info, BkWalBlocks *blocks, GError **error)
+{
+    BkWalName parsed;
+
+    g_assert_true(bk_wal_name_parse(SEGMENT, &parsed));
+    return bk_archive_get_blocks(self->part, SEGMENT, &parsed, info, blocks, self->op, error);
+}
+
+static void
+expect_blocks(RepoFixture *self, uint64_t count)
+{
+    g_auto(BkWalInfo) info = {0};
+    g_auto(BkWalBlocks) blocks = {0};
+    g_autoptr(GError) error = NULL;
+
+    EXPECT_DONE(get_blocks(self, &info, &blocks, &error));
+    g_assert_cmpuint(info.start_lsn, ==, START);
+    g_assert_null(blocks.unfit);
+    g_assert_cmpuint(bk_block_map_count(blocks.map), ==, count);
+}
+
+/* Puts a segment uncompressed, so that its summary is long. */
+static bool
+put_stored(RepoFixture *self, const BkBuf *content, GError **error)
+{
+    g_autoptr(BkArchiveWriter) writer = bk_archive_writer_new(BK_CODEC_STORED, 0);
+    g_autoptr(GPtrArray) parts = g_ptr_array_new();
+    BkArchiveFile file = {.name = SEGMENT, .content = content, .is_ready = true};
+
+    g_ptr_array_add(parts, self->part);
+    g_assert_true(bk_wal_name_parse(SEGMENT, &file.parsed));
+    return bk_archive_put(writer, parts, &file, 0, self->op, error);
+}
+
+/* What a segment changes is told from its head and summary alone, also from a summary longer than
+ * what is read at first. */
+static void
+test_blocks(RepoFixture *self, const void *data)
+{
+    static const unsigned counts[] = {1, 30, 3000};
+
+    (void)data;
+    for (size_t i = 0; i < G_N_ELEMENTS(counts); i++) {
+        g_auto(WalBuilder) builder = {0};
+        g_auto(BkBuf) object = BK_BUF_INIT;
+        g_auto(BkBuf) content = BK_BUF_INIT;
+        g_auto(BkWalInfo) info = {0};
+        g_auto(BkWalBlocks) blocks = {0};
+        g_autoptr(GError) error = NULL;
+
+        build_blocks(&builder, counts[i]);
+        g_assert_cmpuint(builder.out.size, ==, WAL_SEGMENT);
+        EXPECT_ERROR(get_blocks(self, &info, &blocks, &error), BK_ERROR_NOT_FOUND);
+        EXPECT_DONE(put_stored(self, &builder.out, &error));
+        expect_blocks(self, counts[i] * UINT64_C(33));
+        EXPECT_DONE(get(self, self->part, SEGMENT, &content, &error));
+        EXPECT_BYTES(content.data, content.size, builder.out.data, WAL_SEGMENT);
+        bk_store_fault_arm(self->store, BK_STORE_OPERATION_GET, 1, BK_ERROR_STORE, false);
+        EXPECT_ERROR(get_blocks(self, &info, &blocks, &error), BK_ERROR_STORE);
+        if (counts[i] == 3000) { /* the rest of the summary cannot be read */
+            bk_store_fault_arm(self->store, BK_STORE_OPERATION_GET, 2, BK_ERROR_STORE, false);
+            EXPECT_ERROR(get_blocks(self, &info, &blocks, &error), BK_ERROR_STORE);
+        }
+        EXPECT_DONE(bk_store_delete(self->store, OBJECT, self->op, &error));
+    }
+}
+
+/* Without its summary a segment is what it was: it is read whole, and summarised anew. */
+static void
+test_damaged_summary(RepoFixture *self, const void *data)
+{
+    g_auto(WalBuilder) builder = {0};
+    g_auto(BkBuf) object = BK_BUF_INIT;
+    g_auto(BkBuf) content = BK_BUF_INIT;
+    g_autoptr(GError) error = NULL;
+    BkFrame head = {0}, summary = {0};
+
+    (void)data;
+    build_blocks(&builder, 2);
+    EXPECT_DONE(put_one(self, SEGMENT, builder.out.data, WAL_SEGMENT, &error));
+    repo_fixture_get(self->store, OBJECT, &object, self->op);
+    head.data = object.data + BK_SEAL_HEADER_SIZE;
+    head.size = object.size - BK_SEAL_HEADER_SIZE;
+    EXPECT_DONE(bk_frame_measure(&head, &error));
+    summary.data = head.data + head.size;
+    summary.size = object.size - BK_SEAL_HEADER_SIZE - head.size;
+    EXPECT_DONE(bk_frame_measure(&summary, &error));
+    for (size_t i = 4; i < summary.size; i += 5) {
+        uint8_t *at = object.data + (summary.data - object.data) + i;
+
+        *at ^= 2;
+        repo_fixture_overwrite(self->store, OBJECT, &object, self->op);
+        expect_blocks(self, 66);
+        EXPECT_DONE(get(self, self->part, SEGMENT, &content, &error));
+        EXPECT_BYTES(content.data, content.size, builder.out.data, WAL_SEGMENT);
+        *at ^= 2;
+    }
+    for (size_t i = 0; i < 4; i++) { /* its length: then no frame behind it is found */
+        object.data[(size_t)(summary.data - object.data) + i] ^= 2;
+        repo_fixture_overwrite(self->store, OBJECT, &object, self->op);
+        EXPECT_ERROR(get(self, self->part, SEGMENT, &content, &error), BK_ERROR_CORRUPT);
+        object.data[(size_t)(summary.data - object.data) + i] ^= 2;
+    }
+}
+
 static void
 test_list(RepoFixture *self, const void *data)
 {
@@ -249,6 +392,8 @@ main(int argc, char **argv)
     REPO_TEST("/archive/store-fails", test_store_fails);
     REPO_TEST("/archive/two-repositories", test_two_repositories);
     REPO_TEST("/archive/damaged-objects", test_damaged_objects);
+    REPO_TEST("/archive/blocks", test_blocks);
+    REPO_TEST("/archive/damaged-summary", test_damaged_summary);
     REPO_TEST("/archive/list", test_list);
     return g_test_run();
 }

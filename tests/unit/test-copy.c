@@ -74,9 +74,10 @@ write_noise(const char *root, const char *path, size_t size)
 static void
 list_tree(Fixture *self)
 {
+    const BkPgControl control = {.relation_segment_blocks = BK_PG_SEGMENT_BLOCKS};
     g_autoptr(GError) error = NULL;
 
-    EXPECT_DONE(bk_tree_list(self->from, &self->tree, self->repo.op, &error));
+    EXPECT_DONE(bk_tree_list(self->from, &control, &self->tree, self->repo.op, &error));
 }
 
 /* Makes a snapshot of what became of the tree's files. */

@@ -5,7 +5,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static void
@@ -93,6 +97,35 @@ test_move_aside(TempDir *self, const void *data)
     g_assert_true(has(moved, "a")); /* what was moved aside before is not replaced */
 }
 
+/* Lets renameat2(2) answer as on a file system that cannot rename without replacing. */
+static void
+forbid_renameat2(void)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_renameat2, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EINVAL),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {G_N_ELEMENTS(filter), filter};
+
+    g_assert_cmpint(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), ==, 0);
+    g_assert_cmpint(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), ==, 0);
+}
+
+/* The same where the file system cannot do it in one step, such as NFS. */
+static void
+test_move_aside_in_two_steps(TempDir *self, const void *data)
+{
+    if (g_test_subprocess()) {
+        forbid_renameat2();
+        test_move_aside(self, data);
+        return;
+    }
+    g_test_trap_subprocess(NULL, 0, G_TEST_SUBPROCESS_INHERIT_STDERR);
+    g_test_trap_assert_passed();
+}
+
 static void
 add_file(BkSnapshot *snapshot, const char *path, BkFileKind kind, const char *link)
 {
@@ -167,7 +200,8 @@ test_remove_others(TempDir *self, const void *data)
     g_assert_true(has(self->root, "PG_VERSION") && has(self->root, "base/5/1"));
     g_assert_true(has(self->root, BK_DESTINATION_MARK) && !has(self->root, "base/5/2"));
     g_assert_true(has(self->root, "pg_tblspc/16385") && has(place, "PG_15/1"));
-    g_assert_false(has(place, "PG_15/9") || has(place, "PG_14"));
+    g_assert_false(has(place, "PG_15/9"));
+    g_assert_true(has(place, "PG_14/1")); /* another cluster's */
     /* A link that the snapshot has not is removed, and not what it leads to. */
     g_assert_false(has(self->root, "pg_tblspc/16386") || has(self->root, "base/7"));
     g_assert_true(has(elsewhere, "kept"));
@@ -227,6 +261,36 @@ test_shared_files(TempDir *self, const void *data)
     g_assert_false(has(self->root, "base/5/1") || has(self->root, "base/5/2"));
 }
 
+/* A file system that begins somewhere below is found, by way of a link too. */
+static void
+test_file_systems(TempDir *self, const void *data)
+{
+    g_autoptr(BkSnapshot) snapshot = make_snapshot("/proc");
+    g_autoptr(BkSnapshot) small = bk_snapshot_new();
+    g_autoptr(GArray) folders = NULL;
+    g_autoptr(GArray) alone = NULL;
+    g_autoptr(GError) error = NULL;
+    struct stat st;
+
+    (void)data;
+    add(self->root, "base/5/1", "x");
+    add(self->root, "pg_tblspc/x", "x");
+    link_to(self, "/proc", "pg_tblspc/16385");
+    add_file(small, "base", BK_FILE_DIRECTORY, "");
+    add_file(small, "base/5", BK_FILE_DIRECTORY, "");
+    alone = bk_destination_file_systems(self->dir, small, &error);
+    g_assert_no_error(error);
+    g_assert_cmpuint(alone->len, ==, 1);
+    add_file(small, "pg_tblspc", BK_FILE_DIRECTORY, "");
+    add_file(small, "pg_tblspc/16385", BK_FILE_SYMLINK, "/proc");
+    folders = bk_destination_file_systems(self->dir, small, &error);
+    g_assert_no_error(error);
+    g_assert_cmpuint(folders->len, ==, 2);
+    g_assert_cmpint(fstatat(g_array_index(folders, BkFd, 1), "self", &st, 0), ==, 0);
+    /* What should be there and is not cannot be made durable. */
+    EXPECT_ERROR(bk_destination_file_systems(self->dir, snapshot, &error) != NULL, BK_ERROR_ABSENT);
+}
+
 static void
 test_overlaps(TempDir *self, const void *data)
 {
@@ -253,10 +317,12 @@ main(int argc, char **argv)
     TEMP_DIR_TEST("/destination/states", test_states);
     TEMP_DIR_TEST("/destination/running-server", test_running_server);
     TEMP_DIR_TEST("/destination/move-aside", test_move_aside);
+    TEMP_DIR_TEST("/destination/move-aside-in-two-steps", test_move_aside_in_two_steps);
     TEMP_DIR_TEST("/destination/remove-others", test_remove_others);
     TEMP_DIR_TEST("/destination/links-in-the-way", test_links_in_the_way);
     TEMP_DIR_TEST("/destination/dangling-tablespace", test_dangling_tablespace);
     TEMP_DIR_TEST("/destination/shared-files", test_shared_files);
+    TEMP_DIR_TEST("/destination/file-systems", test_file_systems);
     TEMP_DIR_TEST("/destination/overlaps", test_overlaps);
     return g_test_run();
 }

@@ -140,6 +140,93 @@ test_large(void)
     g_assert_cmpuint(count_extents(extents, 3, INT64_MAX), ==, 4);
 }
 
+/* Ranges in order that are new: as a copy stores them, in packs that the base does not have. */
+static size_t
+make_ranges(BkExtent *over, size_t limit, uint64_t size)
+{
+    size_t count = make_extents(over, limit, size);
+    size_t kept = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        if (over[i].length == 0)
+            continue;
+        over[kept] = over[i];
+        over[kept++].pack = over[i].is_hole ? 0 : 1000;
+    }
+    return kept;
+}
+
+/* What is merged is in order, lies within the file, and says of each byte what the newer of both
+ * says; of what neither knows it says nothing. */
+static void
+check_overlay(const GArray *merged, const Place *expected, const bool *is_known, uint64_t size)
+{
+    Place found[FILE_MAX] = {{0}};
+    bool is_found[FILE_MAX] = {false};
+    uint64_t at = 0;
+
+    for (guint i = 0; i < merged->len; i++) {
+        const BkExtent *extent = &g_array_index(merged, BkExtent, i);
+
+        g_assert_cmpuint(extent->file_offset, >=, at);
+        g_assert_cmpuint(extent->length, >, 0);
+        at = extent->file_offset + extent->length;
+        g_assert_cmpuint(at, <=, size);
+        draw(found, extent);
+        memset(is_found + extent->file_offset, true, extent->length);
+    }
+    for (uint64_t i = 0; i < size; i++) {
+        g_assert_true(is_found[i] == is_known[i]);
+        g_assert_true(found[i].is_data == expected[i].is_data);
+        g_assert_cmpuint(found[i].pack, ==, expected[i].pack);
+        g_assert_cmpuint(found[i].offset, ==, expected[i].offset);
+    }
+}
+
+static void
+overlay(uint64_t base_size, uint64_t size, GArray *merged)
+{
+    BkExtent base[60], over[20];
+    g_auto(BkBuf) encoded = BK_BUF_INIT;
+    Place expected[FILE_MAX] = {{0}};
+    bool is_known[FILE_MAX] = {false};
+    size_t count = make_extents(base, G_N_ELEMENTS(base), base_size);
+    BkExtentIter iter;
+
+    bk_extents_encode(base, count, base_size, &encoded);
+    for (size_t i = 0; i < count; i++)
+        draw(expected, &base[i]);
+    memset(is_known, true, base_size);
+    count = make_ranges(over, (size_t)g_test_rand_int_range(0, G_N_ELEMENTS(over)), size);
+    for (size_t i = 0; i < count; i++) {
+        memset(expected + over[i].file_offset, 0, over[i].length * sizeof *expected);
+        draw(expected, &over[i]);
+        memset(is_known + over[i].file_offset, true, over[i].length);
+    }
+    bk_extent_iter_init(&iter, encoded.data, encoded.size, base_size);
+    bk_extents_overlay(over, count, iter, size, merged);
+    check_overlay(merged, expected, is_known, size);
+    encoded.size = 0; /* what came out can be put down */
+    bk_extents_encode((const BkExtent *)(const void *)merged->data, merged->len, size, &encoded);
+}
+
+/* The file has grown, shrunk or kept its size; the array is used again and again. */
+static void
+test_overlay(void)
+{
+    g_autoptr(GArray) merged = g_array_new(FALSE, FALSE, sizeof(BkExtent));
+
+    for (unsigned round = 0; round < 6000; round++) {
+        uint64_t base_size = (uint64_t)g_test_rand_int_range(0, FILE_MAX);
+        uint64_t size = (uint64_t)g_test_rand_int_range(0, FILE_MAX);
+
+        overlay(base_size, round % 3 == 0 ? base_size : size, merged);
+    }
+    overlay(0, FILE_MAX - 1, merged);
+    overlay(FILE_MAX - 1, 0, merged);
+    g_assert_cmpuint(merged->len, ==, 0);
+}
+
 static bool
 is_sound(const uint8_t *encoded, size_t encoded_size, uint64_t size)
 {
@@ -179,6 +266,7 @@ main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/extent/against-a-map", test_against_a_map);
     g_test_add_func("/extent/neighbours-are-joined", test_neighbours_are_joined);
+    g_test_add_func("/extent/overlay", test_overlay);
     g_test_add_func("/extent/large", test_large);
     g_test_add_func("/extent/malformed", test_malformed);
     return g_test_run();

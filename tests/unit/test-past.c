@@ -40,6 +40,7 @@ put_snapshot(RepoFixture *repo, const char *id, BkLsn stop_lsn)
     head->source = g_strdup("orders");
     head->kind = g_strdup(BK_PG_KIND);
     head->state = BK_SNAPSHOT_COMPLETE;
+    head->mode = BK_SNAPSHOT_FULL;
     bk_pg_meta_encode(&meta, &head->meta);
     EXPECT_DONE(bk_snapshot_seal(snapshot, repo->part, &object, &error));
     EXPECT_DONE(bk_snapshot_put(repo->part, id, &object, repo->op, &error));
@@ -310,12 +311,19 @@ test_unreadable_manifest(Fixture *self, const void *data)
     g_auto(BkPast) past = {0};
     g_auto(BkPast) again = {0};
     g_autoptr(GError) error = NULL;
+    uint64_t system_id;
 
     (void)data;
     bk_store_fault_arm(self->repo.store, BK_STORE_OPERATION_GET, 1, BK_ERROR_STORE, false);
     EXPECT_ERROR(bk_past_load(self->repo.part, &past, self->repo.op, &error), BK_ERROR_STORE);
     bk_past_clear(&past);
+    bk_store_fault_arm(self->repo.store, BK_STORE_OPERATION_GET, 1, BK_ERROR_STORE, false);
+    EXPECT_ERROR(bk_find_system_id(self->repo.part, &system_id, self->repo.op, &error),
+                 BK_ERROR_STORE);
     put_snapshot(&self->repo, lost, START + 80);
+    bk_store_fault_arm(self->repo.store, BK_STORE_OPERATION_GET, 1, BK_ERROR_STORE, false);
+    EXPECT_DONE(bk_find_system_id(self->repo.part, &system_id, self->repo.op, &error));
+    g_assert_cmpuint(system_id, ==, WAL_SYSTEM);
     bk_store_fault_arm(self->repo.store, BK_STORE_OPERATION_GET, 1, BK_ERROR_STORE, false);
     EXPECT_DONE(bk_past_load(self->repo.part, &past, self->repo.op, &error));
     g_assert_cmpuint(past.snapshots->len, ==, 1);

@@ -119,6 +119,35 @@ test_move_aside(void)
     temp_dir_free(top);
 }
 
+/* A link anywhere else, or of a tablespace that nobody knows, would lead a restore out of what was
+ * looked at. */
+static void
+test_links(void)
+{
+    static const char *const wrong[] = {"pg_wal",           "base/16385",
+                                        "pg_tblspc/16387",  "pg_tblspc/x",
+                                        "pg_tblspc/016385", "pg_tblspc/16385/PG_15_202209061",
+                                        "pg_tblspc"};
+    g_autoptr(GError) error = NULL;
+    GArray *self = map(NULL, &error);
+    g_autoptr(BkSnapshot) whole = bk_snapshot_new();
+
+    g_assert_no_error(error);
+    bk_snapshot_add_file(whole,
+                         &(BkFile){.path = "pg_tblspc", .link = "", .kind = BK_FILE_DIRECTORY});
+    bk_snapshot_add_file(
+        whole, &(BkFile){.path = "pg_tblspc/16385", .link = "/mnt/fast", .kind = BK_FILE_SYMLINK});
+    EXPECT_DONE(bk_tablespace_map_check_links(self, whole, &error));
+    for (size_t i = 0; i < G_N_ELEMENTS(wrong); i++) {
+        g_autoptr(BkSnapshot) snapshot = bk_snapshot_new();
+
+        bk_snapshot_add_file(snapshot,
+                             &(BkFile){.path = wrong[i], .link = "/etc", .kind = BK_FILE_SYMLINK});
+        EXPECT_ERROR(bk_tablespace_map_check_links(self, snapshot, &error), BK_ERROR_CORRUPT);
+    }
+    bk_tablespace_map_free(self);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -128,5 +157,6 @@ main(int argc, char **argv)
     g_test_add_func("/tablespace-map/refused", test_refused);
     g_test_add_func("/tablespace-map/beside", test_beside);
     g_test_add_func("/tablespace-map/move-aside", test_move_aside);
+    g_test_add_func("/tablespace-map/links", test_links);
     return g_test_run();
 }

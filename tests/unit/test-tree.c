@@ -8,6 +8,10 @@
 #include <unistd.h>
 
 #define NOBODY 65534
+#define OWN    "PG_15_202209061"
+
+static const BkPgControl control = {
+    .major = 15, .catalog_version = 202209061, .relation_segment_blocks = 131072};
 
 static void
 add_text(const char *root, const char *path, size_t size)
@@ -65,7 +69,7 @@ list(const TempDir *self)
     g_auto(BkTree) tree = {0};
     g_autoptr(GError) error = NULL;
 
-    EXPECT_DONE(bk_tree_list(self->root, &tree, self->op, &error));
+    EXPECT_DONE(bk_tree_list(self->root, &control, &tree, self->op, &error));
     for (guint i = 0; i < tree.files->len; i++) {
         const BkTreeFile *file = g_ptr_array_index(tree.files, i);
 
@@ -150,7 +154,7 @@ test_pages(TempDir *self, const void *data)
     (void)data;
     for (size_t i = 0; i < G_N_ELEMENTS(files); i++)
         add_text(self->root, files[i].path, 10 + i);
-    EXPECT_DONE(bk_tree_list(self->root, &tree, self->op, &error));
+    EXPECT_DONE(bk_tree_list(self->root, &control, &tree, self->op, &error));
     for (size_t i = 0; i < G_N_ELEMENTS(files); i++) {
         const BkTreeFile *file = must_find(&tree, files[i].path);
 
@@ -161,6 +165,26 @@ test_pages(TempDir *self, const void *data)
         g_assert_cmpuint(file->uid, ==, geteuid());
     }
     g_assert_cmpuint(tree.bytes, ==, 9 * 10 + 36);
+}
+
+/* The number of a block depends on how large the files of a relation are, which is chosen when the
+ * server is built. */
+static void
+test_other_segment_size(TempDir *self, const void *data)
+{
+    BkPgControl small = control;
+    g_auto(BkTree) tree = {0};
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    small.relation_segment_blocks = 16;
+    add_text(self->root, "base/5/100.3", 10);
+    add_text(self->root, "base/5/100.268435455", 10);
+    add_text(self->root, "base/5/100.268435456", 10);
+    EXPECT_DONE(bk_tree_list(self->root, &small, &tree, self->op, &error));
+    g_assert_cmpuint(must_find(&tree, "base/5/100.3")->first_block, ==, 48);
+    g_assert_true(must_find(&tree, "base/5/100.268435455")->is_paged);
+    g_assert_false(must_find(&tree, "base/5/100.268435456")->is_paged);
 }
 
 static void
@@ -177,13 +201,70 @@ test_tablespaces(TempDir *self, const void *data)
     add_text(place, "PG_15_202209061/pgsql_tmp/x", 10);
     add_dir(self->root, "pg_tblspc");
     add_link(self->root, "pg_tblspc/16385", place);
-    EXPECT_DONE(bk_tree_list(self->root, &tree, self->op, &error));
+    EXPECT_DONE(bk_tree_list(self->root, &control, &tree, self->op, &error));
     link = must_find(&tree, "pg_tblspc/16385");
     g_assert_cmpstr(link->link, ==, place);
     g_assert_true(S_ISLNK(link->mode));
     g_assert_true(must_find(&tree, "pg_tblspc/16385/PG_15_202209061/5/200")->is_paged);
     g_assert_null(find(&tree, "pg_tblspc/16385/PG_15_202209061/5/t9_200"));
     g_assert_null(find(&tree, "pg_tblspc/16385/PG_15_202209061/pgsql_tmp"));
+}
+
+/* Beside a cluster's folder in the directory of a tablespace others have theirs. */
+static void
+test_shared_tablespace(TempDir *self, const void *data)
+{
+    static const char *const others[] = {"PG_14_202107181/5/1", "PG_15_202209062/5/1",
+                                         "PG_16_202209061/5/1", "lost+found/1", "README"};
+    g_autofree char *place = g_build_filename(self->parent, "fast", NULL);
+    BkPgControl unknown = control;
+    g_auto(BkTree) tree = {0};
+    g_auto(BkTree) again = {0};
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    add_text(place, OWN "/5/1", 10);
+    for (size_t i = 0; i < G_N_ELEMENTS(others); i++)
+        add_text(place, others[i], 10);
+    add_dir(self->root, "pg_tblspc");
+    add_link(self->root, "pg_tblspc/16385", place);
+    EXPECT_DONE(bk_tree_list(self->root, &control, &tree, self->op, &error));
+    g_assert_cmpuint(tree.files->len, ==, 5);
+    g_assert_true(must_find(&tree, "pg_tblspc/16385/" OWN "/5/1")->is_paged);
+    /* Of a version between releases the number of the catalog alone is known. */
+    unknown.major = 0;
+    EXPECT_DONE(bk_tree_list(self->root, &unknown, &again, self->op, &error));
+    g_assert_nonnull(find(&again, "pg_tblspc/16385/" OWN "/5/1"));
+    g_assert_null(find(&again, "pg_tblspc/16385/PG_14_202107181"));
+}
+
+/* One that was created after the server was asked for them is not forgotten. */
+static void
+test_added_tablespaces(TempDir *self, const void *data)
+{
+    g_autofree char *fast = g_build_filename(self->parent, "fast", NULL);
+    g_autofree char *late = g_build_filename(self->parent, "late", NULL);
+    g_auto(BkPgMeta) meta = {0};
+    g_auto(BkTree) tree = {0};
+    g_autoptr(GError) error = NULL;
+    const BkPgTablespace *added;
+
+    (void)data;
+    add_dir(fast, OWN);
+    add_dir(late, OWN);
+    add_dir(self->root, "pg_tblspc");
+    add_link(self->root, "pg_tblspc/16385", fast);
+    add_link(self->root, "pg_tblspc/16390", late);
+    add_link(self->root, "pg_tblspc/other", late);
+    bk_pg_meta_init(&meta);
+    bk_pg_meta_add_tablespace(&meta, 16385, "fast", fast);
+    EXPECT_DONE(bk_tree_list(self->root, &control, &tree, self->op, &error));
+    bk_tree_add_tablespaces(&tree, &meta);
+    g_assert_cmpuint(meta.tablespaces->len, ==, 2);
+    added = g_ptr_array_index(meta.tablespaces, 1);
+    g_assert_cmpuint(added->oid, ==, 16390);
+    g_assert_cmpstr(added->name, ==, "16390");
+    g_assert_cmpstr(added->location, ==, late);
 }
 
 /* Other links are followed, and are then what they lead to; one that leads nowhere has vanished. */
@@ -200,11 +281,45 @@ test_links(TempDir *self, const void *data)
     add_link(self->root, "pg_wal", wal);
     add_link(self->root, "pg_hba.conf", "../hba");
     add_link(self->root, "gone", "nowhere");
-    EXPECT_DONE(bk_tree_list(self->root, &tree, self->op, &error));
+    EXPECT_DONE(bk_tree_list(self->root, &control, &tree, self->op, &error));
     g_assert_cmpuint(tree.files->len, ==, 2);
     g_assert_true(S_ISDIR(must_find(&tree, "pg_wal")->mode));
     g_assert_null(must_find(&tree, "pg_wal")->link);
     g_assert_cmpuint(must_find(&tree, "pg_hba.conf")->size, ==, 7);
+}
+
+/* A link that leads to a folder around it would be followed for ever. */
+static void
+test_links_that_lead_back(TempDir *self, const void *data)
+{
+    static const struct {
+        const char *link;
+        const char *target;
+        const char *named;
+    } cases[] = {{"loop", ".", "\"loop\""},
+                 {"base/5/up", "..", "\"base/5/up\""},
+                 {"out", "../..", "\"out\""},
+                 {"all", "/", "\"all\""},
+                 {"beside", "../beside", "\"beside/back\""},
+                 {"pg_tblspc/16385", "..", "\"pg_tblspc/16385\""}};
+    g_autofree char *back = g_build_filename(self->parent, "beside", "back", NULL);
+
+    (void)data;
+    add_dir(self->root, "base/5");
+    add_dir(self->root, "pg_tblspc");
+    add_dir(self->parent, "beside");
+    g_assert_cmpint(symlink("../data", back), ==, 0);
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *path = g_build_filename(self->root, cases[i].link, NULL);
+        g_auto(BkTree) tree = {0};
+        g_autoptr(GError) error = NULL;
+
+        add_link(self->root, cases[i].link, cases[i].target);
+        g_assert_false(bk_tree_list(self->root, &control, &tree, self->op, &error));
+        g_assert_nonnull(strstr(error->message, cases[i].named));
+        EXPECT_ERROR(false, BK_ERROR_UNFIT);
+        g_assert_cmpint(unlink(path), ==, 0);
+    }
 }
 
 static void
@@ -219,10 +334,10 @@ test_sockets_and_no_directory(TempDir *self, const void *data)
     g_assert_cmpint(mkfifo(fifo, 0600), ==, 0);
     paths = list(self);
     g_assert_cmpstr(paths, ==, "");
-    EXPECT_ERROR(bk_tree_list(fifo, &tree, self->op, &error), BK_ERROR_SYSTEM);
+    EXPECT_ERROR(bk_tree_list(fifo, &control, &tree, self->op, &error), BK_ERROR_SYSTEM);
     bk_tree_clear(&tree);
     bk_op_cancel(self->op);
-    EXPECT_ERROR(bk_tree_list(self->root, &tree, self->op, &error), BK_ERROR_CANCELLED);
+    EXPECT_ERROR(bk_tree_list(self->root, &control, &tree, self->op, &error), BK_ERROR_CANCELLED);
 }
 
 /* The path says what cannot be read. Root can read all: another user looks. */
@@ -245,7 +360,7 @@ test_denied(TempDir *self, const void *data)
 
         if (geteuid() == 0 && setuid(NOBODY) < 0)
             _exit(3);
-        if (bk_tree_list(self->root, &tree, self->op, &error))
+        if (bk_tree_list(self->root, &control, &tree, self->op, &error))
             _exit(2);
         _exit(bk_error_is(error, BK_ERROR_DENIED) && strstr(error->message, "base/5") ? 0 : 1);
     }
@@ -262,8 +377,12 @@ main(int argc, char **argv)
     TEMP_DIR_TEST("/tree/left-out", test_left_out);
     TEMP_DIR_TEST("/tree/unlogged", test_unlogged);
     TEMP_DIR_TEST("/tree/pages", test_pages);
+    TEMP_DIR_TEST("/tree/other-segment-size", test_other_segment_size);
     TEMP_DIR_TEST("/tree/tablespaces", test_tablespaces);
+    TEMP_DIR_TEST("/tree/shared-tablespace", test_shared_tablespace);
+    TEMP_DIR_TEST("/tree/added-tablespaces", test_added_tablespaces);
     TEMP_DIR_TEST("/tree/links", test_links);
+    TEMP_DIR_TEST("/tree/links-that-lead-back", test_links_that_lead_back);
     TEMP_DIR_TEST("/tree/sockets-and-no-directory", test_sockets_and_no_directory);
     TEMP_DIR_TEST("/tree/denied", test_denied);
     return g_test_run();

@@ -164,6 +164,7 @@ test_join(void)
         g_auto(WalBuilder) builder = {0};
         g_auto(BkWalInfo) first = {0};
         g_auto(BkWalInfo) second = {0};
+        BkWalMoment commit = {.lsn = 0};
         BkWalMoment found;
         BkLsn lsn;
 
@@ -193,8 +194,13 @@ test_join(void)
                                       &found, NULL));
         g_assert_cmpint(found.time_us, ==, NOON + 1);
         g_assert_true(bk_wal_find_time(wal_builder_segment(&builder, 1), WAL_SEGMENT, &first,
-                                       NOON - 1, &found, NULL));
+                                       NOON - 1, 0, &found, &commit, NULL));
         g_assert_cmpuint(found.xid, ==, left < 40 ? 501 : 502);
+        g_assert_cmpuint(commit.lsn, ==, 0);
+        g_assert_true(bk_wal_find_time(wal_builder_segment(&builder, 1), WAL_SEGMENT, &first, NOON,
+                                       0, &found, &commit, NULL));
+        g_assert_cmpuint(found.xid, ==, 502);
+        g_assert_cmpuint(commit.xid, ==, left < 40 ? 501 : 0);
     }
 }
 

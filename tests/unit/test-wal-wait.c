@@ -157,8 +157,7 @@ check_recycled(Fixture *self, void (*hook)(void *))
 
     archive(self, 700);
     write_live(self, 700);
-    repository =
-        bk_repository_open(&hooked->base, "local", &self->repo.key, self->repo.op, &error);
+    repository = bk_repository_open(&hooked->base, "local", &self->repo.key, self->repo.op, &error);
     g_assert_no_error(error);
     part = bk_part_open(repository, "orders", self->repo.op, &error);
     g_assert_no_error(error);

@@ -11,6 +11,7 @@ typedef struct BkForkBlocks {
     uint64_t file;  /* file node and fork */
     BkBlockSet blocks;
     uint32_t limit;
+    uint32_t recent; /* block that was added last; UINT32_MAX: none */
 } BkForkBlocks;
 
 #define BK_BLOCK_MAP_RECENT 64

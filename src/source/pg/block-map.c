@@ -80,6 +80,7 @@ bk_block_map_fork(BkBlockMap *self, const BkForkKey *fork)
     found = g_hash_table_lookup(self->forks, &wanted);
     if (found == NULL) {
         wanted.limit = BK_BLOCK_NO_LIMIT;
+        wanted.recent = UINT32_MAX;
         found = g_memdup2(&wanted, sizeof wanted);
         g_hash_table_add(self->forks, found);
     }
@@ -92,6 +93,9 @@ bk_block_map_add(BkBlockMap *self, const BkForkKey *fork, uint32_t block)
 {
     BkForkBlocks *found = bk_block_map_fork(self, fork);
 
+    if (found->recent == block) /* mostly a row is added where the one before was */
+        return;
+    found->recent = block;
     self->count += bk_block_set_add(&found->blocks, block, &self->spare_bitmaps);
 }
 

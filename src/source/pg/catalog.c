@@ -211,6 +211,30 @@ bk_catalog_free(BkCatalog *self)
     g_free(self);
 }
 
+BkCatalog *
+bk_catalog_copy(const BkCatalog *from, uint32_t database)
+{
+    BkCatalog *self = bk_catalog_new(database, from->major);
+    GHashTableIter iter;
+    void *key, *value;
+
+    self->class_node = from->class_node;
+    self->is_full = from->is_full;
+    g_hash_table_iter_init(&iter, from->rows);
+    while (g_hash_table_iter_next(&iter, &key, &value))
+        g_hash_table_insert(self->rows, key, g_memdup2(value, sizeof(Row)));
+    g_hash_table_iter_init(&iter, from->oids);
+    while (g_hash_table_iter_next(&iter, &key, &value))
+        g_hash_table_insert(self->oids, key, g_memdup2(value, sizeof(Entry)));
+    g_hash_table_iter_init(&iter, from->files);
+    while (g_hash_table_iter_next(&iter, &key, &value))
+        g_hash_table_insert(self->files, key, value);
+    g_hash_table_iter_init(&iter, from->names);
+    while (g_hash_table_iter_next(&iter, &key, &value))
+        g_hash_table_insert(self->names, key, g_strdup(value));
+    return self;
+}
+
 void
 bk_catalog_set_map(BkCatalog *self, const uint8_t *map, size_t size)
 {

@@ -58,6 +58,9 @@ BkCatalog *bk_catalog_new(uint32_t database, unsigned major);
 void bk_catalog_free(BkCatalog *self); /* NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BkCatalog, bk_catalog_free)
 
+/* A catalog like `from`, of a database that is made as a copy. */
+BkCatalog *bk_catalog_copy(const BkCatalog *from, uint32_t database);
+
 /* The files of pg_class, of pg_namespace and (of database 0) pg_database: at first the numbers of a
  * new cluster. A map that says otherwise makes the places of rows unknown. */
 void bk_catalog_set_map(BkCatalog *self, const uint8_t *map, size_t size);

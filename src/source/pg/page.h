@@ -7,7 +7,7 @@
 #include "source/pg/lsn.h"
 
 #define BK_PG_PAGE_SIZE      8192u
-#define BK_PG_SEGMENT_BLOCKS 131072u /* of a relation file of 1 GiB */
+#define BK_PG_SEGMENT_BLOCKS 131072u /* of a relation file of 1 GiB, which is usual */
 
 typedef struct BkPgPage {
     BkLsn lsn; /* of the last change */
@@ -30,8 +30,8 @@ typedef struct BkPgPageResult {
 /* Header of the page at `page` (BK_PG_PAGE_SIZE bytes). */
 void bk_pg_page_decode(const uint8_t *page, BkPgPage *header);
 
-/* Checksum of `page` as block `block` of its relation's fork: the number of the 1 GiB file times
- * BK_PG_SEGMENT_BLOCKS plus the block in that file. The stored checksum does not take part. */
+/* Checksum of `page` as block `block` of its relation's fork: the number of the file times the
+ * blocks of a whole one plus the block in that file. The stored checksum does not take part. */
 uint16_t bk_pg_page_checksum(const uint8_t *page, uint32_t block);
 
 /* The LSN of a page's last change. False when the page does not look like one that bears a

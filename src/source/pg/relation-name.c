@@ -93,3 +93,12 @@ bk_relation_path_parse(const char *path, BkRelationPath *parsed)
     }
     return bk_relation_name_parse(path, &parsed->name);
 }
+
+bool
+bk_tablespace_path_parse(const char *path, uint32_t *oid)
+{
+    if (!g_str_has_prefix(path, "pg_tblspc/"))
+        return false;
+    path += strlen("pg_tblspc/");
+    return parse_number(&path, oid) && *path == 0;
+}

@@ -15,7 +15,7 @@ typedef enum {
 typedef struct BkRelationName {
     uint32_t file_node;
     BkFork fork;
-    uint32_t segment;  /* of 1 GiB */
+    uint32_t segment;  /* of 1 GiB, unless the server was built with another size */
     bool is_temporary; /* belongs to one session */
 } BkRelationName;
 
@@ -34,3 +34,6 @@ typedef struct BkRelationPath {
 /* Parses a path in the data directory: "base/5/16384", "global/1262",
  * "pg_tblspc/16400/PG_15_202209061/5/16384.1". False when it is not that of a relation file. */
 bool bk_relation_path_parse(const char *path, BkRelationPath *parsed) BK_MUST_USE;
+
+/* Parses the path of a tablespace's link: "pg_tblspc/16400". */
+bool bk_tablespace_path_parse(const char *path, uint32_t *oid) BK_MUST_USE;

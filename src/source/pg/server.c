@@ -199,10 +199,12 @@ log_notice(void *unused, const char *message)
 }
 
 BkServer *
-bk_server_connect(const char *connection, BkOp *op, GError **error)
+bk_server_connect_to(const char *connection, const char *database, BkOp *op, GError **error)
 {
-    const char *const keywords[] = {"dbname", "fallback_application_name", NULL};
-    const char *const values[] = {connection, "backstay", NULL};
+    /* Of two "dbname" the last one counts, and only the first may be a connection string. */
+    const char *const keywords[] = {"dbname", "fallback_application_name",
+                                    database != NULL ? "dbname" : NULL, NULL};
+    const char *const values[] = {connection, "backstay", database, NULL};
     g_autoptr(BkServer) self = g_new0(BkServer, 1);
 
     if (!bk_libpq_load(error))
@@ -225,6 +227,12 @@ bk_server_connect(const char *connection, BkOp *op, GError **error)
                              "the server is PostgreSQL %u.%u, supported are 13 to 18",
                              self->version / 10000, self->version % 10000);
     return set_up_session(self, op, error) ? g_steal_pointer(&self) : NULL;
+}
+
+BkServer *
+bk_server_connect(const char *connection, BkOp *op, GError **error)
+{
+    return bk_server_connect_to(connection, NULL, op, error);
 }
 
 void
@@ -400,6 +408,51 @@ bk_server_describe_archiver_failure(BkServer *self, BkOp *op)
         return NULL;
     return g_strdup_printf("the server's archiving of %s failed at %s: see its log",
                            value(result, 0, 0), value(result, 0, 1));
+}
+
+static void
+copy_name(char to[BK_SERVER_NAME_SIZE], const PGresult *result, int column)
+{
+    (void)g_strlcpy(to, PQntuples(result) > 0 ? value(result, 0, column) : "",
+                    BK_SERVER_NAME_SIZE);
+}
+
+bool
+bk_server_find_database(BkServer *self, uint32_t oid, char name[BK_SERVER_NAME_SIZE], BkOp *op,
+                        GError **error)
+{
+    g_autofree char *number_text = g_strdup_printf("%u", oid);
+    const char *params[] = {number_text};
+    g_autoptr(PGresult) result =
+        query(self, "ask for a database", "select datname from pg_database where oid = $1::oid",
+              params, 1, op, error);
+
+    if (result == NULL)
+        return false;
+    copy_name(name, result, 0);
+    return true;
+}
+
+bool
+bk_server_find_relation(BkServer *self, uint32_t tablespace, uint32_t file_node,
+                        char schema[BK_SERVER_NAME_SIZE], char relation[BK_SERVER_NAME_SIZE],
+                        BkOp *op, GError **error)
+{
+    g_autofree char *tablespace_text = g_strdup_printf("%u", tablespace);
+    g_autofree char *node_text = g_strdup_printf("%u", file_node);
+    const char *params[] = {tablespace_text, node_text};
+    g_autoptr(PGresult) result =
+        query(self, "ask for a relation",
+              "select n.nspname, c.relname from pg_class c"
+              " join pg_namespace n on n.oid = c.relnamespace"
+              " where c.oid = pg_filenode_relation($1::oid, $2::oid)",
+              params, 2, op, error);
+
+    if (result == NULL)
+        return false;
+    copy_name(schema, result, 0);
+    copy_name(relation, result, 1);
+    return true;
 }
 
 static char *

@@ -31,6 +31,10 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkServerFacts, bk_server_facts_clear)
 /* Connects. Fails with BK_ERROR_SERVER, BK_ERROR_CANCELLED, or BK_ERROR_UNSUPPORTED when the server
  * is older than 13 or newer than 18. */
 BkServer *bk_server_connect(const char *connection, BkOp *op, GError **error) BK_MUST_USE;
+
+/* The same to a database of that name, whichever one the connection string has. */
+BkServer *bk_server_connect_to(const char *connection, const char *database, BkOp *op,
+                               GError **error) BK_MUST_USE;
 void bk_server_close(BkServer *self); /* NULL is fine; ends a backup that was not stopped */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BkServer, bk_server_close)
 
@@ -61,6 +65,18 @@ bool bk_server_end_backup(BkServer *self, BkPgMeta *meta, BkOp *op, GError **err
 /* What the archiver last failed with: a new string, or NULL when it does not fail or cannot be
  * asked. */
 char *bk_server_describe_archiver_failure(BkServer *self, BkOp *op);
+
+#define BK_SERVER_NAME_SIZE 64 /* of a name, with the zero byte */
+
+/* The name of the database with that OID, "" when there is none. */
+bool bk_server_find_database(BkServer *self, uint32_t oid, char name[BK_SERVER_NAME_SIZE], BkOp *op,
+                             GError **error) BK_MUST_USE;
+
+/* The schema and the name of the relation of the session's database that has that file, "" when
+ * there is none. */
+bool bk_server_find_relation(BkServer *self, uint32_t tablespace, uint32_t file_node,
+                             char schema[BK_SERVER_NAME_SIZE], char relation[BK_SERVER_NAME_SIZE],
+                             BkOp *op, GError **error) BK_MUST_USE;
 
 /* The user and the database that a connection string names: a new string, or NULL for the default.
  */

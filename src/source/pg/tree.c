@@ -1,7 +1,6 @@
 #include "source/pg/tree.h"
 
 #include "base/fd.h"
-#include "source/pg/page.h"
 #include "source/pg/relation-name.h"
 
 #include <dirent.h>
@@ -23,12 +22,22 @@ typedef enum {
     PLACE_EMPTIED,     /* the folder is kept, its content is not */
 } Place;
 
+/* What a folder is, whatever the path to it. */
+typedef struct Identity {
+    dev_t device;
+    ino_t inode;
+} Identity;
+
 typedef struct Walk {
+    const BkPgControl *control;
     GPtrArray *files;
+    GArray *above; /* Identity: the folders that hold the data directory */
     BkOp *op;
 } Walk;
 
 typedef struct Folder {
+    const struct Folder *parent; /* NULL for the top */
+    Identity identity;
     const char *path; /* relative, "" for the top */
     Place place;
     int fd;
@@ -80,11 +89,27 @@ is_left_out_at_top(const char *name)
     return false;
 }
 
+/* Is it the folder of this cluster in a tablespace's directory? It bears the version of the
+ * catalog; of one that is no release's (major 0) the rest of the name is not known. */
 static bool
-is_left_out(const Folder *folder, const char *name)
+is_own_version(const BkPgControl *control, const char *name)
+{
+    char end[16];
+    char whole[32];
+
+    (void)g_snprintf(end, sizeof end, "_%u", control->catalog_version);
+    (void)g_snprintf(whole, sizeof whole, "PG_%u%s", control->major, end);
+    return control->major != 0 ? strcmp(name, whole) == 0
+                               : g_str_has_prefix(name, "PG_") && g_str_has_suffix(name, end);
+}
+
+static bool
+is_left_out(const Walk *walk, const Folder *folder, const char *name)
 {
     BkRelationName relation;
 
+    if (folder->place == PLACE_TABLESPACE)
+        return !is_own_version(walk->control, name);
     if (folder->place == PLACE_WAL)
         return strcmp(name, "archive_status") != 0 && strcmp(name, "summaries") != 0;
     if (folder->place == PLACE_EMPTIED || g_str_has_prefix(name, "pgsql_tmp") ||
@@ -117,7 +142,7 @@ place_of(const Folder *folder, const char *name)
     case PLACE_TABLESPACES:
         return PLACE_TABLESPACE;
     case PLACE_TABLESPACE:
-        return g_str_has_prefix(name, "PG_") ? PLACE_VERSION : PLACE_OTHER;
+        return PLACE_VERSION;
     case PLACE_BASE:
     case PLACE_VERSION:
         return PLACE_DATABASE;
@@ -148,20 +173,21 @@ add_file(Walk *walk, const char *path, const struct stat *st)
 }
 
 static void
-mark_pages(BkTreeFile *file, const Folder *folder, const char *name)
+mark_pages(BkTreeFile *file, const Walk *walk, const Folder *folder, const char *name)
 {
+    uint32_t segment_blocks = walk->control->relation_segment_blocks;
     BkRelationName relation;
 
     if (folder->place != PLACE_DATABASE && folder->place != PLACE_GLOBAL)
         return;
-    if (!bk_relation_name_parse(name, &relation) ||
-        relation.segment > UINT32_MAX / BK_PG_SEGMENT_BLOCKS)
+    if (!bk_relation_name_parse(name, &relation) || relation.segment > UINT32_MAX / segment_blocks)
         return;
     file->is_paged = true;
-    file->first_block = relation.segment * BK_PG_SEGMENT_BLOCKS;
+    file->first_block = relation.segment * segment_blocks;
 }
 
-static bool walk_folder(Walk *walk, const char *path, Place place, int fd, GError **error);
+static bool walk_folder(Walk *walk, const Folder *parent, const char *path, Place place, int fd,
+                        GError **error);
 
 static bool
 descend(Walk *walk, const Folder *folder, const char *name, const char *path, GError **error)
@@ -175,7 +201,7 @@ descend(Walk *walk, const Folder *folder, const char *name, const char *path, GE
         g_propagate_prefixed_error(error, g_steal_pointer(&cause), "folder \"%s\": ", path);
         return false;
     }
-    return walk_folder(walk, path, place_of(folder, name), fd, error);
+    return walk_folder(walk, folder, path, place_of(folder, name), fd, error);
 }
 
 /* A link in pg_tblspc is a tablespace: the link itself is kept, and its content under its path. */
@@ -213,7 +239,7 @@ add_entry(Walk *walk, const Folder *folder, const char *name, GError **error)
         return descend(walk, folder, name, path, error);
     }
     if (S_ISREG(st.st_mode))
-        mark_pages(add_file(walk, path, &st), folder, name);
+        mark_pages(add_file(walk, path, &st), walk, folder, name);
     return true; /* sockets and the like are the running server's */
 }
 
@@ -257,14 +283,58 @@ find_unlogged(const Folder *folder, const GPtrArray *names)
 }
 
 static bool
-walk_folder(Walk *walk, const char *path, Place place, int fd, GError **error)
+is_same(const Identity *identity, const struct stat *st)
+{
+    return identity->device == st->st_dev && identity->inode == st->st_ino;
+}
+
+/* Is the folder one of those that are being walked, or that hold the data directory? */
+static bool
+is_around(const Walk *walk, const Folder *parent, const struct stat *st)
+{
+    for (; parent != NULL; parent = parent->parent)
+        if (is_same(&parent->identity, st))
+            return true;
+    for (guint i = 0; i < walk->above->len; i++)
+        if (is_same(&g_array_index(walk->above, Identity, i), st))
+            return true;
+    return false;
+}
+
+/* Up to the one that is its own parent, or that must not be looked at. */
+static void
+find_above(Walk *walk, int fd)
+{
+    g_autoptr(GString) up = g_string_new("..");
+    Identity last = {0};
+    struct stat st;
+
+    while (fstatat(fd, up->str, &st, 0) == 0 && !is_same(&last, &st)) {
+        last = (Identity){st.st_dev, st.st_ino};
+        g_array_append_val(walk->above, last);
+        g_string_append(up, "/..");
+    }
+}
+
+static bool
+walk_folder(Walk *walk, const Folder *parent, const char *path, Place place, int fd, GError **error)
 {
     g_autoptr(GHashTable) unlogged = g_hash_table_new(NULL, NULL);
-    Folder folder = {path, place, fd, unlogged};
+    Folder folder = {.parent = parent, .path = path, .place = place, .fd = fd};
     g_autoptr(GPtrArray) names = NULL;
+    struct stat st;
 
     if (!bk_op_check(walk->op, error))
         return false;
+    if (fstat(fd, &st) < 0)
+        return bk_throw_errno(error, "stat \"%s\"", path);
+    if (is_around(walk, parent, &st))
+        return bk_throw(error, BK_ERROR_UNFIT,
+                        "the link \"%s\" leads to a folder that it is in itself, and would be "
+                        "copied without end: remove it",
+                        path);
+    folder.identity = (Identity){st.st_dev, st.st_ino};
+    folder.unlogged = unlogged;
     names = read_names(&folder, error);
     if (names == NULL)
         return false;
@@ -273,7 +343,7 @@ walk_folder(Walk *walk, const char *path, Place place, int fd, GError **error)
     for (guint i = 0; i < names->len; i++) {
         const char *name = g_ptr_array_index(names, i);
 
-        if (!is_left_out(&folder, name) && !add_entry(walk, &folder, name, error))
+        if (!is_left_out(walk, &folder, name) && !add_entry(walk, &folder, name, error))
             return false;
     }
     return true;
@@ -288,18 +358,50 @@ compare_paths(const void *left, const void *right)
     return strcmp((*a)->path, (*b)->path);
 }
 
-bool
-bk_tree_list(const char *root, BkTree *tree, BkOp *op, GError **error)
+static bool
+list(Walk *walk, const char *root, GError **error)
 {
-    Walk walk = {g_ptr_array_new_with_free_func(free_file), op};
-    g_auto(BkFd) fd = -1;
+    g_auto(BkFd) fd = bk_fd_open_dir(AT_FDCWD, root, error);
+
+    if (fd < 0)
+        return false;
+    find_above(walk, fd);
+    return walk_folder(walk, NULL, "", PLACE_TOP, fd, error);
+}
+
+bool
+bk_tree_list(const char *root, const BkPgControl *control, BkTree *tree, BkOp *op, GError **error)
+{
+    g_autoptr(GArray) above = g_array_new(FALSE, FALSE, sizeof(Identity));
+    Walk walk = {control, g_ptr_array_new_with_free_func(free_file), above, op};
 
     *tree = (BkTree){.files = walk.files};
-    fd = bk_fd_open_dir(AT_FDCWD, root, error);
-    if (fd < 0 || !walk_folder(&walk, "", PLACE_TOP, fd, error))
+    if (!list(&walk, root, error))
         return bk_prefix(error, "data directory \"%s\"", root);
     g_ptr_array_sort(tree->files, compare_paths);
     for (guint i = 0; i < tree->files->len; i++)
         tree->bytes += ((const BkTreeFile *)g_ptr_array_index(tree->files, i))->size;
     return true;
+}
+
+static bool
+has_tablespace(const BkPgMeta *meta, uint32_t oid)
+{
+    for (guint i = 0; i < meta->tablespaces->len; i++)
+        if (((const BkPgTablespace *)g_ptr_array_index(meta->tablespaces, i))->oid == oid)
+            return true;
+    return false;
+}
+
+void
+bk_tree_add_tablespaces(const BkTree *self, BkPgMeta *meta)
+{
+    for (guint i = 0; i < self->files->len; i++) {
+        const BkTreeFile *file = g_ptr_array_index(self->files, i);
+        uint32_t oid;
+
+        if (file->link != NULL && bk_tablespace_path_parse(file->path, &oid) &&
+            !has_tablespace(meta, oid))
+            bk_pg_meta_add_tablespace(meta, oid, strrchr(file->path, '/') + 1, file->link);
+    }
 }

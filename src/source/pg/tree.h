@@ -5,6 +5,8 @@
  * Threads: a tree belongs to one thread, or is read only. */
 #pragma once
 #include "base/op.h"
+#include "source/pg/control.h"
+#include "source/pg/meta.h"
 
 #include <sys/types.h>
 
@@ -28,8 +30,15 @@ typedef struct BkTree {
 void bk_tree_clear(BkTree *self);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkTree, bk_tree_clear)
 
-/* Lists the data directory `root`. What vanishes meanwhile is left out; a symbolic link other than
- * a tablespace is followed when it leads to a directory (such as pg_wal on a disk of its own) or a
- * file. pg_control is listed too: the copier takes it last.
- * Fails with BK_ERROR_DENIED and the path when something cannot be read. */
-bool bk_tree_list(const char *root, BkTree *tree, BkOp *op, GError **error) BK_MUST_USE;
+/* Lists the data directory `root` of the cluster that `control` is of. What vanishes meanwhile is
+ * left out; a symbolic link other than a tablespace is followed when it leads to a directory (such
+ * as pg_wal on a disk of its own) or a file. Of a tablespace's directory only the folder of this
+ * cluster is listed: other versions have theirs beside it. pg_control is listed too: the copier
+ * takes it last. Fails with BK_ERROR_DENIED and the path when something cannot be read, with
+ * BK_ERROR_UNFIT when a link leads to a folder that it is in itself. */
+bool bk_tree_list(const char *root, const BkPgControl *control, BkTree *tree, BkOp *op,
+                  GError **error) BK_MUST_USE;
+
+/* Adds to `meta` the tablespaces of the tree that it does not have yet, such as one that was being
+ * created when the server was asked. Their names are their OIDs. */
+void bk_tree_add_tablespaces(const BkTree *self, BkPgMeta *meta);

@@ -9,6 +9,7 @@ enum {
 };
 
 enum {
+    XLOG_IMAGES = 0xB0,
     KIND = 0xF0,      /* of the info byte */
     HEAP_KIND = 0x70, /* the highest bit says that the page is made anew */
     HEAP_INSERT = 0x00,
@@ -17,6 +18,7 @@ enum {
     HEAP_HOT_UPDATE = 0x40,
     HEAP_INPLACE = 0x70,
     STORAGE_CREATE = 0x10,
+    COPY_FILES = 0x00,
     MAP_UPDATE = 0x00,
     STANDBY_RUNNING = 0x10,
 };
@@ -50,6 +52,8 @@ bool
 bk_wal_event_may_be(const BkWalRecord *record)
 {
     switch (record->rmid) {
+    case BK_WAL_RM_XLOG:
+        return (record->info & KIND) == XLOG_IMAGES;
     case BK_WAL_RM_XACT:
     case BK_WAL_RM_SMGR:
     case BK_WAL_RM_DBASE:
@@ -146,7 +150,7 @@ bk_wal_event_find_row(const BkWalRecord *record, uint16_t magic, const BkWalPart
         .has_old = event->kind == BK_WAL_EVENT_UPDATE,
         .old = {event->old_block, event->old_offset},
     };
-    if (!bk_wal_content_find(record, magic, parts, &content))
+    if (!bk_wal_content_find(record, magic, parts, 0, &content))
         return false;
     if (content.data != NULL)
         return find_columns((BkWalCursor){content.data, content.size}, event, row);
@@ -169,8 +173,12 @@ decode_database(const BkWalRecord *record, uint16_t magic, const BkWalParts *par
     if (parts->main_data.left < 8)
         return;
     event->database = bk_bytes_u32(main_data);
-    if ((record->info & KIND) == drop)
+    if ((record->info & KIND) == drop) {
         event->kind = BK_WAL_EVENT_DROP_DATABASE;
+    } else if ((record->info & KIND) == COPY_FILES && parts->main_data.left >= 16) {
+        event->kind = BK_WAL_EVENT_COPY_DATABASE;
+        event->from = bk_bytes_u32(main_data + 8);
+    }
 }
 
 /* The lists that come first in a commit or abort; as much of them as is there. */
@@ -225,6 +233,8 @@ bk_wal_event_decode(const BkWalRecord *record, uint16_t magic, const BkWalParts 
         decode_xact(record, magic, parts, event);
     } else if (record->rmid == BK_WAL_RM_DBASE) {
         decode_database(record, magic, parts, event);
+    } else if (record->rmid == BK_WAL_RM_XLOG && kind == XLOG_IMAGES) {
+        event->kind = BK_WAL_EVENT_IMAGES;
     } else if (record->rmid == BK_WAL_RM_SMGR && kind == STORAGE_CREATE && size >= 16) {
         event->kind = BK_WAL_EVENT_CREATE_FILE;
         event->fork = file_at(main_data);

@@ -15,6 +15,8 @@ typedef enum {
     BK_WAL_EVENT_INPLACE, /* a row is written over, in no transaction */
     BK_WAL_EVENT_CREATE_FILE,   /* `fork` */
     BK_WAL_EVENT_DROP_DATABASE, /* `database`; also when it moves to another tablespace */
+    BK_WAL_EVENT_COPY_DATABASE, /* `database` is made of the files of `from` */
+    BK_WAL_EVENT_IMAGES,        /* whole pages, such as of a database that is made as a copy */
     BK_WAL_EVENT_MAP,           /* the map of `database` is now `data` */
     BK_WAL_EVENT_RUNNING,       /* no transaction older than `xid` goes on */
     BK_WAL_EVENT_COMMIT,
@@ -37,6 +39,7 @@ typedef struct BkWalEvent {
     uint32_t old_block;
     uint8_t flags; /* the record's own */
     uint32_t database;
+    uint32_t from;
     const uint8_t *data;
     size_t size;
     /* COMMIT, ABORT: */

@@ -125,15 +125,15 @@ decode_image(const uint8_t *at, uint16_t magic, BkWalContent *content)
 
 bool
 bk_wal_content_find(const BkWalRecord *record, uint16_t magic, const BkWalParts *parts,
-                    BkWalContent *content)
+                    unsigned index, BkWalContent *content)
 {
     const uint8_t *at = record->data + BK_WAL_RECORD_HEADER;
     const uint8_t *end = parts->main_data.left > 0 ? parts->main_data.next
                                                    : record->data + record->size;
-    size_t total = 0;
+    size_t total = 0, before = 0;
 
     *content = (BkWalContent){.size = 0};
-    if (parts->refs_count == 0)
+    if (index >= parts->refs_count)
         return false;
     /* Taking the record apart has shown that all these headers are there. */
     for (unsigned i = 0; i < parts->refs_count; i++) {
@@ -144,15 +144,17 @@ bk_wal_content_find(const BkWalRecord *record, uint16_t magic, const BkWalParts 
         if ((flags & REF_HAS_IMAGE) != 0)
             at += decode_image(at, magic, &each);
         at += (flags & REF_SAME_RELATION) != 0 ? 4 : 4 + RELATION_SIZE;
-        total += each.image_size + each.size;
-        if (i == 0)
+        if (i == index) {
             *content = each;
+            before = total;
+        }
+        total += each.image_size + each.size;
     }
     /* All contents stand before the main data, which is there as soon as a byte of it is. */
     if ((parts->main_data.left == 0 && record->size < record->total) ||
         (size_t)(end - at) < total)
         return false;
-    at = end - total;
+    at = end - total + before;
     content->image = content->image_size > 0 ? at : NULL;
     content->data = content->size > 0 ? at + content->image_size : NULL;
     return true;

@@ -1,5 +1,5 @@
-/* wal-image.h - what a record of WAL holds of the first block that it refers to: an image of the
- * whole page, and what it says of the change. PostgreSQL 13 to 18.
+/* wal-image.h - what a record of WAL holds of a block that it refers to: an image of the whole
+ * page, and what it says of the change. PostgreSQL 13 to 18.
  *
  * Threads: safe; nothing here has state. */
 #pragma once
@@ -22,10 +22,10 @@ typedef struct BkWalContent {
     size_t size;
 } BkWalContent;
 
-/* Finds it in a record that has been taken apart into `parts`. False when there is no block, or the
- * content is not wholly given. */
+/* Finds that of block `index` of a record that has been taken apart into `parts`. False when there
+ * is no such block, or the content is not wholly given. */
 bool bk_wal_content_find(const BkWalRecord *record, uint16_t magic, const BkWalParts *parts,
-                         BkWalContent *content) BK_MUST_USE;
+                         unsigned index, BkWalContent *content) BK_MUST_USE;
 
 /* Makes the page (BK_PG_PAGE_SIZE bytes) of an image. False when there is none, or it is
  * malformed. */

@@ -280,8 +280,10 @@ typedef struct Search {
     const BkWalScan *scan;
     uint32_t xid;
     int64_t time_us;
+    BkLsn from_lsn;
     const char *name;
-    BkWalMoment *found; /* lsn is 0 so far */
+    BkWalMoment *found;  /* lsn is 0 so far */
+    BkWalMoment *commit; /* the last before it; may be NULL */
 } Search;
 
 static bool
@@ -293,7 +295,8 @@ matches_xid(const Search *self, const BkWalRecord *record, BkWalMoment *moment)
 static bool
 matches_time(const Search *self, const BkWalRecord *record, BkWalMoment *moment)
 {
-    return bk_wal_record_xact(record, self->scan->magic, moment) && moment->time_us > self->time_us;
+    return bk_wal_record_xact(record, self->scan->magic, moment) &&
+           moment->time_us > self->time_us && moment->lsn >= self->from_lsn;
 }
 
 static bool
@@ -308,22 +311,37 @@ matches_point(const Search *self, const BkWalRecord *record, BkWalMoment *moment
 }
 
 static bool
+note_commit(const Search *self, const BkWalRecord *record)
+{
+    BkWalMoment moment;
+
+    if (self->commit == NULL || !bk_wal_record_xact(record, self->scan->magic, &moment) ||
+        !moment.commit)
+        return false;
+    *self->commit = moment;
+    return true;
+}
+
+static bool
 on_searched_record(const BkWalRecord *record, void *user, GError **error)
 {
     Search *self = user;
     BkWalMoment moment;
 
     (void)error;
-    if (self->found->lsn == 0 && record->rmid <= BK_WAL_RM_XACT &&
-        self->matches(self, record, &moment))
+    if (self->found->lsn != 0 || record->rmid > BK_WAL_RM_XACT)
+        return true;
+    if (self->matches(self, record, &moment))
         *self->found = moment;
+    else
+        (void)note_commit(self, record);
     return true;
 }
 
 /* The record that crosses into the segment comes before all others, but can only be looked at after
  * the scan: then it takes precedence. */
 static void
-search_border(Search *self, const BkWalInfo *before)
+search_border(Search *self, const BkWalInfo *before, const BkWalMoment *commit_before)
 {
     const BkWalLead *lead = &self->scan->lead;
     g_auto(BkBuf) bytes = BK_BUF_INIT;
@@ -334,8 +352,15 @@ search_border(Search *self, const BkWalInfo *before)
         before->tail.total - before->tail.available != lead->rest ||
         before->start_lsn + before->segment_size != self->scan->start_lsn)
         return;
-    if (join_record(&before->tail, lead, &bytes, &record) && self->matches(self, &record, &moment))
+    if (!join_record(&before->tail, lead, &bytes, &record))
+        return;
+    if (self->matches(self, &record, &moment)) {
         *self->found = moment;
+        if (self->commit != NULL)
+            *self->commit = *commit_before;
+    } else if (self->commit != NULL && self->commit->lsn == commit_before->lsn) {
+        (void)note_commit(self, &record);
+    }
 }
 
 static bool
@@ -344,13 +369,15 @@ search_segment(Search *self, const uint8_t *data, size_t size, const BkWalInfo *
 {
     g_auto(BkWalScan) scan = {0};
     const BkWalScanOptions options = {.on_record = on_searched_record, .user = self};
+    const BkWalMoment commit_before =
+        self->commit != NULL ? *self->commit : (BkWalMoment){.lsn = 0};
 
     self->scan = &scan;
     *self->found = (BkWalMoment){0};
     if (!bk_wal_scan(data, size, &options, &scan, error))
         return false;
     if (before != NULL)
-        search_border(self, before);
+        search_border(self, before, &commit_before);
     return true;
 }
 
@@ -374,9 +401,15 @@ bk_wal_find_point(const uint8_t *data, size_t size, const BkWalInfo *before, con
 
 bool
 bk_wal_find_time(const uint8_t *data, size_t size, const BkWalInfo *before, int64_t time_us,
-                 BkWalMoment *found, GError **error)
+                 BkLsn from_lsn, BkWalMoment *found, BkWalMoment *commit, GError **error)
 {
-    Search search = {.matches = matches_time, .time_us = time_us, .found = found};
+    Search search = {
+        .matches = matches_time,
+        .time_us = time_us,
+        .from_lsn = from_lsn,
+        .found = found,
+        .commit = commit,
+    };
 
     return search_segment(&search, data, size, before, error);
 }

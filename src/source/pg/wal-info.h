@@ -76,7 +76,9 @@ bool bk_wal_find_xid(const uint8_t *data, size_t size, const BkWalInfo *before, 
 bool bk_wal_find_point(const uint8_t *data, size_t size, const BkWalInfo *before, const char *name,
                        BkWalMoment *found, GError **error) BK_MUST_USE;
 
-/* The same for the first commit or abort whose time is past `time_us`: there recovery to that time
- * stops. */
+/* The same for the first commit or abort at or behind `from_lsn` whose time is past `time_us`:
+ * there recovery to that time stops. `*commit` becomes the last commit that comes before it, and
+ * stays as it is when this segment holds none. */
 bool bk_wal_find_time(const uint8_t *data, size_t size, const BkWalInfo *before, int64_t time_us,
-                      BkWalMoment *found, GError **error) BK_MUST_USE;
+                      BkLsn from_lsn, BkWalMoment *found, BkWalMoment *commit,
+                      GError **error) BK_MUST_USE;

@@ -67,10 +67,9 @@ typedef struct Walk {
     const BkWalRecord *record;
     BkWalCursor cursor;
     uint16_t magic;
-    uint64_t announced; /* bytes of data behind the header parts */
-    int last_id;        /* of a block reference; they ascend */
-    BkForkKey fork;     /* of the last block reference */
-    bool has_fork;
+    uint64_t announced;    /* bytes of data behind the header parts */
+    int last_id;           /* of a block reference; they ascend */
+    const BkForkKey *fork; /* of the last block reference, or NULL */
 } Walk;
 
 /* What it means that the bytes do not suffice. */
@@ -107,20 +106,23 @@ take_ref(Walk *walk, BkWalRef *ref)
     flags = at[1];
     walk->announced += bk_bytes_u16(at + 2);
     if (at[0] <= walk->last_id || (flags & REF_FORK) > BK_FORK_INIT ||
-        ((flags & REF_SAME_RELATION) != 0 && !walk->has_fork))
+        ((flags & REF_SAME_RELATION) != 0 && walk->fork == NULL))
         return BK_WAL_MALFORMED;
     walk->last_id = at[0];
     if ((flags & REF_HAS_IMAGE) != 0 && !skip_image(walk))
         return ended(walk);
     if ((flags & REF_SAME_RELATION) == 0) {
         at = walk->cursor.next;
-        if (!bk_wal_skip(&walk->cursor, 12))
+        if (!bk_wal_skip(&walk->cursor, RELATION_SIZE))
             return ended(walk);
-        walk->fork = (BkForkKey){bk_bytes_u32(at), bk_bytes_u32(at + 4), bk_bytes_u32(at + 8), 0};
-        walk->has_fork = true;
+        ref->fork.tablespace = bk_bytes_u32(at);
+        ref->fork.database = bk_bytes_u32(at + 4);
+        ref->fork.file_node = bk_bytes_u32(at + 8);
+    } else {
+        ref->fork = *walk->fork;
     }
-    walk->fork.fork = flags & REF_FORK;
-    ref->fork = walk->fork;
+    ref->fork.fork = flags & REF_FORK;
+    walk->fork = &ref->fork;
     if (!bk_wal_take_u32(&walk->cursor, &ref->block))
         return ended(walk);
     return ref->block == UINT32_MAX ? BK_WAL_MALFORMED : BK_WAL_READ;

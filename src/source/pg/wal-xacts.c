@@ -1,6 +1,7 @@
 #include "source/pg/wal-xacts.h"
 
 #include "source/pg/wal-events.h"
+#include "source/pg/wal-image.h"
 #include "source/pg/wal-xact-priv.h"
 
 #include <string.h>
@@ -290,6 +291,43 @@ note_dropped_database(BkWalXacts *self, const Context *context)
     xact->database_lsn = context->record->lsn;
 }
 
+/* What was opened of a database before its files came is of no worth. */
+static void
+note_copied_database(BkWalXacts *self, const BkWalEvent *event)
+{
+    BkCatalog *from = bk_wal_catalogs_get(&self->catalogs, event->from);
+
+    if (event->database == 0 || event->database == event->from)
+        return;
+    g_hash_table_insert(self->catalogs.table, key_of(event->database),
+                        bk_catalog_copy(from, event->database));
+    self->catalogs.last = NULL;
+}
+
+static void
+note_images(BkWalXacts *self, const Context *context)
+{
+    for (unsigned i = 0; i < context->parts.refs_count; i++) {
+        const BkWalRef *ref = &context->parts.refs[i];
+        BkCatalog *catalog;
+        BkWalContent content;
+        bool is_class;
+
+        if (ref->fork.database == 0 || ref->fork.fork != BK_FORK_MAIN)
+            continue;
+        catalog = bk_wal_catalogs_get(&self->catalogs, ref->fork.database);
+        is_class = ref->fork.file_node == bk_catalog_class_node(catalog);
+        if ((!is_class && ref->fork.file_node != bk_catalog_schemas_node(catalog)) ||
+            !bk_wal_content_find(context->record, context->magic, &context->parts, i, &content) ||
+            !bk_wal_content_restore(&content, self->page))
+            continue;
+        if (is_class)
+            bk_catalog_add_relations(catalog, self->page, ref->block);
+        else
+            bk_catalog_add_names(catalog, self->page);
+    }
+}
+
 static void
 note_map(BkWalXacts *self, const BkWalEvent *event)
 {
@@ -395,6 +433,7 @@ note_time(BkWalXactsSegment *told, int64_t time_us)
 {
     if (told->min_time_us == 0 || time_us < told->min_time_us)
         told->min_time_us = time_us;
+    told->max_time_us = MAX(told->max_time_us, time_us);
 }
 
 static bool
@@ -416,6 +455,12 @@ note_event(BkWalXacts *self, const Context *context, GError **error)
         break;
     case BK_WAL_EVENT_DROP_DATABASE:
         note_dropped_database(self, context);
+        break;
+    case BK_WAL_EVENT_COPY_DATABASE:
+        note_copied_database(self, event);
+        break;
+    case BK_WAL_EVENT_IMAGES:
+        note_images(self, context);
         break;
     case BK_WAL_EVENT_MAP:
         note_map(self, event);

@@ -67,6 +67,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(BkWalXacts, bk_wal_xacts_free)
 /* What a segment told beside its transactions. */
 typedef struct BkWalXactsSegment {
     int64_t min_time_us; /* of commits and aborts; 0: there was none */
+    int64_t max_time_us;
     const char *reason;  /* static text: why it could not be read to its end; NULL otherwise */
 } BkWalXactsSegment;
 

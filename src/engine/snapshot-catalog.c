@@ -1,0 +1,132 @@
+#include "engine/snapshot-catalog.h"
+
+#include "base/log.h"
+#include "engine/extract.h"
+
+#include <string.h>
+
+#define MAP_NAME      "pg_filenode.map"
+#define MAP_LIMIT     ((size_t)4096)
+#define CATALOG_LIMIT ((size_t)256 * BK_MIB) /* of a file: more pages than rows are kept */
+
+struct BkSnapshotCatalog {
+    GPtrArray *parts;
+    BkSnapshot *snapshot;
+    unsigned major;
+};
+
+BkSnapshotCatalog *
+bk_snapshot_catalog_load(GPtrArray *parts, const BkPart *part, const char *id, unsigned major,
+                         BkOp *op, GError **error)
+{
+    BkSnapshot *snapshot = bk_snapshot_load(part, id, op, error);
+    BkSnapshotCatalog *self;
+
+    if (snapshot == NULL)
+        return NULL;
+    self = g_new0(BkSnapshotCatalog, 1);
+    self->parts = parts;
+    self->snapshot = snapshot;
+    self->major = major;
+    return self;
+}
+
+void
+bk_snapshot_catalog_free(BkSnapshotCatalog *self)
+{
+    if (self == NULL)
+        return;
+    bk_snapshot_free(self->snapshot);
+    g_free(self);
+}
+
+/* The folder of a database, which has a map wherever it is: a new string, or NULL. */
+static char *
+find_folder(const BkSnapshotCatalog *self, uint32_t database)
+{
+    g_autofree char *folder = g_strdup_printf("base/%u", database);
+    g_autofree char *map = g_strdup_printf("%s/" MAP_NAME, folder);
+    g_autofree char *ending = g_strdup_printf("/%u/" MAP_NAME, database);
+    size_t count;
+    const BkFile *files;
+
+    if (database == 0)
+        return g_strdup("global");
+    if (bk_snapshot_find_file(self->snapshot, map) != NULL)
+        return g_steal_pointer(&folder);
+    files = bk_snapshot_files(self->snapshot, &count);
+    for (size_t i = 0; i < count; i++)
+        if (g_str_has_prefix(files[i].path, "pg_tblspc/") &&
+            g_str_has_suffix(files[i].path, ending))
+            return g_strndup(files[i].path, strlen(files[i].path) - strlen("/" MAP_NAME));
+    return NULL;
+}
+
+/* False when there is no such file, or it cannot be read. */
+static bool
+read_file(const BkSnapshotCatalog *self, const char *path, size_t limit, BkBuf *content, BkOp *op)
+{
+    const BkExtractOptions options = {.parts = self->parts, .snapshot = self->snapshot};
+    const BkFile *file = bk_snapshot_find_file(self->snapshot, path);
+    g_autoptr(GError) error = NULL;
+
+    if (file == NULL || file->kind != BK_FILE_REGULAR)
+        return false;
+    if (bk_extract_read(&options, file, limit, content, op, &error))
+        return true;
+    bk_log(BK_LOG_WARNING, "names of relations are incomplete: %s", error->message);
+    return false;
+}
+
+typedef void (*AddPage)(BkCatalog *catalog, const uint8_t *page, uint32_t block);
+
+static void
+add_names(BkCatalog *catalog, const uint8_t *page, uint32_t block)
+{
+    (void)block;
+    bk_catalog_add_names(catalog, page);
+}
+
+/* All segments of a relation's file. */
+static void
+add_pages(const BkSnapshotCatalog *self, BkCatalog *catalog, const char *folder, uint32_t node,
+          AddPage add, BkOp *op)
+{
+    for (uint32_t segment = 0; !bk_catalog_is_full(catalog); segment++) {
+        g_autofree char *path = segment == 0
+                                    ? g_strdup_printf("%s/%u", folder, node)
+                                    : g_strdup_printf("%s/%u.%u", folder, node, segment);
+        g_auto(BkBuf) content = BK_BUF_INIT;
+
+        if (!read_file(self, path, CATALOG_LIMIT, &content, op))
+            return;
+        for (size_t at = 0; at + BK_PG_PAGE_SIZE <= content.size; at += BK_PG_PAGE_SIZE)
+            add(catalog, content.data + at,
+                segment * BK_PG_SEGMENT_BLOCKS + (uint32_t)(at / BK_PG_PAGE_SIZE));
+        if (content.size < (size_t)BK_PG_SEGMENT_BLOCKS * BK_PG_PAGE_SIZE)
+            return;
+    }
+}
+
+BkCatalog *
+bk_snapshot_catalog_open(BkSnapshotCatalog *self, uint32_t database, BkOp *op)
+{
+    BkCatalog *catalog = bk_catalog_new(database, self->major);
+    g_autofree char *folder = find_folder(self, database);
+    g_autofree char *map_path = NULL;
+    g_auto(BkBuf) map = BK_BUF_INIT;
+
+    if (folder == NULL)
+        return catalog; /* made since the snapshot: the WAL tells */
+    map_path = g_strdup_printf("%s/" MAP_NAME, folder);
+    if (read_file(self, map_path, MAP_LIMIT, &map, op))
+        bk_catalog_set_map(catalog, map.data, map.size);
+    if (database == 0) {
+        add_pages(self, catalog, folder, bk_catalog_databases_node(catalog), add_names, op);
+    } else {
+        add_pages(self, catalog, folder, bk_catalog_class_node(catalog), bk_catalog_add_relations,
+                  op);
+        add_pages(self, catalog, folder, bk_catalog_schemas_node(catalog), add_names, op);
+    }
+    return catalog;
+}

@@ -1,0 +1,46 @@
+/* timeline.h - what happened in the WAL between two moments: which transactions did away with data.
+ *
+ * For finding an accident: each event comes with the position at which recovery stops just before
+ * it. The archived WAL is read from the newest snapshot before the first moment on, so that the
+ * whole of each transaction is seen and names are those of its time. Promise: a position that is
+ * told can be given to restore, with the same repository. Threads: belongs to one thread. */
+#pragma once
+#include "engine/source-spec.h"
+#include "source/pg/wal-xacts.h"
+
+#define BK_TIMELINE_EVENTS_MAX  10000
+#define BK_TIMELINE_CHANGES_MAX 100000 /* of all events */
+
+typedef struct BkTimelineRequest {
+    int64_t from_us; /* since 1970; INT64_MIN: from where recovery can begin */
+    int64_t to_us;   /* INT64_MAX: to the end of the WAL */
+    uint64_t min_deletes;
+    const char *timeline;   /* as of a restore: "latest", "current", a number, or NULL: latest */
+    const char *repository; /* read this one only, or NULL */
+} BkTimelineRequest;
+
+typedef struct BkTimelineEvent {
+    BkWalXact xact; /* its changes are owned by the event */
+    bool has_before; /* false: no snapshot leads to the state before it */
+} BkTimelineEvent;
+
+typedef struct BkTimeline {
+    GPtrArray *events;   /* of BkTimelineEvent, in the order of their commits */
+    uint64_t omitted;    /* events beyond the bounds above */
+    GPtrArray *notes;    /* of char *: what could not be looked at, for people */
+    uint32_t timeline;   /* the WAL of which way was read */
+    bool is_latest;      /* a restore takes that way unless told otherwise */
+    int64_t start_us;    /* the first moment that can be told of */
+    int64_t end_us;      /* the last transaction's; 0: none */
+    uint64_t segments;   /* that were read */
+    GPtrArray *failed;   /* of char *: why a repository could not be asked */
+    char *repository;    /* that was read */
+} BkTimeline;
+
+void bk_timeline_clear(BkTimeline *self);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkTimeline, bk_timeline_clear)
+
+/* Reads the WAL. Fails with BK_ERROR_NOT_FOUND when there is no recovery window, BK_ERROR_USAGE for
+ * a timeline of a wrong form, or as the store. */
+bool bk_timeline_load(const BkSourceSpec *source, const BkTimelineRequest *request,
+                      BkTimeline *timeline, BkOp *op, GError **error) BK_MUST_USE;
