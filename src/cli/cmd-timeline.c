@@ -113,8 +113,7 @@ restore_arguments(const BkTimeline *timeline, const BkTimelineEvent *event)
         g_ptr_array_add(arguments, g_strdup_printf("%u", timeline->timeline));
     }
     g_ptr_array_add(arguments, g_strdup("--at"));
-    g_ptr_array_add(arguments,
-                    g_strdup_printf("lsn:%s", bk_lsn_format(event->xact.before, lsn)));
+    g_ptr_array_add(arguments, g_strdup_printf("lsn:%s", bk_lsn_format(event->xact.before, lsn)));
     g_ptr_array_add(arguments, g_strdup("--exclusive"));
     return arguments;
 }
@@ -147,7 +146,8 @@ print_report(const BkTimeline *timeline)
     for (guint i = 0; i < timeline->events->len; i++)
         print_event(timeline, g_ptr_array_index(timeline->events, i));
     if (timeline->omitted > 0)
-        (void)printf("%" G_GUINT64_FORMAT " more transactions are not shown: choose a shorter time\n",
+        (void)printf("%" G_GUINT64_FORMAT
+                     " more transactions are not shown: choose a shorter time\n",
                      timeline->omitted);
     if (timeline->events->len == 0)
         (void)printf("No transaction in the archive dropped, truncated, rewrote or deleted much "

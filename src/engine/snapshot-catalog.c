@@ -93,9 +93,8 @@ add_pages(const BkSnapshotCatalog *self, BkCatalog *catalog, const char *folder,
           AddPage add, BkOp *op)
 {
     for (uint32_t segment = 0; !bk_catalog_is_full(catalog); segment++) {
-        g_autofree char *path = segment == 0
-                                    ? g_strdup_printf("%s/%u", folder, node)
-                                    : g_strdup_printf("%s/%u.%u", folder, node, segment);
+        g_autofree char *path = segment == 0 ? g_strdup_printf("%s/%u", folder, node)
+                                             : g_strdup_printf("%s/%u.%u", folder, node, segment);
         g_auto(BkBuf) content = BK_BUF_INIT;
 
         if (!read_file(self, path, CATALOG_LIMIT, &content, op))

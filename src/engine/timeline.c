@@ -267,8 +267,7 @@ lacks_name(const BkWalChange *change)
 static bool
 ask_server(const Reading *self, BkServer *server, BkWalChange *change, BkOp *op, GError **error)
 {
-    const uint32_t node =
-        change->new_file_node != 0 ? change->new_file_node : change->file_node;
+    const uint32_t node = change->new_file_node != 0 ? change->new_file_node : change->file_node;
     g_autoptr(BkServer) own = NULL;
 
     if (change->database != 0 && change->database_name[0] == 0 &&
@@ -314,8 +313,7 @@ find_names(const Reading *self)
                 server = bk_server_connect(self->source->connection, op, &error);
                 goes_on = server != NULL && is_same_cluster(self, server, op, &error);
             }
-            goes_on = goes_on && left-- > 0 &&
-                      ask_server(self, server, &changes[j], op, &error);
+            goes_on = goes_on && left-- > 0 && ask_server(self, server, &changes[j], op, &error);
         }
     }
     if (error != NULL)
@@ -347,8 +345,7 @@ read_past(Reading *self, GError **error)
         !choose_leaf(self, NULL, &latest, error))
         return false;
     timeline->is_latest = latest == timeline->timeline;
-    timeline->repository =
-        g_strdup(bk_repository_name(bk_part_repository(self->past->part)));
+    timeline->repository = g_strdup(bk_repository_name(bk_part_repository(self->past->part)));
     if (!read_windows(self, timeline->timeline, error))
         return false;
     find_names(self);

@@ -20,21 +20,21 @@ typedef struct BkTimelineRequest {
 } BkTimelineRequest;
 
 typedef struct BkTimelineEvent {
-    BkWalXact xact; /* its changes are owned by the event */
+    BkWalXact xact;  /* its changes are owned by the event */
     bool has_before; /* false: no snapshot leads to the state before it */
 } BkTimelineEvent;
 
 typedef struct BkTimeline {
-    GPtrArray *events;   /* of BkTimelineEvent, in the order of their commits */
-    uint64_t omitted;    /* events beyond the bounds above */
-    GPtrArray *notes;    /* of char *: what could not be looked at, for people */
-    uint32_t timeline;   /* the WAL of which way was read */
-    bool is_latest;      /* a restore takes that way unless told otherwise */
-    int64_t start_us;    /* the first moment that can be told of */
-    int64_t end_us;      /* the last transaction's; 0: none */
-    uint64_t segments;   /* that were read */
-    GPtrArray *failed;   /* of char *: why a repository could not be asked */
-    char *repository;    /* that was read */
+    GPtrArray *events; /* of BkTimelineEvent, in the order of their commits */
+    uint64_t omitted;  /* events beyond the bounds above */
+    GPtrArray *notes;  /* of char *: what could not be looked at, for people */
+    uint32_t timeline; /* the WAL of which way was read */
+    bool is_latest;    /* a restore takes that way unless told otherwise */
+    int64_t start_us;  /* the first moment that can be told of */
+    int64_t end_us;    /* the last transaction's; 0: none */
+    uint64_t segments; /* that were read */
+    GPtrArray *failed; /* of char *: why a repository could not be asked */
+    char *repository;  /* that was read */
 } BkTimeline;
 
 void bk_timeline_clear(BkTimeline *self);

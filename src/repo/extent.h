@@ -2,9 +2,9 @@
  *
  * The extents of a file cover it from its first byte to its last, in order. Each is a hole of zeros
  * or a run of bytes in the raw stream of one pack. In memory and in a manifest they are the same
- * few bytes each: varint (length * 2 + is_hole), and unless it is a hole zigzag (pack - previous
- * pack) and zigzag (offset in pack - end of the previous run when it is the same pack, else
- * offset).
+ * few bytes each: a varint of flags and length, and where they are needed the pack and the offset.
+ * Both ends keep the last packs in mind, where each was left, so that the scattered pages of an
+ * increment and the runs between them in older packs cost one to three bytes (docs/format.md).
  * Threads: an encoder or iterator belongs to one thread; encoded extents may be shared. */
 #pragma once
 #include "codec/wire.h"
@@ -22,12 +22,22 @@ typedef struct BkExtent {
  * must be in order, must not overlap, and must end at or before `size`. */
 void bk_extents_encode(const BkExtent *extents, size_t count, uint64_t size, BkBuf *out);
 
+#define BK_EXTENT_UNIT   8192u /* lengths are told in these where they can be */
+#define BK_EXTENT_RECENT 32u
+
+/* Where a pack was left. */
+typedef struct BkExtentRecent {
+    uint32_t pack;
+    uint64_t pack_end; /* behind its last run, in the pack */
+    uint64_t file_end; /* and in the file */
+} BkExtentRecent;
+
 typedef struct BkExtentIter {
     BkWireReader reader;
     uint64_t file_offset;
     uint64_t size;
-    uint32_t pack;
-    uint64_t pack_end;
+    unsigned recent_count;
+    BkExtentRecent recent[BK_EXTENT_RECENT]; /* the last one used first */
 } BkExtentIter;
 
 /* Walks `encoded` (borrowed) of a file of `size` bytes. */

@@ -1,5 +1,5 @@
-/* fuzz-catalog.c - a page of a catalog, or a map: read within bounds; every row that is told lies on
- * the page; what is found can be found again. */
+/* fuzz-catalog.c - a page of a catalog, or a map: read within bounds; every row that is told lies
+ * on the page; what is found can be found again. */
 #include "source/pg/catalog.h"
 
 #include <string.h>

@@ -227,6 +227,73 @@ test_overlay(void)
     g_assert_cmpuint(merged->len, ==, 0);
 }
 
+/* Pages of many packs, each left and taken up again: behind its last run, in step with the file, or
+ * anywhere. */
+static void
+test_pages(void)
+{
+    for (unsigned round = 0; round < 300; round++) {
+        BkExtent extents[400];
+        uint64_t ends[80] = {0};
+        uint64_t size = 0;
+        g_auto(BkBuf) encoded = BK_BUF_INIT;
+        BkExtentIter iter;
+        BkExtent extent;
+
+        for (size_t i = 0; i < G_N_ELEMENTS(extents); i++) {
+            uint32_t pack = (uint32_t)g_test_rand_int_range(0, (int)(round % 80) + 1);
+            uint64_t length = BK_EXTENT_UNIT * (uint64_t)g_test_rand_int_range(1, 6);
+            int place = g_test_rand_int_range(0, 3);
+            uint64_t other = (uint64_t)g_test_rand_int_range(0, 1 << 30);
+
+            extents[i] = (BkExtent){
+                .file_offset = size,
+                .length = length,
+                .pack = pack,
+                .pack_offset = place == 0   ? ends[pack]
+                               : place == 1 ? size
+                                            : other,
+            };
+            ends[pack] = extents[i].pack_offset + length;
+            size += length;
+        }
+        bk_extents_encode(extents, G_N_ELEMENTS(extents), size, &encoded);
+        bk_extent_iter_init(&iter, encoded.data, encoded.size, size);
+        for (size_t i = 0; i < G_N_ELEMENTS(extents);) {
+            uint64_t at = 0;
+
+            g_assert_true(bk_extent_iter_next(&iter, &extent));
+            for (; at < extent.length; at += extents[i++].length) {
+                g_assert_cmpuint(extent.pack, ==, extents[i].pack);
+                g_assert_cmpuint(extent.pack_offset + at, ==, extents[i].pack_offset);
+            }
+            g_assert_cmpuint(at, ==, extent.length);
+        }
+        g_assert_true(bk_extent_iter_is_complete(&iter));
+    }
+}
+
+/* What an increment makes of a file, a changed page every so often, must stay cheap. */
+static void
+test_cost_of_an_increment(void)
+{
+    g_auto(BkBuf) encoded = BK_BUF_INIT;
+    BkExtent extents[2000];
+
+    for (size_t i = 0; i < G_N_ELEMENTS(extents); i++) {
+        bool is_new = i % 2 == 0;
+
+        extents[i] = (BkExtent){
+            .file_offset = (i / 2 * 100 + !is_new) * BK_EXTENT_UNIT,
+            .length = (is_new ? 1 : 99) * BK_EXTENT_UNIT,
+            .pack = is_new ? 500 : 7,
+            .pack_offset = (is_new ? i / 2 : i / 2 * 100 + 1) * BK_EXTENT_UNIT,
+        };
+    }
+    bk_extents_encode(extents, G_N_ELEMENTS(extents), UINT64_C(100000) * BK_EXTENT_UNIT, &encoded);
+    g_assert_cmpuint(encoded.size, <, G_N_ELEMENTS(extents) / 2 * 3 + 20);
+}
+
 static bool
 is_sound(const uint8_t *encoded, size_t encoded_size, uint64_t size)
 {
@@ -243,21 +310,33 @@ static void
 test_malformed(void)
 {
     static const uint8_t hole_of_nothing[] = {0x01};
-    static const uint8_t hole[] = {0x15};             /* ten bytes */
-    static const uint8_t data[] = {0x14, 0x02, 0x0a}; /* ten bytes of pack 1 from 5 on */
-    static const uint8_t pack_below_zero[] = {0x14, 0x01, 0x0a};
-    static const uint8_t offset_wraps[] = {0x14, 0x00, 0x01};
+    static const uint8_t hole[] = {0x2b};                   /* ten bytes */
+    static const uint8_t data[] = {0x8e, 0x05, 0x02, 0x05}; /* ten bytes of pack 1 from 5 on */
+    static const uint8_t pack_below_zero[] = {0x8e, 0x05, 0x01, 0x05};
+    static const uint8_t offset_wraps[] = {0x8e, 0x05, 0x00, 0xff, 0xff, 0xff, 0xff,
+                                           0xff, 0xff, 0xff, 0xff, 0xff, 0x01};
+    static const uint8_t no_pack_before[] = {0x82, 0x05};
+    static const uint8_t not_so_recent[] = {0x8e, 0x05, 0x02, 0x05, 0x8a, 0x05, 0x01};
+    static const uint8_t no_such_place[] = {0x8e, 0x05, 0x02, 0x05, 0xb2, 0x05};
+    static const uint8_t before_the_pack[] = {0x8e, 0x05, 0x02, 0x05, 0xa2, 0x05, 0x63};
+    static const uint8_t units_wrap[] = {0xfc, 0xff, 0xff, 0xff, 0xff,
+                                         0xff, 0xff, 0xff, 0xff, 0x01};
 
     g_assert_true(is_sound(hole, 1, 10));
-    g_assert_true(is_sound(data, 3, 10));
+    g_assert_true(is_sound(data, 4, 10));
     g_assert_false(is_sound(hole, 1, 9));
     g_assert_false(is_sound(hole, 1, 11));
     g_assert_false(is_sound(hole, 0, 10));
     g_assert_false(is_sound(hole_of_nothing, 1, 0));
-    g_assert_false(is_sound(data, 2, 10));
-    g_assert_false(is_sound(data, 1, 10));
-    g_assert_false(is_sound(pack_below_zero, 3, 10));
-    g_assert_false(is_sound(offset_wraps, 3, 10));
+    for (size_t size = 1; size < sizeof data; size++)
+        g_assert_false(is_sound(data, size, 10));
+    g_assert_false(is_sound(pack_below_zero, sizeof pack_below_zero, 10));
+    g_assert_false(is_sound(offset_wraps, sizeof offset_wraps, 10));
+    g_assert_false(is_sound(no_pack_before, sizeof no_pack_before, 10));
+    g_assert_false(is_sound(not_so_recent, sizeof not_so_recent, 20));
+    g_assert_false(is_sound(no_such_place, sizeof no_such_place, 20));
+    g_assert_false(is_sound(before_the_pack, sizeof before_the_pack, 20));
+    g_assert_false(is_sound(units_wrap, sizeof units_wrap, UINT64_MAX));
 }
 
 int
@@ -268,6 +347,8 @@ main(int argc, char **argv)
     g_test_add_func("/extent/neighbours-are-joined", test_neighbours_are_joined);
     g_test_add_func("/extent/overlay", test_overlay);
     g_test_add_func("/extent/large", test_large);
+    g_test_add_func("/extent/pages", test_pages);
+    g_test_add_func("/extent/cost-of-an-increment", test_cost_of_an_increment);
     g_test_add_func("/extent/malformed", test_malformed);
     return g_test_run();
 }

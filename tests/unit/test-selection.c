@@ -416,8 +416,8 @@ select_one(World *self, uint32_t pages, uint32_t first_block, uint32_t changed)
     const BkExtent extent = {.length = pages * PAGE};
     const BkPackRef ref = {.raw_size = extent.length};
 
-    *self = (World){
-        .files = g_ptr_array_new(), .parent = bk_snapshot_new(), .map = bk_block_map_new()};
+    *self =
+        (World){.files = g_ptr_array_new(), .parent = bk_snapshot_new(), .map = bk_block_map_new()};
     for (size_t i = 0; i < G_N_ELEMENTS(places); i++)
         self->models[i].extents = g_array_new(FALSE, FALSE, sizeof(BkExtent));
     model->file = (BkTreeFile){.path = (char *)(uintptr_t) "base/5/16384.9",
@@ -443,14 +443,13 @@ test_whole_above_nine_tenths(void)
         uint32_t pages;
         uint32_t changed;
         bool is_whole;
-    } cases[] = {{1, 0, false},    {1, 1, true},    {10, 9, false}, {10, 10, true},
-                 {11, 9, false},   {11, 10, true},  {20, 18, false}, {20, 19, true},
+    } cases[] = {{1, 0, false},    {1, 1, true},    {10, 9, false},     {10, 10, true},
+                 {11, 9, false},   {11, 10, true},  {20, 18, false},    {20, 19, true},
                  {100, 90, false}, {100, 91, true}, {1000, 900, false}, {1000, 901, true}};
 
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_auto(World) world = {.files = NULL};
-        g_autoptr(BkSelection) selection =
-            select_one(&world, cases[i].pages, 0, cases[i].changed);
+        g_autoptr(BkSelection) selection = select_one(&world, cases[i].pages, 0, cases[i].changed);
         size_t count;
         const BkSelected *selected = bk_selection_files(selection, &count);
 

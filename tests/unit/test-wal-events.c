@@ -66,8 +66,8 @@ scan(WalBuilder *builder, BkWalXacts *xacts)
         BkWalXactsSegment told;
         g_autoptr(GError) error = NULL;
 
-        g_assert_true(bk_wal_xacts_scan(xacts, wal_builder_segment(builder, i), WAL_SEGMENT, &told,
-                                        &error));
+        g_assert_true(
+            bk_wal_xacts_scan(xacts, wal_builder_segment(builder, i), WAL_SEGMENT, &told, &error));
         g_assert_no_error(error);
         g_assert_null(told.reason);
     }
@@ -396,7 +396,8 @@ test_images(void)
     g_assert_true(memcmp(page, restored, sizeof page) == 0);
 }
 
-/* The server's own compression: bytes as they are, short and long repetitions, which may overlap. */
+/* The server's own compression: bytes as they are, short and long repetitions, which may overlap.
+ */
 static void
 test_pglz(void)
 {

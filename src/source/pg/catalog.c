@@ -78,6 +78,8 @@ struct BkCatalog {
     GHashTable *files; /* file node -> OID */
     GHashTable *names; /* OID -> char * */
     bool is_full;
+    size_t *total;  /* of all catalogs that share it, or NULL */
+    size_t counted; /* what of it is this one's */
 };
 
 bool
@@ -145,8 +147,8 @@ bk_pg_relation_decode(const uint8_t *data, size_t size, unsigned major, BkPgRela
 bool
 bk_pg_map_find(const uint8_t *map, size_t size, uint32_t oid, uint32_t *file_node)
 {
-    const size_t room = size == MAP_HEAD + (size_t)MAP_ENTRIES_16 * MAP_ENTRY + 4 ? MAP_ENTRIES_16
-                                                                                  : MAP_ENTRIES_15;
+    const size_t room =
+        size == MAP_HEAD + (size_t)MAP_ENTRIES_16 * MAP_ENTRY + 4 ? MAP_ENTRIES_16 : MAP_ENTRIES_15;
     const size_t crc_at = MAP_HEAD + room * MAP_ENTRY;
     uint32_t count;
 
@@ -177,6 +179,37 @@ place_key(const BkCatalogPlace *place)
     return key_of((uint64_t)place->block << 16 | place->offset);
 }
 
+static void
+count(BkCatalog *self)
+{
+    size_t held = g_hash_table_size(self->rows);
+
+    if (self->total == NULL)
+        return;
+    held += g_hash_table_size(self->oids);
+    held += g_hash_table_size(self->names);
+    *self->total += held - self->counted;
+    self->counted = held;
+}
+
+static bool
+has_room(BkCatalog *self, GHashTable *table)
+{
+    count(self);
+    if (g_hash_table_size(table) < BK_CATALOG_ROWS_MAX &&
+        (self->total == NULL || *self->total < BK_CATALOG_ALL_MAX))
+        return true;
+    self->is_full = true;
+    return false;
+}
+
+void
+bk_catalog_share(BkCatalog *self, size_t *total)
+{
+    self->total = total;
+    count(self);
+}
+
 BkCatalog *
 bk_catalog_new(uint32_t database, unsigned major)
 {
@@ -204,6 +237,8 @@ bk_catalog_free(BkCatalog *self)
 {
     if (self == NULL)
         return;
+    if (self->total != NULL)
+        *self->total -= self->counted;
     g_hash_table_unref(self->rows);
     g_hash_table_unref(self->oids);
     g_hash_table_unref(self->files);
@@ -269,22 +304,12 @@ bk_catalog_databases_node(const BkCatalog *self)
     return self->databases_node;
 }
 
-static bool
-has_room(BkCatalog *self)
-{
-    size_t count = g_hash_table_size(self->rows);
-
-    count = MAX(count, g_hash_table_size(self->oids));
-    self->is_full = self->is_full || count >= BK_CATALOG_ROWS_MAX;
-    return count < BK_CATALOG_ROWS_MAX;
-}
-
 static Row *
 make_row(BkCatalog *self, const BkCatalogPlace *place)
 {
     Row *row = g_hash_table_lookup(self->rows, place_key(place));
 
-    if (row == NULL && has_room(self)) {
+    if (row == NULL && has_room(self, self->rows)) {
         row = g_new0(Row, 1);
         g_hash_table_insert(self->rows, place_key(place), row);
     }
@@ -307,7 +332,7 @@ set_entry(BkCatalog *self, const Entry *from)
     Entry *entry = g_hash_table_lookup(self->oids, key_of(from->relation.oid));
 
     if (entry == NULL) {
-        if (!has_room(self))
+        if (!has_room(self, self->oids))
             return;
         entry = g_new0(Entry, 1);
         g_hash_table_insert(self->oids, key_of(from->relation.oid), entry);
@@ -357,8 +382,8 @@ bk_catalog_note_name(BkCatalog *self, const uint8_t *data, size_t size)
     if (size < NAMED_SIZE || !copy_name(name, data + NAMED_NAME))
         return;
     oid = bk_bytes_u32(data + NAMED_OID);
-    if (oid != 0 && (g_hash_table_size(self->names) < BK_CATALOG_ROWS_MAX ||
-                     g_hash_table_contains(self->names, key_of(oid))))
+    if (oid != 0 &&
+        (g_hash_table_contains(self->names, key_of(oid)) || has_room(self, self->names)))
         g_hash_table_insert(self->names, key_of(oid), g_strdup(name));
 }
 
@@ -407,8 +432,7 @@ bool
 bk_catalog_note_row(BkCatalog *self, const BkCatalogPlace *place, const BkCatalogRow *from,
                     BkPgRelation *relation)
 {
-    const Row *old =
-        from->has_old ? g_hash_table_lookup(self->rows, place_key(&from->old)) : NULL;
+    const Row *old = from->has_old ? g_hash_table_lookup(self->rows, place_key(&from->old)) : NULL;
     Row built = {.size = 0};
     Row *row;
 

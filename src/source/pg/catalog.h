@@ -3,9 +3,10 @@
  *
  * A catalog begins with the pages of a snapshot, which may be torn or hold versions of a row that
  * no one sees any more: what cannot be is passed over, and of several versions the likeliest is
- * taken. From there on bk_catalog_note_* follow each row from place to place, and bk_catalog_put and
- * bk_catalog_remove say what has become visible. Memory is bounded by BK_CATALOG_ROWS_MAX rows;
- * what is beyond stays without a name. Threads: a catalog belongs to one thread. */
+ * taken. From there on bk_catalog_note_* follow each row from place to place, and bk_catalog_put
+ * and bk_catalog_remove say what has become visible. Memory is bounded by BK_CATALOG_ROWS_MAX rows,
+ * and that of catalogs which share a count by BK_CATALOG_ALL_MAX; what is beyond has no name.
+ * Threads: a catalog belongs to one thread. */
 #pragma once
 #include "base/buf.h"
 #include "source/pg/page.h"
@@ -17,6 +18,7 @@
 #define BK_PG_SCHEMAS_OID      2615u /* pg_namespace */
 #define BK_PG_LARGE_OBJECT_OID 2613u
 #define BK_CATALOG_ROWS_MAX    ((size_t)200000)
+#define BK_CATALOG_ALL_MAX     ((size_t)2000000)
 #define BK_CATALOG_HEAD_SIZE   120 /* bytes of a row that tell what is kept of it */
 
 /* A row of pg_class. */
@@ -57,6 +59,9 @@ typedef struct BkCatalog BkCatalog;
 BkCatalog *bk_catalog_new(uint32_t database, unsigned major);
 void bk_catalog_free(BkCatalog *self); /* NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BkCatalog, bk_catalog_free)
+
+/* Counts what the catalog holds in `*total` too, which must outlive it. */
+void bk_catalog_share(BkCatalog *self, size_t *total);
 
 /* A catalog like `from`, of a database that is made as a copy. */
 BkCatalog *bk_catalog_copy(const BkCatalog *from, uint32_t database);

@@ -45,7 +45,7 @@ enum {
     FILE_SIZE = 12, /* tablespace, database, file node */
 };
 
-#define ROW_HEADER     5  /* what a record keeps of a row; its last byte tells where columns begin */
+#define ROW_HEADER     5 /* what a record keeps of a row; its last byte tells where columns begin */
 #define ROW_FIXED_PART 23 /* of the header that is on the page */
 
 bool

@@ -12,7 +12,7 @@ typedef enum {
     BK_WAL_EVENT_INSERT, /* of a row of `fork`, in `block` */
     BK_WAL_EVENT_UPDATE,
     BK_WAL_EVENT_DELETE,
-    BK_WAL_EVENT_INPLACE, /* a row is written over, in no transaction */
+    BK_WAL_EVENT_INPLACE,       /* a row is written over, in no transaction */
     BK_WAL_EVENT_CREATE_FILE,   /* `fork` */
     BK_WAL_EVENT_DROP_DATABASE, /* `database`; also when it moves to another tablespace */
     BK_WAL_EVENT_COPY_DATABASE, /* `database` is made of the files of `from` */

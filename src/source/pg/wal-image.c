@@ -116,7 +116,8 @@ decode_image(const uint8_t *at, uint16_t magic, BkWalContent *content)
     if ((flags & IMAGE_HAS_HOLE) == 0)
         return 5;
     if (content->method == BK_WAL_IMAGE_PLAIN) {
-        content->hole_size = (uint16_t)(BK_PG_PAGE_SIZE - MIN(content->image_size, BK_PG_PAGE_SIZE));
+        content->hole_size =
+            (uint16_t)(BK_PG_PAGE_SIZE - MIN(content->image_size, BK_PG_PAGE_SIZE));
         return 5;
     }
     content->hole_size = bk_bytes_u16(at + 5);
@@ -128,8 +129,8 @@ bk_wal_content_find(const BkWalRecord *record, uint16_t magic, const BkWalParts 
                     unsigned index, BkWalContent *content)
 {
     const uint8_t *at = record->data + BK_WAL_RECORD_HEADER;
-    const uint8_t *end = parts->main_data.left > 0 ? parts->main_data.next
-                                                   : record->data + record->size;
+    const uint8_t *end =
+        parts->main_data.left > 0 ? parts->main_data.next : record->data + record->size;
     size_t total = 0, before = 0;
 
     *content = (BkWalContent){.size = 0};
@@ -151,8 +152,7 @@ bk_wal_content_find(const BkWalRecord *record, uint16_t magic, const BkWalParts 
         total += each.image_size + each.size;
     }
     /* All contents stand before the main data, which is there as soon as a byte of it is. */
-    if ((parts->main_data.left == 0 && record->size < record->total) ||
-        (size_t)(end - at) < total)
+    if ((parts->main_data.left == 0 && record->size < record->total) || (size_t)(end - at) < total)
         return false;
     at = end - total + before;
     content->image = content->image_size > 0 ? at : NULL;

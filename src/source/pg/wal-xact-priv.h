@@ -10,13 +10,19 @@ typedef struct BkWalCatalogs {
     GHashTable *table; /* database -> BkCatalog */
     BkCatalog *last;   /* of database last_database; NULL: none */
     uint32_t last_database;
+    size_t held; /* rows, of all of them */
     unsigned major;
     BkCatalog *(*open)(uint32_t database, void *user);
     void *user;
 } BkWalCatalogs;
 
+#define BK_WAL_CATALOGS_MAX 4096 /* databases beyond these share one without names */
+
 /* Opens it where that was not done; never NULL. */
 BkCatalog *bk_wal_catalogs_get(BkWalCatalogs *self, uint32_t database);
+
+/* The catalog of `database` is that from now on; takes it over. */
+void bk_wal_catalogs_set(BkWalCatalogs *self, uint32_t database, BkCatalog *catalog);
 
 /* What it did to a file. */
 typedef struct FileUse {

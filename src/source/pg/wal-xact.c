@@ -4,10 +4,12 @@
 
 #define TRANSIENT_PREFIX "pg_temp_" /* of the table that a rewrite fills; the OID follows */
 
+#define OTHER_DATABASES UINT32_MAX /* the OID of none */
+
 /* What became of a relation in the transaction. */
 typedef struct Fate {
-    bool is_new;     /* it was not there before */
-    bool is_deleted; /* it is not there any more */
+    bool is_new;      /* it was not there before */
+    bool is_deleted;  /* it is not there any more */
     bool is_refilled; /* a rewrite has filled another file for it */
     const BkPgRelation *last;
 } Fate;
@@ -15,12 +17,18 @@ typedef struct Fate {
 struct BkWalVerdict {
     const Xact *xact; /* or NULL */
     BkWalCatalogs *catalogs;
-    GHashTable *fates;   /* database and OID -> Fate */
+    GHashTable *fates; /* database and OID -> Fate */
     size_t unknown_deletes;
     size_t refills;
     GArray *changes; /* BkWalChange */
     uint64_t omitted;
 };
+
+static void *
+key_of(uint64_t number)
+{
+    return (void *)(uintptr_t)number;
+}
 
 static guint
 hash_file(const void *data)
@@ -49,19 +57,32 @@ clear_op(void *data)
 BkCatalog *
 bk_wal_catalogs_get(BkWalCatalogs *self, uint32_t database)
 {
-    void *const key = (void *)(uintptr_t)database;
+    bool has_room = g_hash_table_size(self->table) < BK_WAL_CATALOGS_MAX;
+    BkCatalog *catalog = NULL;
 
     if (self->last != NULL && self->last_database == database)
         return self->last;
-    self->last = g_hash_table_lookup(self->table, key);
-    if (self->last == NULL) {
-        self->last = self->open != NULL ? self->open(database, self->user) : NULL;
-        if (self->last == NULL)
-            self->last = bk_catalog_new(database, self->major);
-        g_hash_table_insert(self->table, key, self->last);
-    }
     self->last_database = database;
-    return self->last;
+    self->last = g_hash_table_lookup(self->table, key_of(database));
+    if (self->last == NULL && !has_room)
+        self->last = g_hash_table_lookup(self->table, key_of(OTHER_DATABASES));
+    if (self->last != NULL)
+        return self->last;
+    if (has_room && self->open != NULL && self->held < BK_CATALOG_ALL_MAX)
+        catalog = self->open(database, self->user);
+    if (catalog == NULL)
+        catalog = bk_catalog_new(database, self->major);
+    bk_wal_catalogs_set(self, has_room ? database : OTHER_DATABASES, catalog);
+    self->last = catalog;
+    return catalog;
+}
+
+void
+bk_wal_catalogs_set(BkWalCatalogs *self, uint32_t database, BkCatalog *catalog)
+{
+    self->last = NULL;
+    bk_catalog_share(catalog, &self->held);
+    g_hash_table_insert(self->table, key_of(database), catalog);
 }
 
 Xact *
@@ -168,7 +189,7 @@ bk_wal_verdict_changes(const BkWalVerdict *self, size_t *count, uint64_t *omitte
 static void *
 fate_key(uint32_t database, uint32_t oid)
 {
-    return (void *)(uintptr_t)((uint64_t)database << 32 | oid);
+    return key_of((uint64_t)database << 32 | oid);
 }
 
 static Fate *

@@ -53,8 +53,7 @@ bk_wal_xacts_new(const BkWalXactsOptions *options)
     self->catalogs.major = options->major;
     self->catalogs.open = options->open_catalog;
     self->catalogs.user = options->user;
-    self->catalogs.table =
-        g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify)bk_catalog_free);
+    self->catalogs.table = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify)bk_catalog_free);
     return self;
 }
 
@@ -199,8 +198,8 @@ may_be_mark(BkWalXacts *self, const Context *context)
     const size_t limit_at = self->options.major < 15 ? 208 : 80;
     BkCatalogRow row;
 
-    return !bk_wal_event_find_row(context->record, context->magic, &context->parts,
-                                  &context->event, self->page, &row) ||
+    return !bk_wal_event_find_row(context->record, context->magic, &context->parts, &context->event,
+                                  self->page, &row) ||
            row.size < limit_at + 4 || (int32_t)bk_bytes_u32(row.data + limit_at) == -2;
 }
 
@@ -225,8 +224,7 @@ note_database_row(BkWalXacts *self, const Context *context, BkCatalog *shared)
         const Mark *mark = &self->marks[i];
 
         if (mark->lsn > xact->mark_lsn && mark->block == event->block &&
-            mark->offset == event->offset &&
-            context->record->lsn - mark->lsn <= MARK_DISTANCE_MAX)
+            mark->offset == event->offset && context->record->lsn - mark->lsn <= MARK_DISTANCE_MAX)
             xact->mark_lsn = mark->lsn;
     }
 }
@@ -295,13 +293,13 @@ note_dropped_database(BkWalXacts *self, const Context *context)
 static void
 note_copied_database(BkWalXacts *self, const BkWalEvent *event)
 {
-    BkCatalog *from = bk_wal_catalogs_get(&self->catalogs, event->from);
+    const BkCatalog *from = bk_wal_catalogs_get(&self->catalogs, event->from);
 
-    if (event->database == 0 || event->database == event->from)
+    if (event->database == 0 || event->database == event->from ||
+        self->catalogs.held >= BK_CATALOG_ALL_MAX ||
+        g_hash_table_size(self->catalogs.table) >= BK_WAL_CATALOGS_MAX)
         return;
-    g_hash_table_insert(self->catalogs.table, key_of(event->database),
-                        bk_catalog_copy(from, event->database));
-    self->catalogs.last = NULL;
+    bk_wal_catalogs_set(&self->catalogs, event->database, bk_catalog_copy(from, event->database));
 }
 
 static void
@@ -557,12 +555,6 @@ uint64_t
 bk_wal_xacts_untracked(const BkWalXacts *self)
 {
     return self->untracked;
-}
-
-BkCatalog *
-bk_wal_xacts_catalog(const BkWalXacts *self, uint32_t database)
-{
-    return g_hash_table_lookup(self->catalogs.table, key_of(database));
 }
 
 bool

@@ -68,7 +68,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(BkWalXacts, bk_wal_xacts_free)
 typedef struct BkWalXactsSegment {
     int64_t min_time_us; /* of commits and aborts; 0: there was none */
     int64_t max_time_us;
-    const char *reason;  /* static text: why it could not be read to its end; NULL otherwise */
+    const char *reason; /* static text: why it could not be read to its end; NULL otherwise */
 } BkWalXactsSegment;
 
 /* Goes on with the next segment. Fails as bk_wal_scan, or with the error of on_xact. */
@@ -77,9 +77,6 @@ bool bk_wal_xacts_scan(BkWalXacts *self, const uint8_t *data, size_t size, BkWal
 
 /* Transactions that were not followed since there were too many at once. */
 uint64_t bk_wal_xacts_untracked(const BkWalXacts *self);
-
-/* The catalog of a database as it is now, if it was opened; otherwise NULL. */
-BkCatalog *bk_wal_xacts_catalog(const BkWalXacts *self, uint32_t database);
 
 /* Is one of the catalogs too large to be kept whole? */
 bool bk_wal_xacts_is_full(const BkWalXacts *self);
