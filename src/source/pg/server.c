@@ -413,8 +413,7 @@ bk_server_describe_archiver_failure(BkServer *self, BkOp *op)
 static void
 copy_name(char to[BK_SERVER_NAME_SIZE], const PGresult *result, int column)
 {
-    (void)g_strlcpy(to, PQntuples(result) > 0 ? value(result, 0, column) : "",
-                    BK_SERVER_NAME_SIZE);
+    (void)g_strlcpy(to, PQntuples(result) > 0 ? value(result, 0, column) : "", BK_SERVER_NAME_SIZE);
 }
 
 bool
@@ -441,12 +440,11 @@ bk_server_find_relation(BkServer *self, uint32_t tablespace, uint32_t file_node,
     g_autofree char *tablespace_text = g_strdup_printf("%u", tablespace);
     g_autofree char *node_text = g_strdup_printf("%u", file_node);
     const char *params[] = {tablespace_text, node_text};
-    g_autoptr(PGresult) result =
-        query(self, "ask for a relation",
-              "select n.nspname, c.relname from pg_class c"
-              " join pg_namespace n on n.oid = c.relnamespace"
-              " where c.oid = pg_filenode_relation($1::oid, $2::oid)",
-              params, 2, op, error);
+    g_autoptr(PGresult) result = query(self, "ask for a relation",
+                                       "select n.nspname, c.relname from pg_class c"
+                                       " join pg_namespace n on n.oid = c.relnamespace"
+                                       " where c.oid = pg_filenode_relation($1::oid, $2::oid)",
+                                       params, 2, op, error);
 
     if (result == NULL)
         return false;
