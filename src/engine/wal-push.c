@@ -98,14 +98,25 @@ is_ready(const Push *self, const char *name)
 }
 
 static bool
-read_file(const Push *self, const char *name, BkBuf *content, BkArchiveFile *file, GError **error)
+put_file(const Push *self, const char *name, const BkWalName *parsed, BkArchiveWriter *writer,
+         BkBuf *content, BkOp *op, GError **error)
 {
     g_autofree char *path = g_build_filename(self->folder, name, NULL);
+    g_autofree char *before = bk_archive_identify(path);
+    g_autofree char *identity = NULL;
+    BkArchiveFile file = {
+        .name = name,
+        .parsed = *parsed,
+        .content = content,
+        .is_ready = is_ready(self, name),
+    };
 
-    *file = (BkArchiveFile){.name = name, .content = content, .is_ready = is_ready(self, name)};
-    if (!bk_wal_name_parse(name, &file->parsed))
-        g_assert_not_reached();
-    return bk_file_read(AT_FDCWD, path, BK_ARCHIVE_FILE_MAX, content, error);
+    if (!bk_file_read(AT_FDCWD, path, BK_ARCHIVE_FILE_MAX, content, error))
+        return false;
+    identity = bk_archive_identify(path);
+    if (g_strcmp0(before, identity) == 0)
+        file.identity = identity; /* so it was all the while */
+    return bk_archive_put(writer, self->parts.parts, &file, self->system_id, op, error);
 }
 
 /* The wanted file is not there, as the caller knows; one behind it may be. */
@@ -114,7 +125,6 @@ push_one(const Push *self, unsigned index, BkArchiveWriter *writer, BkBuf *conte
          GError **error)
 {
     const char *name = g_ptr_array_index(self->names, index);
-    BkArchiveFile file;
     BkWalName parsed;
     bool has = false;
 
@@ -122,8 +132,7 @@ push_one(const Push *self, unsigned index, BkArchiveWriter *writer, BkBuf *conte
         g_assert_not_reached();
     if (index > 0 && !bk_archive_has_name(self->parts.parts, name, &parsed, &has, op, error))
         return false;
-    return has || (read_file(self, name, content, &file, error) &&
-                   bk_archive_put(writer, self->parts.parts, &file, self->system_id, op, error));
+    return has || put_file(self, name, &parsed, writer, content, op, error);
 }
 
 static bool

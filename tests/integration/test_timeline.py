@@ -333,6 +333,27 @@ def test_the_other_way_after_a_promotion(ws):
     assert before.value("SELECT count(*) FROM orders") == ROWS
 
 
+def test_moves_refreshes_and_what_belongs_to_a_session(ws):
+    server, backstay = ws.pair()
+    space = ws.directory("space")
+    server.script(*table("moved"), f"CREATE TABLESPACE elsewhere LOCATION '{space}'",
+                  "CREATE MATERIALIZED VIEW summary AS SELECT count(*) FROM moved",
+                  "CREATE VIEW plain AS SELECT 1")
+    backstay.backup()
+    server.script("ALTER TABLE moved SET TABLESPACE elsewhere",
+                  "CREATE TEMP TABLE brief AS SELECT * FROM moved",
+                  "CREATE TEMP VIEW glance AS SELECT 1", "DELETE FROM brief", "DROP TABLE brief",
+                  "DROP VIEW glance", "REFRESH MATERIALIZED VIEW summary",
+                  "ALTER SEQUENCE IF EXISTS none RESTART", "DROP VIEW plain",
+                  "DROP MATERIALIZED VIEW summary", "TRUNCATE moved", "DROP TABLE moved")
+    server.archive_all()
+    events = backstay.json("timeline", "orders")["events"]
+    assert [[named(change) for change in each["changes"]] for each in events] == [
+        [("rewrote", "public.moved")], [("rewrote", "public.summary")],
+        [("dropped", "public.plain")], [("dropped", "public.summary")],
+        [("truncated", "public.moved")], [("dropped", "public.moved")]]
+
+
 def test_missing_wal_is_told_of(ws):
     """A gap hides what happened in it, and says so; what is behind a later snapshot is shown."""
     server, backstay = ws.pair()

@@ -25,6 +25,7 @@ make_row(uint8_t row[ROW_SIZE], unsigned major, uint32_t oid, const char *name, 
     row[68] = 0x98; /* schema 2200 */
     row[69] = 0x08;
     memcpy(row + 88, &file_node, 4);
+    row[major >= 18 ? 118 : 114] = 'u';
     row[major >= 18 ? 119 : 115] = 'r';
     memset(row + 130, 0xCD, ROW_SIZE - 130);
 }
@@ -91,6 +92,7 @@ test_relation_decode(void)
         g_assert_cmpuint(relation.file_node, ==, 16390);
         g_assert_cmpuint(relation.schema, ==, 2200);
         g_assert_cmpint(relation.kind, ==, 'r');
+        g_assert_cmpint(relation.persistence, ==, 'u');
         g_assert_cmpstr(relation.name, ==, "orders");
         for (size_t size = 0; size < 116; size++)
             g_assert_false(bk_pg_relation_decode(row, size, majors[i], &relation));

@@ -1,23 +1,15 @@
 /* test-copy-parent.c - copies that build upon an earlier snapshot: random changes to a small
  * cluster whose log is known, read by the word of the log or compared, interrupted and carried on.
  */
+#include "cluster-fixture.h"
 #include "engine/assemble.h"
 #include "engine/extract.h"
-#include "expect.h"
 #include "repo-fixture.h"
-#include "source/pg/page.h"
-#include "temp-dir.h"
-
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 typedef struct Fixture {
     RepoFixture repo;
     GPtrArray *parts;
-    char *from;
-    GArray *log; /* Logged */
-    BkLsn now;
+    Cluster cluster;
 
     BkSnapshot *parent;
     BkLsn parent_redo;
@@ -42,14 +34,15 @@ set_up(Fixture *self, const void *data)
     (void)data;
     *self = (Fixture){
         .parts = g_ptr_array_new(),
-        .from = temp_dir_new(),
-        .log = g_array_new(FALSE, FALSE, sizeof(Logged)),
-        .now = 1000000,
     };
+    cluster_init(&self->cluster);
     repo_fixture_init(&self->repo);
     g_ptr_array_add(self->parts, self->repo.part);
-    self->options = (BkCopyOptions){
-        .parts = self->parts, .root = self->from, .codec = BK_CODEC_LZ4, .level = 1, .workers = 2};
+    self->options = (BkCopyOptions){.parts = self->parts,
+                                    .root = self->cluster.root,
+                                    .codec = BK_CODEC_LZ4,
+                                    .level = 1,
+                                    .workers = 2};
 }
 
 static void
@@ -70,10 +63,9 @@ tear_down(Fixture *self, const void *data)
     end_copy(self);
     bk_snapshot_free(self->parent);
     bk_snapshot_free(self->saved);
-    g_array_unref(self->log);
     g_ptr_array_unref(self->parts);
     repo_fixture_clear(&self->repo);
-    temp_dir_free(self->from);
+    cluster_clear(&self->cluster);
 }
 
 typedef enum { READ_FULL, READ_COMPARED, READ_CHANGED, READ_REFRESHED } Way;
@@ -94,7 +86,7 @@ select_files(Fixture *self, Way way)
     self->options.first_pack = (uint32_t)packs;
     self->options.base_lsn = self->parent_redo;
     if (way != READ_COMPARED)
-        make_map(self);
+        self->map = cluster_make_map(&self->cluster, self->parent_redo);
     if (way == READ_REFRESHED) {
         self->is_given_up = g_new0(bool, packs + 1);
         for (size_t i = 0; i < packs; i++)
@@ -114,8 +106,8 @@ begin_copy(Fixture *self, Way way)
     end_copy(self);
     self->options.first_pack = 0;
     self->checkpoints = 0;
-    self->redo = self->now;
-    EXPECT_DONE(bk_tree_list(self->from, &control, &self->tree, self->repo.op, &error));
+    self->redo = self->cluster.now;
+    EXPECT_DONE(bk_tree_list(self->cluster.root, &control, &self->tree, self->repo.op, &error));
     select_files(self, way);
     self->copy = bk_copy_new(&self->options);
 }
@@ -219,7 +211,7 @@ assert_restores_source(Fixture *self, const BkSnapshot *snapshot)
 
         if (!S_ISREG(file->mode))
             continue;
-        read_file(self->from, file->path, &expected);
+        read_file(self->cluster.root, file->path, &expected);
         read_file(to, file->path, &found);
         EXPECT_BYTES(found.data, found.size, expected.data, expected.size);
     }
@@ -301,19 +293,22 @@ check_given_up(const Fixture *self)
 static void
 test_chain(Fixture *self, const void *data)
 {
+    uint64_t taken = 0;
+
     (void)data;
-    make_cluster(self, 60);
+    cluster_make(&self->cluster, 60);
     copy_cluster(self, READ_FULL);
     check_work(self);
     g_assert_cmpuint(bk_snapshot_head(self->parent)->work.taken, ==, 0);
     for (unsigned round = 0; round < 25; round++) {
-        change_cluster(self);
-        copy_cluster(self, (Way)(READ_COMPARED + draw(3)));
+        cluster_change(&self->cluster);
+        copy_cluster(self, (Way)(READ_COMPARED + cluster_draw(3)));
         assert_restores_source(self, self->parent);
         check_work(self);
         check_given_up(self);
-        g_assert_cmpuint(bk_snapshot_head(self->parent)->work.taken, >, 0);
+        taken += bk_snapshot_head(self->parent)->work.taken;
     }
+    g_assert_cmpuint(taken, >, 20 * BK_MIB);
 }
 
 /* One relation of 40 pages, another file, and a snapshot of both. */
@@ -321,8 +316,8 @@ static void
 make_small(Fixture *self)
 {
     for (uint32_t page = 0; page < 40; page++)
-        write_pages(self, relations[0].path, page, 1, 500 + page);
-    write_other(self, others[2], 700000);
+        cluster_write_pages(&self->cluster, cluster_relations[0].path, page, 1, 500 + page);
+    cluster_write_other(&self->cluster, cluster_others[2], 700000);
     copy_cluster(self, READ_FULL);
 }
 
@@ -334,7 +329,7 @@ assert_page(Fixture *self, uint32_t page, const BkBuf *expected)
     g_auto(BkBuf) found = BK_BUF_INIT;
 
     restore(self, self->parent, to);
-    read_file(to, relations[0].path, &found);
+    read_file(to, cluster_relations[0].path, &found);
     g_assert_cmpuint(found.size, ==, expected->size);
     EXPECT_BYTES(found.data + page * PAGE, PAGE, expected->data + page * PAGE, PAGE);
     temp_dir_free(to);
@@ -350,10 +345,11 @@ test_ranges(Fixture *self, const void *data)
 
     (void)data;
     make_small(self);
-    read_file(self->from, relations[0].path, &before);
-    write_pages(self, relations[0].path, 7, 1, 400); /* behind the log's back */
-    change_pages(self, &relations[0], 9, 2);
-    read_file(self->from, relations[0].path, &after);
+    read_file(self->cluster.root, cluster_relations[0].path, &before);
+    cluster_write_pages(&self->cluster, cluster_relations[0].path, 7, 1,
+                        400); /* behind the log's back */
+    cluster_change_pages(&self->cluster, &cluster_relations[0], 9, 2);
+    read_file(self->cluster.root, cluster_relations[0].path, &after);
     copy_cluster(self, READ_CHANGED);
     work = bk_snapshot_head(self->parent)->work;
     g_assert_cmpuint(work.changed, ==, 2 * PAGE);
@@ -372,18 +368,19 @@ test_compared(Fixture *self, const void *data)
     static const uint8_t strange[PAGE] = {1}; /* whose LSN is not to be trusted */
     g_auto(BkBuf) before = BK_BUF_INIT;
     g_auto(BkBuf) after = BK_BUF_INIT;
-    BkLsn start = self->now;
+    BkLsn start = self->cluster.now;
     BkSnapshotWork work;
 
     (void)data;
     make_small(self);
-    read_file(self->from, relations[0].path, &before);
+    read_file(self->cluster.root, cluster_relations[0].path, &before);
     self->parent_redo = start;
-    write_at(self, relations[0].path, strange, PAGE, 20 * PAGE);
-    write_at(self, relations[0].path, before.data + 8, 8, 3 * PAGE + 5000);
-    write_pages(self, relations[0].path, 30, 1, start - 1);
-    write_pages(self, relations[0].path, 31, 1, start);
-    read_file(self->from, relations[0].path, &after);
+    cluster_write_at(&self->cluster, cluster_relations[0].path, strange, PAGE, 20 * PAGE);
+    cluster_write_at(&self->cluster, cluster_relations[0].path, before.data + 8, 8,
+                     3 * PAGE + 5000);
+    cluster_write_pages(&self->cluster, cluster_relations[0].path, 30, 1, start - 1);
+    cluster_write_pages(&self->cluster, cluster_relations[0].path, 31, 1, start);
+    read_file(self->cluster.root, cluster_relations[0].path, &after);
     copy_cluster(self, READ_COMPARED);
     work = bk_snapshot_head(self->parent)->work;
     g_assert_cmpuint(work.read, ==, 40 * PAGE + 700000);
@@ -402,21 +399,21 @@ test_digested(Fixture *self, const void *data)
     make_small(self);
     copy_cluster(self, READ_CHANGED);
     g_assert_cmpuint(bk_snapshot_head(self->parent)->work.changed, ==, 0);
-    write_at(self, others[2], "differs", 7, 300000);
+    cluster_write_at(&self->cluster, cluster_others[2], "differs", 7, 300000);
     copy_cluster(self, READ_CHANGED);
     g_assert_cmpuint(bk_snapshot_head(self->parent)->work.changed, ==, BK_FILE_DIGEST_UNIT);
     assert_restores_source(self, self->parent);
-    cut_file(self, others[2], 600000);
+    cluster_cut_file(&self->cluster, cluster_others[2], 600000);
     copy_cluster(self, READ_COMPARED);
     g_assert_cmpuint(bk_snapshot_head(self->parent)->work.changed, ==,
                      600000 - 2 * BK_FILE_DIGEST_UNIT);
     assert_restores_source(self, self->parent);
-    write_at(self, others[2], "more", 4, 600000);
+    cluster_write_at(&self->cluster, cluster_others[2], "more", 4, 600000);
     copy_cluster(self, READ_CHANGED);
     g_assert_cmpuint(bk_snapshot_head(self->parent)->work.changed, ==,
                      600004 - 2 * BK_FILE_DIGEST_UNIT);
     assert_restores_source(self, self->parent);
-    cut_file(self, others[2], 2 * BK_FILE_DIGEST_UNIT);
+    cluster_cut_file(&self->cluster, cluster_others[2], 2 * BK_FILE_DIGEST_UNIT);
     copy_cluster(self, READ_CHANGED);
     g_assert_cmpuint(bk_snapshot_head(self->parent)->work.changed, ==, 0);
     assert_restores_source(self, self->parent);
@@ -452,7 +449,7 @@ check_partial_file(Fixture *self, const BkTreeFile *file, const BkCopied *copied
     g_auto(BkBuf) parent = BK_BUF_INIT;
     g_auto(BkBuf) found = BK_BUF_INIT;
 
-    read_file(self->from, file->path, &source);
+    read_file(self->cluster.root, file->path, &source);
     read_from(self, self->saved, file->path, &found);
     read_from(self, self->parent, file->path, &parent);
     g_assert_cmpuint(found.size, ==, copied->size);
@@ -485,8 +482,9 @@ check_checkpoint(Fixture *self, bool is_behind)
     g_assert_true(any_behind == is_behind);
 }
 
+/* Saves what there is, as a backup does. */
 static bool
-on_checkpoint(BkCopy *copy, void *data, BkOp *op, GError **error)
+on_bare_checkpoint(BkCopy *copy, void *data, BkOp *op, GError **error)
 {
     Fixture *self = data;
     bool is_behind;
@@ -496,9 +494,19 @@ on_checkpoint(BkCopy *copy, void *data, BkOp *op, GError **error)
     bk_snapshot_free(self->saved);
     self->saved = assemble(self, self->parent, &is_behind);
     self->saved_redo = is_behind ? self->parent_redo : self->redo;
-    check_checkpoint(self, is_behind);
     return ++self->checkpoints != self->stop_at ||
            bk_throw(error, BK_ERROR_CANCELLED, "stopped here");
+}
+
+/* The same, and looks at what was saved. */
+static bool
+on_checkpoint(BkCopy *copy, void *data, BkOp *op, GError **error)
+{
+    Fixture *self = data;
+    bool go_on = on_bare_checkpoint(copy, data, op, error);
+
+    check_checkpoint(self, self->saved_redo != self->redo);
+    return go_on;
 }
 
 static void
@@ -515,18 +523,29 @@ test_checkpoints(Fixture *self, const void *data)
     (void)data;
     want_checkpoints(self, on_checkpoint);
     self->options.workers = 1;
-    make_cluster(self, 200);
+    cluster_make(&self->cluster, 200);
     copy_cluster(self, READ_FULL);
     g_assert_cmpuint(self->checkpoints, >=, 2);
     assert_restores_source(self, self->parent);
-    change_pages(self, &relations[1], 0, 300);
-    change_pages(self, &relations[2], 30, 320);
-    change_pages(self, &relations[3], 50, 180);
-    write_other(self, others[3], 3000000);
+    cluster_change_pages(&self->cluster, &cluster_relations[1], 0, 300);
+    cluster_change_pages(&self->cluster, &cluster_relations[2], 30, 320);
+    cluster_change_pages(&self->cluster, &cluster_relations[3], 50, 180);
+    cluster_write_other(&self->cluster, cluster_others[3], 3000000);
     copy_cluster(self, READ_CHANGED);
     g_assert_cmpuint(self->checkpoints, >=, 2);
     assert_restores_source(self, self->parent);
     check_work(self);
+}
+
+/* About half of each relation, and all of the other files. */
+static void
+change_half(Fixture *self)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(cluster_relations); i++)
+        for (uint32_t page = cluster_draw(20); page < 200; page += 60)
+            cluster_change_pages(&self->cluster, &cluster_relations[i], page, 30);
+    for (size_t i = 0; i < G_N_ELEMENTS(cluster_others); i++)
+        cluster_write_other(&self->cluster, cluster_others[i], 300000 + cluster_draw(600000));
 }
 
 /* As the first, which died, was: what its last checkpoint put down is the parent of the next. A
@@ -540,17 +559,22 @@ carry_on(Fixture *self)
     self->parent_redo = self->saved_redo;
 }
 
-/* Much of a large relation: more than one worker reads at once. */
-static void
-change_much(Fixture *self)
+/* Runs the copy up to a checkpoint at which it dies, and carries on. False when it was done before.
+ */
+static bool
+interrupt_copy(Fixture *self, Way way, unsigned stop_at)
 {
-    size_t size = size_of(self, relations[0].path);
-    uint32_t pages = size == SIZE_MAX ? 0 : (uint32_t)(size / PAGE);
+    g_autoptr(GError) error = NULL;
 
-    if (pages < 5000)
-        change_pages(self, &relations[0], pages, 5000 - pages);
-    for (uint32_t i = 0; i < 5; i++)
-        change_pages(self, &relations[0], i * 1000 + draw(400), 500 + draw(60));
+    self->stop_at = stop_at;
+    begin_copy(self, way);
+    if (bk_copy_run(self->copy, self->selection, NULL, self->repo.op, &error)) {
+        finish_copy(self);
+        return false;
+    }
+    g_assert_error(error, BK_ERROR, BK_ERROR_CANCELLED);
+    carry_on(self);
+    return true;
 }
 
 static void
@@ -559,31 +583,49 @@ test_interrupted(Fixture *self, const void *data)
     unsigned stopped = 0;
 
     (void)data;
-    want_checkpoints(self, on_checkpoint);
-    make_cluster(self, 200);
-    change_pages(self, &relations[0], 100, 2500);
+    want_checkpoints(self, on_bare_checkpoint);
+    cluster_make(&self->cluster, 140);
     while (stopped < 10) {
-        g_autoptr(GError) error = NULL;
-
-        self->options.workers = 1 + draw(3);
-        self->stop_at = 1 + draw(3);
-        begin_copy(self, (Way)(READ_COMPARED + draw(3)));
-        if (bk_copy_run(self->copy, self->selection, NULL, self->repo.op, &error)) {
-            finish_copy(self);
-            assert_restores_source(self, self->parent);
-        } else {
-            g_assert_error(error, BK_ERROR, BK_ERROR_CANCELLED);
-            carry_on(self);
+        self->options.workers = 1 + cluster_draw(2);
+        if (interrupt_copy(self, (Way)(READ_COMPARED + cluster_draw(3)), 1 + cluster_draw(2)))
             stopped++;
-        }
-        change_cluster(self);
-        if (draw(3) == 0)
-            change_much(self);
+        else
+            assert_restores_source(self, self->parent);
+        cluster_change(&self->cluster);
+        change_half(self);
     }
     self->stop_at = 0;
     copy_cluster(self, READ_CHANGED);
     assert_restores_source(self, self->parent);
     check_work(self);
+}
+
+/* A file that is read in pieces: a checkpoint may know of one and not of the other. */
+static void
+test_pieces(Fixture *self, const void *data)
+{
+    const ClusterRelation *relation = &cluster_relations[0];
+    BkLsn redo;
+
+    (void)data;
+    want_checkpoints(self, on_checkpoint);
+    self->options.workers = 1;
+    cluster_change_pages(&self->cluster, relation, 0, 2600);
+    redo = self->cluster.now;
+    g_assert_true(interrupt_copy(self, READ_FULL, 1));
+    g_assert_cmpuint(bk_snapshot_find_file(self->parent, relation->path)->size, ==, 16 * BK_MIB);
+    g_assert_cmpuint(self->parent_redo, ==, redo);
+    redo = self->cluster.now;
+    g_assert_false(interrupt_copy(self, READ_CHANGED, 0));
+    g_assert_cmpuint(bk_snapshot_head(self->parent)->work.taken, ==, 16 * BK_MIB);
+    assert_restores_source(self, self->parent);
+    for (uint32_t page = 0; page < 2600; page += 520)
+        cluster_change_pages(&self->cluster, relation, page + cluster_draw(60), 440);
+    g_assert_true(interrupt_copy(self, READ_CHANGED, 1));
+    g_assert_cmpuint(bk_snapshot_find_file(self->parent, relation->path)->size, ==, 2600 * PAGE);
+    g_assert_cmpuint(self->parent_redo, ==, redo); /* a part is as old as that */
+    g_assert_false(interrupt_copy(self, READ_CHANGED, 0));
+    assert_restores_source(self, self->parent);
 }
 
 /* Files of the source as they were when they were listed: path -> BkBuf. */
@@ -598,7 +640,7 @@ remember(const Fixture *self)
         BkBuf *content = bk_buf_new();
 
         if (S_ISREG(file->mode))
-            read_file(self->from, file->path, content);
+            read_file(self->cluster.root, file->path, content);
         g_hash_table_insert(contents, g_strdup(file->path), content);
     }
     return contents;
@@ -614,15 +656,16 @@ on_disturbing_checkpoint(BkCopy *copy, void *data, BkOp *op, GError **error)
     (void)op;
     (void)error;
     for (unsigned i = 0; i < 3; i++) {
-        const BkTreeFile *file = g_ptr_array_index(self->tree.files, draw(self->tree.files->len));
-        size_t size = size_of(self, file->path);
+        const BkTreeFile *file =
+            g_ptr_array_index(self->tree.files, cluster_draw(self->tree.files->len));
+        size_t size = cluster_size_of(&self->cluster, file->path);
 
         if (!S_ISREG(file->mode) || size == SIZE_MAX)
             continue;
         if (g_test_rand_bit())
-            remove_file(self, file->path);
+            cluster_remove_file(&self->cluster, file->path);
         else
-            cut_file(self, file->path, size / 2 / PAGE * PAGE);
+            cluster_cut_file(&self->cluster, file->path, size / 2 / PAGE * PAGE);
     }
     self->checkpoints++;
     return true;
@@ -637,7 +680,7 @@ check_disturbed(Fixture *self, GHashTable *contents)
     for (guint i = 0; i < self->tree.files->len; i++) {
         const BkTreeFile *file = g_ptr_array_index(self->tree.files, i);
         const BkBuf *before = g_hash_table_lookup(contents, file->path);
-        size_t left = size_of(self, file->path);
+        size_t left = cluster_size_of(&self->cluster, file->path);
 
         if (!S_ISREG(file->mode))
             continue;
@@ -656,22 +699,24 @@ static void
 test_disturbed(Fixture *self, const void *data)
 {
     (void)data;
-    for (unsigned round = 0; round < 8; round++) {
+    for (unsigned round = 0; round < 5; round++) {
         g_autoptr(GHashTable) contents = NULL;
 
         want_checkpoints(self, on_disturbing_checkpoint);
-        self->options.workers = 1 + draw(2);
-        make_cluster(self, 100);
-        if (round % 4 == 0)
-            change_much(self);
-        begin_copy(self, (Way)draw(4));
+        self->options.workers = 1 + cluster_draw(2);
+        if (round == 0)
+            cluster_make(&self->cluster, 100);
+        else
+            change_half(self);
+        begin_copy(self, round == 0 ? READ_FULL : (Way)(READ_COMPARED + cluster_draw(3)));
         contents = remember(self);
         run_copy(self);
+        g_assert_cmpuint(self->checkpoints, >, 0);
         finish_copy(self);
         check_disturbed(self, contents);
         self->options.checkpoint_us = 0; /* the next comes to rest */
-        for (size_t i = 0; i < G_N_ELEMENTS(relations); i++)
-            append_log(self, &relations[i], 0, true);
+        for (size_t i = 0; i < G_N_ELEMENTS(cluster_relations); i++)
+            cluster_append_log(&self->cluster, &cluster_relations[i], 0, true);
         copy_cluster(self, READ_CHANGED);
         assert_restores_source(self, self->parent);
     }
@@ -689,6 +734,7 @@ main(int argc, char **argv)
     TEST("/copy-parent/digested", test_digested);
     TEST("/copy-parent/checkpoints", test_checkpoints);
     TEST("/copy-parent/interrupted", test_interrupted);
+    TEST("/copy-parent/pieces", test_pieces);
     TEST("/copy-parent/disturbed", test_disturbed);
     return g_test_run();
 }

@@ -1,11 +1,13 @@
 #include "source/pg/archive.h"
 
+#include "base/boot.h"
 #include "base/fault.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "codec/wire.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <string.h>
 
 #define HEAD_VERSION 2
@@ -50,6 +52,20 @@ bk_archive_writer_free(BkArchiveWriter *self)
     bk_buf_clear(&self->info);
     bk_buf_clear(&self->summary);
     g_free(self);
+}
+
+char *
+bk_archive_identify(const char *path)
+{
+    g_autofree char *boot = bk_boot_id();
+    struct stat st;
+
+    if (boot[0] == 0 || stat(path, &st) < 0)
+        return NULL;
+    return g_strdup_printf(
+        "%s %" PRIu64 " %" PRIu64 " %" PRId64 " %" PRId64 ".%09ld %" PRId64 ".%09ld", boot,
+        (uint64_t)st.st_dev, (uint64_t)st.st_ino, (int64_t)st.st_size, (int64_t)st.st_mtim.tv_sec,
+        st.st_mtim.tv_nsec, (int64_t)st.st_ctim.tv_sec, st.st_ctim.tv_nsec);
 }
 
 static BkSealKind
@@ -112,6 +128,7 @@ static void
 encode_head(BkArchiveWriter *self, const BkArchiveFile *file, const BkXxh3Secret *secret)
 {
     uint8_t hash[BK_XXH3_SIZE];
+    uint8_t stamp[BK_XXH3_SIZE];
 
     bk_xxh3(secret, file->content->data, file->content->size, hash);
     self->head.size = 0;
@@ -119,6 +136,9 @@ encode_head(BkArchiveWriter *self, const BkArchiveFile *file, const BkXxh3Secret
     bk_wire_put_string(&self->head, file->name);
     bk_wire_put_varint(&self->head, file->content->size);
     bk_buf_append(&self->head, hash, sizeof hash);
+    if (file->identity != NULL)
+        bk_xxh3(secret, file->identity, strlen(file->identity), stamp);
+    bk_wire_put_bytes(&self->head, stamp, file->identity != NULL ? sizeof stamp : 0);
     bk_wire_put_varint(&self->head, self->summary.size);
     bk_wire_put_bytes(&self->head, self->info.data, self->info.size);
 }
@@ -158,6 +178,8 @@ seal_file(BkArchiveWriter *self, const BkPart *part, const BkArchiveFile *file, 
 typedef struct Head {
     uint64_t size;
     const uint8_t *hash;
+    const uint8_t *stamp;  /* hash of the identity of the file that was archived */
+    size_t stamp_size;     /* 0 when it had none */
     uint64_t summary_size; /* of the frames that follow, raw */
     const uint8_t *info;
     size_t info_size;
@@ -176,6 +198,7 @@ decode_head(const BkBuf *raw, const char *name, Head *head, GError **error)
     own_name = bk_wire_get_bytes(&reader, 64, &own_size);
     head->size = bk_wire_get_bounded(&reader, BK_ARCHIVE_FILE_MAX);
     head->hash = bk_wire_get_raw(&reader, BK_XXH3_SIZE);
+    head->stamp = bk_wire_get_bytes(&reader, BK_XXH3_SIZE, &head->stamp_size);
     head->summary_size = bk_wire_get_bounded(&reader, BK_ARCHIVE_FILE_MAX);
     head->info = bk_wire_get_bytes(&reader, bk_wire_left(&reader), &head->info_size);
     if (!bk_wire_end(&reader, "head of a WAL object", error))
@@ -288,20 +311,37 @@ hash_own(const Own *own, const BkXxh3Secret *secret, uint8_t hash[BK_XXH3_SIZE],
     return true;
 }
 
+/* Is it the very file that was archived, and nobody has written to it since? Then its content need
+ * not be read again: the archiver asks for each segment once more that was pushed ahead. */
+static bool
+is_same_file(const Own *own, const Head *head, const BkXxh3Secret *secret)
+{
+    g_autofree char *identity = own->content == NULL ? bk_archive_identify(own->path) : NULL;
+    uint8_t stamp[BK_XXH3_SIZE];
+
+    if (identity == NULL || head->stamp_size != sizeof stamp)
+        return false;
+    bk_xxh3(secret, identity, strlen(identity), stamp);
+    return memcmp(stamp, head->stamp, sizeof stamp) == 0;
+}
+
 /* Success when the object of this name holds the same bytes; BK_ERROR_NOT_FOUND without one. */
 static bool
 compare_with_present(const BkPart *part, const Own *own, BkOp *op, GError **error)
 {
     g_autofree char *object_name = bk_archive_object_name(part, own->name, own->parsed);
     g_auto(Start) start = {0};
+    const BkXxh3Secret *secret;
     uint8_t hash[BK_XXH3_SIZE];
     uint64_t size;
     GError *cause = NULL;
 
     if (!read_start(part, object_name, own->name, own->parsed, &start, op, &cause))
         return explain(part, own->name, object_name, cause, error);
-    if (!hash_own(own, bk_part_hash_secret(part, bk_opener_generation(start.opener)), hash, &size,
-                  error))
+    secret = bk_part_hash_secret(part, bk_opener_generation(start.opener));
+    if (is_same_file(own, &start.head, secret))
+        return true;
+    if (!hash_own(own, secret, hash, &size, error))
         return false;
     if (start.head.size == size && memcmp(hash, start.head.hash, sizeof hash) == 0)
         return true;

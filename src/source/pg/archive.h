@@ -22,11 +22,17 @@ BkArchiveWriter *bk_archive_writer_new(BkCodec codec, int level);
 void bk_archive_writer_free(BkArchiveWriter *self); /* NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BkArchiveWriter, bk_archive_writer_free)
 
+/* Tells this state of the file at `path` from every other one and from other files, of this host
+ * since it was started: by its number and the times of its last change. A new string, or NULL where
+ * nothing can be told. */
+char *bk_archive_identify(const char *path);
+
 typedef struct BkArchiveFile {
     const char *name;
     BkWalName parsed;
     const BkBuf *content;
-    bool is_ready; /* the server has marked the segment as complete */
+    bool is_ready;        /* the server has marked the segment as complete */
+    const char *identity; /* of the file that the content was read from, or NULL */
 } BkArchiveFile;
 
 /* Archives a file in every one of `parts`; true only when each holds it durably. A segment whose
@@ -36,7 +42,8 @@ bool bk_archive_put(BkArchiveWriter *self, GPtrArray *parts, const BkArchiveFile
                     uint64_t system_id, BkOp *op, GError **error) BK_MUST_USE;
 
 /* Does every one of `parts` hold the file at `path`, durably and with this content? Other content
- * fails with BK_ERROR_CONFLICT. The file is read only when the archive has one of its name. */
+ * fails with BK_ERROR_CONFLICT. The file is read only when the archive has one of its name, which
+ * was not read from this very file as it is. */
 bool bk_archive_has(GPtrArray *parts, const char *path, const BkWalName *parsed, bool *has,
                     BkOp *op, GError **error) BK_MUST_USE;
 

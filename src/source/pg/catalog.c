@@ -140,6 +140,7 @@ bk_pg_relation_decode(const uint8_t *data, size_t size, unsigned major, BkPgRela
         .file_node = bk_bytes_u32(data + CLASS_FILE_NODE),
         .tablespace = bk_bytes_u32(data + CLASS_TABLESPACE),
         .kind = (char)data[kind],
+        .persistence = (char)data[kind - 1],
     };
     return relation->oid != 0 && copy_name(relation->name, data + CLASS_NAME);
 }

@@ -27,7 +27,8 @@ typedef struct BkPgRelation {
     uint32_t schema;    /* OID */
     uint32_t file_node; /* 0: it has none, or is mapped */
     uint32_t tablespace;
-    char kind; /* relkind: r, i, S, t, v, m, c, f, p, I */
+    char kind;        /* relkind: r, i, S, t, v, m, c, f, p, I */
+    char persistence; /* p, u (not logged), t (of a session) */
     char name[BK_PG_NAME_SIZE];
 } BkPgRelation;
 

@@ -266,9 +266,9 @@ bk_wal_blocks_encode(const BkWalBlocks *self, BkBuf *out)
 {
     uint8_t reason = 0;
 
-    for (uint8_t i = 1; i < UNFIT_COUNT; i++)
+    for (unsigned i = 1; i < UNFIT_COUNT; i++)
         if (self->unfit == unfit_texts[i])
-            reason = i;
+            reason = (uint8_t)i;
     g_assert(self->unfit == NULL || reason != 0);
     bk_wire_put_u8(out, VERSION);
     bk_wire_put_varint(out, self->first_prev);

@@ -247,12 +247,12 @@ compare_ops(const void *left, const void *right)
     return (a->lsn > b->lsn) - (a->lsn < b->lsn);
 }
 
-/* Relations without a file of their own, and indexes and the like, whose loss is none of data, are
- * not told. */
+/* Indexes and the like, whose loss is none of data, and what belongs to one session are not told.
+ */
 static bool
 is_shown(const BkPgRelation *relation)
 {
-    return strchr("rmSpfv", relation->kind) != NULL &&
+    return strchr("rmSpfv", relation->kind) != NULL && relation->persistence != 't' &&
            (relation->oid >= BK_PG_FIRST_USER_OID || relation->oid == BK_PG_LARGE_OBJECT_OID);
 }
 
