@@ -85,8 +85,23 @@ sources:
         return f"{self._binary} -c {self._config} wal fetch bench %f %p"
 
     def backup(self):
-        return [self._binary, "-c", self._config, "backup", "bench", "--full", "--checkpoint",
-                "fast", "--json"]
+        return [*self.increment(), "--full"]
+
+    def increment(self):
+        return [self._binary, "-c", self._config, "backup", "bench", "--checkpoint", "fast", "--json"]
+
+    def push(self, path):
+        self.command([self._binary, "-c", self._config, "wal", "push", "bench", path])
+
+    def mode(self):
+        """How the last backup found out what had changed."""
+        with open(self.log) as log:
+            text = log.read()
+        return json.loads(text[text.index("{"):text.rindex("}") + 1])["mode"]
+
+    def backup_bytes(self):
+        return sum(tree_bytes(os.path.join(self.repository, "bench", folder))
+                   for folder in ("packs", "snapshots"))
 
     def restore(self, to, delta=False):
         return [self._binary, "-c", self._config, "restore", "bench", "--to", to,
@@ -153,6 +168,12 @@ pg1-path={self._data}
 
     def backup(self):
         return self._argv("backup", "--type=full", "--no-expire-auto")
+
+    def increment(self):
+        return self._argv("backup", "--type=incr", "--no-expire-auto")
+
+    def backup_bytes(self):
+        return tree_bytes(os.path.join(self.repository, "backup"))
 
     def restore(self, to, delta=False):
         os.makedirs(to, mode=0o700, exist_ok=True)

@@ -37,6 +37,23 @@ def build(cluster, say):
         f"{time.monotonic() - started:.0f} s")
 
 
+def build_copy(cluster, base, statements, say):
+    """Makes sure that `cluster` exists: a copy of `base` on which `statements` were run, so that
+    trials may change it and leave the other one as it is."""
+    if _is_built(cluster.data):
+        return
+    say(f"building data set {cluster.name} from {base.name} …")
+    shutil.rmtree(cluster.data, ignore_errors=True)
+    subprocess.run(["cp", "-a", "--reflink=auto", base.data, cluster.data], check=True)
+    cluster.start(loading=True)
+    for statement in statements:
+        cluster.sql(statement)
+    cluster.sql("VACUUM (FREEZE, ANALYZE)")
+    cluster.stop()
+    _mark_built(cluster.data)
+    say(f"built {cluster.name}: {cluster.bytes() / 1e9:.2f} GB in {cluster.files()} files")
+
+
 def _is_built(path):
     try:
         with open(path + ".built") as mark:

@@ -22,6 +22,22 @@ TARGETS = [
     ("wal push: 2.5 times pgBackRest's synchronous rate (zst 1)", "push", "wall", PEER1, 2.5),
     ("wal fetch: 2.5 times pgBackRest's rate (zst 1)", "fetch", "wall", PEER1, 2.5),
 ]
+CASES = {  # of the trial increment: how much faster in wall time and in CPU time
+    "no change": (2.0, 3.0), "1 % of the pages, spread": (3.0, 5.0),
+    "1 % of the pages, in one place": (3.0, 5.0), "pgbench": (2.0, 2.0),
+    "1 % of the rows, spread": (2.0, 2.0),
+}
+TARGETS += [(f"increment, {case}: {factor:g} times less {name} than pgBackRest (zst 1)",
+             f"increment, {case}", what, PEER1, factor)
+            for case, factors in CASES.items()
+            for factor, what, name in zip(factors, ("wall", "cpu"), ("wall time", "CPU time"))]
+# Ours to ours: (sentence, trial, trial that it is compared with, measure, how many times at most)
+GROWTHS = [
+    ("increment with twice the data: CPU time", "scale, twice the data", "scale, the data", "cpu", 1.1),
+    ("increment with twice the data: wall time", "scale, twice the data", "scale, the data", "wall", 1.2),
+    ("restore of the last of a chain, to that of a full snapshot: wall time",
+     "chain, restore of the last", "chain, restore of a full one", "wall", 1.5),
+]
 PEAK_LIMIT = 256 * MIB
 PEAK_GROWTH = 1.1
 
@@ -64,7 +80,17 @@ def judge(summary):
             continue
         ratio = theirs[what] / ours[what]
         verdicts.append((sentence, f"≥ {threshold}", f"{ratio:.2f}", met(ratio >= threshold)))
-    return verdicts + _judge_memory(median)
+    return verdicts + _judge_memory(median) + _judge_growth(median)
+
+
+def _judge_growth(median):
+    verdicts = []
+    for sentence, trial, base, what, limit in GROWTHS:
+        grown, ours = median.get((trial, OURS)), median.get((base, OURS))
+        if grown and ours:
+            ratio = grown[what] / ours[what]
+            verdicts.append((sentence, f"≤ {limit}", f"{ratio:.2f}", met(ratio <= limit)))
+    return verdicts
 
 
 def _judge_memory(median):

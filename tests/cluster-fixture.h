@@ -50,7 +50,7 @@ cluster_init(Cluster *self)
     *self = (Cluster){
         .root = temp_dir_new(),
         .log = g_array_new(FALSE, FALSE, sizeof(ClusterLogged)),
-        .now = 1000000,
+        .now = 16 * BK_MIB,
     };
 }
 
@@ -173,11 +173,10 @@ static inline void
 cluster_change_pages(Cluster *self, const ClusterRelation *relation, uint32_t first, uint32_t count)
 {
     static const uint8_t unused[PAGE] = {0};
-    BkLsn lsn = self->now;
 
     for (uint32_t i = 0; i < count; i++)
         cluster_append_log(self, relation, first + i, false);
-    cluster_write_pages(self, relation->path, first, count, lsn);
+    cluster_write_pages(self, relation->path, first, count, self->now);
     if (cluster_draw(4) == 0)
         cluster_write_at(self, relation->path, unused, PAGE, first * PAGE);
 }
@@ -251,6 +250,17 @@ cluster_change(Cluster *self)
         cluster_change_relation(self);
     for (uint32_t i = cluster_draw(4); i > 0; i--)
         cluster_change_other(self);
+}
+
+/* About half of each relation, and all of the other files. */
+static inline void
+cluster_change_half(Cluster *self)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(cluster_relations); i++)
+        for (uint32_t page = cluster_draw(20); page < 200; page += 60)
+            cluster_change_pages(self, &cluster_relations[i], page, 30);
+    for (size_t i = 0; i < G_N_ELEMENTS(cluster_others); i++)
+        cluster_write_other(self, cluster_others[i], 300000 + cluster_draw(600000));
 }
 
 /* What the log says since `from`. */

@@ -36,15 +36,16 @@ print_snapshot(const BkListedSnapshot *listed)
     const BkSnapshotHead *head = &listed->snapshot->head;
     const BkPgMeta *meta = &listed->snapshot->meta;
     g_autofree char *bytes = bk_format_size(head->bytes);
-    g_autofree char *stored = bk_format_size(head->stored_bytes);
+    g_autofree char *added = bk_format_size(head->new_bytes);
     g_autofree char *finished =
         bk_format_time(head->finished_us / BK_USEC_PER_SEC * BK_USEC_PER_SEC);
     char stop[BK_LSN_TEXT_SIZE];
 
-    (void)printf("  %-25s  %s  %-10s %10s %10s  %3u  %-12s%s%s%s\n", head->id, finished,
-                 bk_snapshot_state_name(head->state), bytes, stored, meta->timeline,
-                 bk_lsn_format(meta->stop_lsn, stop), meta->is_standalone ? "  standalone" : "",
-                 head->label[0] != 0 ? "  " : "", head->label);
+    (void)printf("  %-25s  %s  %-10s %-9s %10s %10s  %3u  %-12s%s%s%s\n", head->id, finished,
+                 bk_snapshot_state_name(head->state), bk_snapshot_mode_name(head->mode), bytes,
+                 added, meta->timeline, bk_lsn_format(meta->stop_lsn, stop),
+                 meta->is_standalone ? "  standalone" : "", head->label[0] != 0 ? "  " : "",
+                 head->label);
 }
 
 static void
@@ -80,8 +81,8 @@ list_source(const void *item, BkJson *json, void *data, BkOp *op, GError **error
         if (listing.snapshots->len == 0)
             (void)printf("  no snapshots yet\n");
         else
-            (void)printf("  %-25s  %-20s  %-10s %10s %10s  %3s  %s\n", "snapshot", "finished",
-                         "state", "size", "stored", "tl", "stop");
+            (void)printf("  %-25s  %-20s  %-10s %-9s %10s %10s  %3s  %s\n", "snapshot", "finished",
+                         "state", "mode", "size", "new", "tl", "stop");
     }
     for (guint i = 0; i < listing.snapshots->len; i++) {
         if (json != NULL)

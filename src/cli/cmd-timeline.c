@@ -241,7 +241,7 @@ parse_time(const BkArgs *args, const char *option, int64_t *time_us, GError **er
     const char *text = bk_args_get_string(args, option);
 
     return text == NULL || bk_pg_time_parse(text, g_get_real_time(), time_us, error) ||
-           bk_prefix(error, "--%s: \"%s\" is no time", option, text);
+           bk_prefix(error, "--%s \"%s\"", option, text);
 }
 
 static bool

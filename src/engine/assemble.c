@@ -5,7 +5,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define UNUSED UINT32_MAX
+#define UNUSED      UINT32_MAX
+#define DIGESTS_MAX 65536u /* of a file of 16 GiB: a row of the manifest has bounds */
 
 typedef struct Assembler {
     BkCopy *copy;
@@ -78,13 +79,14 @@ renumber(Assembler *self)
     }
 }
 
-/* Digests are kept only when there is one for each piece of what the file turned out to be. */
+/* Digests are kept only when there is one for each piece of what the file turned out to be. A file
+ * that has none is stored whole by the next backup. */
 static void
 set_digests(const Assembler *self, BkFile *file)
 {
     uint64_t units = (file->size + BK_FILE_DIGEST_UNIT - 1) / BK_FILE_DIGEST_UNIT;
 
-    if (self->copied.digests.size != units * BK_XXH3_SIZE)
+    if (self->copied.digests.size != units * BK_XXH3_SIZE || units > DIGESTS_MAX)
         return;
     file->digests = self->copied.digests.data;
     file->digest_count = (uint32_t)units;

@@ -41,7 +41,8 @@ note(Audit *self, const BkSelected *selected, uint64_t offset, BkLsn lsn)
 static bool
 contradicts(const BkAuditRequest *request, const uint8_t *page, BkLsn *lsn)
 {
-    return bk_pg_page_get_lsn(page, lsn) && *lsn >= request->from && *lsn < request->to;
+    /* A page bears where the record of its last change ends. */
+    return bk_pg_page_get_lsn(page, lsn) && *lsn > request->from && *lsn <= request->to;
 }
 
 /* Looks at the pages in [from, end), none of which is to be read. */
@@ -167,7 +168,8 @@ read_parent_page(const BkAuditRequest *request, const BkFile *base, uint64_t off
     return true;
 }
 
-/* What only logged changes alter. */
+/* What only logged changes alter. That a page is all-visible is set by one, and may be cleared with
+ * it or not. */
 static bool
 is_same_state(const uint8_t *one, const uint8_t *other)
 {
@@ -175,7 +177,8 @@ is_same_state(const uint8_t *one, const uint8_t *other)
 
     bk_pg_page_decode(one, &a);
     bk_pg_page_decode(other, &b);
-    return a.lsn == b.lsn && a.lower == b.lower && a.upper == b.upper && a.special == b.special;
+    return a.lsn == b.lsn && a.lower == b.lower && a.upper == b.upper && a.special == b.special &&
+           (bk_pg_page_is_all_visible(other) || !bk_pg_page_is_all_visible(one));
 }
 
 static bool
@@ -194,17 +197,30 @@ sample_page(Audit *self, const BkSelected *selected, uint64_t offset, BkOp *op, 
         return true;
     if (!bk_reader_read(reader, page, BK_PG_PAGE_SIZE, offset, &got, error))
         return false;
-    if (got < BK_PG_PAGE_SIZE || !bk_pg_page_get_lsn(page, &lsn) || lsn >= self->request->to)
+    if (got < BK_PG_PAGE_SIZE || !bk_pg_page_get_lsn(page, &lsn) || lsn > self->request->to)
         return true; /* it is being changed now, which is not what the map is about */
-    if (lsn >= self->request->from) {
-        note(self, selected, offset, lsn);
+    if (lsn > self->request->from) {
+        if (selected->how == BK_READ_RANGES)
+            note(self, selected, offset, lsn);
         return true;
     }
+    if (selected->how == BK_READ_COMPARED && !self->request->has_checksums &&
+        bk_pg_page_is_all_visible(page))
+        return true; /* it is stored anew */
     if (!read_parent_page(self->request, selected->base, offset, copy, &have, op, error))
         return false;
     if (have && !is_same_state(page, copy))
         note(self, selected, offset, lsn);
     return true;
+}
+
+/* Compared files too: a page with an old LSN must be the parent's, or it is of another history. */
+static bool
+is_sampled(const BkSelected *selected)
+{
+    return is_taken_unread(selected) ||
+           (selected->base != NULL && selected->how == BK_READ_COMPARED &&
+            selected->file->size > 0);
 }
 
 /* The page at `position`, counted over all that is taken over; ranges to be read are stepped over.
@@ -218,14 +234,15 @@ sample_at(Audit *self, uint64_t position, BkOp *op, GError **error)
         const BkSelected *selected = &self->files[i];
         uint64_t offset = position - position % BK_PG_PAGE_SIZE;
 
-        if (!is_taken_unread(selected))
+        if (!is_sampled(selected))
             continue;
         if (position >= selected->file->size) {
             position -= selected->file->size;
             continue;
         }
-        bk_selection_get_ranges(self->request->selection, selected, offset,
-                                offset + BK_PG_PAGE_SIZE, ranges);
+        if (selected->how == BK_READ_RANGES)
+            bk_selection_get_ranges(self->request->selection, selected, offset,
+                                    offset + BK_PG_PAGE_SIZE, ranges);
         return ranges->len > 0 || sample_page(self, selected, offset, op, error);
     }
     return true;
@@ -244,7 +261,7 @@ bk_audit_sample(const BkAuditRequest *request, char **found, BkOp *op, GError **
         return false;
     self.files = bk_selection_files(request->selection, &self.count);
     for (size_t i = 0; i < self.count; i++)
-        if (is_taken_unread(&self.files[i]))
+        if (is_sampled(&self.files[i]))
             total += self.files[i].file->size;
     (void)pthread_mutex_init(&self.mutex, NULL);
     for (unsigned i = 0; ok && total > 0 && i < SAMPLES; i++) {

@@ -15,6 +15,7 @@ typedef struct BkAuditRequest {
     const BkSnapshot *parent;
     BkLsn from; /* the parent's redo */
     BkLsn to;   /* this backup's */
+    bool has_checksums; /* the cluster: then becoming all-visible raises a page's LSN */
     unsigned workers;
 } BkAuditRequest;
 

@@ -207,6 +207,26 @@ hold_wal(Backup *self)
         bk_log(BK_LOG_INFO, "%s", cause->message);
 }
 
+/* Notes by which record of the WAL the next backup will know that this snapshot is of its own past.
+ * Without one it reads everything. */
+static void
+note_mark(Backup *self)
+{
+    BkPgMeta *meta = &self->report->meta;
+    char name[BK_WAL_NAME_SIZE];
+    g_autofree char *path = NULL;
+    g_auto(BkBuf) content = BK_BUF_INIT;
+
+    bk_wal_segment_name(meta->timeline,
+                        bk_wal_segment_of(self->control.checkpoint, meta->segment_size),
+                        meta->segment_size, name);
+    path = g_build_filename(self->data_dir, "pg_wal", name, NULL);
+    if (!bk_file_read(AT_FDCWD, path, meta->segment_size, &content, NULL) ||
+        !bk_wal_mark_find(content.data, content.size, self->control.checkpoint, &meta->mark))
+        bk_log(BK_LOG_INFO, "the WAL has no whole record of the checkpoint: the next backup will "
+                            "read everything");
+}
+
 /* A copy or a standby of the cluster has its system identifier too. But the backup began with a
  * checkpoint, of which only the server's own directory knows. */
 static bool
@@ -218,6 +238,7 @@ check_is_live(Backup *self, GError **error)
         return false;
     self->report->meta.control_version = self->control.control_version;
     self->report->meta.catalog_version = self->control.catalog_version;
+    note_mark(self);
     return (self->control.state == BK_PG_STATE_IN_PRODUCTION &&
             self->control.redo >= self->report->meta.start_lsn) ||
            bk_throw(
@@ -251,15 +272,18 @@ begin(Backup *self, GError **error)
 static bool
 select_increment(Backup *self, GError **error)
 {
-    BkSelectionOptions options = {.parent = self->base.snapshot, .map = self->base.map};
-    g_autoptr(BkSelection) first = bk_selection_new(self->tree.files, &options);
     const BkSnapshotHead *head = bk_snapshot_head(self->base.snapshot);
+    BkSelectionOptions options = {
+        .parent = self->base.snapshot,
+        .map = self->base.map,
+        .parent_us = head->started_us,
+    };
+    g_autoptr(BkSelection) first = bk_selection_new(self->tree.files, &options);
     g_autofree uint64_t *live = NULL;
     BkRefreshRequest request = {
         .parts = self->parts.parts,
         .parent = self->base.snapshot,
         .period_us = head->state == BK_SNAPSHOT_UNFINISHED ? 0 : self->source->refresh_us,
-        .parent_us = head->started_us,
         .now_us = self->report->started_us,
     };
     size_t count;
@@ -286,6 +310,7 @@ audit(Backup *self, GError **error)
         .parent = self->base.snapshot,
         .from = self->base.meta.start_lsn,
         .to = self->report->meta.start_lsn,
+        .has_checksums = self->facts.has_checksums,
         .workers = self->source->workers,
     };
     g_autoptr(GError) cause = NULL;
@@ -295,7 +320,8 @@ audit(Backup *self, GError **error)
             return bk_propagate(error, &cause);
         self->contradiction = g_strdup_printf("the parent cannot be read: %s", cause->message);
     }
-    if (self->contradiction != NULL || !self->options->audit)
+    if (self->contradiction != NULL || !self->options->audit ||
+        self->base.mode != BK_SNAPSHOT_INCREMENT)
         return true;
     bk_op_begin_phase(self->op, "auditing",
                       self->tree.bytes - bk_selection_to_read(self->selection));
@@ -331,7 +357,7 @@ select_files(Backup *self, GError **error)
     }
     if (!select_increment(self, error))
         return false;
-    if (self->base.mode == BK_SNAPSHOT_INCREMENT && !audit(self, error))
+    if (!audit(self, error))
         return false;
     if (self->contradiction == NULL)
         return true;
@@ -365,7 +391,7 @@ copy_control(Backup *self, const BkSelected *control, GError **error)
            bk_copy_run_bytes(self->copy, control, &content, self->op, error);
 }
 
-static bool put_checkpoint(BkCopy *copy, void *data, BkOp *op, GError **error);
+static bool try_checkpoint(BkCopy *copy, void *data, BkOp *op, GError **error);
 
 static bool
 copy_files(Backup *self, GError **error)
@@ -380,7 +406,7 @@ copy_files(Backup *self, GError **error)
         .verify_pages = self->facts.has_checksums && self->facts.block_size == BK_PG_PAGE_SIZE,
         .base_lsn = self->base.meta.start_lsn,
         .checkpoint_us = self->source->checkpoint_us,
-        .checkpoint = put_checkpoint,
+        .checkpoint = try_checkpoint,
         .data = self,
     };
     const BkSelected *control = find_control(self);
@@ -534,6 +560,24 @@ put_snapshot(Backup *self, BkSnapshot *snapshot, GError **error)
     return true;
 }
 
+/* The damage that is known so far; which pages were only being written is not known yet. */
+static void
+note_damage_so_far(Backup *self, bool is_behind)
+{
+    BkPgMeta *meta = &self->report->meta;
+    const GPtrArray *before = self->base.meta.damage;
+    size_t count;
+    const BkCopyDamage *damage = bk_copy_damage(self->copy, &count);
+
+    for (size_t i = 0; i < count; i++)
+        bk_pg_meta_add_damage(meta, damage[i].file->path, damage[i].block);
+    for (guint i = 0; is_behind && i < before->len; i++) {
+        const BkPgDamage *one = g_ptr_array_index(before, i);
+
+        bk_pg_meta_add_damage(meta, one->file, one->block);
+    }
+}
+
 /* An unfinished snapshot is a parent at most; where it cannot be deleted (a locked bucket, a user
  * who may not) it stays for a later prune. */
 static void
@@ -550,9 +594,8 @@ delete_everywhere(const Backup *self, const char *id)
 /* Puts down how far the backup has come, for one that goes on when this one dies. As long as a part
  * of it is as in the parent, the changes since the parent count for all of it. */
 static bool
-put_checkpoint(BkCopy *copy, void *data, BkOp *op, GError **error)
+put_checkpoint(BkCopy *copy, Backup *self, GError **error)
 {
-    Backup *self = data;
     BkBackupReport *report = self->report;
     g_auto(BkAssembly) assembly = {NULL};
     g_autofree char *before = g_strdup(self->checkpoint_id);
@@ -560,7 +603,6 @@ put_checkpoint(BkCopy *copy, void *data, BkOp *op, GError **error)
     const uint32_t timeline = report->meta.timeline;
     BkSnapshotHead *head;
 
-    (void)op;
     if (!bk_snapshot_make_id(g_get_real_time(), self->checkpoint_id, error))
         return false;
     bk_assemble(copy, self->base.snapshot, self->tree.files, NULL, &assembly);
@@ -570,10 +612,13 @@ put_checkpoint(BkCopy *copy, void *data, BkOp *op, GError **error)
     }
     head = bk_snapshot_head(assembly.snapshot);
     report->state = BK_SNAPSHOT_UNFINISHED;
+    note_damage_so_far(self, assembly.is_behind);
     fill_head(self, head);
     (void)g_strlcpy(head->id, self->checkpoint_id, sizeof head->id);
     report->meta.start_lsn = start_lsn;
     report->meta.timeline = timeline;
+    report->meta.damaged_pages = 0;
+    g_ptr_array_set_size(report->meta.damage, 0);
     if (!put_snapshot(self, assembly.snapshot, error))
         return false;
     if (before[0] != 0)
@@ -581,21 +626,38 @@ put_checkpoint(BkCopy *copy, void *data, BkOp *op, GError **error)
     return true;
 }
 
+/* A backup can do without a checkpoint, but not go on when it has lost the source. */
+static bool
+try_checkpoint(BkCopy *copy, void *data, BkOp *op, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+
+    if (put_checkpoint(copy, data, &cause))
+        return true;
+    if (!bk_op_check(op, error))
+        return false;
+    if (bk_error_is(cause, BK_ERROR_LEASE_LOST))
+        return bk_propagate(error, &cause);
+    bk_log(BK_LOG_WARNING, "how far the backup has come could not be put down: %s", cause->message);
+    return true;
+}
+
 /* Those of this and of earlier attempts. */
 static void
 delete_unfinished(const Backup *self)
 {
-    g_autoptr(GPtrArray) ids =
-        bk_snapshot_list(g_ptr_array_index(self->parts.parts, 0), self->op, NULL);
+    for (guint i = 0; i < self->parts.parts->len; i++) {
+        const BkPart *part = g_ptr_array_index(self->parts.parts, i);
+        g_autoptr(GPtrArray) ids = bk_snapshot_list(part, self->op, NULL);
 
-    for (guint i = 0; ids != NULL && i < ids->len; i++) {
-        const char *id = g_ptr_array_index(ids, i);
-        g_auto(BkSnapshotHead) head = {.source = NULL};
+        for (guint j = 0; ids != NULL && j < ids->len; j++) {
+            const char *id = g_ptr_array_index(ids, j);
+            g_auto(BkSnapshotHead) head = {.source = NULL};
 
-        if (bk_snapshot_load_head(g_ptr_array_index(self->parts.parts, 0), id, &head, self->op,
-                                  NULL) &&
-            head.state == BK_SNAPSHOT_UNFINISHED)
-            delete_everywhere(self, id);
+            if (bk_snapshot_load_head(part, id, &head, self->op, NULL) &&
+                head.state == BK_SNAPSHOT_UNFINISHED)
+                delete_everywhere(self, id);
+        }
     }
 }
 

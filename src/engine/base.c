@@ -109,6 +109,35 @@ find_damage(const BkBaseRequest *request, const Candidate *candidate)
     return g_strdup_printf("has %" G_GUINT64_FORMAT " damaged pages", meta->damaged_pages);
 }
 
+static BkChangesRequest
+describe_changes(const BkBaseRequest *request, const BkPgMeta *from)
+{
+    return (BkChangesRequest){
+        .parts = request->parts,
+        .data_dir = request->data_dir,
+        .from = from,
+        .to = request->now,
+        .workers = request->workers,
+    };
+}
+
+/* Positions and timelines repeat after a cluster was set back by a copy of its disk: only the WAL
+ * that the snapshot saw proves that it is of this cluster's past. */
+static bool
+find_other_history(const BkBaseRequest *request, const Candidate *candidate, char **why, BkOp *op,
+                   GError **error)
+{
+    const BkChangesRequest changes = describe_changes(request, &candidate->meta);
+    bool have;
+
+    if (!bk_changes_have_mark(&changes, candidate->meta.timeline, &candidate->meta.mark, &have, op,
+                              error))
+        return false;
+    *why = have ? NULL
+                : g_strdup("is not known to be of the cluster's past: its WAL is gone or another");
+    return true;
+}
+
 static bool
 load_candidate(const BkPart *part, const char *id, Candidate *candidate, BkOp *op, GError **error)
 {
@@ -135,8 +164,8 @@ have_all(const BkBaseRequest *request, const char *id, bool *have, BkOp *op, GEr
 
 /* Why the snapshot cannot be the parent; `*why` NULL: it can, and is loaded. */
 static bool
-try_candidate(const BkBaseRequest *request, const char *id, BkBase *base, char **why, BkOp *op,
-              GError **error)
+try_candidate(const BkBaseRequest *request, const char *id, int64_t finished_us, BkBase *base,
+              char **why, BkOp *op, GError **error)
 {
     const BkPart *part = g_ptr_array_index(request->parts, 0);
     g_auto(Candidate) candidate = {.head = {.source = NULL}};
@@ -145,11 +174,18 @@ try_candidate(const BkBaseRequest *request, const char *id, BkBase *base, char *
     bool have = true;
 
     if (load_candidate(part, id, &candidate, op, &cause)) {
-        reason = find_difference(&candidate.meta, request->now);
+        /* A checkpoint of a backup that finished is still there where it could not be deleted. */
+        if (candidate.head.state == BK_SNAPSHOT_UNFINISHED &&
+            candidate.head.started_us <= finished_us)
+            reason = g_strdup("is unfinished, and a later one is not");
+        if (reason == NULL)
+            reason = find_difference(&candidate.meta, request->now);
         if (reason == NULL)
             reason = find_divergence(request, &candidate);
         if (reason == NULL)
             reason = find_damage(request, &candidate);
+        if (reason == NULL && !find_other_history(request, &candidate, &reason, op, error))
+            return false;
         if (reason == NULL && !have_all(request, id, &have, op, error))
             return false;
         if (!have)
@@ -170,17 +206,37 @@ try_candidate(const BkBaseRequest *request, const char *id, BkBase *base, char *
     return true;
 }
 
+/* When the newest snapshot that finished was begun; INT64_MIN: there is none. */
+static bool
+find_last_finished(const BkBaseRequest *request, const GPtrArray *ids, int64_t *started_us,
+                   BkOp *op, GError **error)
+{
+    *started_us = INT64_MIN;
+    for (guint i = ids->len; i-- > 0 && *started_us == INT64_MIN;) {
+        g_auto(BkSnapshotHead) head = {.source = NULL};
+
+        if (bk_snapshot_load_head(g_ptr_array_index(request->parts, 0), g_ptr_array_index(ids, i),
+                                  &head, op, NULL) &&
+            head.state != BK_SNAPSHOT_UNFINISHED)
+            *started_us = head.started_us;
+        if (!bk_op_check(op, error))
+            return false;
+    }
+    return true;
+}
+
 static bool
 find_parent(const BkBaseRequest *request, BkBase *base, BkOp *op, GError **error)
 {
     g_autoptr(GPtrArray) ids = bk_snapshot_list(g_ptr_array_index(request->parts, 0), op, error);
+    int64_t finished_us;
 
-    if (ids == NULL)
+    if (ids == NULL || !find_last_finished(request, ids, &finished_us, op, error))
         return false;
     for (guint i = ids->len; i-- > 0 && base->snapshot == NULL;) {
         g_autofree char *why = NULL;
 
-        if (!try_candidate(request, g_ptr_array_index(ids, i), base, &why, op, error))
+        if (!try_candidate(request, g_ptr_array_index(ids, i), finished_us, base, &why, op, error))
             return false;
         if (base->why == NULL)
             base->why = g_steal_pointer(&why); /* of the newest one */
@@ -208,25 +264,20 @@ add_damaged(const BkPgMeta *meta, BkBlockMap *map)
 static bool
 find_changes(const BkBaseRequest *request, BkBase *base, BkOp *op, GError **error)
 {
-    const BkChangesRequest changes = {
-        .parts = request->parts,
-        .data_dir = request->data_dir,
-        .from = &base->meta,
-        .to = request->now,
-        .workers = request->workers,
-    };
-    char *why = NULL;
+    const BkChangesRequest wanted = describe_changes(request, &base->meta);
+    g_auto(BkChanges) changes = {0};
 
-    if (!bk_changes_find(&changes, &base->map, &why, op, error))
+    if (!bk_changes_find(&wanted, &changes, op, error))
         return false;
-    if (base->map != NULL) {
+    if (changes.map != NULL) {
         base->mode = BK_SNAPSHOT_INCREMENT;
+        base->map = g_steal_pointer(&changes.map);
         add_damaged(&base->meta, base->map);
-    } else if (base->meta.damaged_pages > 0) {
-        bk_base_distrust(base, why);
+    } else if (changes.is_contradictory || base->meta.damaged_pages > 0) {
+        bk_base_distrust(base, g_steal_pointer(&changes.why));
     } else {
         base->mode = BK_SNAPSHOT_COMPARED;
-        base->why = why;
+        base->why = g_steal_pointer(&changes.why);
     }
     return true;
 }

@@ -25,6 +25,7 @@ typedef struct Changes {
     BkWalInfo before;
     BkWalBlocks total;
     char *why;
+    bool is_contradictory;
 
     Segment batch[BATCH];
     unsigned count;
@@ -98,6 +99,15 @@ load(const Changes *self, Segment *segment, BkOp *op, GError **error)
            load_archived(self, segment, op, error);
 }
 
+/* What is missing or damaged is a gap; a repository that does not answer is an error, since asking
+ * again may save reading everything. */
+static bool
+is_unreachable(const GError *error)
+{
+    return bk_error_is(error, BK_ERROR_STORE) || bk_error_is(error, BK_ERROR_DENIED) ||
+           bk_error_is(error, BK_ERROR_KEY);
+}
+
 static bool
 run_worker(unsigned index, void *data, BkOp *op, GError **error)
 {
@@ -110,24 +120,27 @@ run_worker(unsigned index, void *data, BkOp *op, GError **error)
 
         if (!bk_op_check(op, error))
             return false;
-        bk_wal_blocks_init(&segment->blocks);
         if (load(self, segment, op, &segment->cause))
             continue;
         if (!bk_op_check(op, error))
             return false;
+        if (is_unreachable(segment->cause))
+            return bk_propagate(error, &segment->cause);
     }
     return true;
 }
 
 /* Why the segment cannot be relied on; NULL: it can. */
 static char *
-find_fault(const Changes *self, const Segment *segment, bool is_last)
+find_fault(Changes *self, const Segment *segment, bool is_last)
 {
     const BkWalInfo *info = &segment->info;
 
     if (segment->cause != NULL)
         return g_strdup(segment->cause->message);
-    if (info->start_lsn != segment->start_lsn || info->system_id != self->request->to->system_id)
+    self->is_contradictory =
+        info->start_lsn != segment->start_lsn || info->system_id != self->request->to->system_id;
+    if (self->is_contradictory)
         return g_strdup_printf("WAL segment %s is that of another place", segment->name);
     if (is_last ? info->end_lsn < self->request->to->start_lsn
                 : info->end != BK_WAL_END_FULL && info->end != BK_WAL_END_SWITCH)
@@ -146,6 +159,7 @@ add(Changes *self, Segment *segment, bool is_first, bool is_last)
         (void)bk_wal_info_join(&self->before, &segment->info);
     }
     bk_wal_blocks_merge(&self->total, &segment->blocks);
+    self->is_contradictory = bk_wal_blocks_is_apart(&self->total);
     if (self->total.unfit != NULL)
         self->why = g_strdup_printf("WAL segment %s: %s", segment->name, self->total.unfit);
     bk_wal_info_clear(&self->before);
@@ -192,9 +206,16 @@ add_all(Changes *self, BkOp *op, GError **error)
     return true;
 }
 
+void
+bk_changes_clear(BkChanges *self)
+{
+    bk_block_map_free(self->map);
+    g_free(self->why);
+    *self = (BkChanges){0};
+}
+
 bool
-bk_changes_find(const BkChangesRequest *request, BkBlockMap **map, char **why, BkOp *op,
-                GError **error)
+bk_changes_find(const BkChangesRequest *request, BkChanges *changes, BkOp *op, GError **error)
 {
     g_autofree Changes *self = g_new0(Changes, 1);
     bool ok;
@@ -202,9 +223,59 @@ bk_changes_find(const BkChangesRequest *request, BkBlockMap **map, char **why, B
     self->request = request;
     bk_wal_blocks_init(&self->total);
     ok = add_all(self, op, error);
-    *map = ok && self->why == NULL ? g_steal_pointer(&self->total.map) : NULL;
-    *why = self->why;
+    *changes = (BkChanges){.why = self->why, .is_contradictory = self->is_contradictory};
+    if (ok && self->why == NULL)
+        changes->map = g_steal_pointer(&self->total.map);
     bk_wal_blocks_clear(&self->total);
     bk_wal_info_clear(&self->before);
     return ok;
+}
+
+/* The server's own is what counts; once it is gone there, it was archived. */
+static bool
+read_content(const BkChangesRequest *request, const Segment *segment, BkBuf *content, bool *found,
+             BkOp *op, GError **error)
+{
+    g_autofree char *path = g_build_filename(request->data_dir, "pg_wal", segment->name, NULL);
+    const uint32_t size = request->to->segment_size;
+    g_auto(BkWalScan) scan = {0};
+    const BkWalScanOptions options = {.expect_start_lsn = segment->start_lsn};
+
+    *found = bk_file_read(AT_FDCWD, path, size, content, NULL) &&
+             bk_wal_scan(content->data, content->size, &options, &scan, NULL);
+    for (guint i = 0; !*found && i < request->parts->len; i++) {
+        g_autoptr(GError) cause = NULL;
+
+        *found = bk_archive_get(g_ptr_array_index(request->parts, i), segment->name,
+                                &segment->parsed, content, op, &cause);
+        if (*found)
+            break;
+        if (!bk_op_check(op, error))
+            return false;
+        if (is_unreachable(cause))
+            return bk_propagate(error, &cause);
+    }
+    return true;
+}
+
+bool
+bk_changes_have_mark(const BkChangesRequest *request, uint32_t timeline, const BkWalMark *mark,
+                     bool *have, BkOp *op, GError **error)
+{
+    const uint32_t size = request->to->segment_size;
+    Segment segment = {.start_lsn = mark->lsn - mark->lsn % size};
+    g_auto(BkBuf) content = BK_BUF_INIT;
+    BkWalMark found;
+
+    *have = false;
+    if (mark->lsn == 0)
+        return true;
+    bk_wal_segment_name(timeline, bk_wal_segment_of(mark->lsn, size), size, segment.name);
+    if (!bk_wal_name_parse(segment.name, &segment.parsed))
+        g_assert_not_reached();
+    if (!read_content(request, &segment, &content, have, op, error))
+        return false;
+    *have = *have && bk_wal_mark_find(content.data, content.size, mark->lsn, &found) &&
+            found.crc == mark->crc;
+    return true;
 }

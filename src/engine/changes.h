@@ -16,7 +16,20 @@ typedef struct BkChangesRequest {
     unsigned workers;
 } BkChangesRequest;
 
-/* Sets `*map` (owned by the caller), or leaves it NULL and tells `*why` (owned, too) nobody may
- * rely on the WAL for this. False only when `op` ended. */
-bool bk_changes_find(const BkChangesRequest *request, BkBlockMap **map, char **why, BkOp *op,
+typedef struct BkChanges {
+    BkBlockMap *map;       /* NULL: nobody may rely on the WAL for this */
+    char *why;             /* then */
+    bool is_contradictory; /* then: not because WAL is missing, but since it is of two histories */
+} BkChanges;
+
+void bk_changes_clear(BkChanges *self);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkChanges, bk_changes_clear)
+
+/* Finds them. `changes` is overwritten. False when a repository cannot be asked, or `op` ended. */
+bool bk_changes_find(const BkChangesRequest *request, BkChanges *changes, BkOp *op,
                      GError **error) BK_MUST_USE;
+
+/* Is the record that `mark` names in the WAL of `timeline` that the server or the archive has?
+ * False also when neither has that place any more. */
+bool bk_changes_have_mark(const BkChangesRequest *request, uint32_t timeline, const BkWalMark *mark,
+                          bool *have, BkOp *op, GError **error) BK_MUST_USE;

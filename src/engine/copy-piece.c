@@ -85,6 +85,22 @@ prepare_room(const Reading *reading, GError **error)
             bk_pack_writer_end_chunk(worker->writer, error));
 }
 
+/* Adds a run, or lets the one before it grow: a chunk follows the other as a rule. */
+static void
+add_run(Worker *worker, const Run *run)
+{
+    Run *last = worker->runs->len > worker->first_run_of_pack
+                    ? &g_array_index(worker->runs, Run, worker->runs->len - 1)
+                    : NULL;
+
+    if (last != NULL && last->file == run->file && last->pack == run->pack &&
+        last->offset + last->length == run->offset && last->length <= UINT32_MAX - run->length &&
+        (run->pack == HOLE || last->pack_offset + last->length == run->pack_offset))
+        last->length += run->length;
+    else
+        g_array_append_vals(worker->runs, run, 1);
+}
+
 /* Takes what was put into the room: as a hole when it is nothing but zeros, else into the chunk. */
 static bool
 take(const Reading *reading, const uint8_t *data, size_t size, uint64_t offset, GError **error)
@@ -99,7 +115,7 @@ take(const Reading *reading, const uint8_t *data, size_t size, uint64_t offset, 
         .length = (uint32_t)size,
     };
 
-    g_array_append_val(worker->runs, run);
+    add_run(worker, &run);
     if (reading->is_refresh)
         worker->work.refreshed += size;
     else
@@ -195,13 +211,17 @@ digest_unit(const Reading *reading, const uint8_t *data, size_t size, uint64_t o
            memcmp(base->digests + unit * BK_XXH3_SIZE, digest.hash, BK_XXH3_SIZE) == 0;
 }
 
+/* Without data checksums a page becomes all-visible without a higher LSN, and then its place in the
+ * visibility map, which is read anew, would say what the parent's page does not. */
 static bool
 is_page_unchanged(const Reading *reading, const uint8_t *page, uint64_t offset)
 {
+    const BkCopyOptions *options = &reading->worker->round->copy->options;
     BkLsn lsn;
 
     return offset + BK_PG_PAGE_SIZE <= reading->selected->base->size &&
-           bk_pg_page_get_lsn(page, &lsn) && lsn < reading->worker->round->copy->options.base_lsn;
+           bk_pg_page_get_lsn(page, &lsn) && lsn < options->base_lsn &&
+           (options->verify_pages || !bk_pg_page_is_all_visible(page));
 }
 
 /* Stores the pages that are not as in the parent; those that follow each other together. */
@@ -223,7 +243,7 @@ store_changed_pages(const Reading *reading, const uint8_t *data, size_t size, ui
 
 /* Reads the piece unit by unit into memory of its own, and stores what is not as in the parent. */
 static bool
-read_units(const Reading *reading, GError **error)
+read_units(Reading *reading, GError **error)
 {
     Worker *worker = reading->worker;
     uint64_t end = reading->piece->offset + reading->piece->length;
@@ -240,7 +260,10 @@ read_units(const Reading *reading, GError **error)
         if (reading->selected->how == BK_READ_COMPARED) {
             if (!store_changed_pages(reading, worker->scratch, got, at, error))
                 return false;
-        } else if (!digest_unit(reading, worker->scratch, got, at)) {
+        } else {
+            reading->is_refresh = digest_unit(reading, worker->scratch, got, at);
+            if (reading->is_refresh && !reading->selected->is_given_up)
+                continue; /* as in the parent */
             if (!store_bytes(reading, worker->scratch, got, at, error))
                 return false;
         }

@@ -64,14 +64,17 @@ compare_aged(const void *left, const void *right)
     return (a->created_us > b->created_us) - (a->created_us < b->created_us);
 }
 
-/* A part of everything, as large as the time since the parent is of the period: the oldest packs
- * that fit into it, and whatever has reached the period. */
+/* The age of what is in use is to be spread evenly over the period: of everything, the part that is
+ * younger than a pack should be as large as the pack's age is of the period. Where what changed
+ * since has not seen to that, the pack goes, the oldest first. So a little goes each day, however
+ * often there is a backup, and whatever has reached the period goes in any case. */
 static void
 give_up_oldest(const BkRefreshRequest *request, bool *is_given_up)
 {
     g_autoptr(GArray) aged = g_array_new(FALSE, FALSE, sizeof(Aged));
-    double elapsed = (double)MAX(request->now_us - request->parent_us, 0);
-    double budget = 0;
+    uint64_t total = 0;
+    uint64_t older = 0; /* than the pack at hand, or as old */
+    uint64_t renewed = 0;
     size_t count;
     const BkPackRef *packs = bk_snapshot_packs(request->parent, &count);
 
@@ -79,17 +82,23 @@ give_up_oldest(const BkRefreshRequest *request, bool *is_given_up)
         const Aged one = {packs[i].created_us, i};
 
         g_array_append_val(aged, one);
-        budget += (double)request->live[i];
+        total += request->live[i];
     }
-    budget *= MIN(elapsed / (double)request->period_us, 1);
     g_array_sort(aged, compare_aged);
-    for (guint i = 0; i < aged->len; i++) {
+    for (guint i = 0, ahead = 0; i < aged->len; i++) {
         const Aged *one = &g_array_index(aged, Aged, i);
+        uint64_t live = request->live[one->index];
+        int64_t age_us = MAX(request->now_us - one->created_us, 0);
 
-        budget -= (double)request->live[one->index];
-        if (budget < 0 && request->now_us - one->created_us < request->period_us)
+        for (; ahead < aged->len && compare_aged(&g_array_index(aged, Aged, ahead), one) <= 0;
+             ahead++)
+            older += request->live[g_array_index(aged, Aged, ahead).index];
+        if (age_us < request->period_us &&
+            (double)(renewed + (total - older) + live) >
+                (double)total * (double)age_us / (double)request->period_us)
             return;
         is_given_up[one->index] = true;
+        renewed += live;
     }
 }
 

@@ -12,7 +12,6 @@ typedef struct BkRefreshRequest {
     const BkSnapshot *parent;
     const uint64_t *live; /* bytes in use of each of the parent's packs */
     int64_t period_us;    /* 0: none */
-    int64_t parent_us;    /* when the parent was started */
     int64_t now_us;
 } BkRefreshRequest;
 

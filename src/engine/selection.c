@@ -5,7 +5,8 @@
 #include <sys/stat.h>
 
 struct BkSelection {
-    GArray *files; /* BkSelected */
+    GArray *files;      /* BkSelected */
+    GHashTable *remade; /* OIDs of databases that may have been made since the parent */
     BkSelectionOptions options;
     uint64_t to_read;
 };
@@ -14,6 +15,8 @@ struct BkSelection {
  * be worth reading them from old packs. */
 #define WHOLE_ABOVE_NUMERATOR   9
 #define WHOLE_ABOVE_DENOMINATOR 10
+
+#define CLOCK_SLACK_US (10 * 60 * BK_USEC_PER_SEC)
 
 static BkSelected
 describe(const BkTreeFile *file)
@@ -149,6 +152,36 @@ touches_given_up(const BkSelection *self, const BkFile *base)
     return false;
 }
 
+/* A database that was dropped and made again under its number by copying files has pages with old
+ * LSNs that the parent never saw. Its folders have a new PG_VERSION; the clocks may differ a
+ * little.
+ */
+static void
+find_remade(BkSelection *self, const GPtrArray *files)
+{
+    for (guint i = 0; i < files->len; i++) {
+        const BkTreeFile *file = g_ptr_array_index(files, i);
+        g_autofree char *folder = g_path_get_dirname(file->path);
+        g_autofree char *name = g_path_get_basename(folder);
+        const BkFile *base;
+        guint64 oid;
+
+        if (!g_str_has_suffix(file->path, "/PG_VERSION") ||
+            !g_ascii_string_to_unsigned(name, 10, 1, UINT32_MAX, &oid, NULL))
+            continue;
+        base = bk_snapshot_find_file(self->options.parent, file->path);
+        if (base == NULL || (base->mtime_us != file->mtime_us &&
+                             file->mtime_us > self->options.parent_us - CLOCK_SLACK_US))
+            (void)g_hash_table_add(self->remade, GUINT_TO_POINTER((guint)oid));
+    }
+}
+
+static bool
+is_remade(const BkSelection *self, const BkSelected *selected)
+{
+    return g_hash_table_contains(self->remade, GUINT_TO_POINTER(selected->fork.database));
+}
+
 static bool
 is_new_as_a_whole(const BkSelection *self, const BkSelected *selected)
 {
@@ -164,12 +197,17 @@ select_ranges(BkSelection *self, BkSelected *selected, GArray *scratch)
 {
     const uint64_t size = selected->file->size;
     uint64_t to_read = 0;
+    uint64_t changed = 0;
 
     selected->how = BK_READ_RANGES;
     bk_selection_get_ranges(self, selected, 0, size, scratch);
-    for (guint i = 0; i < scratch->len; i++)
-        to_read += g_array_index(scratch, BkRange, i).length;
-    if (to_read > size / WHOLE_ABOVE_DENOMINATOR * WHOLE_ABOVE_NUMERATOR && to_read > 0) {
+    for (guint i = 0; i < scratch->len; i++) {
+        const BkRange *range = &g_array_index(scratch, BkRange, i);
+
+        to_read += range->length;
+        changed += range->is_refresh ? 0 : range->length;
+    }
+    if (changed > size / WHOLE_ABOVE_DENOMINATOR * WHOLE_ABOVE_NUMERATOR && changed > 0) {
         selected->how = BK_READ_ALL;
         selected->base = NULL;
     } else {
@@ -185,14 +223,15 @@ select_known(BkSelection *self, BkSelected *selected, GArray *scratch)
     bool is_usable = true;
 
     if (!selected->is_main_fork) {
-        is_usable = base->digest_count > 0 && !touches_given_up(self, base);
+        is_usable = base->digest_count > 0;
+        selected->is_given_up = touches_given_up(self, base);
         selected->how = BK_READ_DIGESTED;
     } else if (selected->file->size % BK_PG_PAGE_SIZE != 0 ||
                selected->file->first_block > UINT32_MAX - selected->file->size / BK_PG_PAGE_SIZE ||
                is_new_as_a_whole(self, selected)) {
         is_usable = false;
     } else if (self->options.map == NULL) {
-        is_usable = !touches_given_up(self, base);
+        is_usable = !touches_given_up(self, base) && !is_remade(self, selected);
         selected->how = BK_READ_COMPARED;
     } else {
         select_ranges(self, selected, scratch);
@@ -209,8 +248,12 @@ selection_new(const GPtrArray *files, const BkSelectionOptions *options)
     BkSelection *self = g_new0(BkSelection, 1);
     g_autoptr(GArray) scratch = g_array_new(FALSE, FALSE, sizeof(BkRange));
 
-    if (options != NULL)
+    self->remade = g_hash_table_new(NULL, NULL);
+    if (options != NULL) {
         self->options = *options;
+        if (options->map == NULL)
+            find_remade(self, files);
+    }
     self->files = g_array_sized_new(FALSE, FALSE, sizeof(BkSelected), files->len);
     for (guint i = 0; i < files->len; i++) {
         BkSelected selected = describe(g_ptr_array_index(files, i));
@@ -245,6 +288,7 @@ bk_selection_free(BkSelection *self)
     if (self == NULL)
         return;
     g_array_unref(self->files);
+    g_hash_table_unref(self->remade);
     g_free(self);
 }
 

@@ -26,6 +26,7 @@ typedef struct BkSelected {
     const BkFile *base; /* in the parent; NULL: nothing is taken from it */
     BkReadHow how;
     bool has_digests;  /* is to get digests */
+    bool is_given_up;  /* digested: a pack of it is, so that what is unchanged is stored, too */
     bool is_main_fork; /* of the relation below */
     BkForkKey fork;
     uint64_t to_read; /* bytes */
@@ -46,6 +47,7 @@ BkSelection *bk_selection_new_full(const GPtrArray *files);
 typedef struct BkSelectionOptions {
     const BkSnapshot *parent;
     const BkBlockMap *map;   /* changes since the parent's redo; NULL: compare */
+    int64_t parent_us;       /* when the parent was begun */
     const bool *is_given_up; /* for each of the parent's packs; NULL: none is */
 } BkSelectionOptions;
 

@@ -18,6 +18,7 @@ typedef struct Reading {
     GPtrArray *parts; /* of BkPart: the one that is read, first */
     const BkPast *past;
     BkSnapshotCatalog *catalog; /* or NULL */
+    uint64_t system_id;         /* of what was read */
     BkLsn window_lsn;           /* recovery cannot stop before */
     uint64_t changes;           /* of all events */
 } Reading;
@@ -207,6 +208,7 @@ read_window(Reading *self, const BkWindow *window, GError **error)
         add_note(self, "names of relations are incomplete: %s", cause->message);
     }
     self->catalog = catalog;
+    self->system_id = snapshot->meta.system_id;
     self->window_lsn = window->from_lsn;
     bk_op_begin_phase(self->op, "reading WAL", count_bytes(&path, self->past->input.segment_size));
     if (!read_path(self, xacts, &path, error))
@@ -284,11 +286,9 @@ ask_server(const Reading *self, BkServer *server, BkWalChange *change, BkOp *op,
 static bool
 is_same_cluster(const Reading *self, BkServer *server, BkOp *op, GError **error)
 {
-    const BkPastSnapshot *newest = snapshot_at(self, self->past->restorable->len - 1);
     g_auto(BkServerFacts) facts = {0};
 
-    return bk_server_get_facts(server, &facts, op, error) &&
-           facts.system_id == newest->meta.system_id;
+    return bk_server_get_facts(server, &facts, op, error) && facts.system_id == self->system_id;
 }
 
 /* Best effort, and a hundred questions at most: whatever fails leaves numbers. */

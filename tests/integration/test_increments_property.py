@@ -125,7 +125,7 @@ class Life:
     def assert_mode(self, number, options, report):
         full = number == 0 or "--full" in options
         expected = "full" if full else "increment"
-        assert report.get("mode", expected) == expected, report
+        assert report["mode"] == expected, report
         assert report["state"] == "complete" and report["damaged_pages"] == []
 
     def delete_one(self, newest):

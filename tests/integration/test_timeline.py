@@ -214,7 +214,7 @@ def test_moments_and_threshold(story):
 
 
 def test_wrong_usage(story):
-    story.backstay.fails(2, "--from: .*nonsense", "timeline", "orders", "--from", "nonsense")
+    story.backstay.fails(2, '--from "nonsense": ', "timeline", "orders", "--from", "nonsense")
     story.backstay.fails(2, "later than", "timeline", "orders", "--from", "2026-01-02",
                          "--to", "2026-01-01")
     story.backstay.fails(3, "no snapshot leads to timeline 7", "timeline", "orders",

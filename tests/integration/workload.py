@@ -64,7 +64,7 @@ class Workload:
         try:
             step()
             self.done += 1
-        except psycopg2.Error:
+        except (psycopg2.Error, IndexError):  # the latter: there is nothing to choose from
             self.failed += 1
             self.close()
 
@@ -125,7 +125,8 @@ class Workload:
         return self._chance.choice(names)
 
     def _is_large(self, table):
-        return self._sql(f"SELECT pg_total_relation_size('{table}')")[0][0] > LARGE_BYTES
+        size = self._sql(f"SELECT pg_total_relation_size('{table}')")[0][0]
+        return size is not None and size > LARGE_BYTES  # None: dropped meanwhile
 
     def _rows(self, count, wide=False):
         """A query of so many rows that fit COLUMNS. Wide ones go to the toast table."""

@@ -32,8 +32,7 @@ typedef struct Fixture {
     GArray *written; /* Written */
     BkPgMeta from;
     BkPgMeta to;
-    BkBlockMap *map; /* found */
-    char *why;
+    BkChanges found;
 } Fixture;
 
 static void
@@ -72,8 +71,7 @@ set_up(Fixture *self, const void *data)
 static void
 forget(Fixture *self)
 {
-    g_clear_pointer(&self->map, bk_block_map_free);
-    g_clear_pointer(&self->why, g_free);
+    bk_changes_clear(&self->found);
 }
 
 static void
@@ -124,6 +122,14 @@ static BkLsn
 put_one(Fixture *self, uint32_t block)
 {
     return put_block(self, &(BkForkKey){1663, 5, 16384, BK_FORK_MAIN}, block, 8);
+}
+
+/* Records up to the very end of the segment. */
+static void
+fill_segment(WalBuilder *builder)
+{
+    wal_builder_fill(builder, 32);
+    (void)wal_builder_filler(builder, 32);
 }
 
 static void
@@ -191,17 +197,17 @@ find(Fixture *self)
     g_autoptr(GError) error = NULL;
 
     forget(self);
-    EXPECT_DONE(bk_changes_find(&request, &self->map, &self->why, self->repo.op, &error));
-    g_assert_true((self->map == NULL) == (self->why != NULL));
+    EXPECT_DONE(bk_changes_find(&request, &self->found, self->repo.op, &error));
+    g_assert_true((self->found.map == NULL) == (self->found.why != NULL));
 }
 
 static void
 expect_why(Fixture *self, const char *text)
 {
     find(self);
-    g_assert_nonnull(self->why);
-    if (strstr(self->why, text) == NULL)
-        g_error("\"%s\" does not say \"%s\"", self->why, text);
+    g_assert_nonnull(self->found.why);
+    if (strstr(self->found.why, text) == NULL)
+        g_error("\"%s\" does not say \"%s\"", self->found.why, text);
 }
 
 static bool
@@ -209,14 +215,14 @@ has(const Fixture *self, const BkForkKey *fork, uint32_t block)
 {
     uint32_t first, count;
 
-    return bk_block_map_next(self->map, fork, block, block + 1, &first, &count);
+    return bk_block_map_next(self->found.map, fork, block, block + 1, &first, &count);
 }
 
 static void
 expect_found(Fixture *self)
 {
     find(self);
-    g_assert_cmpstr(self->why, ==, NULL);
+    g_assert_cmpstr(self->found.why, ==, NULL);
 }
 
 /* The map has what the records say that are wholly in segments 0 to `last`, and nothing else. */
@@ -234,7 +240,7 @@ check_map(const Fixture *self, size_t last)
         g_assert_true(has(self, &written->fork, written->block));
         bk_block_map_add(expected, &written->fork, written->block);
     }
-    g_assert_cmpuint(bk_block_map_count(self->map), ==, bk_block_map_count(expected));
+    g_assert_cmpuint(bk_block_map_count(self->found.map), ==, bk_block_map_count(expected));
 }
 
 /* Records until segment `last` is begun, and then up to a part of it. */
@@ -253,8 +259,9 @@ write_random(Fixture *self, size_t last)
             (void)wal_builder_record(&self->builder, BK_WAL_RM_XLOG, 0x40, 0, NULL, 0);
             wal_builder_pad(&self->builder);
         }
-        if (draw(60) == 0 && self->builder.out.size < last * WAL_SEGMENT)
-            wal_builder_fill(&self->builder, draw(4) * 24);
+        if (draw(60) == 0 && self->builder.out.size < last * WAL_SEGMENT &&
+            self->builder.out.size % WAL_SEGMENT < WAL_SEGMENT - 10000)
+            wal_builder_fill(&self->builder, 8 + 8 * draw(12));
         (void)put_block(self, &fork, draw(1000), size);
     }
 }
@@ -297,7 +304,7 @@ write_four(Fixture *self)
 {
     for (uint32_t i = 0; i < 3; i++) {
         (void)put_one(self, i);
-        wal_builder_fill(&self->builder, 0);
+        fill_segment(&self->builder);
     }
     self->to.start_lsn = put_one(self, 3);
     wal_builder_pad(&self->builder);
@@ -334,7 +341,8 @@ test_live_is_newer(Fixture *self, const void *data)
     wal_builder_init(&self->builder, MAGIC, START);
     g_array_set_size(self->written, 0);
     (void)put_one(self, 1);
-    self->to.start_lsn = put_one(self, 2);
+    (void)put_one(self, 2);
+    self->to.start_lsn = put_one(self, 3);
     wal_builder_pad(&self->builder);
     expect_why(self, "not complete");
     live(self, 0);
@@ -357,6 +365,7 @@ test_gap(Fixture *self, const void *data)
         g_assert_cmpint(remove(path), ==, 0);
         segment_name(missing, name);
         expect_why(self, name);
+        g_assert_false(self->found.is_contradictory);
     }
 }
 
@@ -371,7 +380,7 @@ test_from_the_parents_segment(Fixture *self, const void *data)
     expect_why(self, "000000010000000000000005");
     self->from.start_lsn = START + 2 * WAL_SEGMENT + 40;
     expect_found(self);
-    g_assert_cmpuint(bk_block_map_count(self->map), ==, 2);
+    g_assert_cmpuint(bk_block_map_count(self->found.map), ==, 2);
 }
 
 /* The records of a segment do not follow those of the one before: it is of another history. */
@@ -384,12 +393,12 @@ test_other_history(Fixture *self, const void *data)
     write_four(self);
     wal_builder_init(&other, MAGIC, START + WAL_SEGMENT);
     other.prev = START + 400000;
-    wal_builder_fill(&other, 0);
-    wal_builder_pad(&other);
+    fill_segment(&other);
     for (size_t i = 0; i < 4; i++)
         live(self, i);
     archive_in(self, self->second, &other, 0);
     expect_why(self, "000000010000000000000006");
+    g_assert_true(self->found.is_contradictory);
 }
 
 static void
@@ -405,6 +414,7 @@ test_incomplete(Fixture *self, const void *data)
     memset(cut + 50 * WAL_PAGE, 0, WAL_SEGMENT - 50 * WAL_PAGE);
     put_live(self, 1, cut);
     expect_why(self, "000000010000000000000006 is not complete");
+    g_assert_false(self->found.is_contradictory);
     archive(self, 1); /* the archive has it whole */
     expect_found(self);
     check_map(self, 3);
@@ -431,12 +441,13 @@ test_switch(Fixture *self, const void *data)
 static void
 test_minimal(Fixture *self, const void *data)
 {
-    const uint32_t level = 0;
+    const uint32_t parameters[7] = {100, 8, 10, 0, 64, 0 /* wal_level */, 0};
 
     (void)data;
     (void)put_one(self, 1);
-    (void)wal_builder_record(&self->builder, BK_WAL_RM_XLOG, 0xE0, 0, &level, 4);
-    wal_builder_fill(&self->builder, 0);
+    (void)wal_builder_record(&self->builder, BK_WAL_RM_XLOG, 0x60, 0, parameters,
+                             sizeof parameters);
+    fill_segment(&self->builder);
     self->to.start_lsn = put_one(self, 2);
     wal_builder_pad(&self->builder);
     live(self, 0);
@@ -466,10 +477,10 @@ test_records_over_borders(Fixture *self, const void *data)
     }
     expect_found(self);
     check_map(self, 3);
-    g_assert_cmpuint(bk_block_map_count(self->map), ==, 3);
+    g_assert_cmpuint(bk_block_map_count(self->found.map), ==, 3);
     self->from.start_lsn = START + WAL_SEGMENT + 1000;
     expect_found(self);
-    g_assert_cmpuint(bk_block_map_count(self->map), ==, 2);
+    g_assert_cmpuint(bk_block_map_count(self->found.map), ==, 2);
     g_assert_true(has(self, &fork, 1) && has(self, &fork, 2));
 }
 
@@ -501,6 +512,7 @@ test_other_system(Fixture *self, const void *data)
         archive(self, i);
     self->to.system_id++;
     expect_why(self, "of another place");
+    g_assert_true(self->found.is_contradictory);
 }
 
 /* The server renames segments that it no longer needs: under the name is an older one's content. */
@@ -550,7 +562,7 @@ test_many(Fixture *self, const void *data)
     g_autofree char *path = live_path(self, 64);
 
     (void)data;
-    while (self->builder.out.size < 66 * (size_t)WAL_SEGMENT + 1000)
+    while (self->builder.out.size < 66 * (size_t)WAL_SEGMENT + 100000)
         self->to.start_lsn = put_block(self, &fork, self->written->len, 60000);
     wal_builder_pad(&self->builder);
     for (size_t i = 0; i < 67; i++)
@@ -559,6 +571,54 @@ test_many(Fixture *self, const void *data)
     check_map(self, 66);
     g_assert_cmpint(remove(path), ==, 0);
     expect_why(self, "000000010000000000000045");
+}
+
+static bool
+have_mark(Fixture *self, uint32_t timeline, const BkWalMark *mark)
+{
+    const BkChangesRequest request = {.parts = self->parts,
+                                      .data_dir = self->data_dir,
+                                      .from = &self->from,
+                                      .to = &self->to,
+                                      .workers = 1};
+    g_autoptr(GError) error = NULL;
+    bool have;
+
+    EXPECT_DONE(bk_changes_have_mark(&request, timeline, mark, &have, self->repo.op, &error));
+    return have;
+}
+
+/* A record is recognised where the server or the archive has it, and not where another is. */
+static void
+test_mark(Fixture *self, const void *data)
+{
+    g_auto(WalBuilder) other = {0};
+    BkWalMark mark, wrong;
+    BkLsn lsn;
+
+    (void)data;
+    (void)put_one(self, 1);
+    lsn = put_one(self, 2);
+    wal_builder_pad(&self->builder);
+    g_assert_true(bk_wal_mark_find(self->builder.out.data, WAL_SEGMENT, lsn, &mark));
+    g_assert_cmpuint(mark.lsn, ==, lsn);
+    g_assert_false(have_mark(self, TIMELINE, &mark)); /* nobody has the segment */
+    archive_in(self, self->second, &self->builder, 0);
+    g_assert_true(have_mark(self, TIMELINE, &mark));
+    g_assert_false(have_mark(self, TIMELINE + 1, &mark));
+    g_assert_false(have_mark(self, TIMELINE, &(BkWalMark){0}));
+    wrong = (BkWalMark){lsn, mark.crc ^ 1};
+    g_assert_false(have_mark(self, TIMELINE, &wrong));
+    wrong = (BkWalMark){lsn + 8, mark.crc};
+    g_assert_false(have_mark(self, TIMELINE, &wrong));
+    wal_builder_init(&other, MAGIC, START);
+    (void)wal_builder_filler(&other, (size_t)(lsn - START) - 40);
+    g_assert_cmpuint(wal_builder_filler(&other, 400), ==, lsn); /* another life of the cluster */
+    wal_builder_pad(&other);
+    put_live(self, 0, wal_builder_segment(&other, 0));
+    g_assert_false(have_mark(self, TIMELINE, &mark));
+    live(self, 0);
+    g_assert_true(have_mark(self, TIMELINE, &mark));
 }
 
 static void
@@ -577,8 +637,8 @@ test_cancelled(Fixture *self, const void *data)
     for (size_t i = 0; i < 4; i++)
         live(self, i);
     bk_op_cancel(op);
-    EXPECT_ERROR(bk_changes_find(&request, &self->map, &self->why, op, &error), BK_ERROR_CANCELLED);
-    g_assert_null(self->map);
+    EXPECT_ERROR(bk_changes_find(&request, &self->found, op, &error), BK_ERROR_CANCELLED);
+    g_assert_null(self->found.map);
 }
 
 #define TEST(name, function) g_test_add(name, Fixture, NULL, set_up, function, tear_down)
@@ -606,6 +666,7 @@ main(int argc, char **argv)
     TEST("/changes/recycled", test_recycled);
     TEST("/changes/damaged-archive", test_damaged_archive);
     TEST("/changes/many", test_many);
+    TEST("/changes/mark", test_mark);
     TEST("/changes/cancelled", test_cancelled);
     return g_test_run();
 }

@@ -6,6 +6,8 @@
 #include "engine/extract.h"
 #include "repo-fixture.h"
 
+#define OLD_LSN (2 * BK_MIB) /* before anything that the cluster logs */
+
 typedef struct Fixture {
     RepoFixture repo;
     GPtrArray *parts;
@@ -316,7 +318,7 @@ static void
 make_small(Fixture *self)
 {
     for (uint32_t page = 0; page < 40; page++)
-        cluster_write_pages(&self->cluster, cluster_relations[0].path, page, 1, 500 + page);
+        cluster_write_pages(&self->cluster, cluster_relations[0].path, page, 1, OLD_LSN + page);
     cluster_write_other(&self->cluster, cluster_others[2], 700000);
     copy_cluster(self, READ_FULL);
 }
@@ -347,7 +349,7 @@ test_ranges(Fixture *self, const void *data)
     make_small(self);
     read_file(self->cluster.root, cluster_relations[0].path, &before);
     cluster_write_pages(&self->cluster, cluster_relations[0].path, 7, 1,
-                        400); /* behind the log's back */
+                        OLD_LSN - 1); /* behind the log's back */
     cluster_change_pages(&self->cluster, &cluster_relations[0], 9, 2);
     read_file(self->cluster.root, cluster_relations[0].path, &after);
     copy_cluster(self, READ_CHANGED);
@@ -389,6 +391,36 @@ test_compared(Fixture *self, const void *data)
     assert_page(self, 31, &after);
     assert_page(self, 30, &before);
     assert_page(self, 3, &before);
+}
+
+/* Past the parent's length there is nothing to take over, however old a page looks. */
+static void
+test_compared_and_grown(Fixture *self, const void *data)
+{
+    (void)data;
+    make_small(self);
+    cluster_write_pages(&self->cluster, cluster_relations[0].path, 40, 2, OLD_LSN);
+    copy_cluster(self, READ_COMPARED);
+    g_assert_cmpuint(bk_snapshot_head(self->parent)->work.changed, ==, 2 * PAGE);
+    assert_restores_source(self, self->parent);
+}
+
+/* Without checksums a page may have become all-visible without a higher LSN. */
+static void
+test_compared_all_visible(Fixture *self, const void *data)
+{
+    static const uint16_t all_visible = 4;
+
+    (void)data;
+    make_small(self);
+    cluster_write_at(&self->cluster, cluster_relations[0].path, &all_visible, sizeof all_visible,
+                     5 * PAGE + 10);
+    copy_cluster(self, READ_COMPARED);
+    g_assert_cmpuint(bk_snapshot_head(self->parent)->work.changed, ==, PAGE);
+    assert_restores_source(self, self->parent);
+    self->options.verify_pages = true;
+    copy_cluster(self, READ_COMPARED);
+    g_assert_cmpuint(bk_snapshot_head(self->parent)->work.changed, ==, 0);
 }
 
 /* Of other files a piece of 256 KiB is stored anew when it differs. */
@@ -537,17 +569,6 @@ test_checkpoints(Fixture *self, const void *data)
     check_work(self);
 }
 
-/* About half of each relation, and all of the other files. */
-static void
-change_half(Fixture *self)
-{
-    for (size_t i = 0; i < G_N_ELEMENTS(cluster_relations); i++)
-        for (uint32_t page = cluster_draw(20); page < 200; page += 60)
-            cluster_change_pages(&self->cluster, &cluster_relations[i], page, 30);
-    for (size_t i = 0; i < G_N_ELEMENTS(cluster_others); i++)
-        cluster_write_other(&self->cluster, cluster_others[i], 300000 + cluster_draw(600000));
-}
-
 /* As the first, which died, was: what its last checkpoint put down is the parent of the next. A
  * part that is as old as the parent makes all of it so. */
 static void
@@ -592,7 +613,7 @@ test_interrupted(Fixture *self, const void *data)
         else
             assert_restores_source(self, self->parent);
         cluster_change(&self->cluster);
-        change_half(self);
+        cluster_change_half(&self->cluster);
     }
     self->stop_at = 0;
     copy_cluster(self, READ_CHANGED);
@@ -626,6 +647,41 @@ test_pieces(Fixture *self, const void *data)
     g_assert_cmpuint(self->parent_redo, ==, redo); /* a part is as old as that */
     g_assert_false(interrupt_copy(self, READ_CHANGED, 0));
     assert_restores_source(self, self->parent);
+}
+
+static bool
+on_growing_checkpoint(BkCopy *copy, void *data, BkOp *op, GError **error)
+{
+    Fixture *self = data;
+
+    (void)copy;
+    (void)op;
+    (void)error;
+    self->checkpoints++;
+    cluster_write_pages(&self->cluster, cluster_relations[0].path, 1000, 1600, 1);
+    return true;
+}
+
+/* One piece of a file finds that it was cut off; before the next is read it has grown again. What
+ * is behind the cut is left to replay. */
+static void
+test_cut_and_grown(Fixture *self, const void *data)
+{
+    g_auto(BkBuf) expected = BK_BUF_INIT;
+    g_auto(BkBuf) found = BK_BUF_INIT;
+
+    (void)data;
+    want_checkpoints(self, on_growing_checkpoint);
+    self->options.workers = 1;
+    cluster_change_pages(&self->cluster, &cluster_relations[0], 0, 2600);
+    begin_copy(self, READ_FULL);
+    cluster_cut_file(&self->cluster, cluster_relations[0].path, 1000 * PAGE);
+    read_file(self->cluster.root, cluster_relations[0].path, &expected);
+    run_copy(self);
+    g_assert_cmpuint(self->checkpoints, ==, 1);
+    finish_copy(self);
+    read_from(self, self->parent, cluster_relations[0].path, &found);
+    EXPECT_BYTES(found.data, found.size, expected.data, expected.size);
 }
 
 /* Files of the source as they were when they were listed: path -> BkBuf. */
@@ -707,7 +763,7 @@ test_disturbed(Fixture *self, const void *data)
         if (round == 0)
             cluster_make(&self->cluster, 100);
         else
-            change_half(self);
+            cluster_change_half(&self->cluster);
         begin_copy(self, round == 0 ? READ_FULL : (Way)(READ_COMPARED + cluster_draw(3)));
         contents = remember(self);
         run_copy(self);
@@ -731,10 +787,13 @@ main(int argc, char **argv)
     TEST("/copy-parent/chain", test_chain);
     TEST("/copy-parent/ranges", test_ranges);
     TEST("/copy-parent/compared", test_compared);
+    TEST("/copy-parent/compared-and-grown", test_compared_and_grown);
+    TEST("/copy-parent/compared-all-visible", test_compared_all_visible);
     TEST("/copy-parent/digested", test_digested);
     TEST("/copy-parent/checkpoints", test_checkpoints);
     TEST("/copy-parent/interrupted", test_interrupted);
     TEST("/copy-parent/pieces", test_pieces);
+    TEST("/copy-parent/cut-and-grown", test_cut_and_grown);
     TEST("/copy-parent/disturbed", test_disturbed);
     return g_test_run();
 }

@@ -120,6 +120,109 @@ test_run(void)
     }
 }
 
+/* A header whose LSN may be believed, but for what a case makes of it. */
+typedef struct HeaderCase {
+    uint64_t lsn;
+    uint16_t lower;
+    uint16_t upper;
+    uint16_t special;
+    uint16_t size_version;
+    bool is_trusted;
+} HeaderCase;
+
+static void
+put_u16(uint8_t *page, size_t at, uint16_t value)
+{
+    value = GUINT16_TO_LE(value);
+    memcpy(page + at, &value, sizeof value);
+}
+
+static void
+put_lsn(uint8_t *page, uint64_t lsn)
+{
+    for (size_t i = 0; i < 4; i++) {
+        page[i] = (uint8_t)(lsn >> (32 + 8 * i)); /* the upper half comes first */
+        page[4 + i] = (uint8_t)(lsn >> (8 * i));
+    }
+}
+
+static void
+test_get_lsn(void)
+{
+    static const HeaderCase cases[] = {
+        {UINT64_C(0x123456789A), 24, 8000, 8192, 8192 | 4, true},
+        {BK_MIB, 24, 24, 24, 8192 | 4, true},
+        {UINT64_MAX, 8192, 8192, 8192, 8192 | 4, true},
+        {UINT64_C(1) << 32, 40, 8000, 8176, 8192 | 3, true},
+        {BK_MIB - 1, 24, 8000, 8192, 8192 | 4, false}, /* no place in the WAL */
+        {1, 24, 8000, 8192, 8192 | 4, false},
+        {0, 24, 8000, 8192, 8192 | 4, false},   /* has none: made without WAL */
+        {BK_MIB, 24, 0, 8192, 8192 | 4, false}, /* new */
+        {BK_MIB, 0, 0, 0, 0, false},
+        {BK_MIB, 23, 8000, 8192, 8192 | 4, false}, /* in the header */
+        {BK_MIB, 8000, 7999, 8192, 8192 | 4, false},
+        {BK_MIB, 24, 8177, 8176, 8192 | 4, false},
+        {BK_MIB, 24, 8000, 8193, 8192 | 4, false},
+        {BK_MIB, 24, UINT16_MAX, UINT16_MAX, 8192 | 4, false},
+        {BK_MIB, 24, 8000, 8192, 4096 | 4, false},
+        {BK_MIB, 24, 8000, 8192, 0, false},
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        uint8_t page[BK_PG_PAGE_SIZE];
+        BkLsn lsn;
+
+        fill_pattern(page); /* neither checksum nor contents matter */
+        put_lsn(page, cases[i].lsn);
+        put_u16(page, 12, cases[i].lower);
+        put_u16(page, 14, cases[i].upper);
+        put_u16(page, 16, cases[i].special);
+        put_u16(page, 18, cases[i].size_version);
+        g_assert_true(bk_pg_page_get_lsn(page, &lsn) == cases[i].is_trusted);
+        g_assert_true(!cases[i].is_trusted || lsn == cases[i].lsn);
+    }
+}
+
+static void
+test_all_visible(void)
+{
+    uint8_t page[BK_PG_PAGE_SIZE];
+
+    for (unsigned flags = 0; flags < 16; flags++) {
+        fill_pattern(page);
+        put_u16(page, 10, (uint16_t)(flags | 0xFFF0));
+        g_assert_true(bk_pg_page_is_all_visible(page) == ((flags & 4) != 0));
+    }
+}
+
+/* Headers of noise: what is believed holds together. */
+static void
+test_get_lsn_of_noise(void)
+{
+    uint8_t page[BK_PG_PAGE_SIZE] = {0};
+    unsigned trusted = 0;
+
+    for (unsigned round = 0; round < 200000; round++) {
+        BkPgPage header;
+        BkLsn lsn;
+
+        for (size_t at = 0; at < 20; at += 2)
+            put_u16(page, at, (uint16_t)g_test_rand_int_range(0, at < 12 ? 65536 : 8400));
+        put_u16(page, 18, g_test_rand_bit() ? 8192 | 4 : (uint16_t)g_test_rand_int());
+        bk_pg_page_decode(page, &header);
+        if (!bk_pg_page_get_lsn(page, &lsn))
+            continue;
+        trusted++;
+        g_assert_cmpuint(lsn, ==, header.lsn);
+        g_assert_cmpuint(header.lower, >=, 24);
+        g_assert_cmpuint(header.lower, <=, header.upper);
+        g_assert_cmpuint(header.upper, <=, header.special);
+        g_assert_cmpuint(header.special, <=, BK_PG_PAGE_SIZE);
+        g_assert_cmpuint(header.size, ==, BK_PG_PAGE_SIZE);
+    }
+    g_assert_cmpuint(trusted, >, 1000);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -129,5 +232,8 @@ main(int argc, char **argv)
     g_test_add_func("/page/verify", test_verify);
     g_test_add_func("/page/new", test_new);
     g_test_add_func("/page/run", test_run);
+    g_test_add_func("/page/get-lsn", test_get_lsn);
+    g_test_add_func("/page/all-visible", test_all_visible);
+    g_test_add_func("/page/get-lsn-of-noise", test_get_lsn_of_noise);
     return g_test_run();
 }

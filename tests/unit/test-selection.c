@@ -496,6 +496,47 @@ test_limit_in_earlier_file(void)
     }
 }
 
+/* A database that may have been made by copying files since the parent: its pages are read whole
+ * when their LSNs are all that could tell. */
+static void
+test_remade_database(void)
+{
+    static const struct {
+        const char *path;
+        int64_t before; /* mtime in the parent; 0: it is not there */
+        int64_t mtime;
+        bool is_remade;
+    } cases[] = {
+        {"base/5/PG_VERSION", 7, 7, false},
+        {"base/5/PG_VERSION", 7, INT64_C(5000) * BK_USEC_PER_SEC, true},
+        {"base/5/PG_VERSION", 7, INT64_C(4000) * BK_USEC_PER_SEC, false}, /* before the parent */
+        {"base/5/PG_VERSION", 0, 7, true},
+        {"base/6/PG_VERSION", 0, 7, false},
+        {"pg_tblspc/16400/PG_15_202209061/5/PG_VERSION", 0, 7, true},
+        {"PG_VERSION", 0, 7, false},
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_auto(World) world = {.files = NULL};
+        g_autoptr(BkSelection) first = select_one(&world, 20, 0, 0);
+        g_autoptr(BkSelection) selection = NULL;
+        BkTreeFile version = {
+            .path = (char *)(uintptr_t)cases[i].path, .mode = S_IFREG, .mtime_us = cases[i].mtime};
+        const BkFile file = {
+            .path = version.path, .link = "", .kind = BK_FILE_REGULAR, .mtime_us = cases[i].before};
+        BkSelectionOptions options = {.parent = world.parent,
+                                      .parent_us = INT64_C(5000) * BK_USEC_PER_SEC};
+        size_t count;
+
+        if (cases[i].before != 0)
+            bk_snapshot_add_file(world.parent, &file);
+        g_ptr_array_add(world.files, &version);
+        selection = bk_selection_new(world.files, &options);
+        g_assert_cmpint(bk_selection_files(selection, &count)->how, ==,
+                        cases[i].is_remade ? BK_READ_ALL : BK_READ_COMPARED);
+    }
+}
+
 int
 main(int argc, char **argv)
 {
@@ -504,6 +545,7 @@ main(int argc, char **argv)
     g_test_add_func("/selection/full", test_full);
     g_test_add_func("/selection/whole-above-nine-tenths", test_whole_above_nine_tenths);
     g_test_add_func("/selection/last-blocks", test_last_blocks);
+    g_test_add_func("/selection/remade-database", test_remade_database);
     g_test_add_func("/selection/limit-in-earlier-file", test_limit_in_earlier_file);
     return g_test_run();
 }

@@ -412,14 +412,14 @@ build_head(const BkCatalogRow *from, const Row *old, Row *row)
     const size_t head = MIN(size, sizeof row->head);
     size_t i = 0;
 
-    if (from->prefix + from->suffix > 0 && (old == NULL || old->size == 0))
+    if (from->prefix + from->suffix > old->size)
         return false;
     for (; i < MIN(from->prefix, head); i++)
-        row->head[i] = i < old->size ? old->head[i] : 0;
+        row->head[i] = old->head[i];
     for (; i < MIN(from->prefix + from->size, head); i++)
         row->head[i] = from->data[i - from->prefix];
     for (; i < head; i++) {
-        size_t at = old->size >= size - i ? old->size - (size - i) : SIZE_MAX;
+        size_t at = old->size - (size - i);
 
         if (at >= sizeof old->head)
             return false;
@@ -433,11 +433,12 @@ bool
 bk_catalog_note_row(BkCatalog *self, const BkCatalogPlace *place, const BkCatalogRow *from,
                     BkPgRelation *relation)
 {
+    static const Row none = {.size = 0};
     const Row *old = from->has_old ? g_hash_table_lookup(self->rows, place_key(&from->old)) : NULL;
     Row built = {.size = 0};
     Row *row;
 
-    if (!build_head(from, old, &built) ||
+    if (!build_head(from, old != NULL ? old : &none, &built) ||
         !bk_pg_relation_decode(built.head, MIN(built.size, sizeof built.head), self->major,
                                relation)) {
         (void)g_hash_table_remove(self->rows, place_key(place));

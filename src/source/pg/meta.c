@@ -84,6 +84,8 @@ bk_pg_meta_encode(const BkPgMeta *self, BkBuf *out)
     bk_wire_put_varint(out, self->start_lsn);
     bk_wire_put_varint(out, self->redo_lsn);
     bk_wire_put_varint(out, self->stop_lsn);
+    bk_wire_put_varint(out, self->mark.lsn);
+    bk_wire_put_u32(out, self->mark.crc);
     bk_wire_put_zigzag(out, self->stop_us);
     bk_wire_put_string(out, self->data_directory);
     bk_wire_put_string(out, self->backup_label);
@@ -161,6 +163,8 @@ bk_pg_meta_decode(BkPgMeta *self, const BkBuf *meta, GError **error)
     self->start_lsn = bk_wire_get_varint(&reader);
     self->redo_lsn = bk_wire_get_varint(&reader);
     self->stop_lsn = bk_wire_get_varint(&reader);
+    self->mark.lsn = bk_wire_get_varint(&reader);
+    self->mark.crc = bk_wire_get_u32(&reader);
     self->stop_us = bk_wire_get_zigzag(&reader);
     self->data_directory = bk_wire_get_string(&reader, MAX_TEXT);
     self->backup_label = bk_wire_get_string(&reader, MAX_LABEL);

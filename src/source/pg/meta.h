@@ -4,7 +4,7 @@
  * Threads: a BkPgMeta belongs to one thread, or is read only. */
 #pragma once
 #include "base/buf.h"
-#include "source/pg/lsn.h"
+#include "source/pg/wal-mark.h"
 
 #define BK_PG_KIND "postgres"
 
@@ -32,6 +32,7 @@ typedef struct BkPgMeta {
     BkLsn start_lsn;
     BkLsn redo_lsn;
     BkLsn stop_lsn;
+    BkWalMark mark;  /* a checkpoint not before the start: the history that the snapshot is of */
     int64_t stop_us; /* when pg_backup_stop returned, the server's clock */
     char *data_directory;
     char *backup_label; /* contents of the two files, "" for no tablespace */

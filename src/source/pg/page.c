@@ -6,10 +6,12 @@
  * variant of FNV-1a with a shift that lets the upper bits take part; then two rounds of zeros, all
  * sums xored, and the block number. The starting values are part of the format of the server's data
  * files. Eight sums make one vector, so that the compiler takes AVX2 where the machine has it. */
-#define PRIME   16777619u
-#define LANES   32u
-#define VECTORS (LANES / 8)
-#define ROWS    (BK_PG_PAGE_SIZE / (LANES * 4))
+#define PRIME       16777619u
+#define LANES       32u
+#define VECTORS     (LANES / 8)
+#define ALL_VISIBLE 4      /* of the flags */
+#define FIRST_LSN   BK_MIB /* lower ones are no place in the WAL: an index that is built bears 1 */
+#define ROWS        (BK_PG_PAGE_SIZE / (LANES * 4))
 
 typedef uint32_t Vector __attribute__((vector_size(32)));
 
@@ -138,9 +140,15 @@ bk_pg_page_get_lsn(const uint8_t *page, BkLsn *lsn)
 
     bk_pg_page_decode(page, &header);
     *lsn = header.lsn;
-    return header.lsn != 0 && header.upper != 0 && header.lower >= AT_END &&
+    return header.lsn >= FIRST_LSN && header.upper != 0 && header.lower >= AT_END &&
            header.lower <= header.upper && header.upper <= header.special &&
            header.special <= BK_PG_PAGE_SIZE && header.size == BK_PG_PAGE_SIZE;
+}
+
+bool
+bk_pg_page_is_all_visible(const uint8_t *page)
+{
+    return (bk_bytes_u16(page + AT_FLAGS) & ALL_VISIBLE) != 0;
 }
 
 uint16_t

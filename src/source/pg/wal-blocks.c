@@ -22,7 +22,7 @@ static const char *const unfit_texts[UNFIT_COUNT] = {
     [UNFIT_MALFORMED] = "a WAL record is malformed",
     [UNFIT_CUT] = "a WAL record is too long to be looked at as a whole",
     [UNFIT_BROKEN] = "the WAL contradicts itself",
-    [UNFIT_APART] = "the WAL has a gap",
+    [UNFIT_APART] = "the WAL does not continue what came before",
 };
 
 enum {
@@ -44,6 +44,12 @@ bk_wal_blocks_clear(BkWalBlocks *self)
 {
     bk_block_map_free(self->map);
     *self = (BkWalBlocks){0};
+}
+
+bool
+bk_wal_blocks_is_apart(const BkWalBlocks *self)
+{
+    return self->unfit == unfit_texts[UNFIT_APART];
 }
 
 /* The first reason stays. */

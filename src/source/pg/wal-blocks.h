@@ -17,6 +17,9 @@ typedef struct BkWalBlocks {
     const char *unfit; /* static text why nobody may rely on the map, else NULL */
 } BkWalBlocks;
 
+/* Is it unfit because its records do not follow each other: WAL of two histories? */
+bool bk_wal_blocks_is_apart(const BkWalBlocks *self);
+
 void bk_wal_blocks_init(BkWalBlocks *self);
 void bk_wal_blocks_clear(BkWalBlocks *self);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkWalBlocks, bk_wal_blocks_clear)

@@ -23,46 +23,67 @@ enum {
     PGLZ_LENGTH_LONG = 18, /* a byte follows with more */
 };
 
-/* The server's own compression: a byte of eight marks, each for a byte as it is or for a place
- * further back and a length. */
+/* The pieces of a page that the server's own compression has: bytes as they are, and places further
+ * back with a length. */
+typedef struct Expansion {
+    BkWalCursor from;
+    uint8_t *to;
+    size_t size;
+    size_t done;
+} Expansion;
+
 static bool
-expand_pglz(const uint8_t *from, size_t size, uint8_t *to, size_t to_size)
+expand_piece(Expansion *self, bool is_place)
 {
-    const uint8_t *end = from + size;
-    size_t done = 0;
+    const uint8_t *at = self->from.next;
+    size_t length, back;
 
-    while (from < end && done < to_size) {
-        uint8_t marks = *from++;
-
-        for (int bit = 0; bit < 8 && from < end && done < to_size; bit++, marks >>= 1) {
-            size_t length, back;
-
-            if ((marks & 1) == 0) {
-                to[done++] = *from++;
-                continue;
-            }
-            if (end - from < 2)
-                return false;
-            length = (size_t)(from[0] & 0x0F) + PGLZ_LENGTH_MIN;
-            back = (size_t)(from[0] & 0xF0) << 4 | from[1];
-            from += 2;
-            if (length == PGLZ_LENGTH_LONG) {
-                if (from == end)
-                    return false;
-                length += *from++;
-            }
-            if (back == 0 || back > done || length > to_size - done)
-                return false;
-            for (; length > 0; length--, done++)
-                to[done] = to[done - back]; /* what is being written may be read again */
-        }
+    if (!bk_wal_skip(&self->from, is_place ? 2 : 1))
+        return false;
+    if (!is_place) {
+        self->to[self->done++] = at[0];
+        return true;
     }
-    return done == to_size && from == end;
+    length = (size_t)(at[0] & 0x0F) + PGLZ_LENGTH_MIN;
+    back = (size_t)(at[0] & 0xF0) << 4 | at[1];
+    if (length == PGLZ_LENGTH_LONG) {
+        at = self->from.next;
+        if (!bk_wal_skip(&self->from, 1))
+            return false;
+        length += at[0];
+    }
+    if (back == 0 || back > self->done || length > self->size - self->done)
+        return false;
+    for (; length > 0; length--, self->done++)
+        self->to[self->done] = self->to[self->done - back]; /* it may read what it writes */
+    return true;
+}
+
+/* A byte of eight marks comes before each eight pieces. */
+static bool
+expand_pglz(Expansion *self)
+{
+    uint8_t marks = 0;
+
+    for (unsigned piece = 0; self->done < self->size; piece++, marks >>= 1) {
+        if (piece % 8 == 0) {
+            const uint8_t *at = self->from.next;
+
+            if (!bk_wal_skip(&self->from, 1))
+                return false;
+            marks = at[0];
+        }
+        if (!expand_piece(self, (marks & 1) != 0))
+            return false;
+    }
+    return self->from.left == 0;
 }
 
 static bool
 expand(const BkWalContent *self, uint8_t *to, size_t size)
 {
+    Expansion pglz = {.from = {self->image, self->image_size}, .to = to, .size = size};
+
     switch (self->method) {
     case BK_WAL_IMAGE_PLAIN:
         if (self->image_size != size)
@@ -70,7 +91,7 @@ expand(const BkWalContent *self, uint8_t *to, size_t size)
         memcpy(to, self->image, size);
         return true;
     case BK_WAL_IMAGE_PGLZ:
-        return expand_pglz(self->image, self->image_size, to, size);
+        return expand_pglz(&pglz);
     case BK_WAL_IMAGE_LZ4:
         return LZ4_decompress_safe((const char *)self->image, (char *)to, (int)self->image_size,
                                    (int)size) == (int)size;

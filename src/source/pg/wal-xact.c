@@ -310,35 +310,47 @@ guess(const BkWalVerdict *self)
     return BK_WAL_TRUNCATED;
 }
 
+/* A file of the transaction's own, of an index or of a catalog says nothing. */
+static bool
+is_told(const BkWalVerdict *self, const BkForkKey *file, const BkPgRelation *relation)
+{
+    const FileUse key = {.file = *file};
+    const FileUse *use = self->xact != NULL ? g_hash_table_lookup(self->xact->files, &key) : NULL;
+
+    if (use != NULL && use->is_created)
+        return false;
+    if (relation != NULL)
+        return is_shown(relation);
+    return file->file_node >= BK_PG_FIRST_USER_OID && (self->xact == NULL || !self->xact->has_map);
+}
+
+static BkWalChangeKind
+judge_fate(const BkWalVerdict *self, const Fate *fate, const BkForkKey *file, uint32_t tablespace)
+{
+    if (fate->is_deleted)
+        return BK_WAL_DROPPED;
+    if (fate->is_refilled)
+        return BK_WAL_REWRITTEN;
+    if (fate->last == NULL || fate->last->file_node == file->file_node)
+        return guess(self);
+    return fate->last->tablespace != tablespace ? BK_WAL_REWRITTEN : BK_WAL_TRUNCATED;
+}
+
 /* A file that is gone with the commit. */
 static void
 judge_file(BkWalVerdict *self, const BkForkKey *file)
 {
-    const FileUse key = {.file = *file};
-    const FileUse *use = self->xact != NULL ? g_hash_table_lookup(self->xact->files, &key) : NULL;
     const BkCatalog *catalog = bk_wal_catalogs_get(self->catalogs, file->database);
     const BkPgRelation *relation = bk_catalog_find_file(catalog, file->file_node);
     const Fate *fate = NULL;
     BkWalChangeKind kind;
     BkWalChange *change;
-    uint32_t new_node = 0;
 
-    if ((use != NULL && use->is_created) || (relation != NULL && !is_shown(relation)) ||
-        (relation == NULL &&
-         (file->file_node < BK_PG_FIRST_USER_OID || (self->xact != NULL && self->xact->has_map))))
+    if (!is_told(self, file, relation))
         return;
     if (relation != NULL)
         fate = g_hash_table_lookup(self->fates, fate_key(file->database, relation->oid));
-    if (fate != NULL && fate->is_deleted) {
-        kind = BK_WAL_DROPPED;
-    } else if (fate != NULL && fate->last != NULL && fate->last->file_node != file->file_node) {
-        new_node = fate->last->file_node;
-        kind = fate->is_refilled || fate->last->tablespace != relation->tablespace
-                   ? BK_WAL_REWRITTEN
-                   : BK_WAL_TRUNCATED;
-    } else {
-        kind = fate != NULL && fate->is_refilled ? BK_WAL_REWRITTEN : guess(self);
-    }
+    kind = fate != NULL ? judge_fate(self, fate, file, relation->tablespace) : guess(self);
     if (kind != BK_WAL_DROPPED && relation != NULL && relation->kind == 'S')
         return; /* ALTER SEQUENCE */
     change = add_change(self, kind, file->database, relation);
@@ -346,7 +358,8 @@ judge_file(BkWalVerdict *self, const BkForkKey *file)
         return;
     change->tablespace = file->tablespace;
     change->file_node = file->file_node;
-    change->new_file_node = new_node;
+    if (kind != BK_WAL_DROPPED && fate != NULL && fate->last != NULL)
+        change->new_file_node = fate->last->file_node;
 }
 
 /* Relations without a file go by their row alone. */
