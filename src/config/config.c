@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #define MAX_FILE_SIZE         BK_MIB
-#define DEFAULT_CHECKPOINT_US (5 * 60 * BK_USEC_PER_SEC)
+#define DEFAULT_CHECKPOINT_US (INT64_C(5) * 60 * BK_USEC_PER_SEC)
 #define MAX_DEFAULT_WORKERS   8
 
 static void

@@ -109,6 +109,8 @@ add_files(Assembler *self, const GPtrArray *files)
             .mtime_us = from->mtime_us,
         };
 
+        if (from->is_left_out)
+            continue;
         extents.size = 0;
         if (file.kind == BK_FILE_REGULAR) {
             if (!bk_copy_get_file(self->copy, from, &self->copied))
@@ -135,14 +137,13 @@ bk_assemble(BkCopy *copy, const BkSnapshot *parent, const GPtrArray *files, cons
 {
     g_autoptr(GArray) packs = g_array_new(FALSE, FALSE, sizeof(BkPackRef));
     g_autoptr(GArray) places = g_array_new(FALSE, FALSE, sizeof(uint32_t));
-    g_autoptr(BkOwners) owners = NULL;
     Assembler self = {copy, assembly, NULL, packs, places, {NULL}, 0};
     size_t parents = 0;
     size_t count;
     const BkPackRef *refs = parent != NULL ? bk_snapshot_packs(parent, &parents) : NULL;
 
     *assembly = (BkAssembly){.snapshot = bk_snapshot_new()};
-    owners = self.owners = bk_owners_new(assembly->snapshot);
+    self.owners = bk_owners_new(assembly->snapshot);
     bk_copied_init(&self.copied);
     if (parents > 0)
         g_array_append_vals(packs, refs, (guint)parents);
@@ -159,5 +160,6 @@ bk_assemble(BkCopy *copy, const BkSnapshot *parent, const GPtrArray *files, cons
     add_files(&self, more);
     bk_snapshot_head(assembly->snapshot)->work = bk_copy_work(copy);
     bk_snapshot_head(assembly->snapshot)->work.taken = self.taken;
+    bk_owners_free(self.owners);
     bk_copied_clear(&self.copied);
 }

@@ -13,8 +13,8 @@ typedef struct BkAuditRequest {
     const char *root;   /* the data directory */
     const BkSelection *selection;
     const BkSnapshot *parent;
-    BkLsn from; /* the parent's redo */
-    BkLsn to;   /* this backup's */
+    BkLsn from;         /* the parent's redo */
+    BkLsn to;           /* this backup's */
     bool has_checksums; /* the cluster: then becoming all-visible raises a page's LSN */
     unsigned workers;
 } BkAuditRequest;

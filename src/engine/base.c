@@ -162,6 +162,36 @@ have_all(const BkBaseRequest *request, const char *id, bool *have, BkOp *op, GEr
     return true;
 }
 
+/* Why the candidate cannot be the parent; `*reason` NULL: it can. The cheap questions come first.
+ */
+static bool
+judge(const BkBaseRequest *request, const Candidate *candidate, int64_t finished_us, char **reason,
+      BkOp *op, GError **error)
+{
+    bool have = true;
+
+    *reason = NULL;
+    /* A checkpoint of a backup that finished is still there where it could not be deleted. */
+    if (candidate->head.state == BK_SNAPSHOT_UNFINISHED &&
+        candidate->head.started_us <= finished_us)
+        *reason = g_strdup("is unfinished, and a later one is not");
+    if (*reason == NULL)
+        *reason = find_difference(&candidate->meta, request->now);
+    if (*reason == NULL)
+        *reason = find_divergence(request, candidate);
+    if (*reason == NULL)
+        *reason = find_damage(request, candidate);
+    if (*reason != NULL)
+        return true;
+    if (!find_other_history(request, candidate, reason, op, error))
+        return false;
+    if (*reason == NULL && !have_all(request, candidate->head.id, &have, op, error))
+        return false;
+    if (!have)
+        *reason = g_strdup("is not in every repository");
+    return true;
+}
+
 /* Why the snapshot cannot be the parent; `*why` NULL: it can, and is loaded. */
 static bool
 try_candidate(const BkBaseRequest *request, const char *id, int64_t finished_us, BkBase *base,
@@ -171,25 +201,10 @@ try_candidate(const BkBaseRequest *request, const char *id, int64_t finished_us,
     g_auto(Candidate) candidate = {.head = {.source = NULL}};
     g_autoptr(GError) cause = NULL;
     g_autofree char *reason = NULL;
-    bool have = true;
 
     if (load_candidate(part, id, &candidate, op, &cause)) {
-        /* A checkpoint of a backup that finished is still there where it could not be deleted. */
-        if (candidate.head.state == BK_SNAPSHOT_UNFINISHED &&
-            candidate.head.started_us <= finished_us)
-            reason = g_strdup("is unfinished, and a later one is not");
-        if (reason == NULL)
-            reason = find_difference(&candidate.meta, request->now);
-        if (reason == NULL)
-            reason = find_divergence(request, &candidate);
-        if (reason == NULL)
-            reason = find_damage(request, &candidate);
-        if (reason == NULL && !find_other_history(request, &candidate, &reason, op, error))
+        if (!judge(request, &candidate, finished_us, &reason, op, error))
             return false;
-        if (reason == NULL && !have_all(request, id, &have, op, error))
-            return false;
-        if (!have)
-            reason = g_strdup("is not in every repository");
         if (reason == NULL)
             base->snapshot = bk_snapshot_load(part, id, op, &cause);
     }
@@ -204,6 +219,45 @@ try_candidate(const BkBaseRequest *request, const char *id, int64_t finished_us,
     base->meta = candidate.meta;
     bk_pg_meta_init(&candidate.meta); /* moved */
     return true;
+}
+
+/* Those that were begun in the same second, of which their ids tell no order: the last one last. */
+static void
+order_second(const BkPart *part, GPtrArray *ids, guint first, guint end, BkOp *op)
+{
+    g_autofree int64_t *started_us = g_new0(int64_t, end - first);
+
+    for (guint i = first; i < end; i++) {
+        g_auto(BkSnapshotHead) head = {.source = NULL};
+
+        if (bk_snapshot_load_head(part, g_ptr_array_index(ids, i), &head, op, NULL))
+            started_us[i - first] = head.started_us;
+    }
+    for (guint i = first + 1; i < end; i++) /* insertion: there are very few */
+        for (guint j = i; j > first && started_us[j - first - 1] > started_us[j - first]; j--) {
+            void *id = ids->pdata[j];
+            int64_t started = started_us[j - first];
+
+            ids->pdata[j] = ids->pdata[j - 1];
+            ids->pdata[j - 1] = id;
+            started_us[j - first] = started_us[j - first - 1];
+            started_us[j - first - 1] = started;
+        }
+}
+
+static void
+order_ids(const BkPart *part, GPtrArray *ids, BkOp *op)
+{
+    guint first = 0;
+
+    for (guint i = 1; i <= ids->len; i++) {
+        if (i < ids->len && strncmp(g_ptr_array_index(ids, first), g_ptr_array_index(ids, i),
+                                    strlen("YYYYMMDDTHHMMSSZ")) == 0)
+            continue;
+        if (i - first > 1)
+            order_second(part, ids, first, i, op);
+        first = i;
+    }
 }
 
 /* When the newest snapshot that finished was begun; INT64_MIN: there is none. */
@@ -231,7 +285,10 @@ find_parent(const BkBaseRequest *request, BkBase *base, BkOp *op, GError **error
     g_autoptr(GPtrArray) ids = bk_snapshot_list(g_ptr_array_index(request->parts, 0), op, error);
     int64_t finished_us;
 
-    if (ids == NULL || !find_last_finished(request, ids, &finished_us, op, error))
+    if (ids == NULL)
+        return false;
+    order_ids(g_ptr_array_index(request->parts, 0), ids, op);
+    if (!find_last_finished(request, ids, &finished_us, op, error))
         return false;
     for (guint i = ids->len; i-- > 0 && base->snapshot == NULL;) {
         g_autofree char *why = NULL;

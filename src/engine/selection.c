@@ -16,7 +16,7 @@ struct BkSelection {
 #define WHOLE_ABOVE_NUMERATOR   9
 #define WHOLE_ABOVE_DENOMINATOR 10
 
-#define CLOCK_SLACK_US (10 * 60 * BK_USEC_PER_SEC)
+#define CLOCK_SLACK_US (INT64_C(10) * 60 * BK_USEC_PER_SEC)
 
 static BkSelected
 describe(const BkTreeFile *file)
@@ -224,7 +224,7 @@ select_known(BkSelection *self, BkSelected *selected, GArray *scratch)
 
     if (!selected->is_main_fork) {
         is_usable = base->digest_count > 0;
-        selected->is_given_up = touches_given_up(self, base);
+        selected->is_given_up = is_usable && touches_given_up(self, base);
         selected->how = BK_READ_DIGESTED;
     } else if (selected->file->size % BK_PG_PAGE_SIZE != 0 ||
                selected->file->first_block > UINT32_MAX - selected->file->size / BK_PG_PAGE_SIZE ||

@@ -146,12 +146,13 @@ fetch_on(const BkSourceSpec *source, Ahead *ahead, unsigned wanted)
     g_autoptr(BkOp) op = bk_op_new(NULL);
     g_auto(BkParts) opened = {0};
 
-    if (ahead->parts == NULL) {
-        if (!bk_parts_open_for_reading(source, NULL, &opened, op, NULL))
-            return;
+    if (ahead->parts != NULL) {
+        run_ahead(ahead, wanted, source->workers, op);
+    } else if (bk_parts_open_for_reading(source, NULL, &opened, op, NULL)) {
         ahead->parts = &opened;
+        run_ahead(ahead, wanted, source->workers, op);
+        ahead->parts = NULL;
     }
-    run_ahead(ahead, wanted, source->workers, op);
 }
 
 /* Starts a process that fetches the segments behind `name`. */

@@ -190,8 +190,8 @@ def test_a_file_that_is_cut_off_and_grows_again(scene):
 
 
 @pytest.mark.parametrize("statements", [
-    ["DROP TABLE t", *TABLE], ["TRUNCATE t", TABLE[2]], ["VACUUM FULL t"], ["CLUSTER t USING t_pkey"],
-    ["REINDEX TABLE t"], ["ALTER TABLE t ALTER v TYPE bigint"],
+    ["DROP TABLE t", *TABLE], ["TRUNCATE t", TABLE[2]], ["VACUUM FULL t"],
+    ["CLUSTER t USING t_pkey"], ["REINDEX TABLE t"], ["ALTER TABLE t ALTER v TYPE bigint"],
     ["ALTER TABLE t SET UNLOGGED", "UPDATE t SET v = 3 WHERE id < 99", "ALTER TABLE t SET LOGGED"],
     ["CREATE TABLE u AS SELECT * FROM t", "BEGIN", "DROP TABLE u", "ROLLBACK", "DROP TABLE u",
      "CREATE TABLE u AS SELECT * FROM t"],
@@ -505,7 +505,7 @@ def test_the_cluster_was_rewound_in_between(scene):
     old.archive_all()
     old.stop()
     new.stop()
-    fetch = f"{backstay.binary} -c {backstay.config} wal fetch orders --prefetch 0 %f %p"
+    fetch = f"{backstay.binary} -c {backstay.config} wal fetch orders %f %p"
     old.configure({"restore_command": fetch})
     old.program("pg_rewind", "--restore-target-wal", "--source-pgdata", new.data,
                 "--target-pgdata", old.data)

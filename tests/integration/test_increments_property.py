@@ -195,7 +195,8 @@ def dump_of(server):
 def assert_same_rows(found, expected, name, passing_over="\0"):
     for number, (left, right) in enumerate(itertools.zip_longest(found, expected)):
         assert left == right or left and left.startswith(passing_over), (
-            f"{name} holds other rows, from line {number} of the dump:\n{left!r:.300}\n{right!r:.300}")
+            f"{name} holds other rows, from line {number} of the dump:\n"
+            f"{left!r:.300}\n{right!r:.300}")
 
 
 def test_every_snapshot_is_what_the_cluster_was(ws, capsys):

@@ -131,9 +131,9 @@ class Workload:
     def _rows(self, count, wide=False):
         """A query of so many rows that fit COLUMNS. Wide ones go to the toast table."""
         body = "repeat(md5(g::text), 150)" if wide else "repeat('b', (random() * 200)::int)"
-        return (f"SELECT g, (random() * 1000)::int, md5(random()::text), {body},"
-                " ARRAY[g % 7, (random() * 100)::int], point(random() * 100, random() * 100)"
-                f" FROM generate_series(1, {count}) g")
+        return (f"SELECT g::bigint AS id, (random() * 1000)::int AS v, md5(random()::text) AS t,"
+                f" {body} AS body, ARRAY[g % 7, (random() * 100)::int] AS a,"
+                f" point(random() * 100, random() * 100) AS p FROM generate_series(1, {count}) g")
 
     def _some(self):
         """A condition that holds for a part of the rows: one in many, a range, or most."""
@@ -266,7 +266,8 @@ class Workload:
 
     def step_create_index(self):
         table = self._table()
-        if self._sql(f"SELECT count(*) FROM pg_index WHERE indrelid = '{table}'::regclass")[0][0] < 4:
+        indexes = f"SELECT count(*) FROM pg_index WHERE indrelid = '{table}'::regclass"
+        if self._sql(indexes)[0][0] < 4:
             space = self._chance.choice(self._tablespaces)
             self._sql(f"SET default_tablespace = {space}",
                       self._chance.choice(INDEXES).format(table), "RESET default_tablespace")

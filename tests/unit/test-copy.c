@@ -346,8 +346,8 @@ test_bytes(Fixture *self, const void *data)
     start_copy(self);
     bk_buf_append(&content, "instead", 7);
     write_file(self->from, "global/pg_control", "instead", 7);
-    EXPECT_DONE(bk_copy_run_bytes(self->copy, selected_at(self, 1), &content, self->repo.op,
-                                  &error));
+    EXPECT_DONE(
+        bk_copy_run_bytes(self->copy, selected_at(self, 1), &content, self->repo.op, &error));
     make_snapshot(self);
     (void)extract_and_compare(self, false);
 }

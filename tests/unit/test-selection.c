@@ -251,7 +251,7 @@ decide_ranges(const World *self, Model *model, const struct Place *place)
         changed += model->fates[page] == CHANGED ? 1 : 0;
         refreshed += model->fates[page] == REFRESHED ? 1 : 0;
     }
-    if (changed == pages || 10 * (changed + refreshed) > 9 * pages)
+    if (changed == pages || 10 * changed > 9 * pages)
         return BK_READ_ALL;
     model->to_read = (changed + refreshed) * PAGE;
     return BK_READ_RANGES;
@@ -268,7 +268,7 @@ decide(const World *self, Model *model, const struct Place *place)
     if (!S_ISREG(model->file.mode) || !is_known)
         return;
     if (!place->is_main_fork)
-        model->how = model->digest_count > 0 && !touches ? BK_READ_DIGESTED : BK_READ_ALL;
+        model->how = model->digest_count > 0 ? BK_READ_DIGESTED : BK_READ_ALL;
     else if (model->file.size % PAGE != 0)
         model->how = BK_READ_ALL;
     else if (self->map == NULL)
@@ -329,6 +329,8 @@ check_selected(const World *self, const BkSelection *selection, const BkSelected
     g_assert_true(selected->file == &model->file);
     g_assert_cmpint(selected->how, ==, model->how);
     g_assert_cmpuint(selected->to_read, ==, model->to_read);
+    g_assert_true(selected->is_given_up == (model->how == BK_READ_DIGESTED &&
+                                            is_within_given_up(self, model, 0, UINT64_MAX)));
     g_assert_true(selected->is_main_fork == (is_regular && place->is_main_fork));
     g_assert_true(selected->has_digests == (is_regular && !place->is_main_fork));
     g_assert_true((selected->base != NULL) == (model->how != BK_READ_ALL));

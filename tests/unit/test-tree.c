@@ -113,6 +113,30 @@ test_left_out(TempDir *self, const void *data)
                     "pg_notify pg_replslot pg_serial pg_snapshots pg_stat_tmp pg_subtrans pg_wal");
 }
 
+/* An index gets its init fork when it has been built: a later listing tells. */
+static void
+test_unlogged_by_then(TempDir *self, const void *data)
+{
+    static const char *const paths[] = {
+        "base/5/16390", "base/5/16390.1",         "base/5/16390_fsm", "base/5/16391",
+        "base/6/16390", "base/5/pg_filenode.map", "global/16390",     "base/5/16390_vm",
+        "PG_VERSION",   "global/pg_control"};
+    g_auto(BkTree) tree = {0};
+    g_auto(BkTree) later = {0};
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    for (size_t i = 0; i < G_N_ELEMENTS(paths); i++)
+        add_text(self->root, paths[i], 10);
+    EXPECT_DONE(bk_tree_list(self->root, &control, &tree, self->op, &error));
+    add_text(self->root, "base/5/16390_init", 10);
+    EXPECT_DONE(bk_tree_list(self->root, &control, &later, self->op, &error));
+    bk_tree_leave_out_unlogged(&tree, &later);
+    for (size_t i = 0; i < G_N_ELEMENTS(paths); i++)
+        g_assert_true(must_find(&tree, paths[i])->is_left_out ==
+                      (g_str_has_prefix(paths[i], "base/5/16390")));
+}
+
 /* Of an unlogged relation only the init forks are kept, in any tablespace; elsewhere such names
  * mean nothing. */
 static void
@@ -376,6 +400,7 @@ main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     TEMP_DIR_TEST("/tree/left-out", test_left_out);
     TEMP_DIR_TEST("/tree/unlogged", test_unlogged);
+    TEMP_DIR_TEST("/tree/unlogged-by-then", test_unlogged_by_then);
     TEMP_DIR_TEST("/tree/pages", test_pages);
     TEMP_DIR_TEST("/tree/other-segment-size", test_other_segment_size);
     TEMP_DIR_TEST("/tree/tablespaces", test_tablespaces);

@@ -704,10 +704,10 @@ test_gaps(void)
     bk_wal_blocks_merge(&all, &first);
     g_assert_null(all.unfit);
     bk_wal_blocks_join(&all, &first_info, &third_info);
-    g_assert_cmpstr(all.unfit, ==, "the WAL has a gap");
+    g_assert_cmpstr(all.unfit, ==, "the WAL does not continue what came before");
     all.unfit = NULL;
     bk_wal_blocks_merge(&all, &third);
-    g_assert_cmpstr(all.unfit, ==, "the WAL has a gap");
+    g_assert_cmpstr(all.unfit, ==, "the WAL does not continue what came before");
 }
 
 static void

@@ -405,3 +405,40 @@ bk_tree_add_tablespaces(const BkTree *self, BkPgMeta *meta)
             bk_pg_meta_add_tablespace(meta, oid, strrchr(file->path, '/') + 1, file->link);
     }
 }
+
+/* "FOLDER/FILENODE" of a relation's file, and its fork; NULL for every other file. */
+static char *
+relation_of(const BkTreeFile *file, BkFork *fork)
+{
+    g_autofree char *folder = NULL;
+    BkRelationPath path;
+
+    if (!S_ISREG(file->mode) || !bk_relation_path_parse(file->path, &path))
+        return NULL;
+    *fork = path.name.fork;
+    folder = g_path_get_dirname(file->path);
+    return g_strdup_printf("%s/%u", folder, path.name.file_node);
+}
+
+void
+bk_tree_leave_out_unlogged(BkTree *self, const BkTree *later)
+{
+    g_autoptr(GHashTable) unlogged = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    BkFork fork;
+
+    for (guint i = 0; i < later->files->len; i++) {
+        g_autofree char *relation = relation_of(g_ptr_array_index(later->files, i), &fork);
+
+        if (relation != NULL && fork == BK_FORK_INIT)
+            (void)g_hash_table_add(unlogged, g_steal_pointer(&relation));
+    }
+    if (g_hash_table_size(unlogged) == 0)
+        return;
+    for (guint i = 0; i < self->files->len; i++) {
+        BkTreeFile *file = g_ptr_array_index(self->files, i);
+        g_autofree char *relation = relation_of(file, &fork);
+
+        file->is_left_out =
+            relation != NULL && fork != BK_FORK_INIT && g_hash_table_contains(unlogged, relation);
+    }
+}

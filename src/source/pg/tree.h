@@ -20,6 +20,7 @@ typedef struct BkTreeFile {
     gid_t gid;
     bool is_paged;        /* consists of data pages with checksums (when the cluster has them) */
     uint32_t first_block; /* of the relation's fork, for a paged file */
+    bool is_left_out;     /* found later to belong to an unlogged relation */
 } BkTreeFile;
 
 typedef struct BkTree {
@@ -38,6 +39,11 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkTree, bk_tree_clear)
  * BK_ERROR_UNFIT when a link leads to a folder that it is in itself. */
 bool bk_tree_list(const char *root, const BkPgControl *control, BkTree *tree, BkOp *op,
                   GError **error) BK_MUST_USE;
+
+/* Marks the files of relations that `later`, a later listing, tells to be unlogged: an index has
+ * its init fork only when it has been built. With such a file in the copy recovery would end with
+ * the server failing to make it from the init fork that replay creates. */
+void bk_tree_leave_out_unlogged(BkTree *self, const BkTree *later);
 
 /* Adds to `meta` the tablespaces of the tree that it does not have yet, such as one that was being
  * created when the server was asked. Their names are their OIDs. */
