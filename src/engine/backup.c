@@ -494,19 +494,6 @@ copy_wal(Backup *self, GError **error)
            check_wal(self, error);
 }
 
-/* What was not known to be unlogged when the files were listed. (An index whose init fork comes
- * after the end of the backup cannot be told from any other one.) */
-static bool
-leave_out_unlogged(Backup *self, GError **error)
-{
-    g_auto(BkTree) later = {NULL};
-
-    if (!bk_tree_list(self->data_dir, &self->control, &later, self->op, error))
-        return false;
-    bk_tree_leave_out_unlogged(&self->tree, &later);
-    return true;
-}
-
 static bool
 end(Backup *self, GError **error)
 {
@@ -516,7 +503,7 @@ end(Backup *self, GError **error)
     bk_op_begin_phase(self->op, "ending the backup", 0);
     if (!bk_fault(BK_FAULT_BACKUP_END, error) ||
         !bk_server_end_backup(self->server, meta, self->op, error) ||
-        !leave_out_unlogged(self, error))
+        !bk_tree_leave_out_unlogged(&self->tree, self->data_dir, error))
         return false;
     self->report->stop_us = g_get_monotonic_time() - before_us;
     before_us = g_get_monotonic_time();

@@ -406,39 +406,71 @@ bk_tree_add_tablespaces(const BkTree *self, BkPgMeta *meta)
     }
 }
 
-/* "FOLDER/FILENODE" of a relation's file, and its fork; NULL for every other file. */
+/* "FOLDER/FILENODE" of a relation's file other than an init fork; NULL for every other file. */
 static char *
-relation_of(const BkTreeFile *file, BkFork *fork)
+relation_of(const BkTreeFile *file)
 {
     g_autofree char *folder = NULL;
     BkRelationPath path;
 
-    if (!S_ISREG(file->mode) || !bk_relation_path_parse(file->path, &path))
+    if (!S_ISREG(file->mode) || !bk_relation_path_parse(file->path, &path) ||
+        path.name.fork == BK_FORK_INIT)
         return NULL;
-    *fork = path.name.fork;
     folder = g_path_get_dirname(file->path);
     return g_strdup_printf("%s/%u", folder, path.name.file_node);
 }
 
-void
-bk_tree_leave_out_unlogged(BkTree *self, const BkTree *later)
+/* Adds "FOLDER/FILENODE" of each relation of the folder that has an init fork now. */
+static bool
+add_unlogged(int root, const char *path, GHashTable *unlogged, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+    g_auto(BkFd) fd = bk_fd_open_dir(root, path, &cause);
+    const Folder folder = {.path = path, .fd = fd};
+    g_autoptr(GPtrArray) names = NULL;
+
+    if (fd < 0)
+        return bk_error_is(cause, BK_ERROR_ABSENT) || bk_propagate(error, &cause);
+    names = read_names(&folder, error);
+    for (guint i = 0; names != NULL && i < names->len; i++) {
+        BkRelationName relation;
+
+        if (bk_relation_name_parse(g_ptr_array_index(names, i), &relation) &&
+            relation.fork == BK_FORK_INIT)
+            (void)g_hash_table_add(unlogged, g_strdup_printf("%s/%u", path, relation.file_node));
+    }
+    return names != NULL;
+}
+
+/* Is it a database's folder: would a relation file in it be one? */
+static bool
+is_database_folder(const BkTreeFile *file)
+{
+    g_autofree char *inside = g_strconcat(file->path, "/1", NULL);
+    BkRelationPath path;
+
+    return S_ISDIR(file->mode) && bk_relation_path_parse(inside, &path) && path.database != 0;
+}
+
+bool
+bk_tree_leave_out_unlogged(BkTree *self, const char *root, GError **error)
 {
     g_autoptr(GHashTable) unlogged = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    BkFork fork;
+    g_auto(BkFd) fd = bk_fd_open_dir(AT_FDCWD, root, error);
 
-    for (guint i = 0; i < later->files->len; i++) {
-        g_autofree char *relation = relation_of(g_ptr_array_index(later->files, i), &fork);
-
-        if (relation != NULL && fork == BK_FORK_INIT)
-            (void)g_hash_table_add(unlogged, g_steal_pointer(&relation));
-    }
-    if (g_hash_table_size(unlogged) == 0)
-        return;
+    if (fd < 0)
+        return false;
     for (guint i = 0; i < self->files->len; i++) {
-        BkTreeFile *file = g_ptr_array_index(self->files, i);
-        g_autofree char *relation = relation_of(file, &fork);
+        const BkTreeFile *file = g_ptr_array_index(self->files, i);
 
-        file->is_left_out =
-            relation != NULL && fork != BK_FORK_INIT && g_hash_table_contains(unlogged, relation);
+        if (is_database_folder(file) && !add_unlogged(fd, file->path, unlogged, error))
+            return false;
     }
+    for (guint i = 0; g_hash_table_size(unlogged) > 0 && i < self->files->len; i++) {
+        BkTreeFile *file = g_ptr_array_index(self->files, i);
+        g_autofree char *relation = relation_of(file);
+
+        file->is_left_out = relation != NULL && g_hash_table_contains(unlogged, relation);
+    }
+    return true;
 }

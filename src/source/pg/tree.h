@@ -40,10 +40,11 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkTree, bk_tree_clear)
 bool bk_tree_list(const char *root, const BkPgControl *control, BkTree *tree, BkOp *op,
                   GError **error) BK_MUST_USE;
 
-/* Marks the files of relations that `later`, a later listing, tells to be unlogged: an index has
- * its init fork only when it has been built. With such a file in the copy recovery would end with
- * the server failing to make it from the init fork that replay creates. */
-void bk_tree_leave_out_unlogged(BkTree *self, const BkTree *later);
+/* Looks once more into the folders of databases below `root`, and marks the files of relations that
+ * turn out to be unlogged: an index has its init fork only when it has been built. With such a file
+ * in the copy recovery would end with the server failing to make it from the init fork that replay
+ * creates. */
+bool bk_tree_leave_out_unlogged(BkTree *self, const char *root, GError **error) BK_MUST_USE;
 
 /* Adds to `meta` the tablespaces of the tree that it does not have yet, such as one that was being
  * created when the server was asked. Their names are their OIDs. */
