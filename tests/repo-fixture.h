@@ -12,7 +12,9 @@ typedef struct RepoFixture {
     BkKeyFile key;
     BkStore *store; /* borrowed from the repository; a fault store around one in memory */
     BkRepository *repository;
-    BkPart *part; /* of source "orders" */
+    BkPart *part;                    /* of source "orders" */
+    BkRepository *second_repository; /* see repo_fixture_add_second */
+    BkPart *second;                  /* of the same source, under the same key */
 } RepoFixture;
 
 /* A key of its own for each `number`, without a file. */
@@ -29,6 +31,7 @@ repo_fixture_init(RepoFixture *self)
     g_autoptr(GError) error = NULL;
     bool created;
 
+    *self = (RepoFixture){.op = NULL};
     self->op = bk_op_new(NULL);
     repo_fixture_key(&self->key, 1);
     self->store = bk_store_fault_new(bk_store_mem_new());
@@ -40,9 +43,25 @@ repo_fixture_init(RepoFixture *self)
     g_assert_no_error(error);
 }
 
+/* A second repository for the source. */
+static inline void
+repo_fixture_add_second(RepoFixture *self)
+{
+    g_autoptr(GError) error = NULL;
+    bool created;
+
+    self->second_repository =
+        bk_repository_create(bk_store_mem_new(), "second", &self->key, &created, self->op, &error);
+    g_assert_no_error(error);
+    self->second = bk_part_create(self->second_repository, "orders", self->part, self->op, &error);
+    g_assert_no_error(error);
+}
+
 static inline void
 repo_fixture_clear(RepoFixture *self)
 {
+    bk_part_free(self->second);
+    bk_repository_free(self->second_repository);
     bk_part_free(self->part);
     bk_repository_free(self->repository);
     bk_op_free(self->op);

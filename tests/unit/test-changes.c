@@ -24,8 +24,6 @@ typedef struct Written {
 
 typedef struct Fixture {
     RepoFixture repo;
-    BkRepository *second_repository;
-    BkPart *second;
     GPtrArray *parts;
     char *data_dir;
     WalBuilder builder;
@@ -39,8 +37,6 @@ static void
 set_up(Fixture *self, const void *data)
 {
     g_autofree char *wal = NULL;
-    g_autoptr(GError) error = NULL;
-    bool created;
 
     (void)data;
     *self = (Fixture){
@@ -49,14 +45,9 @@ set_up(Fixture *self, const void *data)
         .written = g_array_new(FALSE, FALSE, sizeof(Written)),
     };
     repo_fixture_init(&self->repo);
-    self->second_repository = bk_repository_create(bk_store_mem_new(), "second", &self->repo.key,
-                                                   &created, self->repo.op, &error);
-    g_assert_no_error(error);
-    self->second =
-        bk_part_create(self->second_repository, "orders", self->repo.part, self->repo.op, &error);
-    g_assert_no_error(error);
+    repo_fixture_add_second(&self->repo);
     g_ptr_array_add(self->parts, self->repo.part);
-    g_ptr_array_add(self->parts, self->second);
+    g_ptr_array_add(self->parts, self->repo.second);
     wal = g_build_filename(self->data_dir, "pg_wal", NULL);
     g_assert_cmpint(mkdir(wal, 0700), ==, 0);
     wal_builder_init(&self->builder, MAGIC, START);
@@ -84,8 +75,6 @@ tear_down(Fixture *self, const void *data)
     wal_builder_clear(&self->builder);
     g_array_unref(self->written);
     g_ptr_array_unref(self->parts);
-    bk_part_free(self->second);
-    bk_repository_free(self->second_repository);
     repo_fixture_clear(&self->repo);
     temp_dir_free(self->data_dir);
 }
@@ -277,7 +266,7 @@ place_random(Fixture *self, size_t last)
         if ((places & 1) != 0)
             archive(self, i);
         if ((places & 2) != 0)
-            archive_in(self, self->second, &self->builder, i);
+            archive_in(self, self->repo.second, &self->builder, i);
         if ((places & 4) != 0)
             live(self, i);
     }
@@ -396,7 +385,7 @@ test_other_history(Fixture *self, const void *data)
     fill_segment(&other);
     for (size_t i = 0; i < 4; i++)
         live(self, i);
-    archive_in(self, self->second, &other, 0);
+    archive_in(self, self->repo.second, &other, 0);
     expect_why(self, "000000010000000000000006");
     g_assert_true(self->found.is_contradictory);
 }
@@ -603,7 +592,7 @@ test_mark(Fixture *self, const void *data)
     g_assert_true(bk_wal_mark_find(self->builder.out.data, WAL_SEGMENT, lsn, &mark));
     g_assert_cmpuint(mark.lsn, ==, lsn);
     g_assert_false(have_mark(self, TIMELINE, &mark)); /* nobody has the segment */
-    archive_in(self, self->second, &self->builder, 0);
+    archive_in(self, self->repo.second, &self->builder, 0);
     g_assert_true(have_mark(self, TIMELINE, &mark));
     g_assert_false(have_mark(self, TIMELINE + 1, &mark));
     g_assert_false(have_mark(self, TIMELINE, &(BkWalMark){0}));

@@ -11,8 +11,6 @@
 
 typedef struct Fixture {
     RepoFixture repo;
-    BkRepository *second_repository;
-    BkPart *second;
     GPtrArray *parts;
     BkSnapshot *parent;
     uint64_t live[PACKS];
@@ -35,20 +33,12 @@ put_pack(Fixture *self, const BkPart *part, const BkPackRef *ref, size_t size)
 static void
 set_up(Fixture *self, const void *data)
 {
-    g_autoptr(GError) error = NULL;
-    bool created;
-
     (void)data;
     *self = (Fixture){.parts = g_ptr_array_new(), .parent = bk_snapshot_new()};
     repo_fixture_init(&self->repo);
-    self->second_repository = bk_repository_create(bk_store_mem_new(), "second", &self->repo.key,
-                                                   &created, self->repo.op, &error);
-    g_assert_no_error(error);
-    self->second =
-        bk_part_create(self->second_repository, "orders", self->repo.part, self->repo.op, &error);
-    g_assert_no_error(error);
+    repo_fixture_add_second(&self->repo);
     g_ptr_array_add(self->parts, self->repo.part);
-    g_ptr_array_add(self->parts, self->second);
+    g_ptr_array_add(self->parts, self->repo.second);
     for (uint32_t i = 0; i < PACKS; i++) {
         BkPackRef ref = {
             .size = 100 + i, .raw_size = 1000, .created_us = NOW - (int64_t)(PACKS - i) * DAY};
@@ -56,7 +46,7 @@ set_up(Fixture *self, const void *data)
         ref.name[0] = (uint8_t)(i + 1);
         (void)bk_snapshot_add_pack(self->parent, &ref);
         put_pack(self, self->repo.part, &ref, ref.size);
-        put_pack(self, self->second, &ref, ref.size);
+        put_pack(self, self->repo.second, &ref, ref.size);
         self->live[i] = 1000;
     }
     self->request = (BkRefreshRequest){
@@ -74,8 +64,6 @@ tear_down(Fixture *self, const void *data)
     g_free(self->is_given_up);
     bk_snapshot_free(self->parent);
     g_ptr_array_unref(self->parts);
-    bk_part_free(self->second);
-    bk_repository_free(self->second_repository);
     repo_fixture_clear(&self->repo);
 }
 
@@ -115,17 +103,17 @@ test_lost(Fixture *self, const void *data)
     size_t count;
     const BkPackRef *packs = bk_snapshot_packs(self->parent, &count);
     g_autofree char *third = bk_pack_object_name(self->repo.part, packs[2].name);
-    g_autofree char *fifth = bk_pack_object_name(self->second, packs[4].name);
-    g_autofree char *sixth = bk_pack_object_name(self->second, packs[5].name);
+    g_autofree char *fifth = bk_pack_object_name(self->repo.second, packs[4].name);
+    g_autofree char *sixth = bk_pack_object_name(self->repo.second, packs[5].name);
     g_autoptr(GError) error = NULL;
 
     (void)data;
     EXPECT_DONE(bk_store_delete(self->repo.store, third, self->repo.op, &error));
     EXPECT_CHOSEN("001000000000");
-    EXPECT_DONE(bk_store_delete(bk_part_store(self->second), fifth, self->repo.op, &error));
+    EXPECT_DONE(bk_store_delete(bk_part_store(self->repo.second), fifth, self->repo.op, &error));
     EXPECT_CHOSEN("001010000000");
-    EXPECT_DONE(bk_store_delete(bk_part_store(self->second), sixth, self->repo.op, &error));
-    put_pack(self, self->second, &packs[5], packs[5].size - 1); /* cut short */
+    EXPECT_DONE(bk_store_delete(bk_part_store(self->repo.second), sixth, self->repo.op, &error));
+    put_pack(self, self->repo.second, &packs[5], packs[5].size - 1); /* cut short */
     EXPECT_CHOSEN("001011000000");
 }
 
