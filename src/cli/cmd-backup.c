@@ -9,7 +9,8 @@
 #include <string.h>
 
 #define LABEL_MAX          1000
-#define ARCHIVE_TIMEOUT_US (60 * BK_USEC_PER_SEC)
+/* The server's archiver tries again after a minute when it failed before. */
+#define ARCHIVE_TIMEOUT_US (90 * BK_USEC_PER_SEC)
 
 static void
 print_work(const BkBackupReport *report)

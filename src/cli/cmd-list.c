@@ -30,22 +30,25 @@ add_snapshot(BkJson *json, const BkListedSnapshot *listed)
     bk_json_end_object(json);
 }
 
+/* Sizes: of the whole, what was stored anew since it had changed, what was only refreshed, what was
+ * taken over from the parent, and what all that added to the repository. */
 static void
 print_snapshot(const BkListedSnapshot *listed)
 {
     const BkSnapshotHead *head = &listed->snapshot->head;
-    const BkPgMeta *meta = &listed->snapshot->meta;
     g_autofree char *bytes = bk_format_size(head->bytes);
+    g_autofree char *changed = bk_format_size(head->work.changed);
+    g_autofree char *refreshed = bk_format_size(head->work.refreshed);
+    g_autofree char *taken = bk_format_size(head->work.taken);
     g_autofree char *added = bk_format_size(head->new_bytes);
     g_autofree char *finished =
         bk_format_time(head->finished_us / BK_USEC_PER_SEC * BK_USEC_PER_SEC);
-    char stop[BK_LSN_TEXT_SIZE];
 
-    (void)printf("  %-25s  %s  %-10s %-9s %10s %10s  %3u  %-12s%s%s%s\n", head->id, finished,
-                 bk_snapshot_state_name(head->state), bk_snapshot_mode_name(head->mode), bytes,
-                 added, meta->timeline, bk_lsn_format(meta->stop_lsn, stop),
-                 meta->is_standalone ? "  standalone" : "", head->label[0] != 0 ? "  " : "",
-                 head->label);
+    (void)printf("  %-25s  %s  %-10s %-9s %10s %10s %10s %10s %10s  %3u%s%s%s\n", head->id,
+                 finished, bk_snapshot_state_name(head->state), bk_snapshot_mode_name(head->mode),
+                 bytes, changed, refreshed, taken, added, listed->snapshot->meta.timeline,
+                 listed->snapshot->meta.is_standalone ? "  standalone" : "",
+                 head->label[0] != 0 ? "  " : "", head->label);
 }
 
 static void
@@ -81,8 +84,9 @@ list_source(const void *item, BkJson *json, void *data, BkOp *op, GError **error
         if (listing.snapshots->len == 0)
             (void)printf("  no snapshots yet\n");
         else
-            (void)printf("  %-25s  %-20s  %-10s %-9s %10s %10s  %3s  %s\n", "snapshot", "finished",
-                         "state", "mode", "size", "new", "tl", "stop");
+            (void)printf("  %-25s  %-20s  %-10s %-9s %10s %10s %10s %10s %10s  %3s\n", "snapshot",
+                         "finished", "state", "mode", "size", "changed", "refreshed", "taken over",
+                         "added", "tl");
     }
     for (guint i = 0; i < listing.snapshots->len; i++) {
         if (json != NULL)
