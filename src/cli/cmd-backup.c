@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LABEL_MAX          1000
+#define LABEL_MAX 1000
 /* The server's archiver tries again after a minute when it failed before. */
 #define ARCHIVE_TIMEOUT_US (90 * BK_USEC_PER_SEC)
 
