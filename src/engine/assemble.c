@@ -38,7 +38,8 @@ mark_used(Assembler *self, const GPtrArray *files)
     for (guint i = 0; files != NULL && i < files->len; i++) {
         const BkTreeFile *file = g_ptr_array_index(files, i);
 
-        if (kind_of(file) != BK_FILE_REGULAR || !bk_copy_get_file(self->copy, file, &self->copied))
+        if (file->is_left_out || kind_of(file) != BK_FILE_REGULAR ||
+            !bk_copy_get_file(self->copy, file, &self->copied))
             continue;
         for (guint j = 0; j < self->copied.extents->len; j++) {
             const BkExtent *extent = &g_array_index(self->copied.extents, BkExtent, j);

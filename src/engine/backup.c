@@ -295,7 +295,10 @@ select_increment(Backup *self, GError **error)
     if (self->is_given_up == NULL)
         return false;
     options.is_given_up = self->is_given_up;
-    self->selection = bk_selection_new(self->tree.files, &options);
+    /* As a rule nothing is given up, and what was selected for counting holds. */
+    self->selection = memchr(self->is_given_up, true, count * sizeof *self->is_given_up) == NULL
+                          ? g_steal_pointer(&first)
+                          : bk_selection_new(self->tree.files, &options);
     return true;
 }
 
@@ -582,14 +585,12 @@ note_damage_so_far(Backup *self, bool is_behind)
 /* An unfinished snapshot is a parent at most; where it cannot be deleted (a locked bucket, a user
  * who may not) it stays for a later prune. */
 static void
-delete_everywhere(const Backup *self, const char *id)
+delete_unneeded(const Backup *self, const BkPart *part, const char *id)
 {
-    for (guint i = 0; i < self->parts.parts->len; i++) {
-        g_autoptr(GError) cause = NULL;
+    g_autoptr(GError) cause = NULL;
 
-        if (!bk_snapshot_delete(g_ptr_array_index(self->parts.parts, i), id, self->op, &cause))
-            bk_log(BK_LOG_INFO, "unfinished snapshot %s stays: %s", id, cause->message);
-    }
+    if (!bk_snapshot_delete(part, id, self->op, &cause))
+        bk_log(BK_LOG_INFO, "unfinished snapshot %s stays: %s", id, cause->message);
 }
 
 /* Puts down how far the backup has come, for one that goes on when this one dies. As long as a part
@@ -622,8 +623,8 @@ put_checkpoint(BkCopy *copy, Backup *self, GError **error)
     g_ptr_array_set_size(report->meta.damage, 0);
     if (!put_snapshot(self, assembly.snapshot, error))
         return false;
-    if (before[0] != 0)
-        delete_everywhere(self, before);
+    for (guint i = 0; before[0] != 0 && i < self->parts.parts->len; i++)
+        delete_unneeded(self, g_ptr_array_index(self->parts.parts, i), before);
     return true;
 }
 
@@ -657,7 +658,7 @@ delete_unfinished(const Backup *self)
 
             if (bk_snapshot_load_head(part, id, &head, self->op, NULL) &&
                 head.state == BK_SNAPSHOT_UNFINISHED)
-                delete_everywhere(self, id);
+                delete_unneeded(self, part, id);
         }
     }
 }

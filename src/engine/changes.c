@@ -2,6 +2,7 @@
 
 #include "base/fd.h"
 #include "base/workers.h"
+#include "engine/source-spec.h"
 #include "source/pg/archive.h"
 
 #include <fcntl.h>
@@ -58,10 +59,7 @@ load_archived(const Changes *self, Segment *segment, BkOp *op, GError **error)
         if (bk_archive_get_blocks(g_ptr_array_index(parts, i), segment->name, &segment->parsed,
                                   &segment->info, &segment->blocks, op, &cause))
             return true;
-        if (worst == NULL || bk_error_is(worst, BK_ERROR_NOT_FOUND)) {
-            g_clear_error(&worst);
-            worst = g_steal_pointer(&cause);
-        }
+        bk_parts_keep_worst(&worst, &cause);
     }
     return bk_propagate(error, &worst);
 }

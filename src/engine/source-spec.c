@@ -144,3 +144,12 @@ bk_parts_is_at_fault(const GError *error)
             return true;
     return false;
 }
+
+void
+bk_parts_keep_worst(GError **worst, GError **cause)
+{
+    if (*worst != NULL && !bk_error_is(*worst, BK_ERROR_NOT_FOUND))
+        return;
+    g_clear_error(worst);
+    *worst = g_steal_pointer(cause);
+}

@@ -64,3 +64,7 @@ bool bk_parts_open_for_reading(const BkSourceSpec *spec, const char *only, BkPar
  * destination can fail with the same codes (NO_SPACE, DENIED, CORRUPT): who works with them too
  * must tell those apart where a vain second attempt matters. */
 bool bk_parts_is_at_fault(const GError *error);
+
+/* Keeps in `*worst` what one repository after the other failed with, and takes over `*cause`: "not
+ * there" is the answer only when none failed otherwise, then the first other failure is. */
+void bk_parts_keep_worst(GError **worst, GError **cause);

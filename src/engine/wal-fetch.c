@@ -34,11 +34,7 @@ get(const BkParts *parts, const char *name, const BkWalName *parsed, BkBuf *cont
 
         if (bk_archive_get(g_ptr_array_index(parts->parts, i), name, parsed, content, op, &cause))
             return true;
-        /* "Not there" is the answer only when no repository failed otherwise. */
-        if (worst == NULL || bk_error_is(worst, BK_ERROR_NOT_FOUND)) {
-            g_clear_error(&worst);
-            worst = g_steal_pointer(&cause);
-        }
+        bk_parts_keep_worst(&worst, &cause);
     }
     if (parts->failed->len > 0)
         return bk_throw(error, BK_ERROR_STORE, "%s",
