@@ -17,7 +17,8 @@ typedef struct HookStore {
 } HookStore;
 
 static inline bool
-hook_put(BkStore *store, const char *name, const BkBuf *data, BkOp *op, GError **error)
+hook_put(BkStore *store, const char *name, const BkBuf *data, const uint8_t *sha256, BkOp *op,
+         GError **error)
 {
     HookStore *self = (HookStore *)store;
 
@@ -25,7 +26,7 @@ hook_put(BkStore *store, const char *name, const BkBuf *data, BkOp *op, GError *
         self->part = NULL; /* once */
         self->hook(self->data);
     }
-    return self->inner->driver->put(self->inner, name, data, op, error);
+    return self->inner->driver->put(self->inner, name, data, sha256, op, error);
 }
 
 static inline bool

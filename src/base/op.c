@@ -10,6 +10,9 @@ struct BkOp {
     atomic_uint_fast64_t done;
     atomic_uint_fast64_t total;
     atomic_int_fast64_t phase_start_us;
+    atomic_uint_fast64_t requests[BK_REQUEST_KINDS];
+    atomic_uint_fast64_t sent;
+    atomic_uint_fast64_t received;
 };
 
 BkOp *
@@ -113,4 +116,25 @@ bk_op_get_progress(const BkOp *self, BkOpProgress *progress)
     progress->done = atomic_load(&self->done);
     progress->total = atomic_load(&self->total);
     progress->phase_start_us = atomic_load(&self->phase_start_us);
+}
+
+void
+bk_op_count_request(BkOp *self, BkRequestKind kind, uint64_t sent, uint64_t received)
+{
+    BkOp *top = top_of(self);
+
+    atomic_fetch_add(&top->requests[kind], 1);
+    atomic_fetch_add(&top->sent, sent);
+    atomic_fetch_add(&top->received, received);
+}
+
+void
+bk_op_get_requests(const BkOp *self, BkRequests *requests)
+{
+    while (self->parent != NULL)
+        self = self->parent;
+    for (size_t i = 0; i < BK_REQUEST_KINDS; i++)
+        requests->count[i] = atomic_load(&self->requests[i]);
+    requests->sent = atomic_load(&self->sent);
+    requests->received = atomic_load(&self->received);
 }

@@ -36,3 +36,24 @@ bool bk_op_sleep(const BkOp *self, int64_t duration_us, GError **error) BK_MUST_
 void bk_op_begin_phase(BkOp *self, const char *phase, uint64_t total);
 void bk_op_advance(BkOp *self, uint64_t amount);
 void bk_op_get_progress(const BkOp *self, BkOpProgress *progress);
+
+/* The kinds of requests that a bucket counts, and bills. */
+typedef enum {
+    BK_REQUEST_PUT,    /* an object, or a part of one */
+    BK_REQUEST_POST,   /* begins or completes an upload in parts, or deletes many objects */
+    BK_REQUEST_GET,    /* an object, a range of it, or what is set for it or the bucket */
+    BK_REQUEST_HEAD,   /* size and such of an object */
+    BK_REQUEST_LIST,   /* a page of a listing */
+    BK_REQUEST_DELETE, /* an object, a version of it, or an upload */
+    BK_REQUEST_KINDS
+} BkRequestKind;
+
+typedef struct BkRequests {
+    uint64_t count[BK_REQUEST_KINDS];
+    uint64_t sent; /* bytes of bodies */
+    uint64_t received;
+} BkRequests;
+
+/* Counts a request that was made, whatever became of it; also to the topmost operation. */
+void bk_op_count_request(BkOp *self, BkRequestKind kind, uint64_t sent, uint64_t received);
+void bk_op_get_requests(const BkOp *self, BkRequests *requests);

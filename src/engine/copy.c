@@ -356,7 +356,7 @@ put_pack(const BkPart *part, const Job *job, BkOp *op, GError **error)
 
     if (!bk_fault(BK_FAULT_BACKUP_PUT_PACK, error))
         return false;
-    if (bk_store_put(bk_part_store(part), name, job->object, op, &cause) ||
+    if (bk_store_put_hashed(bk_part_store(part), name, job->object, job->name, op, &cause) ||
         bk_error_is(cause, BK_ERROR_EXISTS))
         return true;
     return bk_propagate(error, &cause);

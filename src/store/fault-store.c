@@ -50,13 +50,14 @@ passes_after(const Fault *due, GError **error)
 /* The inner driver is called directly: through the public functions its errors would name the store
  * twice. */
 static bool
-fault_put(BkStore *store, const char *name, const BkBuf *data, BkOp *op, GError **error)
+fault_put(BkStore *store, const char *name, const BkBuf *data, const uint8_t *sha256, BkOp *op,
+          GError **error)
 {
     FaultStore *self = (FaultStore *)store;
     Fault due = count_call(self, BK_STORE_OPERATION_PUT);
 
     return passes_before(&due, error) &&
-           self->inner->driver->put(self->inner, name, data, op, error) &&
+           self->inner->driver->put(self->inner, name, data, sha256, op, error) &&
            passes_after(&due, error);
 }
 

@@ -62,11 +62,13 @@ find_object(const MemStore *self, const char *name)
 }
 
 static bool
-mem_put(BkStore *store, const char *name, const BkBuf *data, BkOp *op, GError **error)
+mem_put(BkStore *store, const char *name, const BkBuf *data, const uint8_t *sha256, BkOp *op,
+        GError **error)
 {
     MemStore *self = (MemStore *)store;
     bool is_new;
 
+    (void)sha256;
     (void)op;
     (void)pthread_mutex_lock(&self->mutex);
     is_new = find_object(self, name) == NULL;

@@ -355,7 +355,8 @@ publish(PosixStore *self, int temp_dir, const char *temp, const char *name, GErr
 }
 
 static bool
-posix_put(BkStore *store, const char *name, const BkBuf *data, BkOp *op, GError **error)
+posix_put(BkStore *store, const char *name, const BkBuf *data, const uint8_t *sha256, BkOp *op,
+          GError **error)
 {
     PosixStore *self = (PosixStore *)store;
     g_auto(BkFd) temp_dir = -1;
@@ -363,6 +364,7 @@ posix_put(BkStore *store, const char *name, const BkBuf *data, BkOp *op, GError 
     g_autoptr(GError) put_error = NULL;
     bool is_taken;
 
+    (void)sha256;
     if (is_reserved(name))
         return bk_throw(error, BK_ERROR_STORE,
                         "names that start with \"" RESERVED "\" are reserved");

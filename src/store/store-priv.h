@@ -9,7 +9,9 @@
 /* Each as the function of the same name in store.h. `list` receives a prefix and an `after` that
  * are never NULL ("" is less than every name), and passes on a visitor's error unchanged. */
 typedef struct BkStoreDriver {
-    bool (*put)(BkStore *self, const char *name, const BkBuf *data, BkOp *op, GError **error);
+    /* `sha256` is NULL when it is not known. */
+    bool (*put)(BkStore *self, const char *name, const BkBuf *data, const uint8_t *sha256, BkOp *op,
+                GError **error);
     bool (*get)(BkStore *self, const char *name, uint64_t offset, size_t size, size_t limit,
                 BkBuf *out, BkOp *op, GError **error);
     bool (*stat)(BkStore *self, const char *name, uint64_t *size, BkOp *op, GError **error);
@@ -17,6 +19,15 @@ typedef struct BkStoreDriver {
                  void *data, BkOp *op, GError **error);
     bool (*settle)(BkStore *self, const char *name, BkOp *op, GError **error);
     bool (*delete)(BkStore *self, const char *name, BkOp *op, GError **error);
+    /* These may be NULL: get serves for get_start and delete for delete_many, the store has never
+     * another answer, and does not lock. */
+    bool (*get_start)(BkStore *self, const char *name, size_t size, BkBuf *out, BkOp *op,
+                      GError **error);
+    bool (*distrust)(BkStore *self, const char *name, bool *has_other, BkOp *op, GError **error);
+    bool (*delete_many)(BkStore *self, const char *const *names, size_t count, BkOp *op,
+                        GError **error);
+    int64_t (*lock_us)(const BkStore *self);
+    bool (*retain)(BkStore *self, const char *name, BkOp *op, GError **error);
     void (*free)(BkStore *self); /* frees all but what bk_store_clear does, and `self` */
 } BkStoreDriver;
 

@@ -73,13 +73,27 @@ bk_store_describe(const BkStore *self)
     return self->description;
 }
 
+static bool
+put(BkStore *self, const char *name, const BkBuf *data, const uint8_t *sha256, BkOp *op,
+    GError **error)
+{
+    g_assert(bk_store_is_name(name));
+    if (bk_op_check(op, error) && self->driver->put(self, name, data, sha256, op, error))
+        return true;
+    return bk_prefix(error, "put \"%s\" into %s", name, self->description);
+}
+
 bool
 bk_store_put(BkStore *self, const char *name, const BkBuf *data, BkOp *op, GError **error)
 {
-    g_assert(bk_store_is_name(name));
-    if (bk_op_check(op, error) && self->driver->put(self, name, data, op, error))
-        return true;
-    return bk_prefix(error, "put \"%s\" into %s", name, self->description);
+    return put(self, name, data, NULL, op, error);
+}
+
+bool
+bk_store_put_hashed(BkStore *self, const char *name, const BkBuf *data,
+                    const uint8_t sha256[BK_SHA256_SIZE], BkOp *op, GError **error)
+{
+    return put(self, name, data, sha256, op, error);
 }
 
 bool
@@ -93,6 +107,32 @@ bk_store_get(BkStore *self, const char *name, uint64_t offset, size_t size, size
         return true;
     out->size = 0;
     return bk_prefix(error, "get \"%s\" from %s", name, self->description);
+}
+
+bool
+bk_store_get_start(BkStore *self, const char *name, size_t size, BkBuf *out, BkOp *op,
+                   GError **error)
+{
+    g_assert(bk_store_is_name(name));
+    if (self->driver->get_start == NULL)
+        return bk_store_get(self, name, 0, size, size, out, op, error);
+    out->size = 0;
+    if (bk_op_check(op, error) && self->driver->get_start(self, name, size, out, op, error))
+        return true;
+    out->size = 0;
+    return bk_prefix(error, "get \"%s\" from %s", name, self->description);
+}
+
+bool
+bk_store_distrust(BkStore *self, const char *name, bool *has_other, BkOp *op, GError **error)
+{
+    g_assert(bk_store_is_name(name));
+    *has_other = false;
+    if (self->driver->distrust == NULL)
+        return true;
+    if (bk_op_check(op, error) && self->driver->distrust(self, name, has_other, op, error))
+        return true;
+    return bk_prefix(error, "look for another version of \"%s\" in %s", name, self->description);
 }
 
 bool
@@ -152,6 +192,40 @@ bk_store_delete(BkStore *self, const char *name, BkOp *op, GError **error)
     if (bk_op_check(op, error) && self->driver->delete (self, name, op, error))
         return true;
     return bk_prefix(error, "delete \"%s\" from %s", name, self->description);
+}
+
+bool
+bk_store_delete_many(BkStore *self, const char *const *names, size_t count, BkOp *op,
+                     GError **error)
+{
+    for (size_t i = 0; i < count; i++)
+        g_assert(bk_store_is_name(names[i]));
+    if (self->driver->delete_many != NULL) {
+        if (bk_op_check(op, error) && self->driver->delete_many(self, names, count, op, error))
+            return true;
+        return bk_prefix(error, "delete objects from %s", self->description);
+    }
+    for (size_t i = 0; i < count; i++)
+        if (!bk_store_delete(self, names[i], op, error))
+            return false;
+    return true;
+}
+
+int64_t
+bk_store_lock_us(const BkStore *self)
+{
+    return self->driver->lock_us != NULL ? self->driver->lock_us(self) : 0;
+}
+
+bool
+bk_store_retain(BkStore *self, const char *name, BkOp *op, GError **error)
+{
+    g_assert(bk_store_is_name(name));
+    if (self->driver->retain == NULL)
+        return true;
+    if (bk_op_check(op, error) && self->driver->retain(self, name, op, error))
+        return true;
+    return bk_prefix(error, "retain \"%s\" in %s", name, self->description);
 }
 
 void

@@ -13,6 +13,7 @@
 #pragma once
 #include "base/buf.h"
 #include "base/op.h"
+#include "codec/digest.h"
 
 typedef struct BkStore BkStore;
 
@@ -35,12 +36,29 @@ const char *bk_store_describe(const BkStore *self);
 bool bk_store_put(BkStore *self, const char *name, const BkBuf *data, BkOp *op,
                   GError **error) BK_MUST_USE;
 
+/* The same when the SHA-256 of `data` is known already, for stores that send it along. */
+bool bk_store_put_hashed(BkStore *self, const char *name, const BkBuf *data,
+                         const uint8_t sha256[BK_SHA256_SIZE], BkOp *op,
+                         GError **error) BK_MUST_USE;
+
 /* Reads `size` bytes from `offset` of an object into `out` (its content is replaced, its memory
  * reused); fewer when the object ends before, so SIZE_MAX as size reads to the end, and `limit`
  * bounds what is accepted. Fails with BK_ERROR_ABSENT, BK_ERROR_CORRUPT (more than `limit` bytes
  * would be read), BK_ERROR_DENIED or BK_ERROR_STORE. */
 bool bk_store_get(BkStore *self, const char *name, uint64_t offset, size_t size, size_t limit,
                   BkBuf *out, BkOp *op, GError **error) BK_MUST_USE;
+
+/* Reads the first `size` bytes (fewer when the object ends before) of an object that a listing has
+ * shown. A store with a local cache may answer from that, as bytes never change; who finds them
+ * damaged calls bk_store_distrust and reads again. Fails as get. */
+bool bk_store_get_start(BkStore *self, const char *name, size_t size, BkBuf *out, BkOp *op,
+                        GError **error) BK_MUST_USE;
+
+/* What get returned of an object is not what was put. `*has_other` tells whether the store has
+ * another answer, which get, get_start and stat give from now on: what is in the bucket rather than
+ * in a cache, or the first of an object's versions rather than the last. */
+bool bk_store_distrust(BkStore *self, const char *name, bool *has_other, BkOp *op,
+                       GError **error) BK_MUST_USE;
 
 /* Size of an object. Fails with BK_ERROR_ABSENT, BK_ERROR_DENIED or BK_ERROR_STORE. */
 bool bk_store_stat(BkStore *self, const char *name, uint64_t *size, BkOp *op,
@@ -57,6 +75,17 @@ bool bk_store_settle(BkStore *self, const char *name, BkOp *op, GError **error) 
 
 /* Deletes an object; one that is absent is fine. */
 bool bk_store_delete(BkStore *self, const char *name, BkOp *op, GError **error) BK_MUST_USE;
+
+/* Deletes objects, by as few requests as the store allows; those that are absent are fine. */
+bool bk_store_delete_many(BkStore *self, const char *const *names, size_t count, BkOp *op,
+                          GError **error) BK_MUST_USE;
+
+/* For how long the store refuses to delete what was just put or retained; 0: it does not. */
+int64_t bk_store_lock_us(const BkStore *self);
+
+/* Has an object refused deletion for that time from now on; nothing in a store that does not lock.
+ * Fails with BK_ERROR_ABSENT, BK_ERROR_DENIED or BK_ERROR_STORE. */
+bool bk_store_retain(BkStore *self, const char *name, BkOp *op, GError **error) BK_MUST_USE;
 
 void bk_store_free(BkStore *self); /* NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BkStore, bk_store_free)

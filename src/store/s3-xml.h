@@ -1,0 +1,60 @@
+/* s3-xml.h - the XML that S3 answers with.
+ *
+ * Source: the API reference of Amazon S3 (ListObjectsV2, ListObjectVersions, CreateMultipartUpload,
+ * CompleteMultipartUpload, DeleteObjects, GetBucketVersioning, error responses). Elements that are
+ * not known are skipped; an answer that is no XML, is cut off, nests deeper than 16 or lacks what
+ * must be there fails with BK_ERROR_STORE. Threads: functions have no state. */
+#pragma once
+#include "base/buf.h"
+
+/* <Error>: of an answer with another status than 2xx, or of one with 200, too. */
+typedef struct BkS3Fault {
+    char *code;    /* "NoSuchKey"; "" when there is none */
+    char *message; /* or "" */
+} BkS3Fault;
+void bk_s3_fault_clear(BkS3Fault *self);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkS3Fault, bk_s3_fault_clear)
+
+/* Is the body an <Error>? Never fails: what is no XML is none. */
+bool bk_s3_xml_is_fault(const BkBuf *body, BkS3Fault *fault);
+
+typedef struct BkS3Entry {
+    char *key;
+    char *version;  /* of ListObjectVersions, else NULL */
+    bool is_marker; /* a delete marker */
+    uint64_t size;
+    int64_t modified_us;
+} BkS3Entry;
+
+/* A page of either kind of listing, in the order of the answer (keys ascending in bytes; of
+ * versions of one key the newest first). */
+typedef struct BkS3Page {
+    GPtrArray *entries;  /* of BkS3Entry */
+    GPtrArray *prefixes; /* of char *: CommonPrefixes, when a delimiter was asked for */
+    bool is_truncated;
+    char *next_token;      /* of ListObjectsV2, or NULL */
+    char *next_key_marker; /* of ListObjectVersions, or NULL */
+    char *next_version_marker;
+} BkS3Page;
+void bk_s3_page_clear(BkS3Page *self);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkS3Page, bk_s3_page_clear)
+
+/* Decodes a listing asked for with encoding-type=url: keys are percent-decoded when the answer
+ * says <EncodingType>url</EncodingType>. */
+bool bk_s3_xml_page(const BkBuf *body, BkS3Page *page, GError **error) BK_MUST_USE;
+
+/* The text of the one element `name` below the root (such as UploadId, Status, ETag): a new string,
+ * or NULL with `error` unset when the document has none. Fails on what is no XML. */
+bool bk_s3_xml_text(const BkBuf *body, const char *name, char **text, GError **error) BK_MUST_USE;
+
+/* Of an answer to DeleteObjects: the errors in it, as "KEY: CODE" (new strings, at most 1000). */
+bool bk_s3_xml_delete_errors(const BkBuf *body, GPtrArray *errors, GError **error) BK_MUST_USE;
+
+/* The bodies of requests: each appends to `out`. Texts are escaped. */
+typedef struct BkS3Name {
+    const char *key;
+    const char *version; /* or NULL */
+} BkS3Name;
+void bk_s3_xml_put_delete(BkBuf *out, const BkS3Name *names, size_t count);
+void bk_s3_xml_put_parts(BkBuf *out, const char *const *etags, size_t count); /* parts 1, 2, … */
+void bk_s3_xml_put_retention(BkBuf *out, const char *mode, const char *until);
