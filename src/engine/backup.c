@@ -6,6 +6,7 @@
 #include "engine/assemble.h"
 #include "engine/audit.h"
 #include "engine/base.h"
+#include "engine/changes.h"
 #include "engine/refresh.h"
 #include "engine/system-id.h"
 #include "engine/wal-wait.h"
@@ -22,6 +23,8 @@
 #define CONTROL_PAUSE_US 10000
 #define CONTROL_TRIES    10
 
+#define MAX_ATTEMPTS 5u
+
 /* Everything that lives as long as one backup. */
 typedef struct Backup {
     const BkSourceSpec *source;
@@ -34,6 +37,7 @@ typedef struct Backup {
     GPtrArray *leases; /* of BkLease, one a part */
     char *data_dir;
     BkPgControl control; /* as it was when the backup had begun */
+    char *databases;     /* before it began */
     BkTree tree;
     BkBase base;
     bool *is_given_up; /* for each of the parent's packs; NULL: not decided */
@@ -69,6 +73,7 @@ backup_clear(Backup *self)
     g_clear_pointer(&self->leases, g_ptr_array_unref);
     bk_parts_clear(&self->parts);
     g_free(self->data_dir);
+    g_free(self->databases);
     bk_tree_clear(&self->tree);
     bk_selection_free(self->selection);
     bk_selection_free(self->wal_selection);
@@ -257,6 +262,9 @@ begin(Backup *self, GError **error)
 
     bk_op_begin_phase(self->op, "waiting for the checkpoint", 0);
     hold_wal(self);
+    self->databases = bk_server_describe_databases(self->server, self->op, error);
+    if (self->databases == NULL)
+        return false;
     if (!bk_fault(BK_FAULT_BACKUP_BEGIN, error) ||
         !bk_server_begin_backup(self->server, label, self->options->fast_checkpoint, meta, self->op,
                                 error) ||
@@ -524,6 +532,47 @@ end(Backup *self, GError **error)
     return true;
 }
 
+/* Would replay copy a database's files that are not what they were when the server copied them? It
+ * does so anew for CREATE DATABASE by file copy and for SET TABLESPACE, and the backup may have
+ * read the original later, or not at all since it was gone. PostgreSQL's own base backups share
+ * this. */
+static bool
+check_copies(Backup *self, bool *is_overtaken, GError **error)
+{
+    g_autofree char *databases = NULL;
+    BkPgMeta stop = self->report->meta;
+    const BkChangesRequest request = {
+        .parts = self->parts.parts,
+        .data_dir = self->data_dir,
+        .from = &self->report->meta,
+        .to = &stop,
+        .workers = self->source->workers,
+    };
+    g_auto(BkChanges) changes = {0};
+    g_autoptr(GArray) copies = NULL;
+
+    *is_overtaken = false;
+    databases = bk_server_describe_databases(self->server, self->op, error);
+    if (databases == NULL)
+        return false;
+    if (strcmp(databases, self->databases) == 0)
+        return true;
+    stop.start_lsn = stop.stop_lsn - 1;
+    if (!bk_changes_find(&request, &changes, self->op, error))
+        return false;
+    if (changes.map == NULL) {
+        bk_log(BK_LOG_INFO, "databases were made or moved, and the WAL does not tell how: %s",
+               changes.why);
+        *is_overtaken = true;
+        return true;
+    }
+    copies = bk_block_map_get_copies(changes.map);
+    for (guint i = 0; i < copies->len && !*is_overtaken; i++)
+        *is_overtaken =
+            bk_block_map_is_touched(changes.map, &g_array_index(copies, BkDatabaseCopy, i).from);
+    return true;
+}
+
 static void
 fill_head(const Backup *self, BkSnapshotHead *head)
 {
@@ -729,27 +778,55 @@ report_doubts(const BkBackupReport *report, const char *source, const char *cont
                     report->id, source, report->meta.damaged_pages, first->file, first->block);
 }
 
+/* One attempt. What was copied in vain is put down for the next one to go on from. */
+static bool
+run(Backup *self, bool *is_overtaken, GError **error)
+{
+    BkBackupReport *report = self->report;
+    int64_t before_us;
+
+    if (!bk_snapshot_make_id(report->started_us, report->id, error) ||
+        !bk_parts_open_repositories(self->source, &self->parts, self->op, error) ||
+        !inspect_server(self, error) || !take_source(self, error))
+        return false;
+    before_us = g_get_monotonic_time();
+    if (!begin(self, error))
+        return false;
+    report->start_us = g_get_monotonic_time() - before_us;
+    before_us = g_get_monotonic_time();
+    if (!select_files(self, error) || !copy_files(self, error))
+        return false;
+    report->copy_us = g_get_monotonic_time() - before_us;
+    if (!end(self, error) || !check_copies(self, is_overtaken, error))
+        return false;
+    if (*is_overtaken)
+        return put_checkpoint(self->copy, self, error);
+    return put_manifest(self, error) &&
+           report_doubts(report, self->source->name, self->contradiction, error);
+}
+
 bool
 bk_backup_run(const BkSourceSpec *source, const BkBackupOptions *options, BkBackupReport *report,
               BkOp *op, GError **error)
 {
-    g_auto(Backup) self = {.source = source, .options = options, .report = report, .op = op};
-    int64_t before_us;
+    *report = (BkBackupReport){0};
+    for (unsigned attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
+        g_auto(Backup) self = {.source = source, .options = options, .report = report, .op = op};
+        bool is_overtaken = false;
 
-    *report = (BkBackupReport){.started_us = g_get_real_time()};
-    bk_pg_meta_init(&report->meta);
-    if (!bk_snapshot_make_id(report->started_us, report->id, error) ||
-        !bk_parts_open_repositories(source, &self.parts, op, error) ||
-        !inspect_server(&self, error) || !take_source(&self, error))
-        return false;
-    before_us = g_get_monotonic_time();
-    if (!begin(&self, error))
-        return false;
-    report->start_us = g_get_monotonic_time() - before_us;
-    before_us = g_get_monotonic_time();
-    if (!select_files(&self, error) || !copy_files(&self, error))
-        return false;
-    report->copy_us = g_get_monotonic_time() - before_us;
-    return end(&self, error) && put_manifest(&self, error) &&
-           report_doubts(report, source->name, self.contradiction, error);
+        bk_backup_report_clear(report);
+        report->started_us = g_get_real_time();
+        bk_pg_meta_init(&report->meta);
+        if (!run(&self, &is_overtaken, error))
+            return false;
+        if (!is_overtaken)
+            return true;
+        bk_log(BK_LOG_WARNING,
+               "a database was made or moved by copying files while the backup ran: it goes on "
+               "with a new start (%u of %u)",
+               attempt, MAX_ATTEMPTS);
+    }
+    return bk_throw(error, BK_ERROR_UNFIT,
+                    "databases are being made or moved all the time, which no recovery from a "
+                    "snapshot in between could repeat: run the backup at another time");
 }

@@ -219,3 +219,29 @@ def test_a_checkpoint_that_outlived_its_backup_is_no_parent(ws):
     report = scene.backstay.backup()
     assert report["parent"] == finished[-1]["snapshot"]
     assert report["taken_bytes"] > 0.9 * report["bytes"]
+
+
+@pytest.mark.parametrize("options", [[], ["--standalone"]], ids=["archive", "standalone"])
+def test_a_database_that_moves_during_the_backup(ws, options):
+    """Replay copies its files anew from where they were: there a snapshot must have them whole."""
+    server, backstay = ws.pair()
+    for name in ("fast", "cold"):
+        ws.directory(name)
+        server.script(f"CREATE TABLESPACE {name} LOCATION '{ws.path / name}'")
+    server.script("CREATE DATABASE moving TABLESPACE cold")
+    server.script("CREATE TABLE t AS SELECT g AS id FROM generate_series(1, 20000) g",
+                  dbname="moving")
+    process = backstay.start("backup", "orders", "--max-rate", "8MiB", "--json", *options)
+    wait_for("the backup to hold the lease", lambda: backstay.status()["lease"] is not None)
+    server.script("ALTER DATABASE moving SET TABLESPACE fast")
+    assert process.poll() is None, "the backup was over before anything happened"
+    result = backstay.finish(process)
+    assert result.status == 0, result
+    snapshot = result.json()["snapshot"]
+    assert [row["state"] for row in backstay.snapshots()] == ["complete"], "an attempt is left over"
+    restored = ws.restored("back")
+    backstay.restore(restored.data, "--at", snapshot,
+                     *(f"--tablespace={name}={ws.path / name}-back" for name in ("fast", "cold")))
+    restored.start_restored()
+    assert restored.value("SELECT count(*) FROM t", dbname="moving") == 20000
+    restored.amcheck()

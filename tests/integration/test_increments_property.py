@@ -16,6 +16,7 @@ from pathlib import Path
 
 import compare
 from backstay import verify_backup
+from pgserver import wait_for
 from workload import SETTINGS, Marks, Sessions, Workload, end_prepared
 
 ROUNDS = int(os.environ.get("BACKSTAY_PROPERTY_ROUNDS", "14"))
@@ -119,7 +120,7 @@ class Life:
                 self.work.step()
             result = self.backstay.finish(process)
             assert result.status == 0, result
-            assert sessions.done > 0
+            wait_for("a session to get something done", lambda: sessions.done > 0)
         return Taken(result.json())
 
     def assert_mode(self, number, options, report):

@@ -206,7 +206,7 @@ test_empty(void)
     g_autoptr(GError) error = NULL;
     uint32_t first, count;
 
-    g_assert_cmpuint(bytes.size, ==, 3);
+    g_assert_cmpuint(bytes.size, ==, 4);
     EXPECT_DONE(bk_block_map_decode(map, bytes.data, bytes.size, &error));
     g_assert_cmpuint(bk_block_map_count(map), ==, 0);
     g_assert_false(bk_block_map_next(map, &keys[0], 0, UINT32_MAX, &first, &count));
@@ -216,6 +216,54 @@ test_empty(void)
     g_assert_true(bk_block_map_is_renewed(map, 0, 0));
     g_assert_false(bk_block_map_is_renewed(map, 1, 0));
     bk_block_map_free(NULL);
+}
+
+/* Copies are kept once, in order, over merging and encoding; what is copied to is new, what is
+ * copied from is touched only when something else says so. */
+static void
+test_copies(void)
+{
+    static const BkDatabaseCopy copies[] = {{{1663, 1}, {1663, 20}}, {{1663, 5}, {16384, 5}}};
+    g_autoptr(BkBlockMap) map = bk_block_map_new();
+    g_autoptr(BkBlockMap) merged = bk_block_map_new();
+    g_autoptr(BkBlockMap) decoded = bk_block_map_new();
+    g_autoptr(GArray) found = NULL;
+    g_autoptr(GError) error = NULL;
+    g_auto(BkBuf) bytes = BK_BUF_INIT;
+
+    bk_block_map_copy(map, &copies[1]);
+    bk_block_map_copy(map, &copies[0]);
+    bk_block_map_copy(map, &copies[1]);
+    bk_block_map_merge(merged, map);
+    bk_block_map_encode(merged, &bytes);
+    EXPECT_DONE(bk_block_map_decode(decoded, bytes.data, bytes.size, &error));
+    found = bk_block_map_get_copies(decoded);
+    EXPECT_BYTES((const uint8_t *)found->data, found->len * sizeof(BkDatabaseCopy),
+                 (const uint8_t *)copies, sizeof copies);
+    g_assert_true(bk_block_map_is_renewed(decoded, 1663, 20));
+    g_assert_true(bk_block_map_is_renewed(decoded, 16384, 5));
+    g_assert_true(bk_block_map_is_touched(decoded, &copies[0].to));
+    g_assert_false(bk_block_map_is_touched(decoded, &copies[0].from));
+    g_assert_false(bk_block_map_is_touched(decoded, &copies[1].from));
+    bk_block_map_add(decoded, &(BkForkKey){1663, 1, 1259, 0}, 7);
+    g_assert_true(bk_block_map_is_touched(decoded, &copies[0].from));
+    bk_block_map_renew(decoded, 1663, 5); /* dropped there */
+    g_assert_true(bk_block_map_is_touched(decoded, &copies[1].from));
+}
+
+/* What the first version wrote. */
+static void
+test_without_copies(void)
+{
+    static const uint8_t bytes[] = {1, 1, 2, 3, 0};
+    g_autoptr(BkBlockMap) map = bk_block_map_new();
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GArray) copies = NULL;
+
+    EXPECT_DONE(bk_block_map_decode(map, bytes, sizeof bytes, &error));
+    g_assert_true(bk_block_map_is_renewed(map, 2, 3));
+    copies = bk_block_map_get_copies(map);
+    g_assert_cmpuint(copies->len, ==, 0);
 }
 
 /* A limit of the first block and one of the last that there can be. */
@@ -304,7 +352,7 @@ test_malformed(void)
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++)
         expect_malformed(cases[i].bytes, cases[i].size);
     expect_malformed("", 0);
-    EXPECT_ERROR(bk_block_map_decode(map, "\2\0\0", 3, &error), BK_ERROR_UNSUPPORTED);
+    EXPECT_ERROR(bk_block_map_decode(map, "\3\0\0", 3, &error), BK_ERROR_UNSUPPORTED);
 }
 
 /* Every beginning of an encoding is refused. */
@@ -367,6 +415,8 @@ main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/block-map/empty", test_empty);
+    g_test_add_func("/block-map/copies", test_copies);
+    g_test_add_func("/block-map/without-copies", test_without_copies);
     g_test_add_func("/block-map/limits", test_limits);
     g_test_add_func("/block-map/random", test_random);
     g_test_add_func("/block-map/merge-and-decode", test_merge_and_decode);

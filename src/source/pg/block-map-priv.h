@@ -19,6 +19,7 @@ typedef struct BkForkBlocks {
 struct BkBlockMap {
     GHashTable *forks;   /* of BkForkBlocks, owned */
     GHashTable *renewed; /* of uint64_t: tablespace and database */
+    GHashTable *copies;  /* of BkDatabaseCopy */
     BkForkBlocks *recent[BK_BLOCK_MAP_RECENT];
     uint64_t count;
     unsigned spare_bitmaps; /* what adding may still waste memory on for speed */
@@ -30,6 +31,9 @@ bk_block_map_place(uint32_t tablespace, uint32_t database)
 {
     return ((uint64_t)tablespace << 32) | database;
 }
+
+/* Their order: of BkDatabaseCopy. */
+int bk_database_copy_compare(const void *a, const void *b);
 
 /* The blocks of a fork, which get into the map when they are not there. */
 BkForkBlocks *bk_block_map_fork(BkBlockMap *self, const BkForkKey *fork);

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#define VERSION  1
+#define VERSION  2 /* 1 had no copies */
 #define FORK_MAX BK_FORK_INIT
 
 static int
@@ -50,6 +50,26 @@ put_place(BkBuf *out, uint64_t place)
     bk_wire_put_varint(out, place & UINT32_MAX);
 }
 
+static void
+put_folder(BkBuf *out, const BkDatabaseFolder *folder)
+{
+    put_place(out, bk_block_map_place(folder->tablespace, folder->database));
+}
+
+static void
+put_copies(BkBuf *out, const BkBlockMap *map)
+{
+    g_autoptr(GArray) copies = bk_block_map_get_copies(map);
+
+    bk_wire_put_varint(out, copies->len);
+    for (guint i = 0; i < copies->len; i++) {
+        const BkDatabaseCopy *copy = &g_array_index(copies, BkDatabaseCopy, i);
+
+        put_folder(out, &copy->from);
+        put_folder(out, &copy->to);
+    }
+}
+
 /* The runs of one fork while they are encoded. */
 typedef struct Runs {
     BkBuf bytes;
@@ -90,6 +110,7 @@ bk_block_map_encode(const BkBlockMap *self, BkBuf *out)
         memcpy(&place, g_ptr_array_index(renewed, i), sizeof place);
         put_place(out, place);
     }
+    put_copies(out, self);
     bk_wire_put_varint(out, forks->len);
     for (guint i = 0; i < forks->len; i++) {
         const BkForkBlocks *fork = g_ptr_array_index(forks, i);
@@ -130,6 +151,34 @@ get_renewed(BkWireReader *reader, BkBlockMap *map)
         else if (bk_wire_is_ok(reader))
             bk_block_map_renew(map, (uint32_t)(place >> 32), (uint32_t)place);
         before = place;
+    }
+}
+
+static BkDatabaseFolder
+get_folder(BkWireReader *reader)
+{
+    uint64_t place = get_place(reader);
+
+    return (BkDatabaseFolder){(uint32_t)(place >> 32), (uint32_t)place};
+}
+
+/* Fails the reader when one is not behind the one before. */
+static void
+get_copies(BkWireReader *reader, BkBlockMap *map)
+{
+    uint64_t count = bk_wire_get_bounded(reader, bk_wire_left(reader));
+    BkDatabaseCopy before = {0};
+
+    for (uint64_t i = 0; i < count && bk_wire_is_ok(reader); i++) {
+        BkDatabaseCopy copy = {.from = get_folder(reader)};
+
+        copy.to = get_folder(reader);
+        if ((i > 0 && bk_database_copy_compare(&copy, &before) <= 0) ||
+            !bk_block_map_is_renewed(map, copy.to.tablespace, copy.to.database))
+            reader->failed = true;
+        else if (bk_wire_is_ok(reader))
+            bk_block_map_copy(map, &copy);
+        before = copy;
     }
 }
 
@@ -214,10 +263,12 @@ bk_block_map_decode(BkBlockMap *self, const void *data, size_t size, GError **er
 
     bk_wire_reader_init(&reader, data, size);
     version = bk_wire_get_u8(&reader);
-    if (bk_wire_is_ok(&reader) && version != VERSION)
+    if (bk_wire_is_ok(&reader) && (version < 1 || version > VERSION))
         return bk_throw(error, BK_ERROR_UNSUPPORTED, "block map has version %u, known is %d",
                         version, VERSION);
     get_renewed(&reader, self);
+    if (version > 1)
+        get_copies(&reader, self);
     get_forks(&reader, self);
     return bk_wire_end(&reader, "block map", error);
 }

@@ -25,6 +25,44 @@ equal_forks(const void *a, const void *b)
     return left->place == right->place && left->file == right->file;
 }
 
+/* The numbers of a copy in the order in which copies are. */
+static void
+numbers_of(const BkDatabaseCopy *copy, uint64_t numbers[2])
+{
+    numbers[0] = bk_block_map_place(copy->from.tablespace, copy->from.database);
+    numbers[1] = bk_block_map_place(copy->to.tablespace, copy->to.database);
+}
+
+int
+bk_database_copy_compare(const void *a, const void *b)
+{
+    uint64_t left[2], right[2];
+
+    numbers_of(a, left);
+    numbers_of(b, right);
+    for (size_t i = 0; i < 2; i++)
+        if (left[i] != right[i])
+            return left[i] < right[i] ? -1 : 1;
+    return 0;
+}
+
+static guint
+hash_copy(const void *key)
+{
+    uint64_t numbers[2];
+
+    numbers_of(key, numbers);
+    return (guint)(((numbers[0] * UINT64_C(0x9E3779B97F4A7C15)) ^ numbers[1]) *
+                       UINT64_C(0xD6E8FEB86659FD93) >>
+                   32);
+}
+
+static gboolean
+equal_copies(const void *a, const void *b)
+{
+    return bk_database_copy_compare(a, b) == 0;
+}
+
 static void
 free_fork(void *data)
 {
@@ -41,6 +79,7 @@ bk_block_map_new(void)
 
     self->forks = g_hash_table_new_full(hash_fork, equal_forks, NULL, free_fork);
     self->renewed = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+    self->copies = g_hash_table_new_full(hash_copy, equal_copies, g_free, NULL);
     self->spare_bitmaps = SPARE_BITMAPS;
     return self;
 }
@@ -52,6 +91,7 @@ bk_block_map_free(BkBlockMap *self)
         return;
     g_hash_table_unref(self->forks);
     g_hash_table_unref(self->renewed);
+    g_hash_table_unref(self->copies);
     g_free(self);
 }
 
@@ -115,6 +155,43 @@ bk_block_map_renew(BkBlockMap *self, uint32_t tablespace, uint32_t database)
     g_hash_table_add(self->renewed, g_memdup2(&place, sizeof place));
 }
 
+void
+bk_block_map_copy(BkBlockMap *self, const BkDatabaseCopy *copy)
+{
+    bk_block_map_renew(self, copy->to.tablespace, copy->to.database);
+    g_hash_table_add(self->copies, g_memdup2(copy, sizeof *copy));
+}
+
+GArray *
+bk_block_map_get_copies(const BkBlockMap *self)
+{
+    GArray *copies = g_array_new(FALSE, FALSE, sizeof(BkDatabaseCopy));
+    GHashTableIter iter;
+    void *item;
+
+    g_hash_table_iter_init(&iter, self->copies);
+    while (g_hash_table_iter_next(&iter, &item, NULL))
+        g_array_append_vals(copies, item, 1);
+    g_array_sort(copies, bk_database_copy_compare);
+    return copies;
+}
+
+bool
+bk_block_map_is_touched(const BkBlockMap *self, const BkDatabaseFolder *folder)
+{
+    const uint64_t place = bk_block_map_place(folder->tablespace, folder->database);
+    GHashTableIter iter;
+    void *item;
+
+    if (bk_block_map_is_renewed(self, folder->tablespace, folder->database))
+        return true;
+    g_hash_table_iter_init(&iter, self->forks);
+    while (g_hash_table_iter_next(&iter, &item, NULL))
+        if (((const BkForkBlocks *)item)->place == place)
+            return true;
+    return false;
+}
+
 bool
 bk_block_map_is_renewed(const BkBlockMap *self, uint32_t tablespace, uint32_t database)
 {
@@ -171,6 +248,9 @@ bk_block_map_merge(BkBlockMap *self, const BkBlockMap *other)
     g_hash_table_iter_init(&iter, other->renewed);
     while (g_hash_table_iter_next(&iter, &item, NULL))
         g_hash_table_add(self->renewed, g_memdup2(item, sizeof(uint64_t)));
+    g_hash_table_iter_init(&iter, other->copies);
+    while (g_hash_table_iter_next(&iter, &item, NULL))
+        bk_block_map_copy(self, item);
     g_hash_table_iter_init(&iter, other->forks);
     while (g_hash_table_iter_next(&iter, &item, NULL)) {
         const BkForkBlocks *from = item;

@@ -33,6 +33,28 @@ void bk_block_map_limit(BkBlockMap *self, const BkForkKey *fork, uint32_t block)
 /* Everything of the database in the tablespace is new. */
 void bk_block_map_renew(BkBlockMap *self, uint32_t tablespace, uint32_t database);
 
+/* The folder of a database in a tablespace, by numbers. */
+typedef struct BkDatabaseFolder {
+    uint32_t tablespace;
+    uint32_t database;
+} BkDatabaseFolder;
+
+/* A folder that was made as a copy of the files of another one (CREATE DATABASE by file copy, ALTER
+ * DATABASE SET TABLESPACE): replay copies it again, from what it finds there. */
+typedef struct BkDatabaseCopy {
+    BkDatabaseFolder from;
+    BkDatabaseFolder to;
+} BkDatabaseCopy;
+
+/* Notes a copy, and that everything in `to` is new. */
+void bk_block_map_copy(BkBlockMap *self, const BkDatabaseCopy *copy);
+
+/* The copies, in order of their numbers: a new array of BkDatabaseCopy. */
+GArray *bk_block_map_get_copies(const BkBlockMap *self);
+
+/* Does the map say anything of files in this folder? */
+bool bk_block_map_is_touched(const BkBlockMap *self, const BkDatabaseFolder *folder);
+
 bool bk_block_map_is_renewed(const BkBlockMap *self, uint32_t tablespace, uint32_t database);
 uint32_t bk_block_map_get_limit(const BkBlockMap *self, const BkForkKey *fork);
 
@@ -47,7 +69,8 @@ uint64_t bk_block_map_count(const BkBlockMap *self);
 /* Adds what `other` (not `self`) says. */
 void bk_block_map_merge(BkBlockMap *self, const BkBlockMap *other);
 
-/* Encoding: version byte, renewed databases, then forks in order of their keys, delta-coded runs.
+/* Encoding: version byte, renewed databases, copies (from version 2), then forks in order of their
+ * keys, delta-coded runs.
  * Maps that say the same are encoded to the same bytes. Appends to `out`. */
 void bk_block_map_encode(const BkBlockMap *self, BkBuf *out);
 

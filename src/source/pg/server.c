@@ -334,6 +334,18 @@ bk_server_get_tablespaces(BkServer *self, BkPgMeta *meta, BkOp *op, GError **err
     return true;
 }
 
+char *
+bk_server_describe_databases(BkServer *self, BkOp *op, GError **error)
+{
+    g_autoptr(PGresult) result = query(self, "ask the server for its databases",
+                                       "select coalesce(string_agg(format('%s %s %s', oid, "
+                                       "dattablespace, xmin), ',' order by oid),"
+                                       " '') from pg_database",
+                                       NULL, 0, op, error);
+
+    return result != NULL ? g_strdup(value(result, 0, 0)) : NULL;
+}
+
 bool
 bk_server_hold_wal(BkServer *self, BkOp *op, GError **error)
 {

@@ -49,6 +49,10 @@ bool bk_server_check_fit(const BkServerFacts *facts, bool standalone, GError **e
 bool bk_server_get_tablespaces(BkServer *self, BkPgMeta *meta, BkOp *op,
                                GError **error) BK_MUST_USE;
 
+/* Which databases there are and where: a new text that differs when one was made, dropped, moved or
+ * altered in between. */
+char *bk_server_describe_databases(BkServer *self, BkOp *op, GError **error) BK_MUST_USE;
+
 /* Keeps the server from removing WAL while this session lasts, by a temporary replication slot: for
  * a snapshot that takes its WAL from the data directory. Fails where the user may have no slot. */
 bool bk_server_hold_wal(BkServer *self, BkOp *op, GError **error) BK_MUST_USE;

@@ -128,11 +128,27 @@ note_truncate(BkWalBlocks *self, BkWalCursor data)
         bk_block_map_limit(self->map, &key, 0);
 }
 
+#define CREATE_BY_COPY 0x00
+
+/* A database made by copying the files of another, or of its own in another tablespace. */
+static void
+note_copy(BkWalBlocks *self, const BkWalRecord *record, uint32_t database, BkWalCursor data)
+{
+    BkDatabaseCopy copy = {.to.database = database};
+
+    if (bk_wal_take_u32(&data, &copy.to.tablespace) &&
+        bk_wal_take_u32(&data, &copy.from.database) &&
+        bk_wal_take_u32(&data, &copy.from.tablespace))
+        bk_block_map_copy(self->map, &copy);
+    else
+        set_unread(self, record->size < record->total ? BK_WAL_CUT : BK_WAL_MALFORMED);
+}
+
 /* Databases made or dropped. From 15 on there is a second way to make one. */
 static void
 note_database(BkWalBlocks *self, const BkWalRecord *record, BkWalCursor data, uint16_t magic)
 {
-    const uint8_t drop = magic >= BK_WAL_MAGIC_15 ? 0x20 : 0x10;
+    const uint8_t drop = magic >= BK_WAL_MAGIC_15 ? 0x20 : 0x10; /* 0x10 is then the other way */
     uint8_t kind = record->info & RMGR_INFO;
     uint32_t database, tablespace, count = 1;
 
@@ -141,6 +157,10 @@ note_database(BkWalBlocks *self, const BkWalRecord *record, BkWalCursor data, ui
     if (!bk_wal_take_u32(&data, &database) || (kind == drop && !bk_wal_take_u32(&data, &count)) ||
         (uint64_t)count * 4 > data.left) {
         set_unread(self, record->size < record->total ? BK_WAL_CUT : BK_WAL_MALFORMED);
+        return;
+    }
+    if (kind == CREATE_BY_COPY) {
+        note_copy(self, record, database, data);
         return;
     }
     while (count-- > 0 && bk_wal_take_u32(&data, &tablespace))
