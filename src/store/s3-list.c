@@ -72,9 +72,9 @@ static bool
 get_page(const Listing *self, BkS3Page *page, BkOp *op, GError **error)
 {
     g_autofree char *prefix = bk_s3_key(self->store, self->prefix);
-    g_auto(BkHttpAnswer) answer;
-    g_auto(S3Fields) fields;
-    g_auto(S3Fields) headers;
+    g_auto(BkHttpAnswer) answer = {0};
+    g_auto(S3Fields) fields = {0};
+    g_auto(S3Fields) headers = {0};
     const S3Call call = {
         .kind = BK_REQUEST_LIST,
         .method = "GET",

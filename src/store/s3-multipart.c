@@ -37,9 +37,9 @@ check_is_free(const Upload *self, BkOp *op, GError **error)
 static bool
 begin(Upload *self, const char *id, BkOp *op, GError **error)
 {
-    g_auto(BkHttpAnswer) answer;
-    g_auto(S3Fields) fields;
-    g_auto(S3Fields) headers;
+    g_auto(BkHttpAnswer) answer = {0};
+    g_auto(S3Fields) fields = {0};
+    g_auto(S3Fields) headers = {0};
     const S3Call call = {
         .kind = BK_REQUEST_POST,
         .method = "POST",
@@ -67,9 +67,9 @@ static bool
 put_part(Upload *self, const BkBuf *data, size_t offset, BkOp *op, GError **error)
 {
     g_autofree char *number = g_strdup_printf("%u", self->etags->len + 1);
-    g_auto(BkHttpAnswer) answer;
-    g_auto(S3Fields) fields;
-    g_auto(S3Fields) headers;
+    g_auto(BkHttpAnswer) answer = {0};
+    g_auto(S3Fields) fields = {0};
+    g_auto(S3Fields) headers = {0};
     const S3Call call = {
         .kind = BK_REQUEST_PUT,
         .method = "PUT",
@@ -104,8 +104,8 @@ complete(Upload *self, BkHttpAnswer *answer, bool *is_uncertain, BkOp *op, GErro
     /* 404: an attempt whose answer was lost has completed it, which the caller finds out. */
     static const unsigned accepted[] = {404, 412, 0};
     g_auto(BkBuf) body = BK_BUF_INIT;
-    g_auto(S3Fields) fields;
-    g_auto(S3Fields) headers;
+    g_auto(S3Fields) fields = {0};
+    g_auto(S3Fields) headers = {0};
     S3Call call = {
         .kind = BK_REQUEST_POST,
         .method = "POST",
@@ -140,8 +140,8 @@ static void
 give_up(const Upload *self)
 {
     g_autoptr(BkOp) op = bk_op_new(NULL);
-    g_auto(BkHttpAnswer) answer;
-    g_auto(S3Fields) fields;
+    g_auto(BkHttpAnswer) answer = {0};
+    g_auto(S3Fields) fields = {0};
     const S3Call call = {
         .kind = BK_REQUEST_DELETE,
         .method = "DELETE",

@@ -82,7 +82,7 @@ put_whole(Put *self, BkHttpAnswer *answer, BkOp *op, GError **error)
     static const unsigned accepted[] = {412, 501, 0};
     S3Store *store = self->store;
     uint8_t digest[BK_SHA256_SIZE];
-    g_auto(S3Fields) headers;
+    g_auto(S3Fields) headers = {0};
     S3Call call = {
         .kind = BK_REQUEST_PUT,
         .method = "PUT",
@@ -119,9 +119,9 @@ static bool
 is_own(const Put *self, const char *version, bool *is_own, BkOp *op, GError **error)
 {
     static const unsigned accepted[] = {404, 405, 0};
-    g_auto(BkHttpAnswer) answer;
-    g_auto(S3Fields) fields;
-    g_auto(S3Fields) headers;
+    g_auto(BkHttpAnswer) answer = {0};
+    g_auto(S3Fields) fields = {0};
+    g_auto(S3Fields) headers = {0};
     const S3Call call = {
         .kind = BK_REQUEST_HEAD,
         .method = "HEAD",
@@ -151,8 +151,8 @@ is_own(const Put *self, const char *version, bool *is_own, BkOp *op, GError **er
 static void
 take_back(const Put *self, const char *version, BkOp *op)
 {
-    g_auto(BkHttpAnswer) answer;
-    g_auto(S3Fields) fields;
+    g_auto(BkHttpAnswer) answer = {0};
+    g_auto(S3Fields) fields = {0};
     const S3Call call = {
         .kind = BK_REQUEST_DELETE,
         .method = "DELETE",
@@ -217,7 +217,7 @@ bk_s3_put(BkStore *store, const char *name, const BkBuf *data, const uint8_t *sh
 {
     S3Store *self = (S3Store *)store;
     Put put = {.store = self, .name = name, .data = data, .sha256 = sha256};
-    g_auto(BkHttpAnswer) answer;
+    g_auto(BkHttpAnswer) answer = {0};
 
     bk_http_answer_init(&answer);
     if (!choose_id(put.id, error))

@@ -10,8 +10,8 @@ bk_s3_keeps_versions(S3Store *self, bool *keeps, BkOp *op, GError **error)
 {
     /* Not allowed to ask, or not known to the store: then it is not a matter of versions. */
     static const unsigned accepted[] = {403, 405, 501, 0};
-    g_auto(BkHttpAnswer) answer;
-    g_auto(S3Fields) fields;
+    g_auto(BkHttpAnswer) answer = {0};
+    g_auto(S3Fields) fields = {0};
     const S3Call call = {
         .kind = BK_REQUEST_GET,
         .method = "GET",
@@ -98,8 +98,8 @@ static bool
 delete_version(S3Store *self, const char *name, const char *version, BkOp *op, GError **error)
 {
     static const unsigned accepted[] = {404, 0};
-    g_auto(BkHttpAnswer) answer;
-    g_auto(S3Fields) fields;
+    g_auto(BkHttpAnswer) answer = {0};
+    g_auto(S3Fields) fields = {0};
     const S3Call call = {
         .kind = BK_REQUEST_DELETE,
         .method = "DELETE",
@@ -158,9 +158,9 @@ delete_batch(S3Store *self, const char *const *names, size_t count, BkOp *op, GE
     g_autoptr(GPtrArray) errors = g_ptr_array_new_with_free_func(g_free);
     g_autofree BkS3Name *list = g_new0(BkS3Name, count);
     g_auto(BkBuf) body = BK_BUF_INIT;
-    g_auto(BkHttpAnswer) answer;
-    g_auto(S3Fields) fields;
-    g_auto(S3Fields) headers;
+    g_auto(BkHttpAnswer) answer = {0};
+    g_auto(S3Fields) fields = {0};
+    g_auto(S3Fields) headers = {0};
     S3Call call = {
         .kind = BK_REQUEST_POST,
         .method = "POST",
@@ -216,8 +216,8 @@ get_retention(S3Store *self, const char *name, const char *version, int64_t *unt
               GError **error)
 {
     static const unsigned accepted[] = {404, 0};
-    g_auto(BkHttpAnswer) answer;
-    g_auto(S3Fields) fields;
+    g_auto(BkHttpAnswer) answer = {0};
+    g_auto(S3Fields) fields = {0};
     const S3Call call = {
         .kind = BK_REQUEST_GET,
         .method = "GET",
@@ -248,9 +248,9 @@ static bool
 put_retention(S3Store *self, const char *name, const char *version, BkOp *op, GError **error)
 {
     g_auto(BkBuf) body = BK_BUF_INIT;
-    g_auto(BkHttpAnswer) answer;
-    g_auto(S3Fields) fields;
-    g_auto(S3Fields) headers;
+    g_auto(BkHttpAnswer) answer = {0};
+    g_auto(S3Fields) fields = {0};
+    g_auto(S3Fields) headers = {0};
     S3Call call = {
         .kind = BK_REQUEST_PUT,
         .method = "PUT",

@@ -20,8 +20,8 @@ get_once(S3Store *self, const char *name, uint64_t from, uint64_t size, BkHttpAn
     g_autofree char *version = bk_s3_first_of(self, name);
     g_autofree char *range =
         g_strdup_printf("bytes=%" G_GUINT64_FORMAT "-%" G_GUINT64_FORMAT, from, from + (size - 1));
-    g_auto(S3Fields) fields;
-    g_auto(S3Fields) headers;
+    g_auto(S3Fields) fields = {0};
+    g_auto(S3Fields) headers = {0};
     const S3Call call = {
         .kind = BK_REQUEST_GET,
         .method = "GET",
@@ -125,7 +125,7 @@ s3_get(BkStore *store, const char *name, uint64_t offset, size_t size, size_t li
        BkOp *op, GError **error)
 {
     S3Store *self = (S3Store *)store;
-    g_auto(BkHttpAnswer) answer;
+    g_auto(BkHttpAnswer) answer = {0};
     uint64_t total;
     bool ok;
 
@@ -146,8 +146,8 @@ head_once(S3Store *self, const char *name, BkHttpAnswer *answer, BkOp *op, GErro
 {
     static const unsigned accepted[] = {404, 0};
     g_autofree char *version = bk_s3_first_of(self, name);
-    g_auto(S3Fields) fields;
-    g_auto(S3Fields) headers;
+    g_auto(S3Fields) fields = {0};
+    g_auto(S3Fields) headers = {0};
     const S3Call call = {
         .kind = BK_REQUEST_HEAD,
         .method = "HEAD",
@@ -171,7 +171,7 @@ head_once(S3Store *self, const char *name, BkHttpAnswer *answer, BkOp *op, GErro
 static bool
 stat_by_get(S3Store *self, const char *name, uint64_t *size, BkOp *op, GError **error)
 {
-    g_auto(BkHttpAnswer) answer;
+    g_auto(BkHttpAnswer) answer = {0};
 
     bk_http_answer_init(&answer);
     if (!get_range(self, name, 0, 1, 1, &answer, op, error))
@@ -184,7 +184,7 @@ static bool
 s3_stat(BkStore *store, const char *name, uint64_t *size, BkOp *op, GError **error)
 {
     S3Store *self = (S3Store *)store;
-    g_auto(BkHttpAnswer) answer;
+    g_auto(BkHttpAnswer) answer = {0};
     const char *length;
     guint64 value;
 
