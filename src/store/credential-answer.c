@@ -231,7 +231,7 @@ search_xml(const BkBuf *body, Wanted *wanted, size_t count)
     Search search = {g_string_new(NULL), 0, wanted, count};
     g_autoptr(GMarkupParseContext) context = g_markup_parse_context_new(&parser, 0, &search, NULL);
     bool ok =
-        body->size <= BK_CREDENTIAL_LIMIT &&
+        body->size > 0 && body->size <= BK_CREDENTIAL_LIMIT &&
         g_markup_parse_context_parse(context, (const char *)body->data, (gssize)body->size, NULL) &&
         g_markup_parse_context_end_parse(context, NULL);
 
@@ -323,8 +323,11 @@ bk_credential_answer_is_safe_url(const char *url)
     for (const char *next = url; *next != 0; next++)
         if (!g_ascii_isgraph(*next))
             return false;
-    if (g_ascii_strncasecmp(url, secure, strlen(secure)) == 0)
-        return url[strlen(secure)] != 0;
+    if (g_ascii_strncasecmp(url, secure, strlen(secure)) == 0) {
+        url += strlen(secure);
+        size = strcspn(url, "/?#");
+        return size > 0 && memchr(url, '@', size) == NULL; /* a password would get into messages */
+    }
     if (g_ascii_strncasecmp(url, plain, strlen(plain)) != 0)
         return false;
     url += strlen(plain);

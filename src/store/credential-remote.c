@@ -72,6 +72,17 @@ is_passing(bool has_answer, const BkHttpAnswer *answer)
     return answer->outcome == BK_HTTP_NOT_SENT || answer->outcome == BK_HTTP_BROKEN;
 }
 
+/* Scheme and host of a URL, for messages: the rest of a container's is what it takes to ask for its
+ * credentials. A new string. */
+static char *
+show_host(const char *url)
+{
+    const char *start = strstr(url, "://");
+    size_t scheme = start != NULL ? (size_t)(start - url) + 3 : 0;
+
+    return g_strndup(url, scheme + strcspn(url + scheme, "/?#"));
+}
+
 /* The answer is whatever the last try gave. */
 static bool
 exchange(Talk *self, const BkHttpRequest *request, GError **error)
@@ -90,22 +101,12 @@ exchange(Talk *self, const BkHttpRequest *request, GError **error)
             break;
     }
     /* Our own bound is not the end of the caller's operation. */
-    if (bk_error_is(cause, BK_ERROR_TIMEOUT) && bk_op_check(self->caller, NULL))
-        return bk_throw(error, BK_ERROR_STORE, "no answer in time");
+    if (bk_error_is(cause, BK_ERROR_TIMEOUT) && bk_op_check(self->caller, NULL)) {
+        g_autofree char *host = show_host(request->url);
+
+        return bk_throw(error, BK_ERROR_STORE, "\"%s\": no answer in time", host);
+    }
     return bk_propagate(error, &cause);
-}
-
-/* Scheme and host of a URL, for messages: the rest of a container's is what it takes to ask for its
- * credentials. A new string. */
-static char *
-show_host(const char *url)
-{
-    const char *start = strstr(url, "://");
-    size_t scheme = start != NULL ? (size_t)(start - url) + 3 : 0;
-    g_autofree char *host = g_strndup(url + scheme, strcspn(url + scheme, "/?#"));
-    const char *at = strrchr(host, '@');
-
-    return g_strdup_printf("%.*s%s", (int)scheme, url, at != NULL ? at + 1 : host);
 }
 
 /* Sends, and takes no other answer than 200. `what` is asked for. */
@@ -117,7 +118,7 @@ fetch(Talk *self, BkHttpRequest *request, const char *what, GError **error)
 
     request->limit = BK_CREDENTIAL_LIMIT;
     if (!exchange(self, request, error))
-        return bk_prefix(error, "ask \"%s\" for %s", host, what);
+        return bk_prefix(error, "ask for %s", what); /* the cause names the host */
     if (self->answer.status == 200)
         return true;
     code = bk_credential_answer_find_code(&self->answer.body);

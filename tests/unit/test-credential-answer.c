@@ -125,6 +125,7 @@ test_code_of_an_error(void)
         {"<html>404</html>", NULL},
         {"", NULL},
     };
+    const BkBuf empty = BK_BUF_INIT;
 
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
         const BkBuf body = buf_of(cases[i].text);
@@ -132,6 +133,7 @@ test_code_of_an_error(void)
 
         g_assert_cmpstr(code, ==, cases[i].code);
     }
+    g_assert_null(bk_credential_answer_find_code(&empty));
 }
 
 static void
@@ -197,6 +199,8 @@ test_urls_of_containers(void)
         "http:///x",
         "http://",
         "https://",
+        "https:///x",
+        "https://HUSH@example.org/x",
         "ftp://127.0.0.1/",
         "file:///etc/passwd",
         "127.0.0.1",
