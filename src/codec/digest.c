@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <openssl/kdf.h>
 #include <openssl/params.h>
 #include <string.h>
@@ -92,6 +93,14 @@ bk_sha256_format(const uint8_t digest[BK_SHA256_SIZE], char text[2 * BK_SHA256_S
         text[2 * i + 1] = digits[digest[i] & 15];
     }
     text[(size_t)2 * BK_SHA256_SIZE] = 0;
+}
+
+void
+bk_hmac_sha256(const void *key, size_t key_size, const void *data, size_t size,
+               uint8_t mac[BK_SHA256_SIZE])
+{
+    g_assert(key_size <= INT_MAX);
+    must(HMAC(EVP_sha256(), key, (int)key_size, data, size, mac, NULL) != NULL);
 }
 
 /* OSSL_PARAM takes pointers to non-const although it only reads these. */

@@ -1,4 +1,5 @@
-/* digest.h - SHA-256 (FIPS 180-4), HKDF-SHA-256 (RFC 5869), and XXH3-128 with a secret.
+/* digest.h - SHA-256 (FIPS 180-4), HMAC-SHA-256 (RFC 2104), HKDF-SHA-256 (RFC 5869), and XXH3-128
+ * with a secret.
  *
  * Threads: a digest in progress belongs to one thread; the one-call functions are safe. */
 #pragma once
@@ -24,6 +25,10 @@ void bk_sha256(const void *data, size_t size, uint8_t digest[BK_SHA256_SIZE]);
 
 /* 64 lower-case hex digits. */
 void bk_sha256_format(const uint8_t digest[BK_SHA256_SIZE], char text[2 * BK_SHA256_SIZE + 1]);
+
+/* HMAC-SHA-256 (RFC 2104). */
+void bk_hmac_sha256(const void *key, size_t key_size, const void *data, size_t size,
+                    uint8_t mac[BK_SHA256_SIZE]);
 
 /* Derives a key: extract with `salt`, expand with `info`. */
 void bk_hkdf(const BkSecret *key, const void *salt, size_t salt_size, const void *info,

@@ -11,6 +11,7 @@
 typedef struct BkS3Fault {
     char *code;    /* "NoSuchKey"; "" when there is none */
     char *message; /* or "" */
+    char *region;  /* where the bucket is, when the answer says so, or NULL */
 } BkS3Fault;
 void bk_s3_fault_clear(BkS3Fault *self);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkS3Fault, bk_s3_fault_clear)
@@ -25,6 +26,7 @@ typedef struct BkS3Entry {
     uint64_t size;
     int64_t modified_us;
 } BkS3Entry;
+void bk_s3_entry_free(void *entry); /* of a BkS3Entry */
 
 /* A page of either kind of listing, in the order of the answer (keys ascending in bytes; of
  * versions of one key the newest first). */
@@ -43,9 +45,10 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkS3Page, bk_s3_page_clear)
  * says <EncodingType>url</EncodingType>. */
 bool bk_s3_xml_page(const BkBuf *body, BkS3Page *page, GError **error) BK_MUST_USE;
 
-/* The text of the one element `name` below the root (such as UploadId, Status, ETag): a new string,
- * or NULL with `error` unset when the document has none. Fails on what is no XML. */
-bool bk_s3_xml_text(const BkBuf *body, const char *name, char **text, GError **error) BK_MUST_USE;
+/* The text of the first element at `path` below the root, such as "UploadId" or
+ * "AssumeRoleWithWebIdentityResult/Credentials/AccessKeyId": a new string, or NULL when the
+ * document has none. Fails on what is no XML. */
+bool bk_s3_xml_text(const BkBuf *body, const char *path, char **text, GError **error) BK_MUST_USE;
 
 /* Of an answer to DeleteObjects: the errors in it, as "KEY: CODE" (new strings, at most 1000). */
 bool bk_s3_xml_delete_errors(const BkBuf *body, GPtrArray *errors, GError **error) BK_MUST_USE;

@@ -1,4 +1,5 @@
 /* The promises of store/store.h, held against every driver. */
+#include "s3-fixture.h"
 #include "store/fault-store.h"
 #include "store/mem.h"
 #include "store/posix.h"
@@ -44,6 +45,40 @@ open_posix(Fixture *fixture)
     return store;
 }
 
+static S3Server server;
+
+/* A bucket of its own for each test. */
+static BkStore *
+open_bucket(const char *prefix)
+{
+    static unsigned number;
+    g_autofree char *bucket = g_strdup_printf("contract-%u", number++);
+    BkS3Options options = s3_fixture_options(&server, bucket);
+    BkStore *store;
+
+    options.prefix = prefix;
+    store = s3_fixture_open(&options);
+    s3_fixture_make_bucket(store);
+    return store;
+}
+
+static BkStore *
+open_s3(Fixture *fixture)
+{
+    (void)fixture;
+    return open_bucket("some/prefix");
+}
+
+static BkStore *
+open_s3_with_versions(Fixture *fixture)
+{
+    BkStore *store = open_bucket("");
+
+    (void)fixture;
+    s3_fixture_keep_versions(store);
+    return store;
+}
+
 static const struct {
     const char *name;
     Open open;
@@ -51,6 +86,8 @@ static const struct {
     {"posix", open_posix},
     {"mem", open_mem},
     {"fault", open_fault},
+    {"s3", open_s3},
+    {"s3-versions", open_s3_with_versions},
 };
 
 static void
@@ -644,12 +681,14 @@ static const struct {
     {"errors-name-object-and-store", test_errors_name_object_and_store},
 };
 
-static const size_t indexes[] = {0, 1, 2};
+static const size_t indexes[] = {0, 1, 2, 3, 4};
 #define FAULT_DRIVER (&indexes[2])
 
 int
 main(int argc, char **argv)
 {
+    int status;
+
     G_STATIC_ASSERT(G_N_ELEMENTS(indexes) == G_N_ELEMENTS(drivers));
     g_test_init(&argc, &argv, NULL);
     for (size_t d = 0; d < G_N_ELEMENTS(drivers); d++)
@@ -664,5 +703,8 @@ main(int argc, char **argv)
                test_fault_before_effect, tear_down);
     g_test_add("/store/fault/after-effect", Fixture, FAULT_DRIVER, set_up, test_fault_after_effect,
                tear_down);
-    return g_test_run();
+    s3_server_start(&server);
+    status = g_test_run();
+    s3_server_stop(&server);
+    return status;
 }

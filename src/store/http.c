@@ -1,0 +1,418 @@
+#include "store/http.h"
+
+#include "store/curl.h"
+
+#include <pthread.h>
+#include <string.h>
+#include <unistd.h>
+
+#define DEFAULT_CONNECT_US (10 * BK_USEC_PER_SEC)
+#define DEFAULT_IDLE_US    (60 * BK_USEC_PER_SEC)
+#define MAX_HEADER_BYTES   ((size_t)64 * 1024)
+#define UPLOAD_BUFFER      (1024L * 1024)
+#define DOWNLOAD_BUFFER    (512L * 1024)
+#define PACE_STEP_US       INT64_C(20000)
+#define USER_AGENT         "backstay/" BK_VERSION
+
+/* When the next byte may pass in one direction. */
+typedef struct Pace {
+    uint64_t rate; /* bytes a second; 0: no bound */
+    int64_t next_us;
+} Pace;
+
+struct BkHttp {
+    char *ca_file;
+    char *proxy;
+    int64_t connect_timeout_us;
+    int64_t idle_timeout_us;
+    unsigned max_connections;
+
+    pthread_mutex_t mutex; /* guards what follows */
+    pthread_cond_t released;
+    GPtrArray *idle; /* of CURL, the last used last */
+    unsigned busy;
+    Pace sending;
+    Pace receiving;
+};
+
+/* One request under way: what libcurl's callbacks work on. */
+typedef struct Transfer {
+    BkHttp *http;
+    const BkHttpRequest *request;
+    BkHttpAnswer *answer;
+    BkOp *op;
+    size_t sent; /* of the body */
+    size_t header_bytes;
+    bool is_too_long;
+    char message[CURL_ERROR_SIZE];
+} Transfer;
+
+void
+bk_http_answer_init(BkHttpAnswer *self)
+{
+    *self = (BkHttpAnswer){.body = BK_BUF_INIT};
+    self->headers = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+}
+
+void
+bk_http_answer_clear(BkHttpAnswer *self)
+{
+    g_clear_pointer(&self->headers, g_hash_table_unref);
+    bk_buf_clear(&self->body);
+}
+
+const char *
+bk_http_answer_get(const BkHttpAnswer *self, const char *name)
+{
+    return g_hash_table_lookup(self->headers, name);
+}
+
+BkHttp *
+bk_http_new(const BkHttpOptions *options, GError **error)
+{
+    BkHttp *self;
+
+    if (!bk_curl_load(error))
+        return NULL;
+    if (options->ca_file != NULL && access(options->ca_file, R_OK) < 0)
+        return bk_throw_errno(error, "file of certificates \"%s\"", options->ca_file), NULL;
+    self = g_new0(BkHttp, 1);
+    self->ca_file = g_strdup(options->ca_file);
+    self->proxy = g_strdup(options->proxy);
+    self->connect_timeout_us =
+        options->connect_timeout_us > 0 ? options->connect_timeout_us : DEFAULT_CONNECT_US;
+    self->idle_timeout_us =
+        options->idle_timeout_us > 0 ? options->idle_timeout_us : DEFAULT_IDLE_US;
+    self->max_connections = options->max_connections;
+    self->sending.rate = options->max_send_rate;
+    self->receiving.rate = options->max_receive_rate;
+    self->idle = g_ptr_array_new();
+    (void)pthread_mutex_init(&self->mutex, NULL);
+    (void)pthread_cond_init(&self->released, NULL);
+    return self;
+}
+
+void
+bk_http_free(BkHttp *self)
+{
+    if (self == NULL)
+        return;
+    g_assert(self->busy == 0);
+    for (guint i = 0; i < self->idle->len; i++)
+        curl_easy_cleanup(g_ptr_array_index(self->idle, i));
+    g_ptr_array_unref(self->idle);
+    (void)pthread_mutex_destroy(&self->mutex);
+    (void)pthread_cond_destroy(&self->released);
+    g_free(self->ca_file);
+    g_free(self->proxy);
+    g_free(self);
+}
+
+/* Waits for a free connection where they are bounded. NULL when the operation ends before. */
+static CURL *
+acquire(BkHttp *self, const BkOp *op, GError **error)
+{
+    CURL *handle = NULL;
+    bool ok;
+
+    (void)pthread_mutex_lock(&self->mutex);
+    while ((ok = bk_op_check(op, error)) && self->max_connections > 0 &&
+           self->busy >= self->max_connections) {
+        struct timespec until;
+
+        (void)clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_nsec += 50 * 1000 * 1000; /* then look whether the operation has ended */
+        until.tv_sec += until.tv_nsec / 1000000000;
+        until.tv_nsec %= 1000000000;
+        (void)pthread_cond_timedwait(&self->released, &self->mutex, &until);
+    }
+    if (ok) {
+        self->busy++;
+        if (self->idle->len > 0)
+            handle = g_ptr_array_steal_index(self->idle, self->idle->len - 1);
+        else if ((handle = curl_easy_init()) == NULL) {
+            self->busy--;
+            (void)bk_throw(error, BK_ERROR_MEMORY, "libcurl gave no handle");
+        }
+    }
+    (void)pthread_mutex_unlock(&self->mutex);
+    return handle;
+}
+
+static void
+release(BkHttp *self, CURL *handle)
+{
+    (void)pthread_mutex_lock(&self->mutex);
+    g_ptr_array_add(self->idle, handle);
+    self->busy--;
+    (void)pthread_cond_signal(&self->released);
+    (void)pthread_mutex_unlock(&self->mutex);
+}
+
+/* Waits until `size` bytes may pass; false when the operation ends before. */
+static bool
+keep_pace(Transfer *self, Pace *pace, size_t size)
+{
+    int64_t start_us;
+
+    if (pace->rate == 0)
+        return true;
+    (void)pthread_mutex_lock(&self->http->mutex);
+    start_us = MAX(pace->next_us, g_get_monotonic_time());
+    pace->next_us = start_us + (int64_t)((double)size / (double)pace->rate * BK_USEC_PER_SEC);
+    (void)pthread_mutex_unlock(&self->http->mutex);
+    for (;;) {
+        int64_t left_us = start_us - g_get_monotonic_time();
+
+        if (left_us <= 0 || !bk_op_check(self->op, NULL))
+            return left_us <= 0;
+        g_usleep((gulong)MIN(left_us, PACE_STEP_US));
+    }
+}
+
+static size_t
+send_body(char *data, size_t item_size, size_t items, void *user)
+{
+    Transfer *self = user;
+    size_t size = MIN(item_size * items, self->request->body_size - self->sent);
+
+    if (!keep_pace(self, &self->http->sending, size))
+        return CURL_READFUNC_ABORT;
+    if (size > 0)
+        memcpy(data, (const char *)self->request->body + self->sent, size);
+    self->sent += size;
+    return size;
+}
+
+/* A kept connection had been closed at the other end: libcurl sends the body again on a new one. */
+static int
+rewind_body(void *user, curl_off_t offset, int origin)
+{
+    Transfer *self = user;
+
+    if (origin != SEEK_SET || offset < 0 || (uint64_t)offset > self->request->body_size)
+        return CURL_SEEKFUNC_FAIL;
+    self->sent = (size_t)offset;
+    return CURL_SEEKFUNC_OK;
+}
+
+static size_t
+receive_body(char *data, size_t item_size, size_t items, void *user)
+{
+    Transfer *self = user;
+    size_t size = item_size * items;
+
+    if (size > self->request->limit - self->answer->body.size) {
+        self->is_too_long = true;
+        return 0;
+    }
+    if (!keep_pace(self, &self->http->receiving, size))
+        return 0;
+    bk_buf_append(&self->answer->body, data, size);
+    return size;
+}
+
+static size_t
+receive_header(char *data, size_t item_size, size_t items, void *user)
+{
+    Transfer *self = user;
+    size_t size = item_size * items;
+    const char *colon = memchr(data, ':', size);
+
+    self->header_bytes += size;
+    if (self->header_bytes > MAX_HEADER_BYTES)
+        return 0;
+    if (size >= 5 && memcmp(data, "HTTP/", 5) == 0) {
+        g_hash_table_remove_all(self->answer->headers); /* what came before was "100 Continue" */
+    } else if (colon != NULL) {
+        g_autofree char *name = g_strndup(data, (size_t)(colon - data));
+        char *value = g_strndup(colon + 1, size - (size_t)(colon + 1 - data));
+
+        g_hash_table_insert(self->answer->headers, g_ascii_strdown(name, -1), g_strstrip(value));
+    }
+    return size;
+}
+
+static int
+look_up(void *user, curl_off_t down_total, curl_off_t down, curl_off_t up_total, curl_off_t up)
+{
+    const Transfer *self = user;
+
+    (void)down_total;
+    (void)down;
+    (void)up_total;
+    (void)up;
+    return bk_op_check(self->op, NULL) ? 0 : 1;
+}
+
+static void
+set_callbacks(CURL *handle, Transfer *transfer)
+{
+    bk_curl_set_function(handle, CURLOPT_WRITEFUNCTION, (BkCurlFunction)receive_body);
+    bk_curl_set_pointer(handle, CURLOPT_WRITEDATA, transfer);
+    bk_curl_set_function(handle, CURLOPT_HEADERFUNCTION, (BkCurlFunction)receive_header);
+    bk_curl_set_pointer(handle, CURLOPT_HEADERDATA, transfer);
+    bk_curl_set_function(handle, CURLOPT_XFERINFOFUNCTION, (BkCurlFunction)look_up);
+    bk_curl_set_pointer(handle, CURLOPT_XFERINFODATA, transfer);
+    bk_curl_set_long(handle, CURLOPT_NOPROGRESS, 0);
+    bk_curl_set_pointer(handle, CURLOPT_ERRORBUFFER, transfer->message);
+}
+
+static void
+set_connection(CURL *handle, const BkHttp *self)
+{
+    bk_curl_set_long(handle, CURLOPT_NOSIGNAL, 1);
+    bk_curl_set_pointer(handle, CURLOPT_PROTOCOLS_STR, "http,https");
+    bk_curl_set_long(handle, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
+    bk_curl_set_long(handle, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
+    bk_curl_set_long(handle, CURLOPT_PATH_AS_IS, 1);
+    bk_curl_set_long(handle, CURLOPT_TCP_KEEPALIVE, 1);
+    bk_curl_set_long(handle, CURLOPT_UPLOAD_BUFFERSIZE, UPLOAD_BUFFER);
+    bk_curl_set_long(handle, CURLOPT_BUFFERSIZE, DOWNLOAD_BUFFER);
+    bk_curl_set_pointer(handle, CURLOPT_USERAGENT, USER_AGENT);
+    bk_curl_set_long(handle, CURLOPT_CONNECTTIMEOUT_MS,
+                     (long)(self->connect_timeout_us / 1000));
+    bk_curl_set_long(handle, CURLOPT_LOW_SPEED_LIMIT, 1);
+    bk_curl_set_long(handle, CURLOPT_LOW_SPEED_TIME,
+                     (long)MAX(self->idle_timeout_us / BK_USEC_PER_SEC, 1));
+    if (self->ca_file != NULL)
+        bk_curl_set_pointer(handle, CURLOPT_CAINFO, self->ca_file);
+    if (self->proxy != NULL)
+        bk_curl_set_pointer(handle, CURLOPT_PROXY, self->proxy);
+}
+
+static void
+set_method(CURL *handle, Transfer *transfer)
+{
+    const BkHttpRequest *request = transfer->request;
+
+    if (strcmp(request->method, "PUT") == 0) {
+        bk_curl_set_long(handle, CURLOPT_UPLOAD, 1);
+        bk_curl_set_offset(handle, CURLOPT_INFILESIZE_LARGE, (curl_off_t)request->body_size);
+        bk_curl_set_function(handle, CURLOPT_READFUNCTION, (BkCurlFunction)send_body);
+        bk_curl_set_pointer(handle, CURLOPT_READDATA, transfer);
+        bk_curl_set_function(handle, CURLOPT_SEEKFUNCTION, (BkCurlFunction)rewind_body);
+        bk_curl_set_pointer(handle, CURLOPT_SEEKDATA, transfer);
+    } else if (strcmp(request->method, "POST") == 0) {
+        bk_curl_set_long(handle, CURLOPT_POST, 1);
+        bk_curl_set_offset(handle, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_size);
+        bk_curl_set_pointer(handle, CURLOPT_POSTFIELDS,
+                            request->body_size > 0 ? request->body : "");
+    } else if (strcmp(request->method, "HEAD") == 0) {
+        bk_curl_set_long(handle, CURLOPT_NOBODY, 1);
+    } else {
+        bk_curl_set_long(handle, CURLOPT_HTTPGET, 1);
+        bk_curl_set_pointer(handle, CURLOPT_CUSTOMREQUEST, request->method);
+    }
+}
+
+static struct curl_slist *
+list_headers(const BkHttpRequest *request)
+{
+    /* What libcurl would add by itself and nobody waits for. */
+    struct curl_slist *list = curl_slist_append(NULL, "Expect:");
+
+    list = curl_slist_append(list, "Content-Type:");
+    for (size_t i = 0; request->headers != NULL && request->headers[i] != NULL; i++)
+        list = curl_slist_append(list, request->headers[i]);
+    return list;
+}
+
+static BkHttpOutcome
+outcome_of(CURL *handle, CURLcode code)
+{
+    switch ((unsigned)code) {
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_RESOLVE_PROXY:
+    case CURLE_COULDNT_CONNECT:
+    case CURLE_SSL_CONNECT_ERROR: /* a server that is being started breaks off, too */
+        return BK_HTTP_NOT_SENT;
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_ISSUER_ERROR:
+    case CURLE_URL_MALFORMAT:
+    case CURLE_UNSUPPORTED_PROTOCOL:
+        return BK_HTTP_IMPOSSIBLE;
+    case CURLE_OPERATION_TIMEDOUT:
+        return bk_curl_get_offset(handle, CURLINFO_PRETRANSFER_TIME_T) == 0 ? BK_HTTP_NOT_SENT
+                                                                            : BK_HTTP_BROKEN;
+    default:
+        return BK_HTTP_BROKEN;
+    }
+}
+
+/* "https://host:port": no more of the address gets into a message. */
+static char *
+origin_of(const char *url)
+{
+    const char *host = strstr(url, "://");
+    size_t size = host != NULL ? (size_t)(host + 3 - url) + strcspn(host + 3, "/?") : 0;
+
+    return g_strndup(url, size);
+}
+
+static bool
+explain(Transfer *self, CURL *handle, CURLcode code, GError **error)
+{
+    BkHttpAnswer *answer = self->answer;
+    g_autofree char *origin = origin_of(self->request->url);
+    const char *text = self->message[0] != 0 ? self->message : curl_easy_strerror(code);
+
+    if (!bk_op_check(self->op, error)) {
+        answer->outcome = BK_HTTP_ENDED;
+        return false;
+    }
+    answer->outcome = outcome_of(handle, code);
+    if (self->is_too_long) {
+        answer->outcome = BK_HTTP_IMPOSSIBLE;
+        return bk_throw(error, BK_ERROR_STORE, "%s: the answer is longer than %zu bytes", origin,
+                        self->request->limit);
+    }
+    if (code == CURLE_PEER_FAILED_VERIFICATION)
+        return bk_throw(error, BK_ERROR_STORE,
+                        "%s: the certificate is not trusted: %s: name the file of its authority "
+                        "as ca_file",
+                        origin, text);
+    return bk_throw(error, BK_ERROR_STORE, "%s: %s", origin, text);
+}
+
+static bool
+perform(Transfer *self, CURL *handle, GError **error)
+{
+    struct curl_slist *headers = list_headers(self->request);
+    CURLcode code;
+    bool ok;
+
+    set_connection(handle, self->http);
+    set_callbacks(handle, self);
+    set_method(handle, self);
+    bk_curl_set_pointer(handle, CURLOPT_URL, self->request->url);
+    bk_curl_set_pointer(handle, CURLOPT_HTTPHEADER, headers);
+    code = curl_easy_perform(handle);
+    self->answer->status = (unsigned)bk_curl_get_long(handle, CURLINFO_RESPONSE_CODE);
+    self->answer->outcome = BK_HTTP_ANSWERED;
+    ok = code == CURLE_OK || explain(self, handle, code, error);
+    curl_easy_reset(handle); /* nothing of this call stays but the connection */
+    curl_slist_free_all(headers);
+    return ok;
+}
+
+bool
+bk_http_send(BkHttp *self, const BkHttpRequest *request, BkHttpAnswer *answer, BkOp *op,
+             GError **error)
+{
+    Transfer transfer = {.http = self, .request = request, .answer = answer, .op = op};
+    CURL *handle;
+    bool ok;
+
+    answer->outcome = BK_HTTP_ENDED;
+    answer->status = 0;
+    answer->body.size = 0;
+    g_hash_table_remove_all(answer->headers);
+    handle = acquire(self, op, error);
+    if (handle == NULL)
+        return false;
+    ok = perform(&transfer, handle, error);
+    release(self, handle);
+    return ok;
+}

@@ -1,0 +1,143 @@
+#include "store/s3-priv.h"
+
+#include <string.h>
+
+/* A listing under way. */
+typedef struct Listing {
+    S3Store *store;
+    const char *prefix; /* of the store's names */
+    const char *after;
+    bool with_versions;
+    BkStoreVisit visit;
+    void *data;
+    /* The object at hand: of versions the oldest seen yet. */
+    char *name;
+    uint64_t size;
+    int64_t modified_us;
+} Listing;
+
+/* Visits the object at hand. */
+static bool
+flush(Listing *self, GError **error)
+{
+    g_autofree char *name = g_steal_pointer(&self->name);
+    const BkStoreEntry entry = {name, self->size, self->modified_us};
+
+    return name == NULL || self->visit(&entry, self->data, error);
+}
+
+static bool
+take_entry(Listing *self, const BkS3Entry *entry, GError **error)
+{
+    const char *name = bk_s3_name(self->store, entry->key);
+
+    /* What is not ours has no place here, but does no harm. */
+    if (name == NULL || entry->is_marker || strcmp(name, self->after) <= 0)
+        return true;
+    if (self->name == NULL || strcmp(self->name, name) != 0) {
+        if (!flush(self, error))
+            return false;
+        self->name = g_strdup(name);
+    }
+    self->size = entry->size;
+    self->modified_us = entry->modified_us;
+    return true;
+}
+
+static void
+add_start(const Listing *self, const BkS3Page *last, S3Fields *fields)
+{
+    g_autofree char *after = bk_s3_key(self->store, self->after);
+
+    if (self->with_versions) {
+        bk_s3_fields_add(fields, "versions", "");
+        if (last->is_truncated) {
+            bk_s3_fields_add(fields, "key-marker", last->next_key_marker);
+            if (last->next_version_marker != NULL)
+                bk_s3_fields_add(fields, "version-id-marker", last->next_version_marker);
+        } else if (self->after[0] != 0) {
+            bk_s3_fields_add(fields, "key-marker", after);
+        }
+        return;
+    }
+    bk_s3_fields_add(fields, "list-type", "2");
+    if (last->is_truncated)
+        bk_s3_fields_add(fields, "continuation-token", last->next_token);
+    else if (self->after[0] != 0)
+        bk_s3_fields_add(fields, "start-after", after);
+}
+
+/* Gets the page behind `page`, which it replaces. */
+static bool
+get_page(const Listing *self, BkS3Page *page, BkOp *op, GError **error)
+{
+    g_autofree char *prefix = bk_s3_key(self->store, self->prefix);
+    g_auto(BkHttpAnswer) answer = {0};
+    g_auto(S3Fields) fields = {0};
+    g_auto(S3Fields) headers = {0};
+    const S3Call call = {
+        .kind = BK_REQUEST_LIST,
+        .method = "GET",
+        .what = "list the bucket",
+        .fields = &fields,
+        .headers = &headers,
+        .limit = BK_S3_ANSWER_MAX,
+    };
+
+    bk_http_answer_init(&answer);
+    bk_s3_fields_init(&fields);
+    bk_s3_fields_init(&headers);
+    bk_s3_fields_add(&fields, "encoding-type", "url");
+    bk_s3_fields_add(&fields, "max-keys", "1000");
+    bk_s3_fields_add(&fields, "prefix", prefix);
+    add_start(self, page, &fields);
+    if (self->store->options.requester_pays)
+        bk_s3_fields_add(&headers, "x-amz-request-payer", "requester");
+    return bk_s3_call(self->store, &call, &answer, NULL, op, error) &&
+           bk_s3_xml_page(&answer.body, page, error);
+}
+
+bool
+bk_s3_list(BkStore *store, const char *prefix, const char *after, BkStoreVisit visit, void *data,
+           BkOp *op, GError **error)
+{
+    Listing self = {
+        .store = (S3Store *)store, .prefix = prefix, .after = after, .visit = visit, .data = data};
+    g_auto(BkS3Page) page = {0};
+    bool ok = bk_s3_keeps_versions(self.store, &self.with_versions, op, error);
+
+    do {
+        ok = ok && get_page(&self, &page, op, error);
+        for (guint i = 0; ok && i < page.entries->len; i++)
+            ok = take_entry(&self, g_ptr_array_index(page.entries, i), error);
+    } while (ok && page.is_truncated);
+    ok = ok && flush(&self, error);
+    g_free(self.name);
+    return ok;
+}
+
+bool
+bk_s3_get_versions(S3Store *self, const char *name, GPtrArray **versions, BkOp *op, GError **error)
+{
+    const Listing listing = {.store = self, .prefix = name, .after = "", .with_versions = true};
+    g_autofree char *key = bk_s3_key(self, name);
+    g_autoptr(GPtrArray) found = g_ptr_array_new_with_free_func(bk_s3_entry_free);
+    g_auto(BkS3Page) page = {0};
+    bool is_past = false; /* keys that only begin like it */
+
+    do {
+        if (!get_page(&listing, &page, op, error))
+            return false;
+        while (page.entries->len > 0 && !is_past) {
+            BkS3Entry *entry = g_ptr_array_steal_index(page.entries, 0);
+
+            is_past = strcmp(entry->key, key) != 0;
+            if (is_past || entry->version == NULL)
+                bk_s3_entry_free(entry);
+            else
+                g_ptr_array_add(found, entry);
+        }
+    } while (page.is_truncated && !is_past);
+    *versions = g_steal_pointer(&found);
+    return true;
+}
