@@ -6,7 +6,7 @@
 #include "engine/assemble.h"
 #include "engine/audit.h"
 #include "engine/base.h"
-#include "engine/changes.h"
+#include "engine/overtaken.h"
 #include "engine/refresh.h"
 #include "engine/system-id.h"
 #include "engine/wal-wait.h"
@@ -19,9 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define CONTROL_PATH     "global/pg_control"
-#define CONTROL_PAUSE_US 10000
-#define CONTROL_TRIES    10
+#define CONTROL_PATH "global/pg_control"
 
 #define MAX_ATTEMPTS 5u
 
@@ -85,27 +83,6 @@ backup_clear(Backup *self)
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Backup, backup_clear)
 
-/* Reads pg_control until its checksum fits: the server may be writing it. */
-static bool
-read_control(const Backup *self, BkBuf *content, BkPgControl *control, GError **error)
-{
-    g_autofree char *path = g_build_filename(self->data_dir, CONTROL_PATH, NULL);
-
-    for (int i = 0;; i++) {
-        g_autoptr(GError) cause = NULL;
-
-        if (!bk_file_read(AT_FDCWD, path, 64 * BK_KIB, content, error))
-            return false;
-        if (bk_pg_control_decode(content->data, content->size, control, &cause))
-            return true;
-        if (i == CONTROL_TRIES) {
-            g_propagate_prefixed_error(error, g_steal_pointer(&cause), "file \"%s\": ", path);
-            return false;
-        }
-        g_usleep(CONTROL_PAUSE_US);
-    }
-}
-
 /* The directory that is read must be that of the server that was asked. */
 static bool
 check_data_dir(const Backup *self, GError **error)
@@ -113,7 +90,7 @@ check_data_dir(const Backup *self, GError **error)
     g_auto(BkBuf) content = BK_BUF_INIT;
     BkPgControl control;
 
-    if (!read_control(self, &content, &control, error))
+    if (!bk_pg_control_read(self->data_dir, &content, &control, error))
         return bk_prefix(error, "data directory \"%s\"", self->data_dir);
     if (control.system_id == self->facts.system_id)
         return true;
@@ -239,7 +216,7 @@ check_is_live(Backup *self, GError **error)
 {
     g_auto(BkBuf) content = BK_BUF_INIT;
 
-    if (!read_control(self, &content, &self->control, error))
+    if (!bk_pg_control_read(self->data_dir, &content, &self->control, error))
         return false;
     self->report->meta.control_version = self->control.control_version;
     self->report->meta.catalog_version = self->control.catalog_version;
@@ -398,7 +375,7 @@ copy_control(Backup *self, const BkSelected *control, GError **error)
     g_auto(BkBuf) content = BK_BUF_INIT;
     BkPgControl decoded;
 
-    return read_control(self, &content, &decoded, error) &&
+    return bk_pg_control_read(self->data_dir, &content, &decoded, error) &&
            bk_copy_run_bytes(self->copy, control, &content, self->op, error);
 }
 
@@ -532,45 +509,23 @@ end(Backup *self, GError **error)
     return true;
 }
 
-/* Would replay copy a database's files that are not what they were when the server copied them? It
- * does so anew for CREATE DATABASE by file copy and for SET TABLESPACE, and the backup may have
- * read the original later, or not at all since it was gone. PostgreSQL's own base backups share
- * this. */
+/* Was a database made or moved while the backup ran, so that replay would not make it what it was?
+ */
 static bool
-check_copies(Backup *self, bool *is_overtaken, GError **error)
+check_databases(Backup *self, bool *is_overtaken, GError **error)
 {
-    g_autofree char *databases = NULL;
-    BkPgMeta stop = self->report->meta;
-    const BkChangesRequest request = {
+    g_autofree char *now = bk_server_describe_databases(self->server, self->op, error);
+    const BkOvertakenRequest request = {
         .parts = self->parts.parts,
         .data_dir = self->data_dir,
-        .from = &self->report->meta,
-        .to = &stop,
+        .meta = &self->report->meta,
         .workers = self->source->workers,
     };
-    g_auto(BkChanges) changes = {0};
-    g_autoptr(GArray) copies = NULL;
 
-    *is_overtaken = false;
-    databases = bk_server_describe_databases(self->server, self->op, error);
-    if (databases == NULL)
+    if (now == NULL)
         return false;
-    if (strcmp(databases, self->databases) == 0)
-        return true;
-    stop.start_lsn = stop.stop_lsn - 1;
-    if (!bk_changes_find(&request, &changes, self->op, error))
-        return false;
-    if (changes.map == NULL) {
-        bk_log(BK_LOG_INFO, "databases were made or moved, and the WAL does not tell how: %s",
-               changes.why);
-        *is_overtaken = true;
-        return true;
-    }
-    copies = bk_block_map_get_copies(changes.map);
-    for (guint i = 0; i < copies->len && !*is_overtaken; i++)
-        *is_overtaken =
-            bk_block_map_is_touched(changes.map, &g_array_index(copies, BkDatabaseCopy, i).from);
-    return true;
+    return strcmp(now, self->databases) == 0 ||
+           bk_overtaken_find(&request, is_overtaken, self->op, error);
 }
 
 static void
@@ -797,7 +752,7 @@ run(Backup *self, bool *is_overtaken, GError **error)
     if (!select_files(self, error) || !copy_files(self, error))
         return false;
     report->copy_us = g_get_monotonic_time() - before_us;
-    if (!end(self, error) || !check_copies(self, is_overtaken, error))
+    if (!end(self, error) || !check_databases(self, is_overtaken, error))
         return false;
     if (*is_overtaken)
         return put_checkpoint(self->copy, self, error);

@@ -1,9 +1,15 @@
 #include "source/pg/control.h"
 
+#include "base/fd.h"
 #include "codec/crc32c.h"
 #include "source/pg/bytes.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
+
+#define MAX_FILE      (64 * BK_KIB)
+#define READ_TRIES    10u
+#define READ_PAUSE_US 10000
 
 /* The file is the image of a C struct of the server, on a 64-bit machine. Positions are the same in
  * 13 to 18 but for the CRC at the end, since 18 put a flag (and its padding) before it. */
@@ -177,4 +183,24 @@ bk_pg_state_name(BkPgState state)
     };
 
     return (size_t)state < G_N_ELEMENTS(names) ? names[state] : "unknown";
+}
+
+bool
+bk_pg_control_read(const char *data_dir, BkBuf *content, BkPgControl *control, GError **error)
+{
+    g_autofree char *path = g_build_filename(data_dir, "global", "pg_control", NULL);
+
+    for (unsigned attempt = 0;; attempt++) {
+        g_autoptr(GError) cause = NULL;
+
+        if (!bk_file_read(AT_FDCWD, path, MAX_FILE, content, error))
+            return false;
+        if (bk_pg_control_decode(content->data, content->size, control, &cause))
+            return true;
+        if (attempt == READ_TRIES) {
+            g_propagate_prefixed_error(error, g_steal_pointer(&cause), "file \"%s\": ", path);
+            return false;
+        }
+        g_usleep(READ_PAUSE_US);
+    }
 }

@@ -62,3 +62,9 @@ bool bk_pg_control_decode(const void *data, size_t size, BkPgControl *control,
 
 /* Static text such as "in production". */
 const char *bk_pg_state_name(BkPgState state);
+
+/* Reads global/pg_control of a running server's directory until its checksum fits: the server may
+ * be writing it. Fails with BK_ERROR_CORRUPT when it does not within a tenth of a second, or as
+ * reading does. */
+bool bk_pg_control_read(const char *data_dir, BkBuf *content, BkPgControl *control,
+                        GError **error) BK_MUST_USE;
