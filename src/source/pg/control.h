@@ -3,6 +3,7 @@
  * Nothing is believed before the CRC has been verified.
  * Threads: safe; nothing here has state. */
 #pragma once
+#include "base/buf.h"
 #include "source/pg/lsn.h"
 
 #define BK_PG_CONTROL_SIZE 8192 /* of the file; the meaningful part is its first 300 bytes */
