@@ -1,17 +1,18 @@
 #include "cli/each.h"
-#include "repo/repository.h"
+#include "cli/place.h"
 
 #include <stdio.h>
 
 /* The key file is there, durably, before the repository that needs it. A repository that is there
  * already has its key, and no new one would open it. */
 static bool
-ready_key(const BkConfigRepository *config, BkKeyFile *key, BkOp *op, GError **error)
+ready_key(const BkConfigRepository *config, const BkPlace *place, BkKeyFile *key, BkOp *op,
+          GError **error)
 {
     g_autoptr(GError) cause = NULL;
     bool found;
 
-    if (!bk_repository_is_in(config->path, &found, op, error))
+    if (!bk_repository_is_in(place, &found, op, error))
         return false;
     if (found)
         return bk_key_file_read(config->key_file, key, error);
@@ -31,12 +32,15 @@ init_repository(const void *item, BkJson *json, void *data, BkOp *op, GError **e
     g_auto(BkKeyFile) key = {0};
     g_autoptr(BkRepository) repository = NULL;
     g_autoptr(GError) cause = NULL;
+    g_autofree char *location = bk_cli_place_describe(config);
+    BkCliPlace place;
     bool created;
 
     (void)data;
-    if (!ready_key(config, &key, op, error))
+    bk_cli_place_init(&place, config);
+    if (!ready_key(config, &place.place, &key, op, error))
         return false;
-    repository = bk_repository_create_in(config->path, config->name, &key, &created, op, &cause);
+    repository = bk_repository_create_in(&place.place, config->name, &key, &created, op, &cause);
     if (bk_error_is(cause, BK_ERROR_KEY))
         (void)bk_prefix(&cause, "key file \"%s\"", config->key_file);
     if (repository == NULL)
@@ -44,7 +48,7 @@ init_repository(const void *item, BkJson *json, void *data, BkOp *op, GError **e
     if (json != NULL) {
         bk_json_begin_object(json, NULL);
         bk_json_add_string(json, "name", config->name);
-        bk_json_add_string(json, "location", config->path);
+        bk_json_add_string(json, "location", location);
         bk_json_add_string(json, "id", bk_repository_id(repository));
         bk_json_add_bool(json, "created", created);
         bk_json_add_string(json, "key_file", config->key_file);
@@ -55,10 +59,9 @@ init_repository(const void *item, BkJson *json, void *data, BkOp *op, GError **e
             "  Its key file is %s: copy it to a safe place away from this machine now, such as a\n"
             "  password manager. With the key and the repository everything can be restored on an\n"
             "  empty machine; without the key nothing can, by nobody.\n",
-            config->name, config->path, config->key_file);
+            config->name, location, config->key_file);
     } else {
-        (void)printf("Repository \"%s\" in %s is already initialised.\n", config->name,
-                     config->path);
+        (void)printf("Repository \"%s\" in %s is already initialised.\n", config->name, location);
     }
     return true;
 }

@@ -76,7 +76,7 @@ parse(Command *self, GError **error)
     if (!bk_recovery_action_parse(bk_args_get_string(args, "action"), &self->request.action))
         g_assert_not_reached(); /* the command line knows the choices */
     if (!bk_restore_check_request(&self->request, error) ||
-        !bk_cli_source_load(args, self->context, &self->source, error))
+        !bk_cli_source_load_for_reading(args, self->context, &self->source, error))
         return false;
     self->source.spec.workers =
         (unsigned)bk_args_get_int(args, "workers", self->source.spec.workers);

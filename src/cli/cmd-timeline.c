@@ -270,7 +270,8 @@ bk_cmd_timeline(const BkArgs *args, BkCliContext *context, GError **error)
     BkProgress *progress;
     bool ok;
 
-    if (!parse(args, &request, error) || !bk_cli_source_load(args, context, &source, error))
+    if (!parse(args, &request, error) ||
+        !bk_cli_source_load_for_reading(args, context, &source, error))
         return false;
     progress = bk_progress_start(context->op, context->is_quiet);
     ok = bk_timeline_load(&source.spec, &request, &timeline, context->op, error);

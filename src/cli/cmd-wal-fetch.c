@@ -22,7 +22,7 @@ bk_cmd_wal_fetch(const BkArgs *args, BkCliContext *context, GError **error)
     const char *path = bk_args_get_string(args, "path");
     unsigned ahead = (unsigned)bk_args_get_int(args, "prefetch", default_ahead(path));
 
-    return bk_cli_source_load(args, context, &source, error) &&
+    return bk_cli_source_load_for_reading(args, context, &source, error) &&
            bk_wal_fetch(&source.spec, bk_args_get_string(args, "name"), path, ahead, context->op,
                         error);
 }

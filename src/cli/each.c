@@ -33,7 +33,8 @@ bk_cli_each_source(const BkCliEach *self, const BkArgs *args, const BkCliContext
                    GError **error)
 {
     g_autoptr(BkConfig) config = bk_config_load(context->config_path, error);
-    g_autoptr(GPtrArray) sources = config != NULL ? bk_cli_sources(args, config, error) : NULL;
+    g_autoptr(GPtrArray) sources =
+        config != NULL ? bk_cli_sources(args, config, context->op, error) : NULL;
 
     if (sources == NULL)
         return false;

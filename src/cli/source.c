@@ -6,11 +6,17 @@ static void
 add_repositories(BkCliSource *self, const BkConfigSource *source)
 {
     self->repositories = g_new0(BkRepositorySpec, source->to->len);
+    self->places = g_new0(BkCliPlace, source->to->len);
     for (guint i = 0; i < source->to->len; i++) {
         const BkConfigRepository *repository = g_ptr_array_index(source->to, i);
 
-        self->repositories[i] =
-            (BkRepositorySpec){repository->name, repository->path, repository->key_file};
+        bk_cli_place_init(&self->places[i], repository);
+        self->repositories[i] = (BkRepositorySpec){
+            .name = repository->name,
+            .place = self->places[i].place,
+            .key_file = repository->key_file,
+            .is_required = !g_ptr_array_find(source->best_effort, repository, NULL),
+        };
     }
 }
 
@@ -39,6 +45,7 @@ bk_cli_source_clear(BkCliSource *self)
 {
     bk_config_free(self->config);
     g_free(self->repositories);
+    g_free(self->places);
     *self = (BkCliSource){0};
 }
 
@@ -53,20 +60,51 @@ find(const BkConfig *config, const char *name, GError **error)
     return source;
 }
 
-bool
-bk_cli_source_load(const BkArgs *args, const BkCliContext *context, BkCliSource *self,
-                   GError **error)
+/* The repositories may know it, on a machine that was not its own. */
+static const BkConfigSource *
+find_or_add(BkConfig *config, const char *name, GError **error)
+{
+    const BkConfigSource *source = bk_config_find_source(config, name);
+    g_autoptr(GError) cause = NULL;
+
+    if (source != NULL)
+        return source;
+    if (!bk_value_check_name(name, &cause))
+        return bk_throw_null(error, BK_ERROR_USAGE, "source %s", cause->message);
+    return bk_config_add_source(config, name);
+}
+
+static bool
+load(const BkArgs *args, const BkCliContext *context, bool only_reads, BkCliSource *self,
+     GError **error)
 {
     BkConfig *config = bk_config_load(context->config_path, error);
+    const char *name = bk_args_get_string(args, "source");
     const BkConfigSource *source;
 
     if (config == NULL)
         return false;
-    source = find(config, bk_args_get_string(args, "source"), error);
-    if (source != NULL)
-        bk_cli_source_init(self, source);
     self->config = config;
-    return source != NULL;
+    source = only_reads ? find_or_add(config, name, error) : find(config, name, error);
+    if (source == NULL)
+        return false;
+    bk_cli_source_init(self, source);
+    self->config = config;
+    return true;
+}
+
+bool
+bk_cli_source_load(const BkArgs *args, const BkCliContext *context, BkCliSource *self,
+                   GError **error)
+{
+    return load(args, context, false, self, error);
+}
+
+bool
+bk_cli_source_load_for_reading(const BkArgs *args, const BkCliContext *context, BkCliSource *self,
+                               GError **error)
+{
+    return load(args, context, true, self, error);
 }
 
 /* "METHOD" or "METHOD:LEVEL". */
@@ -95,20 +133,46 @@ bk_cli_source_override(BkCliSource *self, const BkArgs *args, GError **error)
            override_compression(&self->spec, bk_args_get_string(args, "compress"), error);
 }
 
+/* Adds what the repositories hold to a configuration without sources. */
+static bool
+add_held_sources(BkConfig *config, BkOp *op, GError **error)
+{
+    for (guint i = 0; i < config->repositories->len; i++) {
+        const BkConfigRepository *repository = g_ptr_array_index(config->repositories, i);
+        BkCliPlace place;
+        BkRepositorySpec spec = {.name = repository->name, .key_file = repository->key_file};
+        g_autoptr(BkRepository) opened = NULL;
+        g_autoptr(GPtrArray) names = NULL;
+
+        bk_cli_place_init(&place, repository);
+        spec.place = place.place;
+        opened = bk_repository_spec_open(&spec, op, error);
+        names = opened != NULL ? bk_repository_list_sources(opened, op, error) : NULL;
+        if (names == NULL)
+            return false;
+        for (guint j = 0; j < names->len; j++)
+            if (bk_config_find_source(config, g_ptr_array_index(names, j)) == NULL)
+                (void)bk_config_add_source(config, g_ptr_array_index(names, j));
+    }
+    return true;
+}
+
 GPtrArray *
-bk_cli_sources(const BkArgs *args, const BkConfig *config, GError **error)
+bk_cli_sources(const BkArgs *args, BkConfig *config, BkOp *op, GError **error)
 {
     const char *name = bk_args_get_string(args, "source");
     g_autoptr(GPtrArray) sources = g_ptr_array_new();
 
     if (name != NULL) {
-        const BkConfigSource *source = find(config, name, error);
+        const BkConfigSource *source = find_or_add(config, name, error);
 
         if (source == NULL)
             return NULL;
         g_ptr_array_add(sources, (void *)(uintptr_t)source);
         return g_steal_pointer(&sources);
     }
+    if (config->sources->len == 0 && !add_held_sources(config, op, error))
+        return NULL;
     for (guint i = 0; i < config->sources->len; i++)
         g_ptr_array_add(sources, g_ptr_array_index(config->sources, i));
     return g_steal_pointer(&sources);

@@ -3,13 +3,15 @@
  * Threads: belongs to the main thread. */
 #pragma once
 #include "cli/commands.h"
+#include "cli/place.h"
 #include "engine/source-spec.h"
 
 typedef struct BkCliSource {
     BkConfig *config;
     const BkConfigSource *source; /* in `config` */
     BkRepositorySpec *repositories;
-    BkSourceSpec spec; /* refers to the others */
+    BkCliPlace *places; /* one for each */
+    BkSourceSpec spec;  /* refers to the others */
 } BkCliSource;
 
 void bk_cli_source_clear(BkCliSource *self);
@@ -20,12 +22,19 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkCliSource, bk_cli_source_clear)
 bool bk_cli_source_load(const BkArgs *args, const BkCliContext *context, BkCliSource *self,
                         GError **error) BK_MUST_USE;
 
+/* The same for a command that only reads: a source that the configuration does not have is looked
+ * for in all of its repositories. */
+bool bk_cli_source_load_for_reading(const BkArgs *args, const BkCliContext *context,
+                                    BkCliSource *self, GError **error) BK_MUST_USE;
+
 /* The same for a source already found in a configuration that the caller owns. */
 void bk_cli_source_init(BkCliSource *self, const BkConfigSource *source);
 
 /* Lets --workers, --max-rate and --compress, where the command has them, override. */
 bool bk_cli_source_override(BkCliSource *self, const BkArgs *args, GError **error) BK_MUST_USE;
 
-/* The sources that a command with an optional argument "source" is about: all or the one named. An
- * array of const BkConfigSource *. */
-GPtrArray *bk_cli_sources(const BkArgs *args, const BkConfig *config, GError **error) BK_MUST_USE;
+/* The sources that a reading command with an optional argument "source" is about: all or the one
+ * named; without any in the configuration, those that its repositories hold. An array of const
+ * BkConfigSource *. */
+GPtrArray *bk_cli_sources(const BkArgs *args, BkConfig *config, BkOp *op,
+                          GError **error) BK_MUST_USE;

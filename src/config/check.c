@@ -88,6 +88,7 @@ check_text(const BkKeyInfo *info, const BkNode *node, GError **error)
     const char *text = node->text;
     int64_t number;
     uint64_t size;
+    bool yes;
 
     if (text[0] == 0)
         return bk_throw(error, BK_ERROR_CONFIG, "is empty");
@@ -109,9 +110,12 @@ check_text(const BkKeyInfo *info, const BkNode *node, GError **error)
         return bk_value_check_cron(text, error);
     case BK_KEY_CONNECTION:
         return bk_conninfo_check(text, error);
+    case BK_KEY_BOOL:
+        return bk_value_parse_bool(text, &yes, error);
     case BK_KEY_STRING:
     case BK_KEY_MAP:
     case BK_KEY_NAME_LIST:
+    case BK_KEY_TEXTS:
     case BK_KEY_UNAVAILABLE:
         break;
     }
@@ -154,6 +158,20 @@ check_name_list(const Place *place, const BkNode *node, GError **error)
     return true;
 }
 
+static bool
+check_texts(const Place *place, const BkNode *node, GError **error)
+{
+    if (node->kind != BK_NODE_MAPPING)
+        return complain(place, node->key_line, "must be a mapping of names to texts", error);
+    for (unsigned i = 0; i < node->children->len; i++) {
+        const BkNode *child = g_ptr_array_index(node->children, i);
+
+        if (child->kind != BK_NODE_SCALAR)
+            return complain(place, child->line, "must be a mapping of names to texts", error);
+    }
+    return true;
+}
+
 static bool check_mapping(const Place *place, const BkNode *node, GError **error);
 
 /* One value of a mapping that stands at `parent`. */
@@ -179,6 +197,8 @@ check_child(const Place *parent, const BkNode *node, GError **error)
         return complain(&place, node->key_line, "not available in this version", error);
     if (info->type == BK_KEY_NAME_LIST)
         return check_name_list(&place, node, error);
+    if (info->type == BK_KEY_TEXTS)
+        return check_texts(&place, node, error);
     if (info->type == BK_KEY_MAP)
         return check_mapping(&place, node, error);
     return check_scalar(info, &place, node, error);

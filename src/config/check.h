@@ -15,7 +15,9 @@ typedef enum {
     BK_KEY_SIZE,
     BK_KEY_CHOICE,
     BK_KEY_CRON,
-    BK_KEY_CONNECTION,  /* to PostgreSQL, without a password */
+    BK_KEY_CONNECTION, /* to PostgreSQL, without a password */
+    BK_KEY_BOOL,
+    BK_KEY_TEXTS,       /* a mapping of any names to texts */
     BK_KEY_UNAVAILABLE, /* of a later version */
 } BkKeyType;
 

@@ -1,6 +1,7 @@
 #include "config/config.h"
 #include "base/fd.h"
 #include "config/check.h"
+#include "config/config-take.h"
 #include "config/value.h"
 
 #include <fcntl.h>
@@ -18,6 +19,7 @@ repository_free(void *data)
 
     g_free(self->name);
     g_free(self->path);
+    bk_config_s3_free(self->s3);
     g_free(self->key_file);
     g_free(self);
 }
@@ -31,6 +33,7 @@ source_free(void *data)
     g_free(self->pg.connection);
     g_free(self->pg.data);
     g_ptr_array_unref(self->to);
+    g_ptr_array_unref(self->best_effort);
     g_free(self->schedule_backup);
     g_free(self);
 }
@@ -70,66 +73,25 @@ bk_config_find_repository(const BkConfig *self, const char *name)
     return NULL;
 }
 
-/* The values below come from a tree that bk_check_tree has passed: they are of the right form. */
-
-static char *
-take_text(const BkNode *mapping, const char *key)
+/* A repository is in a directory or in a bucket. */
+static bool
+take_repository(BkConfig *config, const BkNode *node, GError **error)
 {
-    const BkNode *node = bk_node_find(mapping, key);
-
-    return node != NULL ? g_strdup(node->text) : NULL;
-}
-
-static char *
-take_path(const BkNode *mapping, const char *key)
-{
-    const BkNode *node = bk_node_find(mapping, key);
-
-    return node != NULL ? g_canonicalize_filename(node->text, "/") : NULL;
-}
-
-static int64_t
-take_int(const BkNode *mapping, const char *key, int64_t otherwise)
-{
-    const BkNode *node = bk_node_find(mapping, key);
-    int64_t value = otherwise;
-    bool ok = node == NULL || bk_value_parse_int(node->text, INT64_MIN, INT64_MAX, &value, NULL);
-
-    g_assert(ok);
-    return value;
-}
-
-static int64_t
-take_duration(const BkNode *mapping, const char *key)
-{
-    const BkNode *node = bk_node_find(mapping, key);
-    int64_t value = 0;
-    bool ok = node == NULL || bk_value_parse_duration_us(node->text, &value, NULL);
-
-    g_assert(ok);
-    return value;
-}
-
-static uint64_t
-take_size(const BkNode *mapping, const char *key)
-{
-    const BkNode *node = bk_node_find(mapping, key);
-    uint64_t value = 0;
-    bool ok = node == NULL || bk_value_parse_size(node->text, &value, NULL);
-
-    g_assert(ok);
-    return value;
-}
-
-static BkConfigRepository *
-take_repository(const BkNode *node)
-{
+    const BkNode *s3 = bk_node_find(node, "s3");
     BkConfigRepository *self = g_new0(BkConfigRepository, 1);
 
+    g_ptr_array_add(config->repositories, self);
     self->name = g_strdup(node->key);
-    self->path = take_path(node, "path");
-    self->key_file = take_path(node, "key_file");
-    return self;
+    self->path = bk_take_path(node, "path");
+    self->key_file = bk_take_path(node, "key_file");
+    if ((self->path != NULL) == (s3 != NULL))
+        return bk_throw(error, BK_ERROR_CONFIG, "%s:%zu: repositories.%s: %s", config->path,
+                        node->key_line, node->key,
+                        s3 != NULL ? "has both \"path\" and \"s3\": it is in one place"
+                                   : "\"path\" or \"s3\" is missing");
+    if (s3 != NULL)
+        self->s3 = bk_config_s3_take(s3, config->path, node->key, error);
+    return s3 == NULL || self->s3 != NULL;
 }
 
 static bool
@@ -151,16 +113,38 @@ take_destinations(const BkConfig *config, BkConfigSource *source, const BkNode *
     return true;
 }
 
+static bool
+take_best_effort(const BkConfig *config, BkConfigSource *source, const BkNode *node, GError **error)
+{
+    const BkNode *names = bk_node_find(node, "best_effort");
+
+    for (unsigned i = 0; names != NULL && i < names->children->len; i++) {
+        const BkNode *name = g_ptr_array_index(names->children, i);
+        const BkConfigRepository *repository = bk_config_find_repository(config, name->text);
+
+        if (repository == NULL || !g_ptr_array_find(source->to, repository, NULL))
+            return bk_throw(error, BK_ERROR_CONFIG,
+                            "%s:%zu: sources.%s.best_effort: \"%s\" is not among those in \"to\"",
+                            config->path, name->line, source->name, name->text);
+        g_ptr_array_add(source->best_effort, (void *)(uintptr_t)repository);
+    }
+    return source->best_effort->len < source->to->len ||
+           bk_throw(error, BK_ERROR_CONFIG,
+                    "%s:%zu: sources.%s.best_effort: names all of \"to\": at least one must be "
+                    "required",
+                    config->path, names->line, source->name);
+}
+
 static void
 take_keep(BkConfigKeep *keep, const BkNode *node)
 {
     keep->is_set = node != NULL && node->children->len > 0;
-    keep->last = take_int(node, "last", 0);
-    keep->daily = take_int(node, "daily", 0);
-    keep->weekly = take_int(node, "weekly", 0);
-    keep->monthly = take_int(node, "monthly", 0);
-    keep->yearly = take_int(node, "yearly", 0);
-    keep->wal_us = take_duration(node, "wal");
+    keep->last = bk_take_int(node, "last", 0);
+    keep->daily = bk_take_int(node, "daily", 0);
+    keep->weekly = bk_take_int(node, "weekly", 0);
+    keep->monthly = bk_take_int(node, "monthly", 0);
+    keep->yearly = bk_take_int(node, "yearly", 0);
+    keep->wal_us = bk_take_duration(node, "wal");
 }
 
 static unsigned
@@ -172,13 +156,13 @@ default_workers(void)
 static bool
 take_compress(const BkConfig *config, BkConfigSource *source, const BkNode *node, GError **error)
 {
-    g_autofree char *method = take_text(node, "method");
+    g_autofree char *method = bk_take_text(node, "method");
     const BkNode *level = bk_node_find(node, "level");
     bool ok =
         bk_value_parse_method(method != NULL ? method : "zstd", &source->compress.method, NULL);
 
     g_assert(ok);
-    source->compress.level = (int)take_int(node, "level", 1);
+    source->compress.level = (int)bk_take_int(node, "level", 1);
     if (level == NULL || method == NULL || strcmp(method, "zstd") == 0)
         return true;
     return bk_throw(error, BK_ERROR_CONFIG,
@@ -194,26 +178,35 @@ take_source(BkConfig *config, const BkNode *node, GError **error)
     BkConfigSource *source = g_new0(BkConfigSource, 1);
 
     source->to = g_ptr_array_new();
+    source->best_effort = g_ptr_array_new();
     g_ptr_array_add(config->sources, source);
     source->name = g_strdup(node->key);
     source->kind = BK_SOURCE_POSTGRES;
-    source->pg.connection = take_text(pg, "connection");
-    source->pg.data = take_path(pg, "data");
-    source->schedule_backup = take_text(bk_node_find(node, "schedule"), "backup");
+    source->pg.connection = bk_take_text(pg, "connection");
+    source->pg.data = bk_take_path(pg, "data");
+    source->schedule_backup = bk_take_text(bk_node_find(node, "schedule"), "backup");
     take_keep(&source->keep, bk_node_find(node, "keep"));
-    source->objectives.rpo_us = take_duration(objectives, "rpo");
-    source->objectives.rto_us = take_duration(objectives, "rto");
-    source->workers = (unsigned)take_int(node, "workers", default_workers());
-    source->max_rate = take_size(node, "max_rate");
-    source->refresh_us = take_duration(node, "refresh");
-    source->checkpoint_us = take_duration(node, "checkpoint");
+    source->objectives.rpo_us = bk_take_duration(objectives, "rpo");
+    source->objectives.rto_us = bk_take_duration(objectives, "rto");
+    source->workers = (unsigned)bk_take_int(node, "workers", default_workers());
+    source->max_rate = bk_take_size(node, "max_rate");
+    source->refresh_us = bk_take_duration(node, "refresh");
+    source->checkpoint_us = bk_take_duration(node, "checkpoint");
     if (source->checkpoint_us == 0)
         source->checkpoint_us = DEFAULT_CHECKPOINT_US;
     return take_compress(config, source, bk_node_find(node, "compress"), error) &&
-           take_destinations(config, source, node, error);
+           take_destinations(config, source, node, error) &&
+           take_best_effort(config, source, node, error);
 }
 
-/* Two repositories in one directory would each take the other's for its own. */
+static char *
+describe_place(const BkConfigRepository *repository)
+{
+    return repository->s3 != NULL ? bk_config_s3_describe(repository->s3)
+                                  : g_strdup(repository->path);
+}
+
+/* Two repositories in one place would each take the other's for its own. */
 static bool
 check_distinct(const BkConfig *config, const BkNode *repositories, GError **error)
 {
@@ -221,12 +214,15 @@ check_distinct(const BkConfig *config, const BkNode *repositories, GError **erro
         for (unsigned j = 0; j < i; j++) {
             const BkConfigRepository *one = g_ptr_array_index(config->repositories, j);
             const BkConfigRepository *two = g_ptr_array_index(config->repositories, i);
+            g_autofree char *one_place = describe_place(one);
+            g_autofree char *two_place = describe_place(two);
+            const char *key = two->s3 != NULL ? "s3" : "path";
 
-            if (strcmp(one->path, two->path) == 0)
+            if (strcmp(one_place, two_place) == 0)
                 return bk_throw(error, BK_ERROR_CONFIG,
-                                "%s:%zu: repositories.%s.path: is that of \"%s\" too", config->path,
-                                bk_node_find(bk_node_find(repositories, two->name), "path")->line,
-                                two->name, one->name);
+                                "%s:%zu: repositories.%s.%s: is that of \"%s\" too", config->path,
+                                bk_node_find(bk_node_find(repositories, two->name), key)->line,
+                                two->name, key, one->name);
         }
     return true;
 }
@@ -241,14 +237,33 @@ take_tree(BkConfig *config, const BkNode *root, GError **error)
         return bk_throw(error, BK_ERROR_CONFIG, "%s:%zu: repositories: is empty", config->path,
                         repositories->line);
     for (unsigned i = 0; i < repositories->children->len; i++)
-        g_ptr_array_add(config->repositories,
-                        take_repository(g_ptr_array_index(repositories->children, i)));
+        if (!take_repository(config, g_ptr_array_index(repositories->children, i), error))
+            return false;
     if (!check_distinct(config, repositories, error))
         return false;
     for (unsigned i = 0; sources != NULL && i < sources->children->len; i++)
         if (!take_source(config, g_ptr_array_index(sources->children, i), error))
             return false;
     return true;
+}
+
+const BkConfigSource *
+bk_config_add_source(BkConfig *self, const char *name)
+{
+    BkConfigSource *source = g_new0(BkConfigSource, 1);
+
+    source->name = g_strdup(name);
+    source->kind = BK_SOURCE_POSTGRES;
+    source->to = g_ptr_array_new();
+    source->best_effort = g_ptr_array_new();
+    source->workers = default_workers();
+    source->compress.method = 1;
+    source->compress.level = 1;
+    source->checkpoint_us = DEFAULT_CHECKPOINT_US;
+    for (unsigned i = 0; i < self->repositories->len; i++)
+        g_ptr_array_add(source->to, g_ptr_array_index(self->repositories, i));
+    g_ptr_array_add(self->sources, source);
+    return source;
 }
 
 static BkConfig *

@@ -5,10 +5,12 @@
  * loaded configuration is never changed, so any thread may read it. */
 #pragma once
 #include "base/error.h"
+#include "config/config-s3.h"
 
 typedef struct BkConfigRepository {
     char *name;
-    char *path; /* absolute */
+    char *path;     /* absolute; NULL: it is in a bucket */
+    BkConfigS3 *s3; /* NULL: it is in a directory */
     char *key_file;
 } BkConfigRepository;
 
@@ -34,8 +36,9 @@ typedef struct BkConfigSource {
         char *connection;
         char *data; /* absolute, or NULL: ask the server */
     } pg;
-    GPtrArray *to;         /* of const BkConfigRepository, at least one */
-    char *schedule_backup; /* five fields as in cron, or NULL */
+    GPtrArray *to;          /* of const BkConfigRepository, at least one */
+    GPtrArray *best_effort; /* of const BkConfigRepository: of these, not all */
+    char *schedule_backup;  /* five fields as in cron, or NULL */
     BkConfigKeep keep;
     struct {
         int64_t rpo_us; /* 0: none promised */
@@ -66,6 +69,10 @@ BkConfig *bk_config_parse(const void *data, size_t size, const char *path,
 
 void bk_config_free(BkConfig *self); /* NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BkConfig, bk_config_free)
+
+/* Adds a source that the file does not have, but the repositories may: to be read only. Its
+ * connection is NULL. */
+const BkConfigSource *bk_config_add_source(BkConfig *self, const char *name);
 
 /* NULL when there is none of that name. */
 const BkConfigSource *bk_config_find_source(const BkConfig *self, const char *name);

@@ -147,7 +147,8 @@ check_places(const Backup *self, GError **error)
     g_autofree char *data = g_strconcat(self->data_dir, "/", NULL);
 
     for (size_t i = 0; i < self->source->repository_count; i++)
-        if (g_str_has_prefix(self->source->repositories[i].path, data))
+        if (self->source->repositories[i].place.path != NULL &&
+            g_str_has_prefix(self->source->repositories[i].place.path, data))
             return bk_throw(
                 error, BK_ERROR_UNFIT,
                 "repository \"%s\" is inside the data directory \"%s\", with which it would be "

@@ -96,11 +96,11 @@ check_apart(const BkRestore *self, const char *to, GError **error)
     for (size_t i = 0; i < self->source->repository_count; i++) {
         const BkRepositorySpec *repository = &self->source->repositories[i];
 
-        if (bk_destination_overlaps(to, repository->path))
+        if (repository->place.path != NULL && bk_destination_overlaps(to, repository->place.path))
             return bk_throw(error, BK_ERROR_UNFIT,
                             "destination \"%s\" and repository \"%s\" in \"%s\" are inside one "
                             "another: restore elsewhere",
-                            to, repository->name, repository->path);
+                            to, repository->name, repository->place.path);
         if (bk_destination_overlaps(to, repository->key_file))
             return bk_throw(error, BK_ERROR_UNFIT,
                             "key file \"%s\" is inside the destination \"%s\": move it, or restore "

@@ -39,7 +39,7 @@ bk_repository_spec_open(const BkRepositorySpec *spec, BkOp *op, GError **error)
 
     if (!bk_key_file_read(spec->key_file, &key, error))
         return NULL;
-    repository = bk_repository_open_in(spec->path, spec->name, &key, op, &cause);
+    repository = bk_repository_open_in(&spec->place, spec->name, &key, op, &cause);
     if (bk_error_is(cause, BK_ERROR_KEY))
         (void)bk_prefix(&cause, "key file \"%s\"", spec->key_file);
     if (repository == NULL)

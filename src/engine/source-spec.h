@@ -8,14 +8,15 @@
 
 typedef struct BkRepositorySpec {
     const char *name;
-    const char *path;
+    BkPlace place;
     const char *key_file;
+    bool is_required; /* its failure fails the backup */
 } BkRepositorySpec;
 
 typedef struct BkSourceSpec {
     const char *name;
-    const char *connection;
-    const char *data; /* data directory, or NULL: ask the server */
+    const char *connection; /* NULL: it can be read from only */
+    const char *data;       /* data directory, or NULL: ask the server */
     const BkRepositorySpec *repositories;
     size_t repository_count; /* at least 1 */
     unsigned workers;        /* at least 1 */

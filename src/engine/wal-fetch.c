@@ -198,8 +198,16 @@ identify(const BkSourceSpec *source)
 {
     g_autoptr(GString) text = g_string_new(source->name);
 
-    for (size_t i = 0; i < source->repository_count; i++)
-        g_string_append_printf(text, "\n%s", source->repositories[i].path);
+    for (size_t i = 0; i < source->repository_count; i++) {
+        const BkPlace *place = &source->repositories[i].place;
+
+        if (place->path != NULL)
+            g_string_append_printf(text, "\n%s", place->path);
+        else
+            g_string_append_printf(text, "\n%s\n%s\n%s",
+                                   place->s3->endpoint != NULL ? place->s3->endpoint : "",
+                                   place->s3->bucket, place->s3->prefix);
+    }
     return g_string_free(g_steal_pointer(&text), FALSE);
 }
 

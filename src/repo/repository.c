@@ -261,27 +261,34 @@ bk_repository_create(BkStore *store, const char *name, const BkKeyFile *key, boo
 }
 
 static BkStore *
-open_directory(const char *path, const char *name, bool create, GError **error)
+open_store(const BkPlace *place, bool create, GError **error)
+{
+    return place->s3 != NULL ? bk_store_s3_open(place->s3, error)
+                             : bk_store_posix_open(place->path, create, error);
+}
+
+static BkStore *
+open_place(const BkPlace *place, const char *name, bool create, GError **error)
 {
     g_autoptr(GError) cause = NULL;
-    BkStore *store = bk_store_posix_open(path, create, &cause);
+    BkStore *store = open_store(place, create, &cause);
 
     if (store != NULL)
         return store;
-    if (bk_error_is(cause, BK_ERROR_ABSENT))
+    if (bk_error_is(cause, BK_ERROR_ABSENT) && place->path != NULL)
         return bk_throw_null(error, BK_ERROR_STORE,
                              "there is no repository \"%s\" in directory \"%s\": run \"backstay "
                              "init\", or mount it",
-                             name, path);
+                             name, place->path);
     g_propagate_prefixed_error(error, g_steal_pointer(&cause), "repository \"%s\": ", name);
     return NULL;
 }
 
 bool
-bk_repository_is_in(const char *path, bool *found, BkOp *op, GError **error)
+bk_repository_is_in(const BkPlace *place, bool *found, BkOp *op, GError **error)
 {
     g_autoptr(GError) cause = NULL;
-    g_autoptr(BkStore) store = bk_store_posix_open(path, false, &cause);
+    g_autoptr(BkStore) store = open_store(place, false, &cause);
     uint64_t size;
 
     *found = store != NULL && bk_store_stat(store, "backstay.json", &size, op, &cause);
@@ -289,21 +296,63 @@ bk_repository_is_in(const char *path, bool *found, BkOp *op, GError **error)
 }
 
 BkRepository *
-bk_repository_create_in(const char *path, const char *name, const BkKeyFile *key, bool *created,
+bk_repository_create_in(const BkPlace *place, const char *name, const BkKeyFile *key, bool *created,
                         BkOp *op, GError **error)
 {
-    BkStore *store = open_directory(path, name, true, error);
+    BkStore *store = open_place(place, name, true, error);
 
     return store != NULL ? bk_repository_create(store, name, key, created, op, error) : NULL;
 }
 
 BkRepository *
-bk_repository_open_in(const char *path, const char *name, const BkKeyFile *key, BkOp *op,
+bk_repository_open_in(const BkPlace *place, const char *name, const BkKeyFile *key, BkOp *op,
                       GError **error)
 {
-    BkStore *store = open_directory(path, name, false, error);
+    BkStore *store = open_place(place, name, false, error);
 
     return store != NULL ? bk_repository_open(store, name, key, op, error) : NULL;
+}
+
+/* Takes the folder of the first name that is listed, and ends the listing. */
+static bool
+take_folder(const BkStoreEntry *entry, void *data, GError **error)
+{
+    char **folder = data;
+    const char *slash = strchr(entry->name, '/');
+
+    *folder = slash != NULL ? g_strndup(entry->name, (size_t)(slash - entry->name))
+                            : g_strdup(entry->name);
+    return bk_throw(error, BK_ERROR_EXISTS, "found");
+}
+
+GPtrArray *
+bk_repository_list_sources(const BkRepository *self, BkOp *op, GError **error)
+{
+    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+    g_autofree char *after = g_strdup("");
+
+    for (;;) {
+        g_autofree char *folder = NULL;
+        g_autofree char *key = NULL;
+        g_autoptr(GError) cause = NULL;
+        uint64_t size;
+
+        if (bk_store_list(self->store, "", after, take_folder, &folder, op, &cause))
+            return g_steal_pointer(&names);
+        if (folder == NULL) {
+            (void)bk_propagate(error, &cause);
+            return NULL;
+        }
+        g_clear_error(&cause);
+        key = g_strdup_printf("%s/key/1", folder);
+        if (bk_store_stat(self->store, key, &size, op, &cause))
+            g_ptr_array_add(names, g_strdup(folder));
+        else if (!bk_error_is(cause, BK_ERROR_ABSENT))
+            return bk_propagate(error, &cause), NULL;
+        /* Past everything in it: no name has a character behind "~". */
+        g_free(after);
+        after = g_strconcat(folder, "/~", NULL);
+    }
 }
 
 const BkKeyring *

@@ -9,7 +9,7 @@
 #pragma once
 #include "repo/keyfile.h"
 #include "repo/seal.h"
-#include "store/store.h"
+#include "store/s3.h"
 
 #define BK_REPOSITORY_FORMAT 1
 
@@ -26,15 +26,25 @@ BkRepository *bk_repository_create(BkStore *store, const char *name, const BkKey
 BkRepository *bk_repository_open(BkStore *store, const char *name, const BkKeyFile *key, BkOp *op,
                                  GError **error) BK_MUST_USE;
 
-/* The same for the directory `path` (created by the first). One that is not there:
+/* Where a repository is: in a directory or in a bucket. */
+typedef struct BkPlace {
+    const char *path;      /* NULL: it is in a bucket */
+    const BkS3Options *s3; /* NULL: it is in a directory */
+} BkPlace;
+
+/* The same for a place: the first makes a directory, never a bucket. One that is not there:
  * BK_ERROR_STORE. */
-BkRepository *bk_repository_create_in(const char *path, const char *name, const BkKeyFile *key,
+BkRepository *bk_repository_create_in(const BkPlace *place, const char *name, const BkKeyFile *key,
                                       bool *created, BkOp *op, GError **error) BK_MUST_USE;
-BkRepository *bk_repository_open_in(const char *path, const char *name, const BkKeyFile *key,
+BkRepository *bk_repository_open_in(const BkPlace *place, const char *name, const BkKeyFile *key,
                                     BkOp *op, GError **error) BK_MUST_USE;
 
-/* Is there a repository in the directory `path`? */
-bool bk_repository_is_in(const char *path, bool *found, BkOp *op, GError **error) BK_MUST_USE;
+/* Is there a repository in that place? */
+bool bk_repository_is_in(const BkPlace *place, bool *found, BkOp *op, GError **error) BK_MUST_USE;
+
+/* Names of the sources that it holds, in order: a new array of char *. */
+GPtrArray *bk_repository_list_sources(const BkRepository *self, BkOp *op,
+                                      GError **error) BK_MUST_USE;
 
 void bk_repository_free(BkRepository *self); /* NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BkRepository, bk_repository_free)

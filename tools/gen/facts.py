@@ -6,7 +6,7 @@ import yaml
 
 OPTION_TYPES = {"flag", "count", "string", "path", "int", "size", "choice", "list"}
 KEY_TYPES = {"map", "name-list", "path", "string", "int", "duration", "size", "choice", "cron",
-             "connection", "unavailable"}
+             "connection", "bool", "texts", "unavailable"}
 OPTION_FIELDS = {"name", "letter", "type", "value", "min", "max", "choices", "default", "required",
                  "hidden", "conflicts", "help", "more"}
 KEY_FIELDS = {"key", "type", "required", "min", "max", "choices", "default", "help", "more"}

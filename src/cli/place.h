@@ -1,0 +1,17 @@
+/* place.h - from the configuration to where a repository is.
+ *
+ * Threads: belongs to the main thread. */
+#pragma once
+#include "config/config.h"
+#include "repo/repository.h"
+
+typedef struct BkCliPlace {
+    BkPlace place;
+    BkS3Options s3; /* which `place` refers to when it is a bucket */
+} BkCliPlace;
+
+/* Refers to `repository`. */
+void bk_cli_place_init(BkCliPlace *self, const BkConfigRepository *repository);
+
+/* For people: a directory's path, or "s3://bucket/prefix at ENDPOINT". A new string. */
+char *bk_cli_place_describe(const BkConfigRepository *repository);

@@ -1,0 +1,212 @@
+#include "config/config-s3.h"
+
+#include "config/config-take.h"
+
+#include <string.h>
+
+#define MAX_TAGS 10
+
+void
+bk_config_s3_free(BkConfigS3 *self)
+{
+    if (self == NULL)
+        return;
+    g_free(self->bucket);
+    g_free(self->prefix);
+    g_free(self->region);
+    g_free(self->endpoint);
+    g_free(self->ca_file);
+    g_free(self->packs_class);
+    g_free(self->wal_class);
+    g_free(self->manifests_class);
+    g_free(self->kms_key);
+    g_free(self->customer_key_file);
+    g_free(self->tags);
+    g_free(self->proxy);
+    g_free(self->credentials_file);
+    g_free(self->profile);
+    g_free(self);
+}
+
+char *
+bk_config_s3_describe(const BkConfigS3 *self)
+{
+    return g_strdup_printf("s3://%s%s%s at %s", self->bucket, self->prefix[0] != 0 ? "/" : "",
+                           self->prefix, self->endpoint != NULL ? self->endpoint : "Amazon");
+}
+
+/* What is being taken, for messages. */
+typedef struct Taking {
+    const BkNode *node;
+    const char *file;
+    const char *repository;
+} Taking;
+
+static bool
+complain(const Taking *self, const char *key, const char *what, GError **error)
+{
+    const BkNode *node = bk_node_find(self->node, key);
+
+    return bk_throw(error, BK_ERROR_CONFIG, "%s:%zu: repositories.%s.s3.%s: %s", self->file,
+                    node != NULL ? node->line : self->node->key_line, self->repository, key, what);
+}
+
+static bool
+is_made_of(const char *text, const char *others)
+{
+    for (; *text != 0; text++)
+        if (!g_ascii_isalnum(*text) && strchr(others, *text) == NULL)
+            return false;
+    return true;
+}
+
+/* Amazon's rules, less strict where others are: three characters at least, no slash. */
+static bool
+check_bucket(const Taking *self, const char *bucket, GError **error)
+{
+    if (strlen(bucket) >= 3 && strlen(bucket) <= 255 && is_made_of(bucket, "._-") &&
+        g_ascii_isalnum(bucket[0]))
+        return true;
+    return complain(self, "bucket", "is not the name of a bucket", error);
+}
+
+/* The server alone: the bucket and the prefix have keys of their own. */
+static bool
+check_endpoint(const Taking *self, const char *endpoint, GError **error)
+{
+    const char *host;
+
+    if (endpoint == NULL)
+        return true;
+    host = g_str_has_prefix(endpoint, "https://")  ? endpoint + 8
+           : g_str_has_prefix(endpoint, "http://") ? endpoint + 7
+                                                   : "";
+    return (host[0] != 0 && is_made_of(host, ".-:[]_")) ||
+           complain(self, "endpoint", "is not like \"https://host\" or \"https://host:port\"",
+                    error);
+}
+
+static bool
+check_prefix(const Taking *self, const char *prefix, GError **error)
+{
+    g_auto(GStrv) parts = g_strsplit(prefix, "/", -1);
+
+    if (prefix[0] == 0)
+        return true;
+    for (size_t i = 0; parts[i] != NULL; i++)
+        if (parts[i][0] == 0 || strcmp(parts[i], ".") == 0 || strcmp(parts[i], "..") == 0 ||
+            !is_made_of(parts[i], "._-") || strlen(prefix) > 256)
+            return complain(self, "prefix",
+                            "must be of A to Z, a to z, 0 to 9, \".\", \"_\" and \"-\", with "
+                            "slashes in between",
+                            error);
+    return true;
+}
+
+static bool
+take_tags(const Taking *self, BkConfigS3 *s3, GError **error)
+{
+    const BkNode *tags = bk_node_find(self->node, "tags");
+    g_autoptr(GString) text = g_string_new(NULL);
+
+    if (tags == NULL || tags->children->len == 0)
+        return true;
+    if (tags->children->len > MAX_TAGS)
+        return complain(self, "tags", "are more than ten", error);
+    for (unsigned i = 0; i < tags->children->len; i++) {
+        const BkNode *tag = g_ptr_array_index(tags->children, i);
+        g_autofree char *key = g_uri_escape_string(tag->key, NULL, FALSE);
+        g_autofree char *value = g_uri_escape_string(tag->text, NULL, FALSE);
+
+        g_string_append_printf(text, "%s%s=%s", i > 0 ? "&" : "", key, value);
+    }
+    s3->tags = g_string_free(g_steal_pointer(&text), FALSE);
+    return true;
+}
+
+static int
+find_choice(const BkNode *mapping, const char *key, const char *const *choices)
+{
+    g_autofree char *text = bk_take_text(mapping, key);
+
+    for (int i = 0; text != NULL && choices[i] != NULL; i++)
+        if (strcmp(text, choices[i]) == 0)
+            return i;
+    return 0;
+}
+
+static bool
+take_protection(const Taking *self, BkConfigS3 *s3, GError **error)
+{
+    static const char *const sse[] = {"none", "AES256", "aws:kms", "customer", NULL};
+    static const char *const modes[] = {"none", "governance", "compliance", NULL};
+    const BkNode *lock = bk_node_find(self->node, "lock");
+
+    s3->sse = find_choice(self->node, "sse", sse);
+    s3->kms_key = bk_take_text(self->node, "kms_key");
+    s3->customer_key_file = bk_take_path(self->node, "customer_key_file");
+    s3->lock = find_choice(lock, "mode", modes);
+    s3->lock_us = bk_take_duration(lock, "period");
+    if (lock != NULL && s3->lock_us < 60 * BK_USEC_PER_SEC)
+        return complain(self, "lock", "its period is less than a minute", error);
+    if (s3->kms_key != NULL && s3->sse != 2)
+        return complain(self, "kms_key", "is for sse: aws:kms", error);
+    if ((s3->customer_key_file != NULL) != (s3->sse == 3))
+        return complain(self, s3->sse == 3 ? "sse" : "customer_key_file",
+                        "sse: customer and customer_key_file belong together", error);
+    return true;
+}
+
+static char *
+take_class(const BkNode *node, const char *kind)
+{
+    char *text = bk_take_text(bk_node_find(node, "storage_classes"), kind);
+
+    return text != NULL ? text : bk_take_text(node, "storage_class");
+}
+
+static void
+take_connection(const BkNode *node, BkConfigS3 *s3)
+{
+    s3->retry_us = bk_take_duration(node, "retry");
+    s3->proxy = bk_take_text(node, "proxy");
+    s3->connect_timeout_us = bk_take_duration(node, "connect_timeout");
+    s3->idle_timeout_us = bk_take_duration(node, "idle_timeout");
+    s3->connections = (unsigned)bk_take_int(node, "connections", 8);
+    s3->max_send_rate = bk_take_size(node, "max_send_rate");
+    s3->max_receive_rate = bk_take_size(node, "max_receive_rate");
+    s3->ca_file = bk_take_path(node, "ca_file");
+    s3->credentials_file = bk_take_path(node, "credentials_file");
+    s3->profile = bk_take_text(node, "profile");
+}
+
+BkConfigS3 *
+bk_config_s3_take(const BkNode *node, const char *file, const char *repository, GError **error)
+{
+    const Taking self = {node, file, repository};
+    g_autoptr(BkConfigS3) s3 = g_new0(BkConfigS3, 1);
+    g_autofree char *address = bk_take_text(node, "address");
+
+    s3->bucket = bk_take_text(node, "bucket");
+    s3->prefix = bk_take_text(node, "prefix");
+    s3->region = bk_take_text(node, "region");
+    s3->endpoint = bk_take_text(node, "endpoint");
+    s3->packs_class = take_class(node, "packs");
+    s3->wal_class = take_class(node, "wal");
+    s3->manifests_class = take_class(node, "manifests");
+    s3->requester_pays = bk_take_bool(node, "requester_pays", false);
+    s3->checksum = bk_take_bool(node, "checksum", true);
+    s3->is_path_style = address != NULL ? strcmp(address, "path") == 0 : s3->endpoint != NULL;
+    if (s3->prefix == NULL)
+        s3->prefix = g_strdup("");
+    if (s3->region == NULL)
+        s3->region = g_strdup("us-east-1");
+    take_connection(node, s3);
+    if (!check_bucket(&self, s3->bucket, error) || !check_endpoint(&self, s3->endpoint, error) ||
+        !check_prefix(&self, s3->prefix, error) || !take_tags(&self, s3, error) ||
+        !take_protection(&self, s3, error))
+        return NULL;
+    if (!is_made_of(s3->region, "-"))
+        return complain(&self, "region", "is not like \"eu-central-1\"", error), NULL;
+    return g_steal_pointer(&s3);
+}

@@ -1,0 +1,8 @@
+/* object-kind.h - what an object of a repository is, by its name.
+ *
+ * Threads: functions have no state. */
+#pragma once
+#include "store/s3.h"
+
+/* For storage classes and locks: see store/s3.h. */
+BkObjectKind bk_object_kind(const char *name);
