@@ -6,7 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-#define EARLY_US       (5 * 60 * BK_USEC_PER_SEC)
+#define EARLY_US       (INT64_C(5) * 60 * BK_USEC_PER_SEC)
 #define EARLY_PAUSE_US (60 * BK_USEC_PER_SEC)
 #define MAX_KEY        512
 #define MAX_TOKEN      (16 * BK_KIB) /* Amazon names no bound; theirs are below 4 KiB */

@@ -7,7 +7,9 @@
  * endpoint (AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or _FULL_URI, with
  * AWS_CONTAINER_AUTHORIZATION_TOKEN or _TOKEN_FILE), and the metadata of an EC2 instance (version
  * 2; AWS_EC2_METADATA_DISABLED, AWS_EC2_METADATA_SERVICE_ENDPOINT). The first that has any is used
- * for good. Secrets are wiped when they are replaced and appear in no message.
+ * for good. A place that is set up but broken, or a shared file without the profile that was asked
+ * for by name, is an error: those after it may hold someone else's. Secrets are wiped when they are
+ * replaced and appear in no message.
  * Threads: any number of threads may use one BkCredentials at once; one of them refreshes. */
 #pragma once
 #include "base/op.h"
@@ -40,10 +42,13 @@ void bk_credentials_clear(BkCredentials *self); /* wipes */
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkCredentials, bk_credentials_clear)
 
 /* Finds or refreshes them: five minutes before they expire, and when that fails the old ones are
- * used to their end. Fails with BK_ERROR_DENIED (there are none; the message says where they were
- * looked for), BK_ERROR_CONFIG (a file is unsafe or wrong), BK_ERROR_STORE (an endpoint failed). */
+ * used to their end. `credentials` must be {0} or a former set, which is cleared. Fails with
+ * BK_ERROR_DENIED (there are none; the message says where they were looked for), BK_ERROR_CONFIG (a
+ * file is unsafe or wrong), BK_ERROR_STORE (an endpoint failed). */
 bool bk_credentials_get(BkCredentialSource *self, BkCredentials *credentials, BkOp *op,
                         GError **error) BK_MUST_USE;
 
-/* The server said that these have expired: the next call of bk_credentials_get gets others. */
+/* The server said that these have expired: the next call of bk_credentials_get gets others, or
+ * fails with BK_ERROR_DENIED while there are no others. Nothing happens when they are not the ones
+ * in use any more. */
 void bk_credentials_expire(BkCredentialSource *self, const BkCredentials *credentials);
