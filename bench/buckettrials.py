@@ -82,6 +82,7 @@ class BucketTrials:
         try:
             return self._compare(gateway)
         finally:
+            self._bench.cluster("quarter").stop()  # which waits until its WAL is archived
             gateway.stop()
 
     def _compare(self, gateway):
