@@ -22,6 +22,12 @@ TARGETS = [
     ("wal push: 2.5 times pgBackRest's synchronous rate (zst 1)", "push", "wall", PEER1, 2.5),
     ("wal fetch: 2.5 times pgBackRest's rate (zst 1)", "fetch", "wall", PEER1, 2.5),
 ]
+TARGETS += [
+    ("bucket: backup 1.5 times as fast as pgBackRest", "bucket, backup", "wall", PEER1, 1.5),
+    ("bucket: restore 1.5 times as fast as pgBackRest", "bucket, restore", "wall", PEER1, 1.5),
+    ("bucket: a tenth of pgBackRest's requests in a backup", "bucket, backup", "requests", PEER1, 10),
+    ("bucket: a tenth of pgBackRest's requests in a restore", "bucket, restore", "requests", PEER1, 10),
+]
 CASES = {  # of the trial increment: how much faster in wall time and in CPU time
     "no change": (2.0, 3.0), "1 % of the pages, spread": (3.0, 5.0),
     "1 % of the pages, in one place": (3.0, 5.0), "pgbench": (2.0, 2.0),
@@ -38,6 +44,8 @@ GROWTHS = [
     ("restore of the last of a chain, to that of a full snapshot: wall time",
      "chain, restore of the last", "chain, restore of a full one", "wall", 1.5),
 ]
+GROWTHS += [(f"bucket 50 ms away: {job}, wall time", f"bucket, {job}, 50 ms away",
+             f"bucket, {job}, near", "wall", 1.5) for job in ("backup", "restore")]
 PEAK_LIMIT = 256 * MIB
 PEAK_GROWTH = 1.1
 
@@ -80,7 +88,21 @@ def judge(summary):
             continue
         ratio = theirs[what] / ours[what]
         verdicts.append((sentence, f"≥ {threshold}", f"{ratio:.2f}", met(ratio >= threshold)))
-    return verdicts + _judge_memory(median) + _judge_growth(median)
+    return (verdicts + _judge_memory(median) + _judge_growth(median) + _judge_rates(median))
+
+
+def _judge_rates(median):
+    """What goes through, of what the gateway itself reaches at four streams."""
+    verdicts = []
+    own = median.get(("bucket, the gateway itself", "curl, 4 streams"))
+    for job, way in (("backup", "put"), ("restore", "get")) if own else ():
+        for label in (OURS, "backstay stored"):
+            ours = median.get((f"bucket, {job}", label))
+            if ours:
+                share = ours["raw MB/s"] / (own[f"{way} MB/s"])
+                verdicts.append((f"bucket: {job} ({label}), share of the gateway's own rate", "≥ 0.7",
+                                 f"{share:.2f}", met(share >= 0.7)))
+    return verdicts
 
 
 def _judge_growth(median):
