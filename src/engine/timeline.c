@@ -309,6 +309,8 @@ find_names(const Reading *self)
         for (size_t j = 0; goes_on && j < event->xact.count; j++) {
             if (!lacks_name(&changes[j]))
                 continue;
+            if (server == NULL && self->source->connection == NULL)
+                return; /* read on a machine that knows the repository alone */
             if (server == NULL) {
                 server = bk_server_connect(self->source->connection, op, &error);
                 goes_on = server != NULL && is_same_cluster(self, server, op, &error);

@@ -313,15 +313,21 @@ bk_repository_open_in(const BkPlace *place, const char *name, const BkKeyFile *k
     return store != NULL ? bk_repository_open(store, name, key, op, error) : NULL;
 }
 
-/* Takes the folder of the first name that is listed, and ends the listing. */
+/* The folder of the name that is listed first; NULL when none was. */
+typedef struct Folder {
+    char *name;
+    bool is_source; /* a source's key comes before all else that it has */
+} Folder;
+
+/* Ends the listing with the first name. */
 static bool
 take_folder(const BkStoreEntry *entry, void *data, GError **error)
 {
-    char **folder = data;
-    const char *slash = strchr(entry->name, '/');
+    Folder *folder = data;
+    size_t size = strcspn(entry->name, "/");
 
-    *folder = slash != NULL ? g_strndup(entry->name, (size_t)(slash - entry->name))
-                            : g_strdup(entry->name);
+    folder->name = g_strndup(entry->name, size);
+    folder->is_source = g_str_has_prefix(entry->name + size, "/key/");
     return bk_throw(error, BK_ERROR_EXISTS, "found");
 }
 
@@ -332,26 +338,22 @@ bk_repository_list_sources(const BkRepository *self, BkOp *op, GError **error)
     g_autofree char *after = g_strdup("");
 
     for (;;) {
-        g_autofree char *folder = NULL;
-        g_autofree char *key = NULL;
+        Folder folder = {0};
         g_autoptr(GError) cause = NULL;
-        uint64_t size;
 
         if (bk_store_list(self->store, "", after, take_folder, &folder, op, &cause))
             return g_steal_pointer(&names);
-        if (folder == NULL) {
+        if (folder.name == NULL) {
             (void)bk_propagate(error, &cause);
             return NULL;
         }
-        g_clear_error(&cause);
-        key = g_strdup_printf("%s/key/1", folder);
-        if (bk_store_stat(self->store, key, &size, op, &cause))
-            g_ptr_array_add(names, g_strdup(folder));
-        else if (!bk_error_is(cause, BK_ERROR_ABSENT))
-            return bk_propagate(error, &cause), NULL;
         /* Past everything in it: no name has a character behind "~". */
         g_free(after);
-        after = g_strconcat(folder, "/~", NULL);
+        after = g_strconcat(folder.name, "/~", NULL);
+        if (folder.is_source)
+            g_ptr_array_add(names, folder.name);
+        else
+            g_free(folder.name);
     }
 }
 

@@ -5,7 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define REPOSITORY "repositories:\n  local: {path: /srv/b, key_file: /srv/k}\n"
+#define BUCKET(keys) "repositories:\n  off:\n    s3: {" keys "}\n    key_file: /k\n"
+#define REPOSITORY   "repositories:\n  local: {path: /srv/b, key_file: /srv/k}\n"
 #define SOURCE                                                                                     \
     REPOSITORY "sources:\n  orders:\n    postgres: {connection: host=/tmp}\n    to: [local]\n"
 
@@ -105,8 +106,50 @@ static const struct {
      "most 63"},
     {"repositories:\n  keys: {path: /b, key_file: /k}\n",
      "/c.yaml:2: repositories.keys: \"keys\" is a name that repositories use themselves"},
-    {"repositories:\n  off:\n    s3: {bucket: b}\n    key_file: /k\n",
-     "/c.yaml:3: repositories.off.s3: not available in this version"},
+    {"repositories:\n  off: {key_file: /k}\n",
+     "/c.yaml:2: repositories.off: \"path\" or \"s3\" is missing"},
+    {"repositories:\n  off: {path: /b, s3: {bucket: abc}, key_file: /k}\n",
+     "/c.yaml:2: repositories.off: has both \"path\" and \"s3\": it is in one place"},
+    {"repositories:\n  off: {s3: {prefix: x}, key_file: /k}\n",
+     "/c.yaml:2: repositories.off.s3: \"bucket\" is missing"},
+    {BUCKET("bucket: b"), "/c.yaml:3: repositories.off.s3.bucket: is not the name of a bucket"},
+    {BUCKET("bucket: abc, prefix: /x"),
+     "/c.yaml:3: repositories.off.s3.prefix: must be of A to Z, a to z, 0 to 9, \".\", \"_\" and "
+     "\"-\", with slashes in between"},
+    {BUCKET("bucket: abc, endpoint: s3.example.org"),
+     "/c.yaml:3: repositories.off.s3.endpoint: is not like \"https://host\" or "
+     "\"https://host:port\""},
+    {BUCKET("bucket: abc, endpoint: 'https://user:secret@host'"),
+     "/c.yaml:3: repositories.off.s3.endpoint: is not like \"https://host\" or "
+     "\"https://host:port\""},
+    {BUCKET("bucket: abc, region: 'us east'"),
+     "/c.yaml:3: repositories.off.s3.region: is not like \"eu-central-1\""},
+    {BUCKET("bucket: abc, checksum: maybe"),
+     "/c.yaml:3: repositories.off.s3.checksum: \"maybe\" is neither true nor false"},
+    {BUCKET("bucket: abc, secret_key: x"),
+     "/c.yaml:3: repositories.off.s3.secret_key: unknown key"},
+    {BUCKET("bucket: abc, tags: [a]"),
+     "/c.yaml:3: repositories.off.s3.tags: must be a mapping of names to texts"},
+    {BUCKET(
+         "bucket: abc, tags: {a: 1, b: 2, c: 3, d: 4, e: 5, f: 6, g: 7, h: 8, i: 9, j: 10, k: 1}"),
+     "/c.yaml:3: repositories.off.s3.tags: are more than ten"},
+    {BUCKET("bucket: abc, lock: {mode: compliance}"),
+     "/c.yaml:3: repositories.off.s3.lock: \"period\" is missing"},
+    {BUCKET("bucket: abc, lock: {mode: compliance, period: 5s}"),
+     "/c.yaml:3: repositories.off.s3.lock: its period is less than a minute"},
+    {BUCKET("bucket: abc, sse: customer"),
+     "/c.yaml:3: repositories.off.s3.sse: sse: customer and customer_key_file belong together"},
+    {BUCKET("bucket: abc, kms_key: x"),
+     "/c.yaml:3: repositories.off.s3.kms_key: is for sse: aws:kms"},
+    {"repositories:\n  a: {s3: {bucket: abc, prefix: x}, key_file: /k}\n"
+     "  b: {s3: {bucket: abc, prefix: x}, key_file: /k}\n",
+     "/c.yaml:3: repositories.b.s3: is that of \"a\" too"},
+    {REPOSITORY "sources:\n  a:\n    postgres: {connection: host=/tmp}\n    to: [local]\n"
+                "    best_effort: [other]\n",
+     "/c.yaml:7: sources.a.best_effort: \"other\" is not among those in \"to\""},
+    {REPOSITORY "sources:\n  a:\n    postgres: {connection: host=/tmp}\n    to: [local]\n"
+                "    best_effort: [local]\n",
+     "/c.yaml:7: sources.a.best_effort: names all of \"to\": at least one must be required"},
     {REPOSITORY "  two: {path: /srv/./b, key_file: /k}\n",
      "/c.yaml:3: repositories.two.path: is that of \"local\" too"},
     {REPOSITORY "  local: {path: /c, key_file: /k}\n", "/c.yaml:3: \"local\" is there twice"},
@@ -272,11 +315,69 @@ test_refuse_file(Fixture *fixture, const void *data)
     expect_refused(fixture, "\"FILE\" is not a regular file");
 }
 
+/* Every key of a bucket. */
+static void
+test_bucket(void)
+{
+    static const char text[] = "repositories:\n"
+                               "  off:\n"
+                               "    key_file: /k\n"
+                               "    s3:\n"
+                               "      bucket: acme-backups\n"
+                               "      prefix: prod/a\n"
+                               "      region: eu-central-1\n"
+                               "      endpoint: https://s3.example.org:9000\n"
+                               "      address: virtual\n"
+                               "      ca_file: /etc/ca.pem\n"
+                               "      storage_class: STANDARD_IA\n"
+                               "      storage_classes: {wal: STANDARD}\n"
+                               "      sse: aws:kms\n"
+                               "      kms_key: key-1\n"
+                               "      tags: {team: 'a b', env: prod}\n"
+                               "      requester_pays: true\n"
+                               "      lock: {mode: compliance, period: 30d}\n"
+                               "      checksum: false\n"
+                               "      retry: 2m\n"
+                               "      connections: 3\n"
+                               "      max_send_rate: 10MiB\n"
+                               "      profile: backup\n";
+    g_autoptr(GError) error = NULL;
+    g_autoptr(BkConfig) config = bk_config_parse(text, strlen(text), "/c.yaml", &error);
+    const BkConfigRepository *repository;
+    const BkConfigS3 *s3;
+
+    g_assert_no_error(error);
+    repository = g_ptr_array_index(config->repositories, 0);
+    s3 = repository->s3;
+    g_assert_null(repository->path);
+    g_assert_cmpstr(s3->bucket, ==, "acme-backups");
+    g_assert_cmpstr(s3->prefix, ==, "prod/a");
+    g_assert_cmpstr(s3->region, ==, "eu-central-1");
+    g_assert_cmpstr(s3->endpoint, ==, "https://s3.example.org:9000");
+    g_assert_false(s3->is_path_style);
+    g_assert_cmpstr(s3->ca_file, ==, "/etc/ca.pem");
+    g_assert_cmpstr(s3->packs_class, ==, "STANDARD_IA");
+    g_assert_cmpstr(s3->wal_class, ==, "STANDARD");
+    g_assert_cmpstr(s3->manifests_class, ==, "STANDARD_IA");
+    g_assert_cmpint(s3->sse, ==, 2);
+    g_assert_cmpstr(s3->kms_key, ==, "key-1");
+    g_assert_cmpstr(s3->tags, ==, "team=a%20b&env=prod");
+    g_assert_true(s3->requester_pays);
+    g_assert_cmpint(s3->lock, ==, 2);
+    g_assert_cmpint(s3->lock_us, ==, INT64_C(30) * 86400 * BK_USEC_PER_SEC);
+    g_assert_false(s3->checksum);
+    g_assert_cmpint(s3->retry_us, ==, 120 * BK_USEC_PER_SEC);
+    g_assert_cmpuint(s3->connections, ==, 3);
+    g_assert_cmpuint(s3->max_send_rate, ==, 10 * BK_MIB);
+    g_assert_cmpstr(s3->profile, ==, "backup");
+}
+
 int
 main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/config/whole", test_whole);
+    g_test_add_func("/config/bucket", test_bucket);
     g_test_add_func("/config/defaults", test_defaults);
     g_test_add_func("/config/mistakes", test_mistakes);
     g_test_add("/config/load", Fixture, NULL, set_up, test_load, tear_down);
