@@ -33,8 +33,10 @@ bk_cli_start(const BkArgs *args, const BkCliContext *context, const BkCliSource 
              GError **error)
 {
     g_autofree char *log_path = g_build_filename(request->to, "startup.log", NULL);
-    g_autofree char *user = bk_server_user_of(source->spec.connection);
-    g_autofree char *database = bk_server_database_of(source->spec.connection);
+    /* On a machine that knows the repository alone libpq's defaults must do. */
+    const char *connection = source->spec.connection != NULL ? source->spec.connection : "";
+    g_autofree char *user = bk_server_user_of(connection);
+    g_autofree char *database = bk_server_database_of(connection);
     Shown shown = {.is_quiet = context->is_quiet};
     BkStartOptions options = {
         .data_dir = request->to,

@@ -2,6 +2,7 @@
 
 #include "base/secret.h"
 #include "repo/holder.h"
+#include "repo/opinion.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -83,13 +84,9 @@ decode(const BkBuf *raw, BkLeaseInfo *info, GError **error)
     return true;
 }
 
-/* Reads the object of one epoch. It may be gone: its holder deletes it after the next one is put.
- */
 static bool
-read_epoch(const BkPart *part, BkLeaseInfo *info, BkOp *op, GError **error)
+read_epoch_once(const BkPart *part, const char *name, BkLeaseInfo *info, BkOp *op, GError **error)
 {
-    g_autofree char *name =
-        bk_part_object_name(part, "lease/%016" G_GINT64_MODIFIER "x", info->epoch);
     g_autoptr(BkOpener) opener = bk_opener_new();
     g_auto(BkBuf) object = BK_BUF_INIT;
     g_auto(BkBuf) raw = BK_BUF_INIT;
@@ -99,6 +96,21 @@ read_epoch(const BkPart *part, BkLeaseInfo *info, BkOp *op, GError **error)
     if (!bk_unseal(opener, bk_part_keys(part), BK_SEAL_LEASE, &object, MAX_LEASE, &raw, error) ||
         !decode(&raw, info, error))
         return bk_prefix(error, "object \"%s\"", name);
+    return true;
+}
+
+/* Reads the object of one epoch. It may be gone: its holder deletes it after the next one is put.
+ */
+static bool
+read_epoch(const BkPart *part, BkLeaseInfo *info, BkOp *op, GError **error)
+{
+    g_autofree char *name =
+        bk_part_object_name(part, "lease/%016" G_GINT64_MODIFIER "x", info->epoch);
+    g_autoptr(GError) cause = NULL;
+
+    while (!read_epoch_once(part, name, info, op, &cause))
+        if (!bk_opinion_differs(bk_part_store(part), name, &cause, op))
+            return bk_propagate(error, &cause);
     return true;
 }
 

@@ -1,4 +1,5 @@
 #include "codec/wire.h"
+#include "repo/opinion.h"
 #include "repo/pack.h"
 
 #include <string.h>
@@ -144,14 +145,17 @@ bool
 bk_pack_reader_open(BkPackReader *self, const BkPart *part, const BkPackRef *ref, bool whole,
                     BkOp *op, GError **error)
 {
+    g_autoptr(GError) cause = NULL;
     bool ok;
 
     self->part = part;
     self->ref = ref;
     g_free(self->name);
     self->name = bk_pack_object_name(part, ref->name);
-    ok = whole ? open_whole(self, op, error) : open_parts(self, op, error);
-    if (!ok)
+    do
+        ok = whole ? open_whole(self, op, &cause) : open_parts(self, op, &cause);
+    while (!ok && bk_opinion_differs(bk_part_store(part), self->name, &cause, op));
+    if (!bk_propagate(error, &cause))
         return bk_prefix(error, "object \"%s\" of repository \"%s\"", self->name,
                          bk_repository_name(bk_part_repository(part)));
     self->hash_secret = bk_part_hash_secret(part, bk_opener_generation(self->opener));
@@ -191,28 +195,40 @@ is_here(const BkPackReader *self, const BkPackChunk *chunk)
            chunk->frame_start + chunk->frame_size <= self->window_start + self->window.size;
 }
 
-bool
-bk_pack_reader_read(BkPackReader *self, size_t index, size_t read_ahead, BkBuf *raw, BkOp *op,
-                    GError **error)
+static bool
+read_once(BkPackReader *self, size_t index, size_t read_ahead, BkBuf *raw, BkOp *op, GError **error)
 {
     size_t count;
     const BkPackChunk *chunks = bk_pack_reader_chunks(self, &count);
     const BkPackChunk *chunk = &chunks[index];
     const BkPackChunk *last = &chunks[MIN(index + read_ahead, count - 1)];
     BkFrame frame = {.ordinal = index, .size = chunk->frame_size};
-    bool ok = true;
 
-    if (!is_here(self, chunk))
-        ok = fetch(self, chunk->frame_start,
-                   last->frame_start + last->frame_size - chunk->frame_start, op, error);
-    if (ok) {
-        frame.data = self->window.data + (chunk->frame_start - self->window_start);
-        ok = bk_opener_frame(self->opener, &frame, raw, error);
+    if (!is_here(self, chunk) &&
+        !fetch(self, chunk->frame_start, last->frame_start + last->frame_size - chunk->frame_start,
+               op, error))
+        return false;
+    frame.data = self->window.data + (chunk->frame_start - self->window_start);
+    if (!bk_opener_frame(self->opener, &frame, raw, error))
+        return false;
+    return (raw->size == chunk->raw_size && !frame.is_last) ||
+           bk_throw(error, BK_ERROR_CORRUPT, "chunk %zu is not what the table says", index);
+}
+
+bool
+bk_pack_reader_read(BkPackReader *self, size_t index, size_t read_ahead, BkBuf *raw, BkOp *op,
+                    GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+
+    while (!read_once(self, index, read_ahead, raw, op, &cause)) {
+        if (!bk_opinion_differs(bk_part_store(self->part), self->name, &cause, op))
+            return bk_propagate(error, &cause) ||
+                   bk_prefix(error, "object \"%s\" of repository \"%s\"", self->name,
+                             bk_repository_name(bk_part_repository(self->part)));
+        self->window.size = 0; /* is of the wrong one */
     }
-    if (ok && (raw->size != chunk->raw_size || frame.is_last))
-        ok = bk_throw(error, BK_ERROR_CORRUPT, "chunk %zu is not what the table says", index);
-    return ok || bk_prefix(error, "object \"%s\" of repository \"%s\"", self->name,
-                           bk_repository_name(bk_part_repository(self->part)));
+    return true;
 }
 
 bool

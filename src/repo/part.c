@@ -1,4 +1,5 @@
 #include "codec/wire.h"
+#include "repo/opinion.h"
 #include "repo/repository-priv.h"
 
 #include <string.h>
@@ -108,9 +109,8 @@ add_generation(BkPart *self, uint32_t generation, const BkSecret *key)
 }
 
 static bool
-read_key(BkPart *self, uint32_t generation, BkOp *op, GError **error)
+read_key_once(BkPart *self, const char *name, uint32_t generation, BkOp *op, GError **error)
 {
-    g_autofree char *name = bk_part_object_name(self, "key/%08x", generation);
     g_autoptr(BkOpener) opener = bk_opener_new();
     g_auto(BkBuf) object = BK_BUF_INIT;
     g_auto(BkBuf) raw = BK_BUF_INIT;
@@ -137,6 +137,18 @@ read_key(BkPart *self, uint32_t generation, BkOp *op, GError **error)
     if (!bk_wire_end(&reader, "source key (or that of another source)", error))
         return bk_prefix(error, "object \"%s\"", name);
     add_generation(self, generation, &key);
+    return true;
+}
+
+static bool
+read_key(BkPart *self, uint32_t generation, BkOp *op, GError **error)
+{
+    g_autofree char *name = bk_part_object_name(self, "key/%08x", generation);
+    g_autoptr(GError) cause = NULL;
+
+    while (!read_key_once(self, name, generation, op, &cause))
+        if (!bk_opinion_differs(bk_part_store(self), name, &cause, op))
+            return bk_propagate(error, &cause);
     return true;
 }
 

@@ -1,3 +1,4 @@
+#include "repo/opinion.h"
 #include "repo/repository-priv.h"
 #include "store/posix.h"
 
@@ -64,11 +65,10 @@ identity_text(const char *id)
                            id);
 }
 
-/* Takes identity and key from the slot that the key file opens. */
 static bool
-read_slot(BkRepository *self, const BkKeyFile *key, BkOp *op, GError **error)
+read_slot_once(BkRepository *self, const BkKeyFile *key, const char *object_name, BkOp *op,
+               GError **error)
 {
-    g_autofree char *object_name = g_strdup_printf("keys/%s", key->slot);
     g_autoptr(BkKeyring) slot_keys = bk_keyring_new();
     g_autoptr(BkOpener) opener = bk_opener_new();
     g_auto(BkBuf) object = BK_BUF_INIT;
@@ -94,6 +94,19 @@ read_slot(BkRepository *self, const BkKeyFile *key, BkOp *op, GError **error)
     if (!bk_wire_end(&reader, "key slot", error))
         return bk_prefix(error, "object \"%s\" of repository \"%s\"", object_name, self->name);
     bk_keyring_add(self->keys, 1, &repository_key);
+    return true;
+}
+
+/* Takes identity and key from the slot that the key file opens. */
+static bool
+read_slot(BkRepository *self, const BkKeyFile *key, BkOp *op, GError **error)
+{
+    g_autofree char *object_name = g_strdup_printf("keys/%s", key->slot);
+    g_autoptr(GError) cause = NULL;
+
+    while (!read_slot_once(self, key, object_name, op, &cause))
+        if (!bk_opinion_differs(self->store, object_name, &cause, op))
+            return bk_propagate(error, &cause);
     return true;
 }
 
@@ -164,8 +177,29 @@ explain_slot_error(const BkRepository *self, const BkKeyFile *key, GError *cause
 }
 
 static bool
-open_existing(BkRepository *self, const BkKeyFile *key, const BkBuf *identity, BkOp *op,
-              GError **error)
+read_identity(const BkRepository *self, BkBuf *identity, BkOp *op, GError **error)
+{
+    return bk_store_get(self->store, "backstay.json", 0, SIZE_MAX, MAX_KEY_OBJECT, identity, op,
+                        error);
+}
+
+/* Reads the identity again while what was read is not it and there is another answer. */
+static bool
+confirm_identity(const BkRepository *self, BkBuf *identity, BkOp *op, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+
+    while (!check_identity(self, identity, &cause)) {
+        if (!bk_opinion_differs(self->store, "backstay.json", &cause, op))
+            return bk_propagate(error, &cause);
+        if (!read_identity(self, identity, op, error))
+            return false;
+    }
+    return true;
+}
+
+static bool
+open_existing(BkRepository *self, const BkKeyFile *key, BkBuf *identity, BkOp *op, GError **error)
 {
     GError *cause = NULL;
 
@@ -178,14 +212,7 @@ open_existing(BkRepository *self, const BkKeyFile *key, const BkBuf *identity, B
     g_clear_error(&cause);
     if (!read_slot(self, key, op, &cause))
         return explain_slot_error(self, key, cause, error);
-    return check_identity(self, identity, error);
-}
-
-static bool
-read_identity(const BkRepository *self, BkBuf *identity, BkOp *op, GError **error)
-{
-    return bk_store_get(self->store, "backstay.json", 0, SIZE_MAX, MAX_KEY_OBJECT, identity, op,
-                        error);
+    return confirm_identity(self, identity, op, error);
 }
 
 BkRepository *

@@ -1,4 +1,5 @@
 #include "base/fault.h"
+#include "repo/opinion.h"
 #include "repo/snapshot-priv.h"
 
 #include <string.h>
@@ -350,20 +351,31 @@ explain(const BkPart *part, const char *id, GError *cause, GError **error)
     return false;
 }
 
+static BkSnapshot *
+load_once(const BkPart *part, const char *name, const char *id, BkOp *op, GError **error)
+{
+    g_autoptr(BkSnapshot) self = bk_snapshot_new();
+    g_auto(BkBuf) object = BK_BUF_INIT;
+
+    if (bk_store_get(bk_part_store(part), name, 0, SIZE_MAX, MAX_MANIFEST, &object, op, error) &&
+        decode_manifest(self, part, &object, error) && check_identity(&self->head, part, id, error))
+        return g_steal_pointer(&self);
+    return NULL;
+}
+
 BkSnapshot *
 bk_snapshot_load(const BkPart *part, const char *id, BkOp *op, GError **error)
 {
     g_autofree char *name = bk_part_object_name(part, "snapshots/%s", id);
-    g_autoptr(BkSnapshot) self = bk_snapshot_new();
-    g_auto(BkBuf) object = BK_BUF_INIT;
     GError *cause = NULL;
+    BkSnapshot *self;
 
-    if (bk_store_get(bk_part_store(part), name, 0, SIZE_MAX, MAX_MANIFEST, &object, op, &cause) &&
-        decode_manifest(self, part, &object, &cause) &&
-        check_identity(&self->head, part, id, &cause))
-        return g_steal_pointer(&self);
-    explain(part, id, cause, error);
-    return NULL;
+    do
+        self = load_once(part, name, id, op, &cause);
+    while (self == NULL && bk_opinion_differs(bk_part_store(part), name, &cause, op));
+    if (self == NULL)
+        explain(part, id, cause, error);
+    return self;
 }
 
 static bool
@@ -376,31 +388,39 @@ decode_head_frame(BkSnapshotHead *head, const BkPart *part, const BkBuf *object,
            bk_snapshot_head_decode(head, &raw, error);
 }
 
+/* The guess may have been too small: then once more, with all of it. */
+static bool
+load_head_once(const BkPart *part, const char *name, const char *id, BkSnapshotHead *head, BkOp *op,
+               GError **error)
+{
+    BkStore *store = bk_part_store(part);
+    g_auto(BkBuf) object = BK_BUF_INIT;
+    g_autoptr(GError) cause = NULL;
+
+    if (!bk_store_get_start(store, name, HEAD_GUESS, &object, op, error))
+        return false;
+    if (decode_head_frame(head, part, &object, &cause))
+        return check_identity(head, part, id, error);
+    if (object.size < HEAD_GUESS)
+        return bk_propagate(error, &cause);
+    return bk_store_get(store, name, 0, SIZE_MAX, MAX_MANIFEST, &object, op, error) &&
+           decode_head_frame(head, part, &object, error) && check_identity(head, part, id, error);
+}
+
 bool
 bk_snapshot_load_head(const BkPart *part, const char *id, BkSnapshotHead *head, BkOp *op,
                       GError **error)
 {
     g_autofree char *name = bk_part_object_name(part, "snapshots/%s", id);
-    g_auto(BkBuf) object = BK_BUF_INIT;
     GError *cause = NULL;
-    bool ok =
-        bk_store_get(bk_part_store(part), name, 0, HEAD_GUESS, HEAD_GUESS, &object, op, &cause);
 
     *head = (BkSnapshotHead){0};
-    if (ok && !decode_head_frame(head, part, &object, &cause)) {
-        /* Cut off perhaps because the guess was too small: once more, with all of it. */
-        ok = object.size == HEAD_GUESS;
-        if (ok) {
-            g_clear_error(&cause);
-            ok = bk_store_get(bk_part_store(part), name, 0, SIZE_MAX, MAX_MANIFEST, &object, op,
-                              &cause) &&
-                 decode_head_frame(head, part, &object, &cause);
-        }
+    while (!load_head_once(part, name, id, head, op, &cause)) {
+        bk_snapshot_head_clear(head);
+        if (!bk_opinion_differs(bk_part_store(part), name, &cause, op))
+            return explain(part, id, cause, error);
     }
-    if (ok && check_identity(head, part, id, &cause))
-        return true;
-    bk_snapshot_head_clear(head);
-    return explain(part, id, cause, error);
+    return true;
 }
 
 static bool

@@ -144,7 +144,7 @@ s3_get(BkStore *store, const char *name, uint64_t offset, size_t size, size_t li
 static bool
 head_once(S3Store *self, const char *name, BkHttpAnswer *answer, BkOp *op, GError **error)
 {
-    static const unsigned accepted[] = {404, 0};
+    static const unsigned accepted[] = {400, 403, 404, 0};
     g_autofree char *version = bk_s3_first_of(self, name);
     g_auto(S3Fields) fields = {0};
     g_auto(S3Fields) headers = {0};
@@ -166,8 +166,8 @@ head_once(S3Store *self, const char *name, BkHttpAnswer *answer, BkOp *op, GErro
     return bk_s3_call(self, &call, answer, NULL, op, error);
 }
 
-/* An answer to HEAD has no body that would tell a missing bucket from a missing object; one to GET
- * has, and knows of earlier versions. */
+/* An answer to HEAD has no body that would tell why, nor a missing bucket from a missing object; one
+ * to GET has. It also finds earlier versions. */
 static bool
 stat_by_get(S3Store *self, const char *name, uint64_t *size, BkOp *op, GError **error)
 {
@@ -191,7 +191,7 @@ s3_stat(BkStore *store, const char *name, uint64_t *size, BkOp *op, GError **err
     bk_http_answer_init(&answer);
     if (!head_once(self, name, &answer, op, error))
         return false;
-    if (answer.status == 404)
+    if (answer.status >= 400)
         return stat_by_get(self, name, size, op, error);
     length = bk_http_answer_get(&answer, "content-length");
     if (length == NULL || !g_ascii_string_to_unsigned(length, 10, 0, UINT64_MAX, &value, NULL))

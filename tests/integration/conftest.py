@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 import place
+import s3server
 from backstay import Backstay
 from pgserver import PgServer
 
@@ -30,6 +31,17 @@ class Workspace:
         """A started server that archives into a new repository."""
         server = self.server(name)
         backstay = self.backstay(server, name=f"{name}-bs")
+        server.init(settings={"archive_command": backstay.archive_command(), **(settings or {})},
+                    **init)
+        backstay.run("init")
+        server.start()
+        return server, backstay
+
+    def bucket_pair(self, bucket, name="pg", more="", settings=None, **init):
+        """The same with the repository in a bucket."""
+        server = self.server(name)
+        text = s3server.config_for(bucket, self.path, f"{name}-bs", server, more)
+        backstay = self.backstay(server, name=f"{name}-bs", text=text)
         server.init(settings={"archive_command": backstay.archive_command(), **(settings or {})},
                     **init)
         backstay.run("init")
@@ -83,6 +95,14 @@ def binary():
     base = place.new_base_directory()
     yield place.staged_binary("BACKSTAY", place.ROOT / "build" / "backstay", base)
     shutil.rmtree(base, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def gateway():
+    """An S3 server for a whole module."""
+    server = s3server.S3Server()
+    yield server
+    server.stop()
 
 
 @pytest.fixture(scope="module")

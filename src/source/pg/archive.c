@@ -5,6 +5,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "codec/wire.h"
+#include "repo/opinion.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -235,14 +236,14 @@ start_clear(Start *self)
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Start, start_clear)
 
 static bool
-read_start(const BkPart *part, const char *object_name, const char *name, const BkWalName *parsed,
-           Start *start, BkOp *op, GError **error)
+read_start_once(const BkPart *part, const char *object_name, const char *name,
+                const BkWalName *parsed, Start *start, BkOp *op, GError **error)
 {
     BkFrame frame = {0};
 
     start->opener = bk_opener_new();
-    if (!bk_store_get(bk_part_store(part), object_name, 0, HEAD_GUESS, HEAD_GUESS, &start->object,
-                      op, error) ||
+    if (!bk_store_get_start(bk_part_store(part), object_name, HEAD_GUESS, &start->object, op,
+                            error) ||
         !bk_opener_begin(start->opener, bk_part_keys(part), seal_kind(parsed), start->object.data,
                          start->object.size, error))
         return false;
@@ -252,6 +253,21 @@ read_start(const BkPart *part, const char *object_name, const char *name, const 
         !decode_head(&start->raw, name, &start->head, error))
         return false;
     start->next = BK_SEAL_HEADER_SIZE + frame.size;
+    return true;
+}
+
+static bool
+read_start(const BkPart *part, const char *object_name, const char *name, const BkWalName *parsed,
+           Start *start, BkOp *op, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+
+    while (!read_start_once(part, object_name, name, parsed, start, op, &cause)) {
+        start_clear(start);
+        *start = (Start){0};
+        if (!bk_opinion_differs(bk_part_store(part), object_name, &cause, op))
+            return bk_propagate(error, &cause);
+    }
     return true;
 }
 
@@ -509,10 +525,12 @@ bk_archive_get(const BkPart *part, const char *name, const BkWalName *parsed, Bk
     g_auto(BkBuf) object = BK_BUF_INIT;
     GError *cause = NULL;
 
-    if (bk_store_get(bk_part_store(part), object_name, 0, SIZE_MAX, MAX_OBJECT, &object, op,
-                     &cause) &&
-        open_file(part, name, parsed, &object, content, &cause))
-        return true;
+    do {
+        if (bk_store_get(bk_part_store(part), object_name, 0, SIZE_MAX, MAX_OBJECT, &object, op,
+                         &cause) &&
+            open_file(part, name, parsed, &object, content, &cause))
+            return true;
+    } while (bk_opinion_differs(bk_part_store(part), object_name, &cause, op));
     return explain(part, name, object_name, cause, error);
 }
 

@@ -1,0 +1,30 @@
+#include "repo/opinion.h"
+
+#include "base/log.h"
+
+/* What is cut off, forged or of another kind looks damaged, or newer than we know. */
+static bool
+is_damage(const GError *error)
+{
+    return bk_error_is(error, BK_ERROR_CORRUPT) || bk_error_is(error, BK_ERROR_UNSUPPORTED);
+}
+
+bool
+bk_opinion_differs(BkStore *store, const char *name, GError **cause, BkOp *op)
+{
+    g_autoptr(GError) failure = NULL;
+    bool has_other;
+
+    if (!is_damage(*cause))
+        return false;
+    if (!bk_store_distrust(store, name, &has_other, op, &failure)) {
+        bk_log(BK_LOG_INFO, "%s", failure->message);
+        return false;
+    }
+    if (!has_other)
+        return false;
+    bk_log(BK_LOG_WARNING, "\"%s\" in %s is not what was put first (%s): the first is read", name,
+           bk_store_describe(store), (*cause)->message);
+    g_clear_error(cause);
+    return true;
+}
