@@ -2,6 +2,7 @@
 #include "cli/json.h"
 #include "cli/progress.h"
 #include "cli/report-fields.h"
+#include "cli/requests.h"
 #include "cli/source.h"
 #include "engine/backup.h"
 
@@ -85,7 +86,7 @@ add_seconds(BkJson *json, const BkBackupReport *report)
 }
 
 static void
-print_json(const BkBackupReport *report, const BkSourceSpec *source)
+print_json(const BkBackupReport *report, const BkSourceSpec *source, const BkOp *op)
 {
     g_autoptr(BkJson) json = bk_json_new();
 
@@ -113,8 +114,7 @@ print_json(const BkBackupReport *report, const BkSourceSpec *source)
     }
     bk_json_end_array(json);
     add_seconds(json, report);
-    bk_json_end_object(json);
-    (void)fputs(bk_json_text(json), stdout);
+    bk_cli_end_report(json, op);
 }
 
 /* It goes into the manifest, which has bounds, and onto terminals. */
@@ -156,7 +156,7 @@ bk_cmd_backup(const BkArgs *args, BkCliContext *context, GError **error)
     if (!ok && report.finished_us == 0)
         return false; /* nothing was put that could be reported */
     if (bk_args_get_flag(args, "json"))
-        print_json(&report, &source.spec);
+        print_json(&report, &source.spec, context->op);
     else
         print_text(&report, &source.spec);
     return ok;

@@ -2,6 +2,7 @@
 #include "cli/json.h"
 #include "cli/progress.h"
 #include "cli/report-fields.h"
+#include "cli/requests.h"
 #include "cli/source.h"
 #include "cli/start.h"
 #include "engine/restore.h"
@@ -222,8 +223,7 @@ print_json(const Command *self, const BkRestore *restore, const BkRestoreReport 
     bk_json_add_double(json, "sync", bk_format_seconds(report->sync_us));
     bk_json_add_double(json, "start", bk_format_seconds(start_us));
     bk_json_end_object(json);
-    bk_json_end_object(json);
-    (void)fputs(bk_json_text(json), stdout);
+    bk_cli_end_report(json, self->context->op);
 }
 
 static void

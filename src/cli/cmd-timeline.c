@@ -2,6 +2,7 @@
 #include "cli/json.h"
 #include "cli/progress.h"
 #include "cli/report-fields.h"
+#include "cli/requests.h"
 #include "cli/source.h"
 #include "engine/timeline.h"
 #include "source/pg/pg-time.h"
@@ -209,7 +210,7 @@ add_event(BkJson *json, const BkTimeline *timeline, const BkTimelineEvent *event
 }
 
 static void
-print_json(const BkTimeline *timeline, const char *source)
+print_json(const BkTimeline *timeline, const char *source, const BkOp *op)
 {
     g_autoptr(BkJson) json = bk_json_new();
 
@@ -231,8 +232,7 @@ print_json(const BkTimeline *timeline, const char *source)
     for (guint i = 0; i < timeline->notes->len; i++)
         bk_json_add_string(json, NULL, g_ptr_array_index(timeline->notes, i));
     bk_json_end_array(json);
-    bk_json_end_object(json);
-    (void)fputs(bk_json_text(json), stdout);
+    bk_cli_end_report(json, op);
 }
 
 static bool
@@ -283,7 +283,7 @@ bk_cmd_timeline(const BkArgs *args, BkCliContext *context, GError **error)
     for (guint i = 0; i < timeline.notes->len; i++)
         bk_cli_warn("%s", (const char *)g_ptr_array_index(timeline.notes, i));
     if (bk_args_get_flag(args, "json"))
-        print_json(&timeline, source.spec.name);
+        print_json(&timeline, source.spec.name, context->op);
     else
         print_report(&timeline);
     return true;

@@ -1,5 +1,6 @@
 #include "cli/each.h"
 
+#include "cli/requests.h"
 #include "cli/source.h"
 
 #include <stdio.h>
@@ -23,8 +24,7 @@ report(const BkCliEach *self, const GPtrArray *items, const char *key, BkOp *op,
     if (!visit_all(self, items, json, op, error))
         return false;
     bk_json_end_array(json);
-    bk_json_end_object(json);
-    (void)fputs(bk_json_text(json), stdout);
+    bk_cli_end_report(json, op);
     return true;
 }
 

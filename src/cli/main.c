@@ -2,6 +2,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "cli/commands.h"
+#include "cli/requests.h"
 
 #include "command-table.h" /* generated */
 
@@ -70,11 +71,15 @@ run_command(const BkArgs *args, BkOp *op, GError **error)
     BkCliContext context = {
         .config_path = config_path(args), .op = op, .is_quiet = bk_args_get_flag(args, "quiet")};
     const BkCommandFunction *function = command_functions;
+    bool ok;
 
     while (function->name != NULL && strcmp(function->name, name) != 0)
         function++;
     g_assert(function->run != NULL);
-    return function->run(args, &context, error);
+    ok = function->run(args, &context, error);
+    if (bk_args_get_count(args, "verbose") > 0)
+        bk_cli_print_requests(op);
+    return ok;
 }
 
 static bool
