@@ -67,7 +67,8 @@ compare(const void *left, const void *right)
 }
 
 bool
-bk_listing_load(const BkSourceSpec *source, BkListing *self, BkOp *op, GError **error)
+bk_listing_load(const BkSourceSpec *source, bool with_archive, BkListing *self, BkOp *op,
+                GError **error)
 {
     g_autoptr(GError) first = NULL;
 
@@ -76,10 +77,12 @@ bk_listing_load(const BkSourceSpec *source, BkListing *self, BkOp *op, GError **
     if (!bk_parts_open_for_reading(source, NULL, &self->parts, op, error))
         return false;
     for (guint i = 0; i < self->parts.parts->len; i++) {
+        const BkPart *part = g_ptr_array_index(self->parts.parts, i);
         BkPast *past = g_new0(BkPast, 1);
         g_autoptr(GError) cause = NULL;
 
-        if (bk_past_load(g_ptr_array_index(self->parts.parts, i), past, op, &cause)) {
+        if (with_archive ? bk_past_load(part, past, op, &cause)
+                         : bk_past_load_snapshots(part, past, op, &cause)) {
             g_ptr_array_add(self->pasts, past);
             merge(self, past);
             continue;

@@ -19,6 +19,7 @@ typedef struct BkListing {
 void bk_listing_clear(BkListing *self);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkListing, bk_listing_clear)
 
-/* Loads what every repository that can be asked holds of the source. */
-bool bk_listing_load(const BkSourceSpec *source, BkListing *listing, BkOp *op,
+/* Loads what every repository that can be asked holds of the source: its snapshots, and with the
+ * archive its windows. */
+bool bk_listing_load(const BkSourceSpec *source, bool with_archive, BkListing *listing, BkOp *op,
                      GError **error) BK_MUST_USE;

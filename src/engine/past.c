@@ -239,10 +239,16 @@ load_archive(BkPast *self, BkOp *op, GError **error)
 }
 
 bool
-bk_past_load(const BkPart *part, BkPast *self, BkOp *op, GError **error)
+bk_past_load_snapshots(const BkPart *part, BkPast *self, BkOp *op, GError **error)
 {
     *self = (BkPast){.part = part};
-    if (!load_snapshots(self, op, error))
+    return load_snapshots(self, op, error);
+}
+
+bool
+bk_past_load(const BkPart *part, BkPast *self, BkOp *op, GError **error)
+{
+    if (!bk_past_load_snapshots(part, self, op, error))
         return false;
     self->input.segment_size = DEFAULT_SEGMENT_SIZE;
     if (self->snapshots->len > 0) {

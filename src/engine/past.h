@@ -42,6 +42,9 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkPast, bk_past_clear)
  * repository cannot be asked, or none of its manifests be read for another reason than damage. */
 bool bk_past_load(const BkPart *part, BkPast *past, BkOp *op, GError **error) BK_MUST_USE;
 
+/* The same without the archive, which may have very many objects, and so without windows. */
+bool bk_past_load_snapshots(const BkPart *part, BkPast *past, BkOp *op, GError **error) BK_MUST_USE;
+
 /* The last moments of a path of recovery, read from the heads of its last segments. */
 typedef struct BkPastEnd {
     BkLsn lsn;       /* end of the valid WAL */

@@ -139,7 +139,7 @@ bk_status_load(const BkSourceSpec *source, int64_t rpo_us, int64_t now_us, BkSta
 {
     self->windows = g_array_new(FALSE, FALSE, sizeof(BkStatusWindow));
     self->problems = g_ptr_array_new_with_free_func(g_free);
-    if (!bk_listing_load(source, &self->listing, op, error))
+    if (!bk_listing_load(source, true, &self->listing, op, error))
         return false;
     for (guint i = 0; i < self->listing.parts.failed->len; i++)
         add_problem(self, "%s", (const char *)g_ptr_array_index(self->listing.parts.failed, i));

@@ -1,5 +1,6 @@
 #include "repo/opinion.h"
 #include "repo/repository-priv.h"
+#include "store/cache.h"
 #include "store/posix.h"
 
 #include "codec/wire.h"
@@ -215,6 +216,18 @@ open_existing(BkRepository *self, const BkKeyFile *key, BkBuf *identity, BkOp *o
     return confirm_identity(self, identity, op, error);
 }
 
+/* Now that its identity is proven. */
+static void
+add_cache(BkRepository *self)
+{
+    g_autofree char *folder = NULL;
+
+    if (!bk_store_is_remote(self->store))
+        return;
+    folder = bk_store_cache_folder(self->id);
+    self->store = bk_store_cache_new(self->store, folder);
+}
+
 BkRepository *
 bk_repository_open(BkStore *store, const char *name, const BkKeyFile *key, BkOp *op, GError **error)
 {
@@ -231,7 +244,10 @@ bk_repository_open(BkStore *store, const char *name, const BkKeyFile *key, BkOp 
         g_propagate_prefixed_error(error, g_steal_pointer(&cause), "repository \"%s\": ", name);
         return NULL;
     }
-    return open_existing(self, key, &identity, op, error) ? g_steal_pointer(&self) : NULL;
+    if (!open_existing(self, key, &identity, op, error))
+        return NULL;
+    add_cache(self);
+    return g_steal_pointer(&self);
 }
 
 /* Puts the identity. When another process was first, it must be the same repository. */

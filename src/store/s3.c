@@ -250,6 +250,7 @@ static const BkStoreDriver s3_driver = {
     .delete_many = bk_s3_delete_many,
     .lock_us = s3_lock_us,
     .retain = bk_s3_retain,
+    .is_remote = true,
     .free = s3_free,
 };
 

@@ -1,0 +1,282 @@
+#include "store/cache.h"
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "store/store-priv.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ASKED_SIZE 4 /* bytes before the content: how many were asked for, little-endian */
+#define MAX_START  ((size_t)1024 * 1024)
+#define MAX_FILES  8192
+#define TEMP_START "new-"
+
+typedef struct CacheStore {
+    BkStore base;
+    BkStore *inner;
+    char *folder; /* NULL: nothing is kept */
+} CacheStore;
+
+bool
+bk_store_is_remote(const BkStore *self)
+{
+    return self->driver->is_remote;
+}
+
+char *
+bk_store_cache_folder(const char *id)
+{
+    const char *top = g_getenv("BACKSTAY_CACHE");
+
+    if (top != NULL && top[0] != 0)
+        return g_build_filename(top, id, NULL);
+    if (geteuid() == 0)
+        return g_build_filename("/var/cache/backstay", id, NULL);
+    return g_build_filename(g_get_user_cache_dir(), "backstay", id, NULL);
+}
+
+static char *
+path_of(const CacheStore *self, const char *name)
+{
+    uint8_t digest[BK_SHA256_SIZE];
+    char text[2 * BK_SHA256_SIZE + 1];
+
+    bk_sha256(name, strlen(name), digest);
+    bk_sha256_format(digest, text);
+    return g_strdup_printf("%s/%.40s", self->folder, text);
+}
+
+/* What was asked for when this was kept must have been as much, unless the object ends before. */
+static bool
+find(const char *path, size_t size, BkBuf *out)
+{
+    g_auto(BkBuf) file = BK_BUF_INIT;
+    size_t asked, length;
+
+    if (!bk_file_read(AT_FDCWD, path, MAX_START + ASKED_SIZE, &file, NULL) ||
+        file.size < ASKED_SIZE)
+        return false;
+    asked = (size_t)file.data[0] | (size_t)file.data[1] << 8 | (size_t)file.data[2] << 16 |
+            (size_t)file.data[3] << 24;
+    length = file.size - ASKED_SIZE;
+    if (asked < size && length >= asked)
+        return false;
+    out->size = 0;
+    bk_buf_append(out, file.data + ASKED_SIZE, MIN(length, size));
+    return true;
+}
+
+/* Nothing here is worth keeping for long: a full folder is emptied. */
+static void
+empty_when_full(const char *folder)
+{
+    DIR *dir = opendir(folder);
+    const struct dirent *entry;
+    size_t count = 0;
+
+    while (dir != NULL && (entry = readdir(dir)) != NULL)
+        count++;
+    if (dir != NULL && count > MAX_FILES) {
+        rewinddir(dir);
+        while ((entry = readdir(dir)) != NULL)
+            (void)unlinkat(dirfd(dir), entry->d_name, 0);
+    }
+    if (dir != NULL)
+        (void)closedir(dir);
+}
+
+static bool
+write_file(const char *path, const BkBuf *content, size_t asked)
+{
+    const uint8_t head[ASKED_SIZE] = {(uint8_t)asked, (uint8_t)(asked >> 8), (uint8_t)(asked >> 16),
+                                      (uint8_t)(asked >> 24)};
+    g_auto(BkFd) fd = bk_fd_open(AT_FDCWD, path, O_WRONLY | O_CREAT | O_EXCL, 0600, NULL);
+
+    return fd >= 0 && bk_fd_write(fd, head, sizeof head, NULL) &&
+           (content->size == 0 || bk_fd_write(fd, content->data, content->size, NULL));
+}
+
+static void
+keep(const CacheStore *self, const char *path, const BkBuf *content, size_t asked)
+{
+    g_autofree char *name = g_path_get_basename(path);
+    g_autofree char *temp =
+        g_strdup_printf("%s/" TEMP_START "%d-%s", self->folder, (int)getpid(), name);
+
+    /* Another thread that writes the same has the name; one of them is enough. */
+    if (write_file(temp, content, asked) && rename(temp, path) == 0) {
+        if (content->size % 64 == 0)
+            empty_when_full(self->folder); /* now and then */
+        return;
+    }
+    if (errno != EEXIST)
+        (void)unlink(temp);
+}
+
+static bool
+cache_get_start(BkStore *store, const char *name, size_t size, BkBuf *out, BkOp *op, GError **error)
+{
+    CacheStore *self = (CacheStore *)store;
+    g_autofree char *path = self->folder != NULL ? path_of(self, name) : NULL;
+
+    if (path != NULL && size <= MAX_START && find(path, size, out))
+        return true;
+    if (!self->inner->driver->get(self->inner, name, 0, size, size, out, op, error))
+        return false;
+    if (path != NULL && size <= MAX_START)
+        keep(self, path, out, size);
+    return true;
+}
+
+/* True when there was something kept of it. */
+static bool
+drop(const CacheStore *self, const char *name)
+{
+    g_autofree char *path = self->folder != NULL ? path_of(self, name) : NULL;
+
+    return path != NULL && unlink(path) == 0;
+}
+
+static bool
+cache_distrust(BkStore *store, const char *name, bool *has_other, BkOp *op, GError **error)
+{
+    CacheStore *self = (CacheStore *)store;
+    const BkStoreDriver *driver = self->inner->driver;
+
+    *has_other = drop(self, name);
+    return *has_other || driver->distrust == NULL ||
+           driver->distrust(self->inner, name, has_other, op, error);
+}
+
+static bool
+cache_put(BkStore *store, const char *name, const BkBuf *data, const uint8_t *sha256, BkOp *op,
+          GError **error)
+{
+    CacheStore *self = (CacheStore *)store;
+
+    return self->inner->driver->put(self->inner, name, data, sha256, op, error);
+}
+
+static bool
+cache_get(BkStore *store, const char *name, uint64_t offset, size_t size, size_t limit, BkBuf *out,
+          BkOp *op, GError **error)
+{
+    CacheStore *self = (CacheStore *)store;
+
+    return self->inner->driver->get(self->inner, name, offset, size, limit, out, op, error);
+}
+
+static bool
+cache_stat(BkStore *store, const char *name, uint64_t *size, BkOp *op, GError **error)
+{
+    CacheStore *self = (CacheStore *)store;
+
+    return self->inner->driver->stat(self->inner, name, size, op, error);
+}
+
+static bool
+cache_list(BkStore *store, const char *prefix, const char *after, BkStoreVisit visit, void *data,
+           BkOp *op, GError **error)
+{
+    CacheStore *self = (CacheStore *)store;
+
+    return self->inner->driver->list(self->inner, prefix, after, visit, data, op, error);
+}
+
+static bool
+cache_settle(BkStore *store, const char *name, BkOp *op, GError **error)
+{
+    CacheStore *self = (CacheStore *)store;
+
+    return self->inner->driver->settle(self->inner, name, op, error);
+}
+
+static bool
+cache_delete(BkStore *store, const char *name, BkOp *op, GError **error)
+{
+    CacheStore *self = (CacheStore *)store;
+
+    (void)drop(self, name);
+    return self->inner->driver->delete (self->inner, name, op, error);
+}
+
+static bool
+cache_delete_many(BkStore *store, const char *const *names, size_t count, BkOp *op, GError **error)
+{
+    CacheStore *self = (CacheStore *)store;
+
+    for (size_t i = 0; i < count; i++)
+        (void)drop(self, names[i]);
+    return bk_store_delete_many(self->inner, names, count, op, error);
+}
+
+static int64_t
+cache_lock_us(const BkStore *store)
+{
+    return bk_store_lock_us(((const CacheStore *)store)->inner);
+}
+
+static bool
+cache_retain(BkStore *store, const char *name, BkOp *op, GError **error)
+{
+    CacheStore *self = (CacheStore *)store;
+
+    return self->inner->driver->retain == NULL ||
+           self->inner->driver->retain(self->inner, name, op, error);
+}
+
+static void
+cache_free(BkStore *store)
+{
+    CacheStore *self = (CacheStore *)store;
+
+    bk_store_free(self->inner);
+    g_free(self->folder);
+    bk_store_clear(store);
+    g_free(self);
+}
+
+static const BkStoreDriver cache_driver = {
+    .put = cache_put,
+    .get = cache_get,
+    .stat = cache_stat,
+    .list = cache_list,
+    .settle = cache_settle,
+    .delete = cache_delete,
+    .get_start = cache_get_start,
+    .distrust = cache_distrust,
+    .delete_many = cache_delete_many,
+    .lock_us = cache_lock_us,
+    .retain = cache_retain,
+    .free = cache_free,
+};
+
+/* Makes the folder; false when it is not ours alone. */
+static bool
+make_folder(const char *folder)
+{
+    struct stat st;
+
+    return g_mkdir_with_parents(folder, 0700) == 0 && lstat(folder, &st) == 0 &&
+           S_ISDIR(st.st_mode) && st.st_uid == geteuid() && (st.st_mode & 022) == 0;
+}
+
+BkStore *
+bk_store_cache_new(BkStore *inner, const char *folder)
+{
+    CacheStore *self = g_new0(CacheStore, 1);
+
+    bk_store_init(&self->base, &cache_driver, g_strdup(bk_store_describe(inner)));
+    self->inner = inner;
+    if (make_folder(folder))
+        self->folder = g_strdup(folder);
+    else
+        bk_log(BK_LOG_INFO, "nothing is kept in \"%s\": it cannot be made, or is not ours alone",
+               folder);
+    return &self->base;
+}

@@ -1,0 +1,19 @@
+/* cache.h - the beginnings of objects, kept in a local folder for a store that is far away.
+ *
+ * bk_store_get_start answers from the folder when it can; all else goes to the store itself. What
+ * is kept are the store's own bytes, which whoever uses them authenticates: bk_store_distrust drops
+ * them. So nothing is trusted that is found there, and nothing is secret. A folder that is not ours
+ * alone, or cannot be written, means that nothing is kept. Files are not synced: a torn one is
+ * dropped like any other damage. Threads: as store.h. */
+#pragma once
+#include "store/store.h"
+
+/* `inner` is owned by the result. */
+BkStore *bk_store_cache_new(BkStore *inner, const char *folder);
+
+/* The folder for the repository `id`: below BACKSTAY_CACHE, /var/cache/backstay for root, or else
+ * the user's own cache folder. A new string. */
+char *bk_store_cache_folder(const char *id);
+
+/* Does it pay to keep what was read of this store? */
+bool bk_store_is_remote(const BkStore *self);

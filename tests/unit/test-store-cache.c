@@ -1,0 +1,161 @@
+/* test-store-cache.c - what is kept of a far store, and when it is not used. */
+#include "expect.h"
+#include "store/cache.h"
+#include "store/mem.h"
+#include "temp-dir.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+typedef struct Fixture {
+    char *folder;
+    BkStore *inner; /* owned by the cache */
+    BkStore *store;
+    BkOp *op;
+    BkBuf out;
+} Fixture;
+
+static void
+set_up(Fixture *self, const void *data)
+{
+    (void)data;
+    self->folder = temp_dir_new();
+    self->inner = bk_store_mem_new();
+    self->store = bk_store_cache_new(self->inner, self->folder);
+    self->op = bk_op_new(NULL);
+    self->out = BK_BUF_INIT;
+}
+
+static void
+tear_down(Fixture *self, const void *data)
+{
+    (void)data;
+    bk_store_free(self->store);
+    bk_op_free(self->op);
+    bk_buf_clear(&self->out);
+    temp_dir_free(self->folder);
+}
+
+static void
+put(BkStore *store, const Fixture *self, const char *name, const char *text)
+{
+    g_auto(BkBuf) data = BK_BUF_INIT;
+    g_autoptr(GError) error = NULL;
+
+    bk_buf_append(&data, text, strlen(text));
+    EXPECT_DONE(bk_store_put(store, name, &data, self->op, &error));
+}
+
+static void
+expect_start(Fixture *self, const char *name, size_t size, const char *text)
+{
+    g_autoptr(GError) error = NULL;
+
+    EXPECT_DONE(bk_store_get_start(self->store, name, size, &self->out, self->op, &error));
+    EXPECT_BYTES(self->out.data, self->out.size, (const uint8_t *)text, strlen(text));
+}
+
+static void
+forget_inside(const Fixture *self, const char *name)
+{
+    g_autoptr(GError) error = NULL;
+
+    EXPECT_DONE(bk_store_delete(self->inner, name, self->op, &error));
+}
+
+/* Once read, it is not asked for again, in any length up to that; the whole of a short object
+ * serves every length. */
+static void
+test_keeps(Fixture *self, const void *data)
+{
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    put(self->store, self, "a/long", "0123456789");
+    put(self->store, self, "a/short", "xyz");
+    expect_start(self, "a/long", 8, "01234567");
+    expect_start(self, "a/short", 100, "xyz");
+    forget_inside(self, "a/long");
+    forget_inside(self, "a/short");
+    expect_start(self, "a/long", 8, "01234567");
+    expect_start(self, "a/long", 3, "012");
+    expect_start(self, "a/short", 2, "xy");
+    expect_start(self, "a/short", 1000, "xyz");
+    EXPECT_ERROR(bk_store_get_start(self->store, "a/long", 9, &self->out, self->op, &error),
+                 BK_ERROR_ABSENT);
+    EXPECT_ERROR(bk_store_get(self->store, "a/short", 0, 3, 3, &self->out, self->op, &error),
+                 BK_ERROR_ABSENT);
+}
+
+/* What was distrusted or deleted is read from the store itself. */
+static void
+test_drops(Fixture *self, const void *data)
+{
+    g_autoptr(GError) error = NULL;
+    bool has_other;
+
+    (void)data;
+    put(self->store, self, "a", "old");
+    expect_start(self, "a", 10, "old");
+    forget_inside(self, "a");
+    put(self->inner, self, "a", "new");
+    expect_start(self, "a", 10, "old");
+    EXPECT_DONE(bk_store_distrust(self->store, "a", &has_other, self->op, &error));
+    g_assert_true(has_other);
+    expect_start(self, "a", 10, "new");
+    EXPECT_DONE(bk_store_distrust(self->store, "a", &has_other, self->op, &error));
+    EXPECT_DONE(bk_store_distrust(self->store, "a", &has_other, self->op, &error));
+    g_assert_false(has_other);
+    expect_start(self, "a", 10, "new");
+    EXPECT_DONE(bk_store_delete(self->store, "a", self->op, &error));
+    EXPECT_ERROR(bk_store_get_start(self->store, "a", 10, &self->out, self->op, &error),
+                 BK_ERROR_ABSENT);
+}
+
+/* A file that was cut off says nothing. */
+static void
+test_torn_files(Fixture *self, const void *data)
+{
+    g_autoptr(GDir) dir = NULL;
+    const char *name;
+
+    (void)data;
+    put(self->store, self, "a", "content");
+    expect_start(self, "a", 4, "cont");
+    dir = g_dir_open(self->folder, 0, NULL);
+    while ((name = g_dir_read_name(dir)) != NULL) {
+        g_autofree char *path = g_build_filename(self->folder, name, NULL);
+
+        g_assert_cmpint(truncate(path, 2), ==, 0);
+    }
+    expect_start(self, "a", 4, "cont");
+}
+
+/* Whoever can write there could make us read again and again what he likes. */
+static void
+test_a_folder_of_others(Fixture *self, const void *data)
+{
+    BkStore *inner = bk_store_mem_new();
+    g_autoptr(BkStore) store = NULL;
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    g_assert_cmpint(chmod(self->folder, 0777), ==, 0);
+    store = bk_store_cache_new(inner, self->folder);
+    put(store, self, "a", "content");
+    EXPECT_DONE(bk_store_get_start(store, "a", 4, &self->out, self->op, &error));
+    EXPECT_DONE(bk_store_delete(inner, "a", self->op, &error));
+    EXPECT_ERROR(bk_store_get_start(store, "a", 4, &self->out, self->op, &error), BK_ERROR_ABSENT);
+}
+
+int
+main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add("/store-cache/keeps", Fixture, NULL, set_up, test_keeps, tear_down);
+    g_test_add("/store-cache/drops", Fixture, NULL, set_up, test_drops, tear_down);
+    g_test_add("/store-cache/torn-files", Fixture, NULL, set_up, test_torn_files, tear_down);
+    g_test_add("/store-cache/a-folder-of-others", Fixture, NULL, set_up, test_a_folder_of_others,
+               tear_down);
+    return g_test_run();
+}
