@@ -10,7 +10,11 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#define SAMPLES   16u /* each costs a read of the source and two of the repository */
+/* Each costs a read of the source and up to four of the repository, which in a bucket are requests.
+ */
+#define SAMPLES     16u
+#define FAR_SAMPLES 4u
+
 #define READ_SIZE ((size_t)256 * 1024)
 
 typedef struct Audit {
@@ -253,6 +257,8 @@ bk_audit_sample(const BkAuditRequest *request, char **found, BkOp *op, GError **
 {
     g_auto(BkFd) root = bk_fd_open_dir(AT_FDCWD, request->root, error);
     Audit self = {.request = request, .root = root};
+    const bool is_far = bk_store_is_remote(bk_part_store(request->part));
+    const unsigned samples = is_far ? FAR_SAMPLES : SAMPLES;
     uint64_t total = 0;
     bool ok = true;
 
@@ -264,7 +270,7 @@ bk_audit_sample(const BkAuditRequest *request, char **found, BkOp *op, GError **
         if (is_sampled(&self.files[i]))
             total += self.files[i].file->size;
     (void)pthread_mutex_init(&self.mutex, NULL);
-    for (unsigned i = 0; ok && total > 0 && i < SAMPLES; i++) {
+    for (unsigned i = 0; ok && total > 0 && i < samples; i++) {
         uint64_t random;
 
         ok = bk_op_check(op, error) && bk_random_fill(&random, sizeof random, error) &&

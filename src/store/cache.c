@@ -22,12 +22,6 @@ typedef struct CacheStore {
     char *folder; /* NULL: nothing is kept */
 } CacheStore;
 
-bool
-bk_store_is_remote(const BkStore *self)
-{
-    return self->driver->is_remote;
-}
-
 char *
 bk_store_cache_folder(const char *id)
 {
@@ -253,6 +247,7 @@ static const BkStoreDriver cache_driver = {
     .delete_many = cache_delete_many,
     .lock_us = cache_lock_us,
     .retain = cache_retain,
+    .is_remote = true,
     .free = cache_free,
 };
 

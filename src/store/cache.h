@@ -14,6 +14,3 @@ BkStore *bk_store_cache_new(BkStore *inner, const char *folder);
 /* The folder for the repository `id`: below BACKSTAY_CACHE, /var/cache/backstay for root, or else
  * the user's own cache folder. A new string. */
 char *bk_store_cache_folder(const char *id);
-
-/* Does it pay to keep what was read of this store? */
-bool bk_store_is_remote(const BkStore *self);

@@ -73,6 +73,12 @@ bk_store_describe(const BkStore *self)
     return self->description;
 }
 
+bool
+bk_store_is_remote(const BkStore *self)
+{
+    return self->driver->is_remote;
+}
+
 static bool
 put(BkStore *self, const char *name, const BkBuf *data, const uint8_t *sha256, BkOp *op,
     GError **error)

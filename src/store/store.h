@@ -31,6 +31,9 @@ bool bk_store_is_name(const char *name);
 /* What the store is, for people: `directory "/var/lib/backstay"`. Owned by the store. */
 const char *bk_store_describe(const BkStore *self);
 
+/* Is it far away, so that small reads are slow, and cost? */
+bool bk_store_is_remote(const BkStore *self);
+
 /* Puts `data` under `name`; borrows both.
  * Fails with BK_ERROR_EXISTS, BK_ERROR_NO_SPACE, BK_ERROR_DENIED or BK_ERROR_STORE. */
 bool bk_store_put(BkStore *self, const char *name, const BkBuf *data, BkOp *op,
