@@ -1,0 +1,541 @@
+/* What is a bucket's own, beyond the promises of every store: on a real server, but for the answers
+ * that it never gives, which a fake one in this program gives. */
+#include "expect.h"
+#include "s3-fixture.h"
+
+#include <string.h>
+
+typedef struct Fixture {
+    BkStore *store;
+    BkS3Options options;
+    char *bucket;
+    BkOp *op;
+    BkBuf out;
+} Fixture;
+
+static S3Server server;
+
+static char *
+new_bucket_name(void)
+{
+    static unsigned number;
+
+    return g_strdup_printf("special-%u", number++);
+}
+
+static void
+set_up(Fixture *self, const void *data)
+{
+    (void)data;
+    self->bucket = new_bucket_name();
+    self->options = s3_fixture_options(&server, self->bucket);
+    self->op = bk_op_new(NULL);
+    self->out = BK_BUF_INIT;
+    self->store = s3_fixture_open(&self->options);
+    s3_fixture_make_bucket(self->store);
+}
+
+static void
+set_up_with_versions(Fixture *self, const void *data)
+{
+    set_up(self, data);
+    s3_fixture_keep_versions(self->store);
+}
+
+static void
+set_up_with_locks(Fixture *self, const void *data)
+{
+    (void)data;
+    self->bucket = new_bucket_name();
+    self->options = s3_fixture_options(&server, self->bucket);
+    self->options.lock = BK_S3_LOCK_COMPLIANCE;
+    self->options.lock_us = 60 * BK_USEC_PER_SEC;
+    self->op = bk_op_new(NULL);
+    self->out = BK_BUF_INIT;
+    self->store = s3_fixture_open(&self->options);
+    s3_fixture_make_lock_bucket(self->store);
+}
+
+static void
+tear_down(Fixture *self, const void *data)
+{
+    (void)data;
+    bk_store_free(self->store);
+    bk_op_free(self->op);
+    bk_buf_clear(&self->out);
+    g_free(self->bucket);
+}
+
+static bool
+try_put(BkStore *store, const char *name, const char *text, BkOp *op, GError **error)
+{
+    g_auto(BkBuf) data = BK_BUF_INIT;
+
+    bk_buf_append(&data, text, strlen(text));
+    return bk_store_put(store, name, &data, op, error);
+}
+
+static void
+put(const Fixture *self, const char *name, const char *text)
+{
+    g_autoptr(GError) error = NULL;
+
+    EXPECT_DONE(try_put(self->store, name, text, self->op, &error));
+}
+
+static void
+expect_text(Fixture *self, const char *name, const char *text)
+{
+    g_autoptr(GError) error = NULL;
+
+    EXPECT_DONE(
+        bk_store_get(self->store, name, 0, SIZE_MAX, SIZE_MAX, &self->out, self->op, &error));
+    EXPECT_BYTES(self->out.data, self->out.size, (const uint8_t *)text, strlen(text));
+}
+
+/* Does to an object what the driver never would: as a thief with the same credentials. */
+static void
+tamper(const Fixture *self, const char *method, const char *name, const char *text)
+{
+    g_autoptr(GError) error = NULL;
+    g_auto(BkHttpAnswer) answer = {0};
+    const S3Call call = {
+        .kind = BK_REQUEST_PUT,
+        .method = method,
+        .what = "tamper with an object",
+        .name = name,
+        .body = text,
+        .body_size = text != NULL ? strlen(text) : 0,
+        .limit = BK_S3_ANSWER_MAX,
+    };
+
+    bk_http_answer_init(&answer);
+    EXPECT_DONE(bk_s3_call((S3Store *)self->store, &call, &answer, NULL, self->op, &error));
+}
+
+/* In parts, byte for byte; not on top of what is there. */
+static void
+test_parts(Fixture *self, const void *data)
+{
+    const size_t size = 2 * BK_S3_PART_SIZE + 12345;
+    g_auto(BkBuf) content = BK_BUF_INIT;
+    g_autoptr(GError) error = NULL;
+    BkRequests requests;
+
+    (void)data;
+    (void)bk_buf_extend(&content, size);
+    for (size_t i = 0; i < size; i++)
+        content.data[i] = (uint8_t)(i * 31 + i / 4099);
+    EXPECT_DONE(bk_store_put(self->store, "large", &content, self->op, &error));
+    bk_op_get_requests(self->op, &requests);
+    g_assert_cmpuint(requests.count[BK_REQUEST_PUT], >=, 3);
+    g_assert_cmpuint(requests.count[BK_REQUEST_POST], ==, 2);
+    EXPECT_DONE(
+        bk_store_get(self->store, "large", 0, SIZE_MAX, SIZE_MAX, &self->out, self->op, &error));
+    EXPECT_BYTES(self->out.data, self->out.size, content.data, content.size);
+    content.data[0] ^= 1;
+    EXPECT_ERROR(bk_store_put(self->store, "large", &content, self->op, &error), BK_ERROR_EXISTS);
+}
+
+/* What one put, get, stat, list and delete ask for, once the bucket is known. */
+static void
+test_requests(Fixture *self, const void *data)
+{
+    g_autoptr(GError) error = NULL;
+    BkRequests requests;
+    uint64_t size;
+
+    (void)data;
+    put(self, "first", "x");
+    EXPECT_DONE(bk_store_delete(self->store, "first", self->op, &error)); /* asks about versions */
+    bk_op_free(self->op);
+    self->op = bk_op_new(NULL);
+    put(self, "a", "content");
+    expect_text(self, "a", "content");
+    EXPECT_DONE(bk_store_stat(self->store, "a", &size, self->op, &error));
+    EXPECT_DONE(bk_store_delete(self->store, "a", self->op, &error));
+    bk_op_get_requests(self->op, &requests);
+    g_assert_cmpuint(requests.count[BK_REQUEST_PUT], ==, 1);
+    g_assert_cmpuint(requests.count[BK_REQUEST_GET], ==, 1);
+    g_assert_cmpuint(requests.count[BK_REQUEST_HEAD], ==, 1);
+    g_assert_cmpuint(requests.count[BK_REQUEST_DELETE], ==, 1);
+    g_assert_cmpuint(requests.count[BK_REQUEST_POST], ==, 0);
+    g_assert_cmpuint(requests.count[BK_REQUEST_LIST], ==, 0);
+    g_assert_cmpuint(requests.sent, ==, 7);
+}
+
+static bool
+count_entry(const BkStoreEntry *entry, void *data, GError **error)
+{
+    unsigned *count = data;
+
+    (void)entry;
+    (void)error;
+    (*count)++;
+    return true;
+}
+
+/* Many at once, by one request; with names that are not there among them. */
+static void
+test_delete_many(Fixture *self, const void *data)
+{
+    const char *const names[] = {"d/1", "d/2", "d/none", "d/3"};
+    g_autoptr(GError) error = NULL;
+    unsigned count = 0;
+
+    (void)data;
+    put(self, "d/1", "x");
+    put(self, "d/2", "x");
+    put(self, "d/3", "x");
+    put(self, "d/4", "x");
+    EXPECT_DONE(bk_store_delete_many(self->store, names, 4, self->op, &error));
+    EXPECT_DONE(bk_store_list(self->store, "d/", NULL, count_entry, &count, self->op, &error));
+    g_assert_cmpuint(count, ==, 1);
+    expect_text(self, "d/4", "x");
+}
+
+/* Deleted by a marker, and overwritten: the first version is the object. */
+static void
+test_first_version(Fixture *self, const void *data)
+{
+    g_autoptr(GError) error = NULL;
+    unsigned count = 0;
+    uint64_t size;
+    bool has_other;
+
+    (void)data;
+    put(self, "hidden", "first");
+    put(self, "overwritten", "first");
+    put(self, "good", "first");
+    tamper(self, "DELETE", "hidden", NULL);
+    tamper(self, "PUT", "overwritten", "rubbish");
+    expect_text(self, "hidden", "first");
+    EXPECT_DONE(bk_store_stat(self->store, "hidden", &size, self->op, &error));
+    g_assert_cmpuint(size, ==, 5);
+    EXPECT_DONE(bk_store_list(self->store, "", NULL, count_entry, &count, self->op, &error));
+    g_assert_cmpuint(count, ==, 3);
+    expect_text(self, "overwritten", "rubbish");
+    EXPECT_DONE(bk_store_distrust(self->store, "overwritten", &has_other, self->op, &error));
+    g_assert_true(has_other);
+    expect_text(self, "overwritten", "first");
+    EXPECT_DONE(bk_store_distrust(self->store, "overwritten", &has_other, self->op, &error));
+    g_assert_false(has_other);
+    EXPECT_DONE(bk_store_distrust(self->store, "good", &has_other, self->op, &error));
+    g_assert_false(has_other);
+    EXPECT_ERROR(try_put(self->store, "hidden", "second", self->op, &error), BK_ERROR_EXISTS);
+    expect_text(self, "hidden", "first");
+    EXPECT_DONE(bk_store_delete(self->store, "overwritten", self->op, &error));
+    EXPECT_ERROR(bk_store_stat(self->store, "overwritten", &size, self->op, &error),
+                 BK_ERROR_ABSENT);
+}
+
+/* What is locked is not deleted, in parts or whole; a lease is; a lock grows and never shrinks. */
+static void
+test_locks(Fixture *self, const void *data)
+{
+    g_autoptr(GError) error = NULL;
+    S3Store *store = (S3Store *)self->store;
+
+    (void)data;
+    store->single_max = 10;
+    put(self, "orders/packs/a", "short");
+    put(self, "orders/packs/b", "long enough to be put in parts");
+    put(self, "orders/lease/1", "short");
+    g_assert_cmpint(bk_store_lock_us(self->store), ==, 60 * BK_USEC_PER_SEC);
+    EXPECT_ERROR(bk_store_delete(self->store, "orders/packs/a", self->op, &error), BK_ERROR_DENIED);
+    EXPECT_ERROR(bk_store_delete(self->store, "orders/packs/b", self->op, &error), BK_ERROR_DENIED);
+    expect_text(self, "orders/packs/a", "short");
+    EXPECT_DONE(bk_store_delete(self->store, "orders/lease/1", self->op, &error));
+    EXPECT_DONE(bk_store_retain(self->store, "orders/packs/a", self->op, &error));
+    store->options.lock_us *= 2;
+    EXPECT_DONE(bk_store_retain(self->store, "orders/packs/a", self->op, &error));
+    store->options.lock_us /= 4; /* in compliance mode the server would refuse less */
+    EXPECT_DONE(bk_store_retain(self->store, "orders/packs/a", self->op, &error));
+    EXPECT_ERROR(bk_store_retain(self->store, "orders/packs/none", self->op, &error),
+                 BK_ERROR_ABSENT);
+}
+
+/* A bucket that was made without locks says so. */
+static void
+test_a_bucket_without_locks(Fixture *self, const void *data)
+{
+    BkS3Options options = self->options;
+    g_autoptr(BkStore) store = NULL;
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    options.lock = BK_S3_LOCK_GOVERNANCE;
+    options.lock_us = 60 * BK_USEC_PER_SEC;
+    store = s3_fixture_open(&options);
+    EXPECT_ERROR(try_put(store, "orders/packs/a", "x", self->op, &error), BK_ERROR_STORE);
+}
+
+static int64_t
+an_hour_ago(void)
+{
+    return g_get_real_time() - 3600 * BK_USEC_PER_SEC;
+}
+
+static void
+expect_message(GError *error, const char *part)
+{
+    if (strstr(error->message, part) == NULL)
+        g_error("\"%s\" is not in \"%s\"", part, error->message);
+}
+
+/* Errors are told apart, and say what to do. */
+static void
+test_errors(Fixture *self, const void *data)
+{
+    BkS3Options options = self->options;
+    BkStore *store = self->store;
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    ((S3Store *)store)->now_us = an_hour_ago;
+    g_assert_false(try_put(store, "a", "x", self->op, &error));
+    g_assert_true(bk_error_is(error, BK_ERROR_STORE));
+    expect_message(error, "clock of this host differs from the server's by -3");
+    g_clear_error(&error);
+    ((S3Store *)store)->now_us = g_get_real_time;
+
+    options.bucket = "no-such-bucket";
+    store = s3_fixture_open(&options);
+    g_assert_false(try_put(store, "a", "x", self->op, &error));
+    expect_message(error, "there is no such bucket");
+    g_clear_error(&error);
+    g_assert_false(bk_store_get(store, "a", 0, SIZE_MAX, SIZE_MAX, &self->out, self->op, &error));
+    g_assert_true(bk_error_is(error, BK_ERROR_STORE)); /* not that the object is absent */
+    g_clear_error(&error);
+    bk_store_free(store);
+
+    options.bucket = self->bucket;
+    options.storage_class[BK_OBJECT_PACK] = "NO_SUCH_CLASS";
+    store = s3_fixture_open(&options);
+    g_assert_false(try_put(store, "orders/packs/a", "x", self->op, &error));
+    bk_store_free(store);
+}
+
+/* --- answers that a real server gives only when it is ill ----------------------------------- */
+
+typedef struct Fake {
+    int fd;
+    char *url;
+    const char *const *answers; /* one a request, NULL-terminated; "" cuts the connection */
+    unsigned asked;
+    pthread_t thread;
+} Fake;
+
+/* Reads one request with its body. */
+static bool
+read_request(int fd)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+    char buffer[4096];
+    const char *end;
+    const char *length;
+    size_t body;
+
+    while ((end = strstr(text->str, "\r\n\r\n")) == NULL) {
+        ssize_t got = read(fd, buffer, sizeof buffer);
+
+        if (got <= 0)
+            return false;
+        g_string_append_len(text, buffer, got);
+    }
+    length = strcasestr(text->str, "content-length: ");
+    body = length != NULL && length < end ? (size_t)g_ascii_strtoull(length + 16, NULL, 10) : 0;
+    while (text->len - (size_t)(end + 4 - text->str) < body) {
+        size_t at = (size_t)(end - text->str);
+        ssize_t got = read(fd, buffer, sizeof buffer);
+
+        if (got <= 0)
+            return false;
+        g_string_append_len(text, buffer, got);
+        end = text->str + at;
+    }
+    return true;
+}
+
+static void *
+run_fake(void *data)
+{
+    Fake *self = data;
+
+    while (self->answers[self->asked] != NULL) {
+        int fd = accept4(self->fd, NULL, NULL, SOCK_CLOEXEC);
+
+        if (fd < 0)
+            break;
+        while (self->answers[self->asked] != NULL && read_request(fd)) {
+            const char *answer = self->answers[self->asked++];
+
+            if (answer[0] == 0 || write(fd, answer, strlen(answer)) < 0)
+                break;
+        }
+        (void)close(fd);
+    }
+    return NULL;
+}
+
+static void
+fake_start(Fake *self, const char *const *answers)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    socklen_t size = sizeof address;
+
+    *self = (Fake){.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), .answers = answers};
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    g_assert_cmpint(bind(self->fd, (struct sockaddr *)&address, sizeof address), ==, 0);
+    g_assert_cmpint(listen(self->fd, 8), ==, 0);
+    g_assert_cmpint(getsockname(self->fd, (struct sockaddr *)&address, &size), ==, 0);
+    self->url = g_strdup_printf("http://127.0.0.1:%u", ntohs(address.sin_port));
+    g_assert_cmpint(pthread_create(&self->thread, NULL, run_fake, self), ==, 0);
+}
+
+static void
+fake_stop(Fake *self, unsigned asked)
+{
+    (void)shutdown(self->fd, SHUT_RDWR);
+    (void)pthread_join(self->thread, NULL);
+    (void)close(self->fd);
+    g_free(self->url);
+    g_assert_cmpuint(self->asked, ==, asked);
+}
+
+static BkStore *
+open_fake(const Fake *fake)
+{
+    BkS3Options options = s3_fixture_options(&server, "fake");
+
+    options.endpoint = fake->url;
+    return s3_fixture_open(&options);
+}
+
+#define ANSWER(status, body) "HTTP/1.1 " status "\r\nContent-Length: " body
+#define EMPTY                "0\r\n\r\n"
+
+/* A put that is answered 200 with an error in it is tried again, and so is one that is cut. */
+static void
+test_ill_answers(void)
+{
+    static const char *const answers[] = {
+        "HTTP/1.1 200 OK\r\nContent-Length: 41\r\n\r\n<Error><Code>InternalError</Code></Error>\n",
+        "",
+        ANSWER("503 Slow Down", EMPTY),
+        ANSWER("200 OK", EMPTY),
+        NULL,
+    };
+    g_autoptr(BkOp) op = bk_op_new(NULL);
+    g_autoptr(GError) error = NULL;
+    BkStore *store;
+    Fake fake;
+
+    fake_start(&fake, answers);
+    store = open_fake(&fake);
+    EXPECT_DONE(try_put(store, "a", "x", op, &error));
+    bk_store_free(store);
+    fake_stop(&fake, 4);
+}
+
+/* 412 after an attempt whose answer was lost: whose object is it? Here, another's. */
+static void
+test_lost_answer_of_another(void)
+{
+    static const char *const answers[] = {
+        "",
+        ANSWER("412 Precondition Failed", EMPTY),
+        "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nx-amz-meta-put: 0\r\n\r\n",
+        NULL,
+    };
+    g_autoptr(BkOp) op = bk_op_new(NULL);
+    g_autoptr(GError) error = NULL;
+    BkStore *store;
+    Fake fake;
+
+    fake_start(&fake, answers);
+    store = open_fake(&fake);
+    EXPECT_ERROR(try_put(store, "a", "x", op, &error), BK_ERROR_EXISTS);
+    bk_store_free(store);
+    fake_stop(&fake, 3);
+}
+
+/* One that was not tried before is simply taken. */
+static void
+test_plain_conflict(void)
+{
+    static const char *const answers[] = {ANSWER("412 Precondition Failed", EMPTY), NULL};
+    g_autoptr(BkOp) op = bk_op_new(NULL);
+    g_autoptr(GError) error = NULL;
+    BkStore *store;
+    Fake fake;
+
+    fake_start(&fake, answers);
+    store = open_fake(&fake);
+    EXPECT_ERROR(try_put(store, "a", "x", op, &error), BK_ERROR_EXISTS);
+    bk_store_free(store);
+    fake_stop(&fake, 1);
+}
+
+static void
+test_refusals(void)
+{
+    static const struct {
+        const char *answer;
+        BkErrorCode code;
+        const char *message;
+    } cases[] = {
+        {ANSWER("501 Not Implemented", EMPTY), BK_ERROR_STORE, "If-None-Match"},
+        {"HTTP/1.1 301 Moved Permanently\r\nx-amz-bucket-region: eu-west-3\r\nContent-Length: 0\r\n"
+         "\r\n",
+         BK_ERROR_STORE, "in \"eu-west-3\""},
+        {"HTTP/1.1 403 Forbidden\r\nContent-Length: 73\r\n\r\n"
+         "<Error><Code>InvalidObjectState</Code><Message>cold</Message></Error>    ",
+         BK_ERROR_DENIED, "archive's storage class"},
+        {ANSWER("507 Insufficient Storage", EMPTY), BK_ERROR_NO_SPACE, "507"},
+        {ANSWER("400 Bad Request", EMPTY), BK_ERROR_STORE, "400"},
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        const char *const answers[] = {cases[i].answer, NULL};
+        g_autoptr(BkOp) op = bk_op_new(NULL);
+        g_autoptr(GError) error = NULL;
+        BkStore *store;
+        Fake fake;
+
+        fake_start(&fake, answers);
+        store = open_fake(&fake);
+        g_assert_false(try_put(store, "a", "x", op, &error));
+        g_assert_error(error, BK_ERROR, (int)cases[i].code);
+        expect_message(error, cases[i].message);
+        bk_store_free(store);
+        fake_stop(&fake, 1);
+    }
+}
+
+int
+main(int argc, char **argv)
+{
+    int status;
+
+    g_test_init(&argc, &argv, NULL);
+    g_test_add("/store-s3/parts", Fixture, NULL, set_up, test_parts, tear_down);
+    g_test_add("/store-s3/requests", Fixture, NULL, set_up, test_requests, tear_down);
+    g_test_add("/store-s3/delete-many", Fixture, NULL, set_up, test_delete_many, tear_down);
+    g_test_add("/store-s3/delete-many-versions", Fixture, NULL, set_up_with_versions,
+               test_delete_many, tear_down);
+    g_test_add("/store-s3/first-version", Fixture, NULL, set_up_with_versions, test_first_version,
+               tear_down);
+    g_test_add("/store-s3/locks", Fixture, NULL, set_up_with_locks, test_locks, tear_down);
+    g_test_add("/store-s3/a-bucket-without-locks", Fixture, NULL, set_up,
+               test_a_bucket_without_locks, tear_down);
+    g_test_add("/store-s3/errors", Fixture, NULL, set_up, test_errors, tear_down);
+    g_test_add_func("/store-s3/ill-answers", test_ill_answers);
+    g_test_add_func("/store-s3/lost-answer-of-another", test_lost_answer_of_another);
+    g_test_add_func("/store-s3/plain-conflict", test_plain_conflict);
+    g_test_add_func("/store-s3/refusals", test_refusals);
+    s3_server_start(&server);
+    status = g_test_run();
+    s3_server_stop(&server);
+    return status;
+}
