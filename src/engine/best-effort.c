@@ -1,0 +1,331 @@
+#include "engine/best-effort.h"
+
+#include "base/log.h"
+#include "engine/system-id.h"
+#include "engine/wal-wait.h"
+
+#include <pthread.h>
+
+/* Once the required repositories have all, nothing waits any more but the report. */
+#define PATIENCE_AFTERWARDS 10
+
+typedef struct Effort {
+    char *name;
+    const BkRepositorySpec *spec; /* to be opened; NULL: it is open */
+    BkRepository *repository;     /* NULL until it was opened */
+    BkPart *part;                 /* NULL until it was taken, and so is lease */
+    BkLease *lease;
+    BkOp *op;   /* ends with it */
+    char *lack; /* what keeps the manifest from being put; NULL: nothing is known to */
+
+    pthread_mutex_t mutex; /* guards what follows */
+    unsigned calls;        /* that are under way */
+    char *why;             /* it was dropped; NULL: it was not */
+} Effort;
+
+struct BkBestEffort {
+    int64_t patience_us;
+    BkOp *op;
+    GPtrArray *efforts; /* of Effort */
+};
+
+/* Something to be done with one of them. */
+typedef bool (*Call)(Effort *effort, const void *data, GError **error);
+
+static void
+effort_free(void *data)
+{
+    Effort *self = data;
+
+    bk_lease_release(self->lease);
+    bk_part_free(self->part);
+    bk_repository_free(self->repository);
+    bk_op_free(self->op);
+    (void)pthread_mutex_destroy(&self->mutex);
+    g_free(self->name);
+    g_free(self->lack);
+    g_free(self->why);
+    g_free(self);
+}
+
+BkBestEffort *
+bk_best_effort_new(int64_t patience_us, BkOp *op)
+{
+    BkBestEffort *self = g_new0(BkBestEffort, 1);
+
+    self->patience_us = patience_us;
+    self->op = op;
+    self->efforts = g_ptr_array_new_with_free_func(effort_free);
+    return self;
+}
+
+void
+bk_best_effort_free(BkBestEffort *self)
+{
+    if (self == NULL)
+        return;
+    g_ptr_array_unref(self->efforts);
+    g_free(self);
+}
+
+static Effort *
+add(BkBestEffort *self, const char *name)
+{
+    Effort *effort = g_new0(Effort, 1);
+
+    effort->name = g_strdup(name);
+    effort->op = bk_op_new(self->op);
+    (void)pthread_mutex_init(&effort->mutex, NULL);
+    g_ptr_array_add(self->efforts, effort);
+    return effort;
+}
+
+static Effort *
+effort_at(const BkBestEffort *self, size_t index)
+{
+    return g_ptr_array_index(self->efforts, index);
+}
+
+/* False when it was dropped. */
+static bool
+begin_call(Effort *effort, int64_t patience_us)
+{
+    bool is_live;
+
+    (void)pthread_mutex_lock(&effort->mutex);
+    is_live = effort->why == NULL;
+    if (is_live && effort->calls++ == 0)
+        bk_op_set_patience(effort->op, patience_us);
+    (void)pthread_mutex_unlock(&effort->mutex);
+    return is_live;
+}
+
+/* While nothing is asked of it, time does not count. */
+static void
+end_call(Effort *effort, bool ok, int64_t patience_us)
+{
+    (void)pthread_mutex_lock(&effort->mutex);
+    if (--effort->calls == 0)
+        bk_op_set_patience(effort->op, 0);
+    else if (ok)
+        bk_op_set_patience(effort->op, patience_us);
+    (void)pthread_mutex_unlock(&effort->mutex);
+}
+
+/* The first failure says why; those of calls that it cancels say nothing. */
+static void
+drop(Effort *effort, const GError *cause)
+{
+    (void)pthread_mutex_lock(&effort->mutex);
+    if (effort->why == NULL) {
+        /* Nobody but the lease's keeper has cancelled it until now. */
+        effort->why = g_strdup(bk_op_is_cancelled(effort->op)
+                                   ? "another process took over the lease of the source there"
+                                   : cause->message);
+        bk_op_cancel(effort->op);
+        bk_log(BK_LOG_WARNING,
+               "repository \"%s\" (best effort) does not get this snapshot, \"copy\" or the next "
+               "backup will make up for it: %s",
+               effort->name, effort->why);
+    }
+    (void)pthread_mutex_unlock(&effort->mutex);
+}
+
+static bool
+call_one(BkBestEffort *self, Effort *effort, Call call, const void *data, int64_t patience_us,
+         GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+    bool ok;
+
+    if (!begin_call(effort, patience_us))
+        return true;
+    ok = call(effort, data, &cause);
+    end_call(effort, ok, patience_us);
+    if (ok)
+        return true;
+    if (!bk_op_check(self->op, error))
+        return false;
+    drop(effort, cause);
+    return true;
+}
+
+static bool
+call_each(BkBestEffort *self, Call call, const void *data, int64_t patience_us, GError **error)
+{
+    for (guint i = 0; i < self->efforts->len; i++)
+        if (!call_one(self, effort_at(self, i), call, data, patience_us, error))
+            return false;
+    return true;
+}
+
+static bool
+open_one(Effort *effort, const void *data, GError **error)
+{
+    (void)data;
+    effort->repository = bk_repository_spec_open(effort->spec, effort->op, error);
+    return effort->repository != NULL;
+}
+
+bool
+bk_best_effort_open(BkBestEffort *self, const BkSourceSpec *source, GError **error)
+{
+    for (size_t i = 0; i < source->repository_count; i++) {
+        const BkRepositorySpec *spec = &source->repositories[i];
+        Effort *effort;
+
+        if (spec->is_required)
+            continue;
+        effort = add(self, spec->name);
+        effort->spec = spec;
+        if (!call_one(self, effort, open_one, NULL, self->patience_us, error))
+            return false;
+    }
+    return true;
+}
+
+void
+bk_best_effort_add(BkBestEffort *self, BkRepository *repository)
+{
+    add(self, bk_repository_name(repository))->repository = repository;
+}
+
+/* Snapshots of two clusters must not get among each other there either. */
+static bool
+check_system_id(const Effort *effort, uint64_t wanted, GError **error)
+{
+    uint64_t system_id;
+
+    if (!bk_find_system_id(effort->part, &system_id, effort->op, error))
+        return false;
+    return system_id == 0 || system_id == wanted ||
+           bk_throw(error, BK_ERROR_UNFIT,
+                    "it holds snapshots of another cluster (system identifier %" G_GUINT64_FORMAT
+                    ")",
+                    system_id);
+}
+
+static bool
+take_one(Effort *effort, const void *data, GError **error)
+{
+    const BkBestEffortTaking *taking = data;
+    const BkLeaseOptions options = {.break_held = taking->break_lease};
+
+    effort->part =
+        bk_part_create_alike(effort->repository, taking->source, taking->model, effort->op, error);
+    if (effort->part == NULL || !check_system_id(effort, taking->system_id, error))
+        return false;
+    effort->lease = bk_lease_acquire(effort->part, &options, effort->op, error);
+    return effort->lease != NULL;
+}
+
+bool
+bk_best_effort_take(BkBestEffort *self, const BkBestEffortTaking *taking, GError **error)
+{
+    return call_each(self, take_one, taking, self->patience_us, error);
+}
+
+typedef struct Pack {
+    const uint8_t *name;
+    const BkBuf *object;
+} Pack;
+
+static bool
+put_pack(Effort *effort, const void *data, GError **error)
+{
+    const Pack *pack = data;
+
+    return bk_pack_put(effort->part, pack->name, pack->object, effort->op, error);
+}
+
+bool
+bk_best_effort_put_pack(BkBestEffort *self, const uint8_t name[BK_SHA256_SIZE], const BkBuf *object,
+                        GError **error)
+{
+    return call_each(self, put_pack, &(Pack){name, object}, self->patience_us, error);
+}
+
+/* What is new was put, and did not fail. */
+static bool
+find_missing_pack(Effort *effort, const BkPublishRequest *request, GError **error)
+{
+    g_autoptr(GHashTable) present = NULL;
+    size_t count;
+    const BkPackRef *packs = bk_snapshot_packs(request->snapshot, &count);
+
+    if (request->parent == NULL)
+        return true;
+    present = bk_pack_list(effort->part, effort->op, error);
+    if (present == NULL)
+        return false;
+    for (size_t i = 0; i < count && effort->lack == NULL; i++) {
+        g_autofree char *name = bk_pack_object_name(effort->part, packs[i].name);
+
+        if (GPOINTER_TO_SIZE(g_hash_table_lookup(present, name)) != packs[i].size)
+            effort->lack =
+                g_strdup_printf("it lacks packs of earlier snapshots, such as \"%s\"", name);
+    }
+    return true;
+}
+
+/* What is pushed reaches the required repositories first. */
+static bool
+find_missing_wal(Effort *effort, const BkBestEffortSnapshot *snapshot, GError **error)
+{
+    g_autoptr(GPtrArray) parts = g_ptr_array_new();
+    const BkWalWait wait = {
+        .parts = parts,
+        .data_dir = snapshot->data_dir,
+        .timeout_us = snapshot->timeout_us,
+    };
+    g_autoptr(GError) cause = NULL;
+
+    g_ptr_array_add(parts, effort->part);
+    if (snapshot->meta->is_standalone || bk_wal_wait(&wait, snapshot->meta, effort->op, &cause))
+        return true;
+    if (!bk_error_is(cause, BK_ERROR_TIMEOUT) || !bk_op_check(effort->op, NULL))
+        return bk_propagate(error, &cause);
+    effort->lack = g_strdup("it lacks WAL that the snapshot needs");
+    return true;
+}
+
+static bool
+publish_one(Effort *effort, const void *data, GError **error)
+{
+    const BkBestEffortSnapshot *snapshot = data;
+    BkRetain retain;
+
+    if (!find_missing_pack(effort, &snapshot->publish, error))
+        return false;
+    if (effort->lack == NULL && !find_missing_wal(effort, snapshot, error))
+        return false;
+    bk_retain_init(&retain, snapshot->started_us, snapshot->publish.parent);
+    return effort->lack != NULL ||
+           bk_publish(&snapshot->publish, effort->part, effort->lease, &retain, effort->op, error);
+}
+
+bool
+bk_best_effort_publish(BkBestEffort *self, const BkBestEffortSnapshot *snapshot, GError **error)
+{
+    return call_each(self, publish_one, snapshot, PATIENCE_AFTERWARDS * self->patience_us, error);
+}
+
+size_t
+bk_best_effort_count(const BkBestEffort *self)
+{
+    return self->efforts->len;
+}
+
+const char *
+bk_best_effort_name(const BkBestEffort *self, size_t index)
+{
+    return effort_at(self, index)->name;
+}
+
+const char *
+bk_best_effort_why(const BkBestEffort *self, size_t index)
+{
+    const Effort *effort = effort_at(self, index);
+
+    return effort->why != NULL ? effort->why : effort->lack;
+}
