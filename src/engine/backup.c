@@ -160,14 +160,10 @@ check_places(const Backup *self, GError **error)
 static bool
 take_best_effort(Backup *self, GError **error)
 {
-    const BkBestEffortTaking taking = {
-        .source = self->source->name,
-        .model = g_ptr_array_index(self->parts.parts, 0),
-        .system_id = self->facts.system_id,
-        .break_lease = self->options->break_lease,
-    };
-
-    return bk_best_effort_take(self->best_effort, &taking, error);
+    return bk_best_effort_create(self->best_effort, self->source->name,
+                                 g_ptr_array_index(self->parts.parts, 0), error) &&
+           bk_best_effort_take(self->best_effort, self->facts.system_id, self->options->break_lease,
+                               error);
 }
 
 static bool
@@ -717,7 +713,8 @@ run(Backup *self, bool *is_overtaken, GError **error)
     BkBackupReport *report = self->report;
     int64_t before_us;
 
-    self->best_effort = bk_best_effort_new(PATIENCE_US, self->op);
+    self->best_effort = bk_best_effort_new(
+        &(BkBestEffortOptions){.object = "this snapshot", .patience_us = PATIENCE_US}, self->op);
     if (!bk_snapshot_make_id(report->started_us, report->id, error) ||
         !bk_parts_open_repositories(self->source, &self->parts, self->op, error) ||
         !bk_best_effort_open(self->best_effort, self->source, error) ||

@@ -24,9 +24,15 @@ typedef struct Effort {
 } Effort;
 
 struct BkBestEffort {
-    int64_t patience_us;
+    BkBestEffortOptions options;
     BkOp *op;
+    BkOp *budget_op;    /* its child, and parent of each effort's */
     GPtrArray *efforts; /* of Effort */
+
+    pthread_mutex_t mutex; /* guards what follows */
+    unsigned calls;        /* that are under way */
+    int64_t since_us;      /* when that began */
+    int64_t spent_us;      /* before */
 };
 
 /* Something to be done with one of them. */
@@ -49,12 +55,14 @@ effort_free(void *data)
 }
 
 BkBestEffort *
-bk_best_effort_new(int64_t patience_us, BkOp *op)
+bk_best_effort_new(const BkBestEffortOptions *options, BkOp *op)
 {
     BkBestEffort *self = g_new0(BkBestEffort, 1);
 
-    self->patience_us = patience_us;
+    self->options = *options;
     self->op = op;
+    self->budget_op = bk_op_new(op);
+    (void)pthread_mutex_init(&self->mutex, NULL);
     self->efforts = g_ptr_array_new_with_free_func(effort_free);
     return self;
 }
@@ -65,6 +73,8 @@ bk_best_effort_free(BkBestEffort *self)
     if (self == NULL)
         return;
     g_ptr_array_unref(self->efforts);
+    bk_op_free(self->budget_op);
+    (void)pthread_mutex_destroy(&self->mutex);
     g_free(self);
 }
 
@@ -74,7 +84,7 @@ add(BkBestEffort *self, const char *name)
     Effort *effort = g_new0(Effort, 1);
 
     effort->name = g_strdup(name);
-    effort->op = bk_op_new(self->op);
+    effort->op = bk_op_new(self->budget_op);
     (void)pthread_mutex_init(&effort->mutex, NULL);
     g_ptr_array_add(self->efforts, effort);
     return effort;
@@ -112,9 +122,36 @@ end_call(Effort *effort, bool ok, int64_t patience_us)
     (void)pthread_mutex_unlock(&effort->mutex);
 }
 
+/* The budget is spent while anything is asked of anyone. */
+static void
+begin_spending(BkBestEffort *self)
+{
+    const int64_t now_us = g_get_monotonic_time();
+
+    if (self->options.budget_us == 0)
+        return;
+    (void)pthread_mutex_lock(&self->mutex);
+    if (self->calls++ == 0) {
+        self->since_us = now_us;
+        bk_op_set_deadline(self->budget_op, now_us + self->options.budget_us - self->spent_us);
+    }
+    (void)pthread_mutex_unlock(&self->mutex);
+}
+
+static void
+end_spending(BkBestEffort *self)
+{
+    if (self->options.budget_us == 0)
+        return;
+    (void)pthread_mutex_lock(&self->mutex);
+    if (--self->calls == 0)
+        self->spent_us += g_get_monotonic_time() - self->since_us;
+    (void)pthread_mutex_unlock(&self->mutex);
+}
+
 /* The first failure says why; those of calls that it cancels say nothing. */
 static void
-drop(Effort *effort, const GError *cause)
+drop(const BkBestEffort *self, Effort *effort, const GError *cause)
 {
     (void)pthread_mutex_lock(&effort->mutex);
     if (effort->why == NULL) {
@@ -124,9 +161,9 @@ drop(Effort *effort, const GError *cause)
                                    : cause->message);
         bk_op_cancel(effort->op);
         bk_log(BK_LOG_WARNING,
-               "repository \"%s\" (best effort) does not get this snapshot, \"copy\" or the next "
-               "backup will make up for it: %s",
-               effort->name, effort->why);
+               "repository \"%s\" (best effort) does not get %s, \"copy\" or the next backup will "
+               "make up for it: %s",
+               effort->name, self->options.object, effort->why);
     }
     (void)pthread_mutex_unlock(&effort->mutex);
 }
@@ -140,13 +177,15 @@ call_one(BkBestEffort *self, Effort *effort, Call call, const void *data, int64_
 
     if (!begin_call(effort, patience_us))
         return true;
+    begin_spending(self);
     ok = call(effort, data, &cause);
+    end_spending(self);
     end_call(effort, ok, patience_us);
     if (ok)
         return true;
     if (!bk_op_check(self->op, error))
         return false;
-    drop(effort, cause);
+    drop(self, effort, cause);
     return true;
 }
 
@@ -178,7 +217,7 @@ bk_best_effort_open(BkBestEffort *self, const BkSourceSpec *source, GError **err
             continue;
         effort = add(self, spec->name);
         effort->spec = spec;
-        if (!call_one(self, effort, open_one, NULL, self->patience_us, error))
+        if (!call_one(self, effort, open_one, NULL, self->options.patience_us, error))
             return false;
     }
     return true;
@@ -188,6 +227,28 @@ void
 bk_best_effort_add(BkBestEffort *self, BkRepository *repository)
 {
     add(self, bk_repository_name(repository))->repository = repository;
+}
+
+typedef struct Creation {
+    const char *source;
+    const BkPart *model;
+} Creation;
+
+static bool
+create_one(Effort *effort, const void *data, GError **error)
+{
+    const Creation *creation = data;
+
+    effort->part = bk_part_create_alike(effort->repository, creation->source, creation->model,
+                                        effort->op, error);
+    return effort->part != NULL;
+}
+
+bool
+bk_best_effort_create(BkBestEffort *self, const char *source, const BkPart *model, GError **error)
+{
+    return call_each(self, create_one, &(Creation){source, model}, self->options.patience_us,
+                     error);
 }
 
 /* Snapshots of two clusters must not get among each other there either. */
@@ -205,24 +266,28 @@ check_system_id(const Effort *effort, uint64_t wanted, GError **error)
                     system_id);
 }
 
+typedef struct Taking {
+    uint64_t system_id;
+    BkLeaseOptions options;
+} Taking;
+
 static bool
 take_one(Effort *effort, const void *data, GError **error)
 {
-    const BkBestEffortTaking *taking = data;
-    const BkLeaseOptions options = {.break_held = taking->break_lease};
+    const Taking *taking = data;
 
-    effort->part =
-        bk_part_create_alike(effort->repository, taking->source, taking->model, effort->op, error);
-    if (effort->part == NULL || !check_system_id(effort, taking->system_id, error))
+    if (!check_system_id(effort, taking->system_id, error))
         return false;
-    effort->lease = bk_lease_acquire(effort->part, &options, effort->op, error);
+    effort->lease = bk_lease_acquire(effort->part, &taking->options, effort->op, error);
     return effort->lease != NULL;
 }
 
 bool
-bk_best_effort_take(BkBestEffort *self, const BkBestEffortTaking *taking, GError **error)
+bk_best_effort_take(BkBestEffort *self, uint64_t system_id, bool break_lease, GError **error)
 {
-    return call_each(self, take_one, taking, self->patience_us, error);
+    const Taking taking = {system_id, {.break_held = break_lease}};
+
+    return call_each(self, take_one, &taking, self->options.patience_us, error);
 }
 
 typedef struct Pack {
@@ -242,7 +307,27 @@ bool
 bk_best_effort_put_pack(BkBestEffort *self, const uint8_t name[BK_SHA256_SIZE], const BkBuf *object,
                         GError **error)
 {
-    return call_each(self, put_pack, &(Pack){name, object}, self->patience_us, error);
+    return call_each(self, put_pack, &(Pack){name, object}, self->options.patience_us, error);
+}
+
+typedef struct File {
+    BkArchiveWriter *writer;
+    const BkArchiveFile *file;
+} File;
+
+static bool
+put_file(Effort *effort, const void *data, GError **error)
+{
+    const File *file = data;
+
+    return bk_archive_put_again(file->writer, effort->part, file->file, effort->op, error);
+}
+
+bool
+bk_best_effort_put_file(BkBestEffort *self, BkArchiveWriter *writer, const BkArchiveFile *file,
+                        GError **error)
+{
+    return call_each(self, put_file, &(File){writer, file}, self->options.patience_us, error);
 }
 
 /* What is new was put, and did not fail. */
@@ -307,7 +392,8 @@ publish_one(Effort *effort, const void *data, GError **error)
 bool
 bk_best_effort_publish(BkBestEffort *self, const BkBestEffortSnapshot *snapshot, GError **error)
 {
-    return call_each(self, publish_one, snapshot, PATIENCE_AFTERWARDS * self->patience_us, error);
+    return call_each(self, publish_one, snapshot, PATIENCE_AFTERWARDS * self->options.patience_us,
+                     error);
 }
 
 size_t

@@ -451,6 +451,13 @@ bk_archive_put(BkArchiveWriter *self, GPtrArray *parts, const BkArchiveFile *fil
     return true;
 }
 
+bool
+bk_archive_put_again(BkArchiveWriter *self, const BkPart *part, const BkArchiveFile *file, BkOp *op,
+                     GError **error)
+{
+    return put_to(part, file, &self->object, op, error);
+}
+
 typedef struct Opening {
     const char *name;
     Head head; /* valid with the raw bytes of the first frame, but for its sizes */

@@ -41,6 +41,10 @@ typedef struct BkArchiveFile {
 bool bk_archive_put(BkArchiveWriter *self, GPtrArray *parts, const BkArchiveFile *file,
                     uint64_t system_id, BkOp *op, GError **error) BK_MUST_USE;
 
+/* Puts what bk_archive_put has put last, into a part with the same keys. */
+bool bk_archive_put_again(BkArchiveWriter *self, const BkPart *part, const BkArchiveFile *file,
+                          BkOp *op, GError **error) BK_MUST_USE;
+
 /* Does every one of `parts` hold the file at `path`, durably and with this content? Other content
  * fails with BK_ERROR_CONFLICT. The file is read only when the archive has one of its name, which
  * was not read from this very file as it is. */
