@@ -713,8 +713,8 @@ run(Backup *self, bool *is_overtaken, GError **error)
     BkBackupReport *report = self->report;
     int64_t before_us;
 
-    self->best_effort = bk_best_effort_new(
-        &(BkBestEffortOptions){.object = "this snapshot", .patience_us = PATIENCE_US}, self->op);
+    self->best_effort =
+        bk_best_effort_new(&(BkBestEffortOptions){.patience_us = PATIENCE_US}, self->op);
     if (!bk_snapshot_make_id(report->started_us, report->id, error) ||
         !bk_parts_open_repositories(self->source, &self->parts, self->op, error) ||
         !bk_best_effort_open(self->best_effort, self->source, error) ||

@@ -151,7 +151,7 @@ end_spending(BkBestEffort *self)
 
 /* The first failure says why; those of calls that it cancels say nothing. */
 static void
-drop(const BkBestEffort *self, Effort *effort, const GError *cause)
+drop(Effort *effort, const GError *cause)
 {
     (void)pthread_mutex_lock(&effort->mutex);
     if (effort->why == NULL) {
@@ -161,9 +161,9 @@ drop(const BkBestEffort *self, Effort *effort, const GError *cause)
                                    : cause->message);
         bk_op_cancel(effort->op);
         bk_log(BK_LOG_WARNING,
-               "repository \"%s\" (best effort) does not get %s, \"copy\" or the next backup will "
-               "make up for it: %s",
-               effort->name, self->options.object, effort->why);
+               "repository \"%s\" (best effort) is left out from here on, \"copy\" or the next "
+               "backup will bring what it misses: %s",
+               effort->name, effort->why);
     }
     (void)pthread_mutex_unlock(&effort->mutex);
 }
@@ -185,7 +185,7 @@ call_one(BkBestEffort *self, Effort *effort, Call call, const void *data, int64_
         return true;
     if (!bk_op_check(self->op, error))
         return false;
-    drop(self, effort, cause);
+    drop(effort, cause);
     return true;
 }
 

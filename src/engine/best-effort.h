@@ -17,7 +17,7 @@
 typedef struct BkBestEffort BkBestEffort;
 
 typedef struct BkBestEffortOptions {
-    const char *object;  /* what the repositories get, for warnings: "this snapshot" */
+
     int64_t patience_us; /* how long a call may take in which nothing succeeds */
     int64_t budget_us;   /* how long calls may be under way in all; 0: no bound */
 } BkBestEffortOptions;

@@ -214,7 +214,6 @@ push_everywhere(const BkSourceSpec *source, const char *folder, const char *name
                 const BkWalName *parsed, BkOp *op, GError **error)
 {
     const BkBestEffortOptions options = {
-        .object = "this WAL",
         .patience_us = BEST_EFFORT_US,
         .budget_us = BEST_EFFORT_US,
     };
