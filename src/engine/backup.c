@@ -675,6 +675,11 @@ collect_damage(Backup *self)
 static bool
 serve_best_effort(Backup *self, BkSnapshot *snapshot, GError **error)
 {
+    const BkBestEffortMissed missed = {
+        .from = g_ptr_array_index(self->parts.parts, 0),
+        .started_us = self->report->started_us,
+        .workers = self->source->workers,
+    };
     const BkBestEffortSnapshot request = {
         .publish = describe_publication(self, snapshot),
         .started_us = self->report->started_us,
@@ -683,7 +688,12 @@ serve_best_effort(Backup *self, BkSnapshot *snapshot, GError **error)
         .timeout_us = WAL_PATIENCE_US,
     };
 
-    return bk_best_effort_publish(self->best_effort, &request, error);
+    if (!bk_best_effort_publish(self->best_effort, &request, error))
+        return false;
+    /* What comes now may take long, and nobody need wait for it but these repositories. */
+    g_clear_pointer(&self->server, bk_server_close);
+    g_clear_pointer(&self->leases, g_ptr_array_unref);
+    return bk_best_effort_catch_up(self->best_effort, &missed, error);
 }
 
 static bool

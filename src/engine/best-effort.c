@@ -1,13 +1,23 @@
 #include "engine/best-effort.h"
 
 #include "base/log.h"
+#include "engine/replicate.h"
 #include "engine/system-id.h"
 #include "engine/wal-wait.h"
 
 #include <pthread.h>
+#include <string.h>
 
 /* Once the required repositories have all, nothing waits any more but the report. */
 #define PATIENCE_AFTERWARDS 10
+
+/* What is known of a snapshot. */
+typedef struct Newest {
+    int64_t started_us; /* 0: there is none */
+    uint32_t timeline;
+    uint64_t segno; /* where its WAL starts */
+    uint32_t segment_size;
+} Newest;
 
 typedef struct Effort {
     char *name;
@@ -15,8 +25,9 @@ typedef struct Effort {
     BkRepository *repository;     /* NULL until it was opened */
     BkPart *part;                 /* NULL until it was taken, and so is lease */
     BkLease *lease;
-    BkOp *op;   /* ends with it */
-    char *lack; /* what keeps the manifest from being put; NULL: nothing is known to */
+    BkOp *op;      /* ends with it */
+    Newest newest; /* that it had when it was taken */
+    char *lack;    /* what keeps the manifest from being put; NULL: nothing is known to */
 
     pthread_mutex_t mutex; /* guards what follows */
     unsigned calls;        /* that are under way */
@@ -266,6 +277,33 @@ check_system_id(const Effort *effort, uint64_t wanted, GError **error)
                     system_id);
 }
 
+/* One that cannot be read is passed over: then more is caught up. */
+static bool
+find_newest(Effort *effort, GError **error)
+{
+    g_autoptr(GPtrArray) ids = bk_snapshot_list(effort->part, effort->op, error);
+
+    if (ids == NULL)
+        return false;
+    for (guint i = ids->len; i-- > 0 && effort->newest.started_us == 0;) {
+        g_auto(BkSnapshotHead) head = {.source = NULL};
+        g_auto(BkPgMeta) meta = {0};
+
+        if (bk_snapshot_load_head(effort->part, g_ptr_array_index(ids, i), &head, effort->op,
+                                  NULL) &&
+            bk_pg_meta_decode(&meta, &head.meta, NULL) && head.state != BK_SNAPSHOT_UNFINISHED)
+            effort->newest = (Newest){
+                .started_us = head.started_us,
+                .timeline = meta.timeline,
+                .segno = bk_wal_segment_of(meta.start_lsn, meta.segment_size),
+                .segment_size = meta.segment_size,
+            };
+        if (!bk_op_check(effort->op, error))
+            return false;
+    }
+    return true;
+}
+
 typedef struct Taking {
     uint64_t system_id;
     BkLeaseOptions options;
@@ -276,7 +314,7 @@ take_one(Effort *effort, const void *data, GError **error)
 {
     const Taking *taking = data;
 
-    if (!check_system_id(effort, taking->system_id, error))
+    if (!check_system_id(effort, taking->system_id, error) || !find_newest(effort, error))
         return false;
     effort->lease = bk_lease_acquire(effort->part, &taking->options, effort->op, error);
     return effort->lease != NULL;
@@ -393,6 +431,99 @@ bool
 bk_best_effort_publish(BkBestEffort *self, const BkBestEffortSnapshot *snapshot, GError **error)
 {
     return call_each(self, publish_one, snapshot, PATIENCE_AFTERWARDS * self->options.patience_us,
+                     error);
+}
+
+/* Looks for WAL that a repository of best effort lacks. */
+typedef struct Comparison {
+    GHashTable *own;
+    bool lacks;
+} Comparison;
+
+static bool
+note_own(const BkStoreEntry *entry, void *data, GError **error)
+{
+    Comparison *self = data;
+
+    (void)error;
+    (void)g_hash_table_add(self->own, g_strdup(entry->name));
+    return true;
+}
+
+static bool
+compare_with_own(const BkStoreEntry *entry, void *data, GError **error)
+{
+    Comparison *self = data;
+    BkWalName name;
+
+    (void)error;
+    if (bk_wal_name_parse(strrchr(entry->name, '/') + 1, &name) && name.kind == BK_WAL_SEGMENT &&
+        !g_hash_table_contains(self->own, entry->name))
+        self->lacks = true;
+    return true;
+}
+
+/* The object that comes before the WAL of the newest snapshot that it had. NULL: none does. */
+static char *
+name_before(const Effort *effort)
+{
+    char name[BK_WAL_NAME_SIZE];
+    BkWalName parsed;
+
+    if (effort->newest.segno == 0)
+        return NULL;
+    bk_wal_segment_name(effort->newest.timeline, effort->newest.segno - 1,
+                        effort->newest.segment_size, name);
+    if (!bk_wal_name_parse(name, &parsed))
+        g_assert_not_reached();
+    return bk_archive_object_name(effort->part, name, &parsed);
+}
+
+/* Has `from` WAL that it has not, since the newest snapshot that it had? */
+static bool
+compare_wal(const Effort *effort, const BkPart *from, bool *lacks, GError **error)
+{
+    g_autoptr(GHashTable) own = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    g_autofree char *prefix = bk_part_object_name(effort->part, "wal/");
+    g_autofree char *after = name_before(effort);
+    Comparison comparison = {.own = own};
+
+    if (!bk_store_list(bk_part_store(effort->part), prefix, after, note_own, &comparison,
+                       effort->op, error) ||
+        !bk_store_list(bk_part_store(from), prefix, after, compare_with_own, &comparison,
+                       effort->op, error))
+        return false;
+    *lacks = comparison.lacks;
+    return true;
+}
+
+static bool
+catch_up_one(Effort *effort, const void *data, GError **error)
+{
+    const BkBestEffortMissed *missed = data;
+    const Newest *newest = &effort->newest;
+    const BkReplicateOptions options = {
+        .since_us = newest->started_us != 0 ? newest->started_us : missed->started_us,
+        .workers = missed->workers,
+        .lease = effort->lease,
+    };
+    BkReplicateReport report;
+    bool lacks = effort->lack != NULL;
+
+    if (!lacks && newest->started_us != 0 && !compare_wal(effort, missed->from, &lacks, error))
+        return false;
+    if (!lacks)
+        return true;
+    if (!bk_replicate(missed->from, effort->part, &options, &report, effort->op, error))
+        return bk_prefix(error, "bringing what it missed");
+    g_clear_pointer(&effort->lack, g_free);
+    return true;
+}
+
+bool
+bk_best_effort_catch_up(BkBestEffort *self, const BkBestEffortMissed *missed, GError **error)
+{
+    return call_each(self, catch_up_one, missed, PATIENCE_AFTERWARDS * self->options.patience_us,
                      error);
 }
 

@@ -5,6 +5,7 @@
 #include "engine/best-effort.h"
 #include "odd-store.h"
 #include "repo-fixture.h"
+#include "source/pg/page.h"
 #include "temp-dir.h"
 #include "wal-builder.h"
 
@@ -55,8 +56,17 @@ set_up(Fixture *self, const void *data)
     bk_pg_meta_init(&self->meta);
     self->meta.system_id = SYSTEM;
     self->meta.is_standalone = true;
+    self->meta.timeline = 1;
+    self->meta.block_size = BK_PG_PAGE_SIZE;
+    self->meta.segment_size = WAL_SEGMENT;
+    self->meta.start_lsn = 5 * (BkLsn)WAL_SEGMENT + 40;
+    self->meta.stop_lsn = 6 * (BkLsn)WAL_SEGMENT;
     head = bk_snapshot_head(self->snapshot);
     head->source = g_strdup("orders");
+    head->kind = g_strdup(BK_PG_KIND);
+    head->mode = BK_SNAPSHOT_FULL;
+    head->state = BK_SNAPSHOT_COMPLETE;
+    head->started_us = head->finished_us = g_get_real_time();
     EXPECT_DONE(bk_snapshot_make_id(g_get_real_time(), head->id, &error));
     bk_log_set_level(BK_LOG_ERROR); /* warnings are what is expected here */
     start(self, &(BkBestEffortOptions){.patience_us = PATIENCE});
@@ -366,10 +376,6 @@ test_lacks_wal(Fixture *self, const void *data)
     (void)data;
     take(self);
     self->meta.is_standalone = false;
-    self->meta.timeline = 1;
-    self->meta.segment_size = WAL_SEGMENT;
-    self->meta.start_lsn = 5 * (BkLsn)WAL_SEGMENT + 40;
-    self->meta.stop_lsn = 6 * (BkLsn)WAL_SEGMENT;
     archive(self, self->parts[1], "000000010000000000000005", &error);
     EXPECT_DONE(publish(self, NULL, &error));
     g_assert_nonnull(strstr(why(self, 0), "WAL"));
@@ -384,13 +390,16 @@ test_file(Fixture *self, const void *data)
 {
     g_auto(BkBuf) object = BK_BUF_INIT;
     g_auto(BkBuf) copy = BK_BUF_INIT;
-    const char *name = "orders/wal/00000001/0000000000000000/000000010000000000000005";
+    g_autofree char *name = NULL;
+    BkWalName parsed;
     g_autoptr(GError) error = NULL;
 
     (void)data;
     take(self);
     atomic_store(&self->stores[0]->refuse, "wal/");
     archive(self, self->repo.part, "000000010000000000000005", &error);
+    g_assert_true(bk_wal_name_parse("000000010000000000000005", &parsed));
+    name = bk_archive_object_name(self->repo.part, "000000010000000000000005", &parsed);
     repo_fixture_get(self->repo.store, name, &object, self->repo.op);
     repo_fixture_get(self->stores[1]->inner, name, &copy, self->repo.op);
     EXPECT_BYTES(copy.data, copy.size, object.data, object.size);
