@@ -675,11 +675,6 @@ collect_damage(Backup *self)
 static bool
 serve_best_effort(Backup *self, BkSnapshot *snapshot, GError **error)
 {
-    const BkBestEffortMissed missed = {
-        .from = g_ptr_array_index(self->parts.parts, 0),
-        .started_us = self->report->started_us,
-        .workers = self->source->workers,
-    };
     const BkBestEffortSnapshot request = {
         .publish = describe_publication(self, snapshot),
         .started_us = self->report->started_us,
@@ -693,7 +688,8 @@ serve_best_effort(Backup *self, BkSnapshot *snapshot, GError **error)
     /* What comes now may take long, and nobody need wait for it but these repositories. */
     g_clear_pointer(&self->server, bk_server_close);
     g_clear_pointer(&self->leases, g_ptr_array_unref);
-    return bk_best_effort_catch_up(self->best_effort, &missed, error);
+    return bk_best_effort_catch_up(self->best_effort, &request,
+                                   g_ptr_array_index(self->parts.parts, 0), error);
 }
 
 static bool

@@ -13,7 +13,8 @@
 
 /* What is known of a snapshot. */
 typedef struct Newest {
-    int64_t started_us; /* 0: there is none */
+    char id[BK_SNAPSHOT_ID_SIZE + 1]; /* "": there is none */
+    int64_t started_us;
     uint32_t timeline;
     uint64_t segno; /* where its WAL starts */
     uint32_t segment_size;
@@ -285,19 +286,21 @@ find_newest(Effort *effort, GError **error)
 
     if (ids == NULL)
         return false;
-    for (guint i = ids->len; i-- > 0 && effort->newest.started_us == 0;) {
+    for (guint i = ids->len; i-- > 0 && effort->newest.id[0] == 0;) {
         g_auto(BkSnapshotHead) head = {.source = NULL};
         g_auto(BkPgMeta) meta = {0};
 
         if (bk_snapshot_load_head(effort->part, g_ptr_array_index(ids, i), &head, effort->op,
                                   NULL) &&
-            bk_pg_meta_decode(&meta, &head.meta, NULL) && head.state != BK_SNAPSHOT_UNFINISHED)
+            bk_pg_meta_decode(&meta, &head.meta, NULL) && head.state != BK_SNAPSHOT_UNFINISHED) {
             effort->newest = (Newest){
                 .started_us = head.started_us,
                 .timeline = meta.timeline,
                 .segno = bk_wal_segment_of(meta.start_lsn, meta.segment_size),
                 .segment_size = meta.segment_size,
             };
+            memcpy(effort->newest.id, head.id, sizeof effort->newest.id);
+        }
         if (!bk_op_check(effort->op, error))
             return false;
     }
@@ -412,6 +415,17 @@ find_missing_wal(Effort *effort, const BkBestEffortSnapshot *snapshot, GError **
     return true;
 }
 
+/* How long packs have been locked is known of those of its newest snapshot. */
+static void
+init_retain(const Effort *effort, const BkBestEffortSnapshot *snapshot, BkRetain *retain)
+{
+    BkSnapshot *parent = snapshot->publish.parent;
+
+    bk_retain_init(retain, snapshot->started_us, parent);
+    if (parent != NULL && strcmp(bk_snapshot_head(parent)->id, effort->newest.id) != 0)
+        retain->taken_us = 0;
+}
+
 static bool
 publish_one(Effort *effort, const void *data, GError **error)
 {
@@ -422,7 +436,7 @@ publish_one(Effort *effort, const void *data, GError **error)
         return false;
     if (effort->lack == NULL && !find_missing_wal(effort, snapshot, error))
         return false;
-    bk_retain_init(&retain, snapshot->started_us, snapshot->publish.parent);
+    init_retain(effort, snapshot, &retain);
     return effort->lack != NULL ||
            bk_publish(&snapshot->publish, effort->part, effort->lease, &retain, effort->op, error);
 }
@@ -497,34 +511,58 @@ compare_wal(const Effort *effort, const BkPart *from, bool *lacks, GError **erro
     return true;
 }
 
+typedef struct CatchUp {
+    const BkBestEffortSnapshot *snapshot;
+    const BkPart *from;
+} CatchUp;
+
+/* What was there already is locked anew where it is due. */
+static bool
+retain_brought(Effort *effort, const BkBestEffortSnapshot *snapshot, GError **error)
+{
+    const BkRetainRequest request = {
+        .part = effort->part,
+        .snapshot = snapshot->publish.snapshot,
+        .parent = snapshot->publish.parent,
+        .now_us = g_get_real_time(),
+        .workers = snapshot->publish.workers,
+    };
+    BkRetain retain;
+
+    init_retain(effort, snapshot, &retain);
+    return bk_retain_packs(&retain, &request, effort->op, error);
+}
+
 static bool
 catch_up_one(Effort *effort, const void *data, GError **error)
 {
-    const BkBestEffortMissed *missed = data;
-    const Newest *newest = &effort->newest;
+    const CatchUp *self = data;
+    bool has_newest = effort->newest.id[0] != 0;
     const BkReplicateOptions options = {
-        .since_us = newest->started_us != 0 ? newest->started_us : missed->started_us,
-        .workers = missed->workers,
+        .since_us = has_newest ? effort->newest.started_us : self->snapshot->started_us,
+        .workers = self->snapshot->publish.workers,
         .lease = effort->lease,
     };
     BkReplicateReport report;
     bool lacks = effort->lack != NULL;
 
-    if (!lacks && newest->started_us != 0 && !compare_wal(effort, missed->from, &lacks, error))
+    if (!lacks && has_newest && !compare_wal(effort, self->from, &lacks, error))
         return false;
     if (!lacks)
         return true;
-    if (!bk_replicate(missed->from, effort->part, &options, &report, effort->op, error))
+    if (!bk_replicate(self->from, effort->part, &options, &report, effort->op, error) ||
+        (effort->lack != NULL && !retain_brought(effort, self->snapshot, error)))
         return bk_prefix(error, "bringing what it missed");
     g_clear_pointer(&effort->lack, g_free);
     return true;
 }
 
 bool
-bk_best_effort_catch_up(BkBestEffort *self, const BkBestEffortMissed *missed, GError **error)
+bk_best_effort_catch_up(BkBestEffort *self, const BkBestEffortSnapshot *snapshot,
+                        const BkPart *from, GError **error)
 {
-    return call_each(self, catch_up_one, missed, PATIENCE_AFTERWARDS * self->options.patience_us,
-                     error);
+    return call_each(self, catch_up_one, &(CatchUp){snapshot, from},
+                     PATIENCE_AFTERWARDS * self->options.patience_us, error);
 }
 
 size_t

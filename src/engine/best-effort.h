@@ -65,16 +65,10 @@ typedef struct BkBestEffortSnapshot {
 bool bk_best_effort_publish(BkBestEffort *self, const BkBestEffortSnapshot *snapshot,
                             GError **error) BK_MUST_USE;
 
-typedef struct BkBestEffortMissed {
-    const BkPart *from; /* of the source in a required repository */
-    int64_t started_us; /* when this snapshot was begun */
-    unsigned workers;
-} BkBestEffortMissed;
-
-/* Brings what they lack of this snapshot, and all snapshots and WAL since the newest that each had
- * before. */
-bool bk_best_effort_catch_up(BkBestEffort *self, const BkBestEffortMissed *missed,
-                             GError **error) BK_MUST_USE;
+/* Brings what they lack of the snapshot, and all snapshots and WAL since the newest that each had
+ * before, from a required repository, whose part is `from`. */
+bool bk_best_effort_catch_up(BkBestEffort *self, const BkBestEffortSnapshot *snapshot,
+                             const BkPart *from, GError **error) BK_MUST_USE;
 
 size_t bk_best_effort_count(const BkBestEffort *self);
 const char *bk_best_effort_name(const BkBestEffort *self, size_t index);
