@@ -350,6 +350,98 @@ test_lacks_packs(Fixture *self, const void *data)
     g_assert_cmpuint(count(self, 1, "orders/snapshots/"), ==, 1);
 }
 
+/* A whole pack: what is copied is looked at. */
+static void
+make_pack(const Fixture *self, uint8_t content, BkPackRef *ref, BkBuf *object)
+{
+    g_autoptr(BkPackWriter) writer = bk_pack_writer_new(self->repo.part, BK_CODEC_LZ4, 1);
+    g_autoptr(GError) error = NULL;
+    size_t available;
+
+    EXPECT_DONE(bk_pack_writer_begin(writer, object, &error));
+    memset(bk_pack_writer_room(writer, &available), content, 1000);
+    EXPECT_DONE(bk_pack_writer_commit(writer, 1000, &error));
+    EXPECT_DONE(bk_pack_writer_finish(writer, ref, &error));
+}
+
+/* A snapshot of an old pack, which only the required repository has, and a new one. */
+static void
+publish_what_is_missed(Fixture *self, BkSnapshot *parent)
+{
+    g_autoptr(GError) error = NULL;
+    g_auto(BkBuf) manifest = BK_BUF_INIT;
+    BkPackRef packs[2];
+
+    take(self);
+    for (unsigned i = 0; i < 2; i++) {
+        g_auto(BkBuf) object = BK_BUF_INIT;
+
+        make_pack(self, (uint8_t)i, &packs[i], &object);
+        EXPECT_DONE(bk_pack_put(self->repo.part, packs[i].name, &object, self->repo.op, &error));
+        if (i == 1)
+            EXPECT_DONE(bk_best_effort_put_pack(self->best_effort, packs[i].name, &object, &error));
+        (void)bk_snapshot_add_pack(self->snapshot, &packs[i]);
+    }
+    (void)bk_snapshot_add_pack(parent, &packs[0]);
+    bk_pg_meta_encode(&self->meta, &bk_snapshot_head(self->snapshot)->meta);
+    EXPECT_DONE(bk_snapshot_seal(self->snapshot, self->repo.part, &manifest, &error));
+    EXPECT_DONE(bk_snapshot_put(self->repo.part, bk_snapshot_head(self->snapshot)->id, &manifest,
+                                self->repo.op, &error));
+    EXPECT_DONE(publish(self, parent, &error));
+    for (unsigned i = 0; i < 2; i++) {
+        g_assert_nonnull(strstr(why(self, i), "packs"));
+        g_assert_cmpuint(count(self, i, "orders/packs/"), ==, 1);
+    }
+}
+
+static void
+catch_up(Fixture *self, BkSnapshot *parent)
+{
+    const BkBestEffortSnapshot request = {
+        .publish = {self->snapshot, parent, 2},
+        .started_us = bk_snapshot_head(self->snapshot)->started_us,
+        .meta = &self->meta,
+        .data_dir = self->data_dir,
+    };
+    g_autoptr(GError) error = NULL;
+
+    EXPECT_DONE(bk_best_effort_catch_up(self->best_effort, &request, self->repo.part, &error));
+}
+
+/* What is brought is whole, and in a store that locks what is old is locked anew. */
+static void
+test_caught_up(Fixture *self, const void *data)
+{
+    g_autoptr(BkSnapshot) parent = bk_snapshot_new();
+
+    (void)data;
+    publish_what_is_missed(self, parent);
+    self->stores[0]->lock_us = 3600 * BK_USEC_PER_SEC;
+    catch_up(self, parent);
+    for (unsigned i = 0; i < 2; i++) {
+        g_assert_null(why(self, i));
+        g_assert_cmpuint(count(self, i, "orders/packs/"), ==, 2);
+        g_assert_cmpuint(count(self, i, "orders/snapshots/"), ==, 1);
+    }
+    g_assert_cmpuint(self->stores[0]->retained->len, >=, 1);
+    g_assert_cmpuint(self->stores[1]->retained->len, ==, 0);
+}
+
+static void
+test_not_caught_up(Fixture *self, const void *data)
+{
+    g_autoptr(BkSnapshot) parent = bk_snapshot_new();
+
+    (void)data;
+    publish_what_is_missed(self, parent);
+    atomic_store(&self->stores[0]->refuse, "packs/");
+    catch_up(self, parent);
+    g_assert_nonnull(strstr(why(self, 0), "refused"));
+    g_assert_cmpuint(count(self, 0, "orders/snapshots/"), ==, 0);
+    g_assert_null(why(self, 1));
+    g_assert_cmpuint(count(self, 1, "orders/snapshots/"), ==, 1);
+}
+
 static void
 archive(Fixture *self, BkPart *part, const char *name, GError **error)
 {
@@ -444,6 +536,8 @@ main(int argc, char **argv)
     EFFORT_TEST("/best-effort/other-keys", test_other_keys);
     EFFORT_TEST("/best-effort/another-cluster", test_another_cluster);
     EFFORT_TEST("/best-effort/lacks-packs", test_lacks_packs);
+    EFFORT_TEST("/best-effort/caught-up", test_caught_up);
+    EFFORT_TEST("/best-effort/not-caught-up", test_not_caught_up);
     EFFORT_TEST("/best-effort/lacks-wal", test_lacks_wal);
     EFFORT_TEST("/best-effort/file", test_file);
     EFFORT_TEST("/best-effort/budget", test_budget);
