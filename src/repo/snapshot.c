@@ -351,19 +351,26 @@ explain(const BkPart *part, const char *id, GError *cause, GError **error)
 }
 
 BkSnapshot *
-bk_snapshot_load(const BkPart *part, const char *id, BkOp *op, GError **error)
+bk_snapshot_load_sealed(const BkPart *part, const char *id, BkBuf *object, BkOp *op, GError **error)
 {
     g_autofree char *name = bk_part_object_name(part, "snapshots/%s", id);
     g_autoptr(BkSnapshot) self = bk_snapshot_new();
-    g_auto(BkBuf) object = BK_BUF_INIT;
     GError *cause = NULL;
 
-    if (bk_store_get(bk_part_store(part), name, 0, SIZE_MAX, MAX_MANIFEST, &object, op, &cause) &&
-        decode_manifest(self, part, &object, &cause) &&
+    if (bk_store_get(bk_part_store(part), name, 0, SIZE_MAX, MAX_MANIFEST, object, op, &cause) &&
+        decode_manifest(self, part, object, &cause) &&
         check_identity(&self->head, part, id, &cause))
         return g_steal_pointer(&self);
     explain(part, id, cause, error);
     return NULL;
+}
+
+BkSnapshot *
+bk_snapshot_load(const BkPart *part, const char *id, BkOp *op, GError **error)
+{
+    g_auto(BkBuf) object = BK_BUF_INIT;
+
+    return bk_snapshot_load_sealed(part, id, &object, op, error);
 }
 
 static bool
