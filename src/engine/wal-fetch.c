@@ -39,21 +39,22 @@ answers_clear(Answers *self)
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Answers, answers_clear)
 
 /* "Not there" is said when every repository was asked and answered so. */
-static bool
+static void
 throw_answers(Answers *self, const BkSourceSpec *source, GError **error)
 {
     if (self->outages == source->repository_count)
-        return bk_propagate(error, &self->outage);
-    if (self->outages > 0)
-        return bk_throw(error, BK_ERROR_STORE, "%s", self->outage->message);
-    if (self->worst == NULL)
-        return bk_throw(error, BK_ERROR_NOT_FOUND, "no repository holds WAL of this source");
-    return bk_propagate(error, &self->worst);
+        (void)bk_propagate(error, &self->outage);
+    else if (self->outages > 0)
+        (void)bk_throw(error, BK_ERROR_STORE, "%s", self->outage->message);
+    else if (self->worst == NULL)
+        (void)bk_throw(error, BK_ERROR_NOT_FOUND, "no repository holds WAL of this source");
+    else
+        (void)bk_propagate(error, &self->worst);
 }
 
-/* The file from the first repository that has it whole; `parts` is then what was opened of that
- * one. Those behind it are not even opened: they may take long to fail. */
-static bool
+/* The file from the first repository that has it whole: its part, in `parts`. Those behind it are
+ * not even opened: they may take long to fail. */
+static const BkPart *
 get_first(const BkSourceSpec *source, const char *name, const BkWalName *parsed, BkBuf *content,
           BkParts *parts, BkOp *op, GError **error)
 {
@@ -61,6 +62,7 @@ get_first(const BkSourceSpec *source, const char *name, const BkWalName *parsed,
 
     for (size_t i = 0; i < source->repository_count; i++) {
         g_autoptr(GError) cause = NULL;
+        const BkPart *part;
 
         bk_parts_clear(parts);
         if (!bk_parts_open_for_reading(source, source->repositories[i].name, parts, op, &cause)) {
@@ -71,11 +73,13 @@ get_first(const BkSourceSpec *source, const char *name, const BkWalName *parsed,
         }
         if (parts->parts->len == 0)
             continue; /* it holds nothing of the source */
-        if (bk_archive_get(g_ptr_array_index(parts->parts, 0), name, parsed, content, op, &cause))
-            return true;
+        part = g_ptr_array_index(parts->parts, 0);
+        if (bk_archive_get(part, name, parsed, content, op, &cause))
+            return part;
         bk_parts_keep_worst(&answers.worst, &cause);
     }
-    return throw_answers(&answers, source, error);
+    throw_answers(&answers, source, error);
+    return NULL;
 }
 
 static bool
@@ -264,6 +268,7 @@ bk_wal_fetch(const BkSourceSpec *source, const char *name, const char *path, uns
     g_auto(BkParts) parts = {0};
     g_auto(BkBuf) content = BK_BUF_INIT;
     g_autoptr(GError) cause = NULL;
+    const BkPart *part;
     BkWalName parsed;
     bool taken = false;
 
@@ -276,7 +281,8 @@ bk_wal_fetch(const BkSourceSpec *source, const char *name, const char *path, uns
         refill(source, name, &parsed, path, ahead, folder);
         return true;
     }
-    if (!get_first(source, name, &parsed, &content, &parts, op, &cause)) {
+    part = get_first(source, name, &parsed, &content, &parts, op, &cause);
+    if (part == NULL) {
         /* Recovery ends with asking for the history of the next timeline, which is not there. */
         if (parsed.kind == BK_WAL_HISTORY && bk_error_is(cause, BK_ERROR_NOT_FOUND))
             bk_fetch_ahead_discard(folder);
@@ -285,7 +291,6 @@ bk_wal_fetch(const BkSourceSpec *source, const char *name, const char *path, uns
     if (!write_whole(path, &content, error))
         return false;
     if (parsed.kind == BK_WAL_SEGMENT)
-        start_ahead(source, g_ptr_array_index(parts.parts, 0), name, &parsed,
-                    (uint32_t)content.size, ahead, folder);
+        start_ahead(source, part, name, &parsed, (uint32_t)content.size, ahead, folder);
     return true;
 }

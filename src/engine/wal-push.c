@@ -31,8 +31,9 @@ typedef struct Push {
     GPtrArray *names;   /* of char *: the wanted file first */
     atomic_uint next;
     BkBestEffort *best_effort; /* get what `parts` have; NULL: nobody does */
-    pthread_mutex_t mutex;     /* guards the next */
-    bool has_best_effort;      /* they were opened */
+    pthread_mutex_t mutex;     /* guards what follows */
+    bool was_opened;           /* best_effort */
+    bool is_open;              /* the operation did not end meanwhile */
 } Push;
 
 static void
@@ -119,16 +120,17 @@ is_ready(const Push *self, const char *name)
 static bool
 open_best_effort(Push *self, GError **error)
 {
-    bool ok = true;
+    bool is_open;
 
     (void)pthread_mutex_lock(&self->mutex);
-    if (!self->has_best_effort)
-        ok = bk_best_effort_open(self->best_effort, self->source, error) &&
-             bk_best_effort_create(self->best_effort, self->source->name,
-                                   g_ptr_array_index(self->parts.parts, 0), error);
-    self->has_best_effort = true;
+    if (!self->was_opened)
+        self->is_open = bk_best_effort_open(self->best_effort, self->source, NULL) &&
+                        bk_best_effort_create(self->best_effort, self->source->name,
+                                              g_ptr_array_index(self->parts.parts, 0), NULL);
+    self->was_opened = true;
+    is_open = self->is_open;
     (void)pthread_mutex_unlock(&self->mutex);
-    return ok;
+    return is_open || bk_throw(error, BK_ERROR_CANCELLED, "cancelled");
 }
 
 static bool

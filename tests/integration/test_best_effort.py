@@ -1,5 +1,6 @@
 """Repositories of best effort: their failures are warnings, and what they miss comes later."""
 import os
+import socket
 import subprocess
 
 import pytest
@@ -194,6 +195,37 @@ def test_one_that_cannot_be_written(ws):
     assert ok
     scene.alone.run("restore", "orders", "--to", ws.path / "never", "--dry-run", "--at",
                     f"xid:{marker.xid}")
+
+
+def test_the_archiver_does_not_wait_for_one_that_hangs(ws):
+    """A bucket whose server takes connections and never answers, tried for an hour."""
+    server, backstay = ws.pair(settings={"archive_command": "/bin/false"})
+    credentials = ws.path / "credentials"
+    credentials.write_text("[default]\naws_access_key_id = a\naws_secret_access_key = b\n")
+    credentials.chmod(0o600)
+    place.give_to_owner(credentials)
+    with socket.create_server(("127.0.0.1", 0)) as hanging:
+        backstay.edit_config("sources:", f"""\
+  second:
+    key_file: {backstay.key_file}
+    s3:
+      bucket: bucket
+      endpoint: http://127.0.0.1:{hanging.getsockname()[1]}
+      credentials_file: {credentials}
+      retry: 1h
+      idle_timeout: 1h
+sources:""")
+        backstay.edit_config("to: [local]", "to: [second, local]\n    best_effort: [second]")
+        server.make_markers()
+        server.rows("SELECT pg_switch_wal()")
+        segment = server.data / "pg_wal" / server.value(
+            "SELECT pg_walfile_name(pg_current_wal_lsn() - 1)")
+        result = backstay.attempt("wal", "push", "orders", segment, timeout=120)
+        assert result.status == 0 and "second" in result.stderr, result
+        assert [path for path in backstay.objects("orders/wal") if path.name == segment.name]
+        # What the first repository has is fetched without waiting for the other one.
+        backstay.edit_config("to: [second, local]", "to: [local, second]")
+        backstay.run("wal", "fetch", "orders", segment.name, ws.directory("fetched") / "file")
 
 
 def test_a_required_one_fails_as_ever(ws):
