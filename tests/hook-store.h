@@ -1,5 +1,5 @@
 /* hook-store.h - a store that calls back before a put or a get of a certain object: so that a test
- * can do in between what another process might.
+ * can do in between what another process might. It may say that it locks, and counts who asks.
  *
  * Threads: belongs to one thread. */
 #pragma once
@@ -14,6 +14,8 @@ typedef struct HookStore {
     const char *get;  /* the same for gets */
     void (*hook)(void *data);
     void *data;
+    int64_t lock_us; /* how long it says it locks */
+    size_t retained; /* so many calls */
 } HookStore;
 
 static inline bool
@@ -76,6 +78,22 @@ hook_settle(BkStore *store, const char *name, BkOp *op, GError **error)
     return inner->driver->settle(inner, name, op, error);
 }
 
+static inline int64_t
+hook_lock_us(const BkStore *store)
+{
+    return ((const HookStore *)store)->lock_us;
+}
+
+static inline bool
+hook_retain(BkStore *store, const char *name, BkOp *op, GError **error)
+{
+    HookStore *self = (HookStore *)store;
+    uint64_t size;
+
+    self->retained++;
+    return self->inner->driver->stat(self->inner, name, &size, op, error);
+}
+
 static inline void
 hook_free(BkStore *store)
 {
@@ -94,6 +112,8 @@ hook_store_new(BkStore *inner)
         .list = hook_list,
         .delete = hook_delete,
         .settle = hook_settle,
+        .lock_us = hook_lock_us,
+        .retain = hook_retain,
         .free = hook_free,
     };
     HookStore *self = g_new0(HookStore, 1);

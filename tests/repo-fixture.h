@@ -14,7 +14,8 @@ typedef struct RepoFixture {
     BkRepository *repository;
     BkPart *part;                    /* of source "orders" */
     BkRepository *second_repository; /* see repo_fixture_add_second */
-    BkPart *second;                  /* of the same source, under the same key */
+    BkStore *second_store;           /* as `store` */
+    BkPart *second;                  /* of the same source, whose key it has */
 } RepoFixture;
 
 /* A key of its own for each `number`, without a file. */
@@ -43,15 +44,18 @@ repo_fixture_init(RepoFixture *self)
     g_assert_no_error(error);
 }
 
-/* A second repository for the source. */
+/* A second repository for the source, with a key of its own. */
 static inline void
 repo_fixture_add_second(RepoFixture *self)
 {
     g_autoptr(GError) error = NULL;
+    BkKeyFile key;
     bool created;
 
+    repo_fixture_key(&key, 2);
+    self->second_store = bk_store_fault_new(bk_store_mem_new());
     self->second_repository =
-        bk_repository_create(bk_store_mem_new(), "second", &self->key, &created, self->op, &error);
+        bk_repository_create(self->second_store, "second", &key, &created, self->op, &error);
     g_assert_no_error(error);
     self->second = bk_part_create(self->second_repository, "orders", self->part, self->op, &error);
     g_assert_no_error(error);

@@ -6,6 +6,7 @@ struct BkOp {
     BkOp *parent;
     atomic_bool cancelled;
     atomic_int_fast64_t deadline_us; /* 0: none */
+    atomic_int_fast64_t patience_us; /* by which progress moves the deadline on; 0: it does not */
     _Atomic(const char *) phase;
     atomic_uint_fast64_t done;
     atomic_uint_fast64_t total;
@@ -49,6 +50,13 @@ void
 bk_op_set_deadline(BkOp *self, int64_t deadline_us)
 {
     atomic_store(&self->deadline_us, deadline_us);
+}
+
+void
+bk_op_set_patience(BkOp *self, int64_t patience_us)
+{
+    atomic_store(&self->patience_us, patience_us);
+    atomic_store(&self->deadline_us, patience_us != 0 ? g_get_monotonic_time() + patience_us : 0);
 }
 
 bool
@@ -104,7 +112,15 @@ bk_op_begin_phase(BkOp *self, const char *phase, uint64_t total)
 void
 bk_op_advance(BkOp *self, uint64_t amount)
 {
-    atomic_fetch_add_explicit(&top_of(self)->done, amount, memory_order_relaxed);
+    BkOp *top = self;
+
+    for (; self != NULL; top = self, self = self->parent) {
+        int64_t patience_us = atomic_load_explicit(&self->patience_us, memory_order_relaxed);
+
+        if (patience_us != 0)
+            atomic_store(&self->deadline_us, g_get_monotonic_time() + patience_us);
+    }
+    atomic_fetch_add_explicit(&top->done, amount, memory_order_relaxed);
 }
 
 void

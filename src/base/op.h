@@ -26,6 +26,10 @@ bool bk_op_is_cancelled(const BkOp *self);
 /* Ends the operation with BK_ERROR_TIMEOUT once the monotonic clock has reached `deadline_us`. */
 void bk_op_set_deadline(BkOp *self, int64_t deadline_us);
 
+/* The same once it has made no progress (bk_op_advance on it or a child) for `patience_us`, counted
+ * from now; replaces a deadline. 0: no more. */
+void bk_op_set_patience(BkOp *self, int64_t patience_us);
+
 /* False with BK_ERROR_CANCELLED or BK_ERROR_TIMEOUT when the operation is to stop. */
 bool bk_op_check(const BkOp *self, GError **error) BK_MUST_USE;
 

@@ -33,6 +33,27 @@ print_work(const BkBackupReport *report)
     }
 }
 
+/* The repository at `index`, when it has not got the snapshot; else NULL. */
+static const BkBackupRepository *
+behind_at(const BkBackupReport *report, guint index)
+{
+    const BkBackupRepository *repository = g_ptr_array_index(report->repositories, index);
+
+    return repository->why != NULL ? repository : NULL;
+}
+
+static void
+print_behind(const BkBackupReport *report)
+{
+    for (guint i = 0; i < report->repositories->len; i++) {
+        const BkBackupRepository *repository = behind_at(report, i);
+
+        if (repository != NULL)
+            (void)printf("  behind: repository \"%s\" (best effort): %s\n", repository->name,
+                         repository->why);
+    }
+}
+
 static void
 print_text(const BkBackupReport *report, const BkSourceSpec *source)
 {
@@ -40,10 +61,14 @@ print_text(const BkBackupReport *report, const BkSourceSpec *source)
     g_autofree char *stored = bk_format_size(report->stored_bytes);
     char start[BK_LSN_TEXT_SIZE];
     char stop[BK_LSN_TEXT_SIZE];
+    unsigned complete = 0;
 
-    (void)printf("Snapshot %s of \"%s\" is %s in %zu %s.\n", report->id, source->name,
-                 bk_snapshot_state_name(report->state), source->repository_count,
-                 source->repository_count == 1 ? "repository" : "repositories");
+    for (guint i = 0; i < report->repositories->len; i++)
+        complete += behind_at(report, i) == NULL;
+    (void)printf("Snapshot %s of \"%s\" is %s in %u %s.\n", report->id, source->name,
+                 bk_snapshot_state_name(report->state), complete,
+                 complete == 1 ? "repository" : "repositories");
+    print_behind(report);
     (void)printf("  %" G_GUINT64_FORMAT " files, %s, stored as %s in %" G_GUINT64_FORMAT " packs\n",
                  report->files, bytes, stored, report->packs);
     print_work(report);
@@ -86,6 +111,24 @@ add_seconds(BkJson *json, const BkBackupReport *report)
 }
 
 static void
+add_repositories(BkJson *json, const BkBackupReport *report)
+{
+    bk_json_begin_array(json, "repositories");
+    for (guint i = 0; i < report->repositories->len; i++) {
+        const BkBackupRepository *repository = g_ptr_array_index(report->repositories, i);
+
+        bk_json_begin_object(json, NULL);
+        bk_json_add_string(json, "name", repository->name);
+        bk_json_add_bool(json, "required", repository->is_required);
+        bk_json_add_bool(json, "ok", repository->why == NULL);
+        bk_json_add_string(json, "state", repository->why == NULL ? "complete" : "behind");
+        bk_json_add_string(json, "why", repository->why);
+        bk_json_end_object(json);
+    }
+    bk_json_end_array(json);
+}
+
+static void
 print_json(const BkBackupReport *report, const BkSourceSpec *source, const BkOp *op)
 {
     g_autoptr(BkJson) json = bk_json_new();
@@ -105,14 +148,7 @@ print_json(const BkBackupReport *report, const BkSourceSpec *source, const BkOp 
     bk_json_add_work(json, report->mode, report->parent, report->why, &report->work);
     bk_json_add_uint(json, "audited_bytes", report->audited_bytes);
     add_damage(json, &report->meta);
-    bk_json_begin_array(json, "repositories");
-    for (size_t i = 0; i < source->repository_count; i++) {
-        bk_json_begin_object(json, NULL);
-        bk_json_add_string(json, "name", source->repositories[i].name);
-        bk_json_add_bool(json, "ok", true);
-        bk_json_end_object(json);
-    }
-    bk_json_end_array(json);
+    add_repositories(json, report);
     add_seconds(json, report);
     bk_cli_end_report(json, op);
 }

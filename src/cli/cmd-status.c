@@ -24,6 +24,27 @@ print_windows(const BkStatus *status)
     }
 }
 
+/* One repository has nothing to be compared with. */
+static void
+print_standings(const BkStatus *status)
+{
+    for (guint i = 0; i < status->standings->len && status->standings->len > 1; i++) {
+        const BkStanding *standing = g_ptr_array_index(status->standings, i);
+        g_autofree char *lack = bk_standing_describe(standing);
+        char lsn[BK_LSN_TEXT_SIZE];
+
+        (void)printf("  repository     %s%s: ", standing->name,
+                     standing->is_required ? "" : " (best effort)");
+        if (standing->why != NULL)
+            (void)printf("cannot be asked\n");
+        else
+            (void)printf("%zu %s, WAL to %s%s%s\n", standing->snapshots,
+                         standing->snapshots == 1 ? "snapshot" : "snapshots",
+                         bk_lsn_format(standing->archived_lsn, lsn), lack[0] != 0 ? "; " : "",
+                         lack);
+    }
+}
+
 static void
 print_text(const BkConfigSource *config, const BkStatus *status, int64_t now_us)
 {
@@ -42,6 +63,7 @@ print_text(const BkConfigSource *config, const BkStatus *status, int64_t now_us)
                      : status->rpo_is_met           ? ", within the objective"
                                                     : ", MORE than the objective");
     }
+    print_standings(status);
     if (status->lease.is_held)
         (void)printf("  held by        %s%s\n", status->lease.holder,
                      status->lease.is_dead ? ", which is dead" : "");
@@ -137,6 +159,31 @@ add_lease(BkJson *json, const BkStatus *status)
 }
 
 static void
+add_standings(BkJson *json, const BkStatus *status)
+{
+    bk_json_begin_array(json, "repositories");
+    for (guint i = 0; i < status->standings->len; i++) {
+        const BkStanding *standing = g_ptr_array_index(status->standings, i);
+
+        bk_json_begin_object(json, NULL);
+        bk_json_add_string(json, "name", standing->name);
+        bk_json_add_bool(json, "required", standing->is_required);
+        bk_json_add_bool(json, "reachable", standing->why == NULL);
+        bk_json_add_string(json, "why", standing->why);
+        if (standing->why == NULL) {
+            bk_json_add_bool(json, "behind", standing->is_behind);
+            bk_json_add_uint(json, "snapshots", standing->snapshots);
+            bk_json_add_uint(json, "missing_snapshots", standing->missing_snapshots);
+            bk_json_add_uint(json, "missing_segments", standing->missing_segments);
+            bk_json_add_uint(json, "timeline", standing->timeline);
+            bk_json_add_lsn(json, "archived_lsn", standing->archived_lsn);
+        }
+        bk_json_end_object(json);
+    }
+    bk_json_end_array(json);
+}
+
+static void
 add_newest(BkJson *json, const BkStatus *status, int64_t now_us)
 {
     if (status->newest == NULL) {
@@ -165,6 +212,7 @@ add_json(BkJson *json, const BkConfigSource *config, const BkStatus *status, int
     add_windows(json, status);
     add_wal(json, status);
     add_lease(json, status);
+    add_standings(json, status);
     bk_json_begin_object(json, "objectives");
     if (config->objectives.rpo_us != 0)
         bk_json_add_double(json, "rpo_seconds", bk_format_seconds(config->objectives.rpo_us));

@@ -3,14 +3,14 @@
 #include "base/fault.h"
 #include "base/fd.h"
 #include "base/log.h"
-#include "engine/assemble.h"
 #include "engine/audit.h"
+#include "engine/backup-report.h"
 #include "engine/base.h"
 #include "engine/overtaken.h"
 #include "engine/refresh.h"
 #include "engine/system-id.h"
+#include "engine/unfinished.h"
 #include "engine/wal-wait.h"
-#include "repo/lease.h"
 #include "source/pg/control.h"
 #include "source/pg/page.h"
 #include "source/pg/server.h"
@@ -23,6 +23,11 @@
 
 #define MAX_ATTEMPTS 5u
 
+/* Of a repository of best effort: how long nothing may succeed in it, and how long its WAL may take
+ * after the required ones have it. */
+#define PATIENCE_US     (60 * BK_USEC_PER_SEC)
+#define WAL_PATIENCE_US (6 * BK_USEC_PER_SEC)
+
 /* Everything that lives as long as one backup. */
 typedef struct Backup {
     const BkSourceSpec *source;
@@ -31,8 +36,10 @@ typedef struct Backup {
     BkOp *op;
     BkServer *server;
     BkServerFacts facts;
-    BkParts parts;
+    BkParts parts;     /* in the required repositories */
     GPtrArray *leases; /* of BkLease, one a part */
+    GArray *retains;   /* BkRetain, likewise; NULL before anything is put */
+    BkBestEffort *best_effort;
     char *data_dir;
     BkPgControl control; /* as it was when the backup had begun */
     char *databases;     /* before it began */
@@ -47,15 +54,6 @@ typedef struct Backup {
     char checkpoint_id[BK_SNAPSHOT_ID_SIZE + 1]; /* of the last checkpoint manifest, or "" */
 } Backup;
 
-void
-bk_backup_report_clear(BkBackupReport *self)
-{
-    bk_pg_meta_clear(&self->meta);
-    g_free(self->parent);
-    g_free(self->why);
-    *self = (BkBackupReport){0};
-}
-
 static void
 release_lease(void *data)
 {
@@ -69,6 +67,8 @@ backup_clear(Backup *self)
     bk_server_close(self->server);
     bk_server_facts_clear(&self->facts);
     g_clear_pointer(&self->leases, g_ptr_array_unref);
+    g_clear_pointer(&self->retains, g_array_unref);
+    bk_best_effort_free(self->best_effort);
     bk_parts_clear(&self->parts);
     g_free(self->data_dir);
     g_free(self->databases);
@@ -158,6 +158,15 @@ check_places(const Backup *self, GError **error)
 }
 
 static bool
+take_best_effort(Backup *self, GError **error)
+{
+    return bk_best_effort_create(self->best_effort, self->source->name,
+                                 g_ptr_array_index(self->parts.parts, 0), error) &&
+           bk_best_effort_take(self->best_effort, self->facts.system_id, self->options->break_lease,
+                               error);
+}
+
+static bool
 take_source(Backup *self, GError **error)
 {
     BkLeaseOptions lease_options = {.break_held = self->options->break_lease};
@@ -176,7 +185,7 @@ take_source(Backup *self, GError **error)
             return false;
         g_ptr_array_add(self->leases, lease);
     }
-    return true;
+    return take_best_effort(self, error);
 }
 
 /* Without a slot the WAL is usually still there when it is copied, and when it is not, the backup
@@ -387,6 +396,7 @@ copy_files(Backup *self, GError **error)
 {
     BkCopyOptions options = {
         .parts = self->parts.parts,
+        .best_effort = self->best_effort,
         .root = self->data_dir,
         .codec = self->source->codec,
         .level = self->source->level,
@@ -550,22 +560,31 @@ fill_head(const Backup *self, BkSnapshotHead *head)
     bk_pg_meta_encode(&report->meta, &head->meta);
 }
 
-/* Puts the manifest into every repository. */
+static BkPublishRequest
+describe_publication(const Backup *self, BkSnapshot *snapshot)
+{
+    return (BkPublishRequest){snapshot, self->base.snapshot, self->source->workers};
+}
+
+/* Puts the manifest into every required repository. */
 static bool
 put_snapshot(Backup *self, BkSnapshot *snapshot, GError **error)
 {
-    for (guint i = 0; i < self->parts.parts->len; i++) {
-        const BkPart *part = g_ptr_array_index(self->parts.parts, i);
-        BkLease *lease = g_ptr_array_index(self->leases, i);
-        g_auto(BkBuf) object = BK_BUF_INIT;
+    const BkPublishRequest request = describe_publication(self, snapshot);
+    const guint count = self->parts.parts->len;
 
-        if (!bk_lease_confirm(lease, error))
-            return false;
-        bk_snapshot_head(snapshot)->lease_epoch = bk_lease_epoch(lease);
-        if (!bk_snapshot_seal(snapshot, part, &object, error) ||
-            !bk_snapshot_put(part, bk_snapshot_head(snapshot)->id, &object, self->op, error))
-            return false;
+    if (self->retains == NULL) {
+        self->retains = g_array_sized_new(FALSE, TRUE, sizeof(BkRetain), count);
+        g_array_set_size(self->retains, count);
+        for (guint i = 0; i < count; i++)
+            bk_retain_init(&g_array_index(self->retains, BkRetain, i), self->report->started_us,
+                           self->base.snapshot);
     }
+    for (guint i = 0; i < count; i++)
+        if (!bk_publish(&request, g_ptr_array_index(self->parts.parts, i),
+                        g_ptr_array_index(self->leases, i),
+                        &g_array_index(self->retains, BkRetain, i), self->op, error))
+            return false;
     return true;
 }
 
@@ -585,17 +604,6 @@ note_damage_so_far(Backup *self, bool is_behind)
 
         bk_pg_meta_add_damage(meta, one->file, one->block);
     }
-}
-
-/* An unfinished snapshot is a parent at most; where it cannot be deleted (a locked bucket, a user
- * who may not) it stays for a later prune. */
-static void
-delete_unneeded(const Backup *self, const BkPart *part, const char *id)
-{
-    g_autoptr(GError) cause = NULL;
-
-    if (!bk_snapshot_delete(part, id, self->op, &cause))
-        bk_log(BK_LOG_INFO, "unfinished snapshot %s stays: %s", id, cause->message);
 }
 
 /* Puts down how far the backup has come, for one that goes on when this one dies. As long as a part
@@ -629,7 +637,7 @@ put_checkpoint(BkCopy *copy, Backup *self, GError **error)
     if (!put_snapshot(self, assembly.snapshot, error))
         return false;
     for (guint i = 0; before[0] != 0 && i < self->parts.parts->len; i++)
-        delete_unneeded(self, g_ptr_array_index(self->parts.parts, i), before);
+        bk_unfinished_delete(g_ptr_array_index(self->parts.parts, i), before, self->op);
     return true;
 }
 
@@ -649,25 +657,6 @@ try_checkpoint(BkCopy *copy, void *data, BkOp *op, GError **error)
     return true;
 }
 
-/* Those of this and of earlier attempts. */
-static void
-delete_unfinished(const Backup *self)
-{
-    for (guint i = 0; i < self->parts.parts->len; i++) {
-        const BkPart *part = g_ptr_array_index(self->parts.parts, i);
-        g_autoptr(GPtrArray) ids = bk_snapshot_list(part, self->op, NULL);
-
-        for (guint j = 0; ids != NULL && j < ids->len; j++) {
-            const char *id = g_ptr_array_index(ids, j);
-            g_auto(BkSnapshotHead) head = {.source = NULL};
-
-            if (bk_snapshot_load_head(part, id, &head, self->op, NULL) &&
-                head.state == BK_SNAPSHOT_UNFINISHED)
-                delete_unneeded(self, part, id);
-        }
-    }
-}
-
 static void
 collect_damage(Backup *self)
 {
@@ -682,56 +671,45 @@ collect_damage(Backup *self)
     self->report->state = meta->damaged_pages > 0 ? BK_SNAPSHOT_DAMAGED : BK_SNAPSHOT_COMPLETE;
 }
 
-static void
-fill_report(BkBackupReport *report, const BkAssembly *assembly)
+/* The required repositories have the snapshot: now for the others. */
+static bool
+serve_best_effort(Backup *self, BkSnapshot *snapshot, GError **error)
 {
-    const BkSnapshotHead *head = bk_snapshot_head(assembly->snapshot);
+    const BkBestEffortSnapshot request = {
+        .publish = describe_publication(self, snapshot),
+        .started_us = self->report->started_us,
+        .meta = &self->report->meta,
+        .data_dir = self->data_dir,
+        .timeout_us = WAL_PATIENCE_US,
+    };
 
-    report->finished_us = head->finished_us;
-    report->files = assembly->files;
-    report->packs = assembly->packs;
-    report->bytes = head->bytes;
-    report->stored_bytes = head->stored_bytes;
-    report->new_bytes = head->new_bytes;
-    report->mode = head->mode;
-    report->parent = g_strdup(head->parent);
-    report->why = g_strdup(head->why);
-    report->work = head->work;
+    if (!bk_best_effort_publish(self->best_effort, &request, error))
+        return false;
+    /* What comes now may take long, and nobody need wait for it but these repositories. */
+    g_clear_pointer(&self->server, bk_server_close);
+    g_clear_pointer(&self->leases, g_ptr_array_unref);
+    return bk_best_effort_catch_up(self->best_effort, &request,
+                                   g_ptr_array_index(self->parts.parts, 0), error);
 }
 
 static bool
 put_manifest(Backup *self, GError **error)
 {
     g_auto(BkAssembly) assembly = {NULL};
+    bool ok;
 
     bk_op_begin_phase(self->op, "putting the manifest", 0);
     collect_damage(self);
     bk_assemble(self->copy, self->base.snapshot, self->tree.files, self->wal_files, &assembly);
     fill_head(self, bk_snapshot_head(assembly.snapshot));
-    fill_report(self->report, &assembly);
     if (!put_snapshot(self, assembly.snapshot, error))
         return false;
-    delete_unfinished(self);
-    return true;
-}
-
-static bool
-report_doubts(const BkBackupReport *report, const char *source, const char *contradiction,
-              GError **error)
-{
-    const BkPgDamage *first;
-
-    if (contradiction != NULL)
-        return bk_throw(error, BK_ERROR_CONTRADICTION,
-                        "snapshot %s of \"%s\" is complete, since everything was read: %s",
-                        report->id, source, contradiction);
-    if (report->state != BK_SNAPSHOT_DAMAGED)
-        return true;
-    first = g_ptr_array_index(report->meta.damage, 0);
-    return bk_throw(error, BK_ERROR_DAMAGED,
-                    "snapshot %s of \"%s\" is kept but marked damaged: %" G_GUINT64_FORMAT
-                    " pages fail their checksum (first: %s block %u)",
-                    report->id, source, report->meta.damaged_pages, first->file, first->block);
+    for (guint i = 0; i < self->parts.parts->len; i++) /* of this and of earlier attempts */
+        bk_unfinished_delete_all(g_ptr_array_index(self->parts.parts, i), self->op);
+    bk_backup_report_fill(self->report, &assembly);
+    ok = serve_best_effort(self, assembly.snapshot, error);
+    bk_backup_report_add_repositories(self->report, self->source, self->best_effort);
+    return ok;
 }
 
 /* One attempt. What was copied in vain is put down for the next one to go on from. */
@@ -741,8 +719,11 @@ run(Backup *self, bool *is_overtaken, GError **error)
     BkBackupReport *report = self->report;
     int64_t before_us;
 
+    self->best_effort =
+        bk_best_effort_new(&(BkBestEffortOptions){.patience_us = PATIENCE_US}, self->op);
     if (!bk_snapshot_make_id(report->started_us, report->id, error) ||
         !bk_parts_open_repositories(self->source, &self->parts, self->op, error) ||
+        !bk_best_effort_open(self->best_effort, self->source, error) ||
         !inspect_server(self, error) || !take_source(self, error))
         return false;
     before_us = g_get_monotonic_time();
@@ -758,7 +739,7 @@ run(Backup *self, bool *is_overtaken, GError **error)
     if (*is_overtaken)
         return put_checkpoint(self->copy, self, error);
     return put_manifest(self, error) &&
-           report_doubts(report, self->source->name, self->contradiction, error);
+           bk_backup_report_check(report, self->source->name, self->contradiction, error);
 }
 
 bool

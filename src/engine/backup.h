@@ -3,7 +3,9 @@
  * Promises:
  *   - Nothing is put into a repository before the server was found fit for a backup.
  *   - The manifest is put last, when every pack and (unless standalone) every WAL segment from
- * start to stop is durable in every repository: a snapshot that is listed can be restored.
+ *     start to stop is durable in that repository: a snapshot that is listed can be restored.
+ *   - Success means that every required repository has the snapshot. One of best effort that fails
+ *     or hangs is left out from then on, and the report says so.
  *   - However the call ends, also by a kill, the server leaves backup mode with the session.
  * Threads: one backup a call; the call blocks and starts threads of its own. */
 #pragma once
@@ -21,6 +23,13 @@ typedef struct BkBackupOptions {
     int64_t archive_timeout_us; /* how long to wait for WAL without any arriving */
 } BkBackupOptions;
 
+/* What became of a snapshot in one repository. */
+typedef struct BkBackupRepository {
+    const char *name; /* of the source's */
+    bool is_required;
+    char *why; /* it is behind; NULL: it holds the snapshot */
+} BkBackupRepository;
+
 typedef struct BkBackupReport {
     char id[BK_SNAPSHOT_ID_SIZE + 1];
     BkSnapshotState state;
@@ -37,10 +46,11 @@ typedef struct BkBackupReport {
     BkSnapshotWork work;
     uint64_t audited_bytes;
     BkPgMeta meta;
-    int64_t start_us; /* durations: starting the backup on the server, */
-    int64_t copy_us;  /* copying, */
-    int64_t stop_us;  /* stopping it, */
-    int64_t wait_us;  /* and waiting for the archive */
+    GPtrArray *repositories; /* of BkBackupRepository; NULL when there is no snapshot */
+    int64_t start_us;        /* durations: starting the backup on the server, */
+    int64_t copy_us;         /* copying, */
+    int64_t stop_us;         /* stopping it, */
+    int64_t wait_us;         /* and waiting for the archive */
 } BkBackupReport;
 
 void bk_backup_report_clear(BkBackupReport *self);

@@ -1,16 +1,16 @@
 /* base.h - what a backup builds upon: its parent snapshot, and what is known to have changed since.
  *
- * The parent is the newest snapshot, finished or not, that every repository has and that lies in
- * this cluster's own past. Whatever is in doubt leads to more reading, never to less: from the
- * WAL's word (increment) to comparing every page (compared) to trusting nothing (full). Threads:
- * belongs to one thread. */
+ * The parent is the newest snapshot, finished or not, that every required repository has and that
+ * lies in this cluster's own past. Whatever is in doubt leads to more reading, never to less: from
+ * the WAL's word (increment) to comparing every page (compared) to trusting nothing (full).
+ * Threads: belongs to one thread. */
 #pragma once
 #include "repo/snapshot.h"
 #include "source/pg/block-map.h"
 #include "source/pg/meta.h"
 
 typedef struct BkBaseRequest {
-    GPtrArray *parts; /* of BkPart */
+    GPtrArray *parts; /* of BkPart, in the required repositories */
     const char *data_dir;
     const BkPgMeta *now; /* of the backup that has just started */
     unsigned workers;

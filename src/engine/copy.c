@@ -347,39 +347,33 @@ run_worker(Round *round, BkOp *op, GError **error)
     return ok;
 }
 
-/* A pack whose name is taken is there already: the name is its content's digest. */
+/* Into every repository: those of best effort come last. */
 static bool
-put_pack(const BkPart *part, const Job *job, BkOp *op, GError **error)
+put_pack(const BkCopyOptions *options, const Job *job, BkOp *op, GError **error)
 {
-    g_autofree char *name = bk_pack_object_name(part, job->name);
-    g_autoptr(GError) cause = NULL;
-
-    if (!bk_fault(BK_FAULT_BACKUP_PUT_PACK, error))
-        return false;
-    if (bk_store_put_hashed(bk_part_store(part), name, job->object, job->name, op, &cause) ||
-        bk_error_is(cause, BK_ERROR_EXISTS))
-        return true;
-    return bk_propagate(error, &cause);
+    for (guint i = 0; i < options->parts->len; i++)
+        if (!bk_fault(BK_FAULT_BACKUP_PUT_PACK, error) ||
+            !bk_pack_put(g_ptr_array_index(options->parts, i), job->name, job->object, op, error))
+            return false;
+    return options->best_effort == NULL ||
+           bk_best_effort_put_pack(options->best_effort, job->name, job->object, error);
 }
 
 static bool
 run_putter(Round *round, BkOp *op, GError **error)
 {
-    const GPtrArray *parts = round->copy->options.parts;
-
     for (;;) {
         Job *job;
         void *item;
-        bool ok = true;
+        bool ok;
 
         if (!bk_queue_pop(round->full, &item, op, error))
             return false;
         if (item == NULL)
             return true;
         job = item;
-        for (guint i = 0; ok && i < parts->len; i++)
-            ok = put_pack(g_ptr_array_index(parts, i), job, op, error);
-        ok = ok && bk_queue_push(round->empty, job->object, op, error);
+        ok = put_pack(&round->copy->options, job, op, error) &&
+             bk_queue_push(round->empty, job->object, op, error);
         if (ok)
             job->object = NULL; /* moved */
         free_job(job);

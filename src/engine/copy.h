@@ -1,12 +1,14 @@
 /* copy.h - the way of files into packs: read, check pages, compress, seal, put.
  *
  * Workers each fill a pack of their own; full packs go through a bounded queue to threads that put
- * them into every repository. Memory is bounded by the number of packs in flight, whatever the
+ * them into every repository, at last into those of best effort, whose failures are not the copy's.
+ * Memory is bounded by the number of packs in flight, whatever the
  * amount of data, but for a few bytes that are kept of each range that was stored. Promise: when
  * bk_copy_run returns true, every pack that the recorded extents refer to is durable in every
- * repository; the same holds in each call of `checkpoint`. Threads: a BkCopy belongs to one thread,
- * which starts and joins the others. */
+ * one of `parts`; the same holds in each call of `checkpoint`. Threads: a BkCopy belongs to one
+ * thread, which starts and joins the others. */
 #pragma once
+#include "engine/best-effort.h"
 #include "engine/rate.h"
 #include "engine/selection.h"
 
@@ -16,8 +18,9 @@ typedef struct BkCopy BkCopy;
 typedef bool (*BkCopyCheckpoint)(BkCopy *copy, void *data, BkOp *op, GError **error);
 
 typedef struct BkCopyOptions {
-    GPtrArray *parts; /* of BkPart that share keys; borrowed */
-    const char *root; /* the data directory */
+    GPtrArray *parts;          /* of BkPart that share keys; borrowed */
+    BkBestEffort *best_effort; /* get the packs as well; may be NULL */
+    const char *root;          /* the data directory */
     BkCodec codec;
     int level;
     unsigned workers;

@@ -88,7 +88,7 @@ bk_listing_load(const BkSourceSpec *source, bool with_archive, BkListing *self, 
             continue;
         }
         free_past(past);
-        g_ptr_array_add(self->parts.failed, g_strdup(cause->message));
+        bk_parts_add_failed(&self->parts, bk_repository_name(bk_part_repository(part)), cause);
         if (first == NULL)
             first = g_steal_pointer(&cause);
     }

@@ -2,28 +2,16 @@
 
 #include "base/log.h"
 
-/* The packs that one repository has: name of the object -> size. */
-static bool
-visit_pack(const BkStoreEntry *entry, void *data, GError **error)
-{
-    GHashTable *present = data;
-
-    (void)error;
-    g_hash_table_insert(present, g_strdup(entry->name), GSIZE_TO_POINTER(entry->size));
-    return true;
-}
-
 /* A pack that is gone or was cut short would be missed at a restore only. */
 static bool
 give_up_lost(const BkPart *part, const BkSnapshot *parent, bool *is_given_up, BkOp *op,
              GError **error)
 {
-    g_autoptr(GHashTable) present = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    g_autofree char *prefix = bk_part_object_name(part, "packs/");
+    g_autoptr(GHashTable) present = bk_pack_list(part, op, error);
     size_t count;
     const BkPackRef *packs = bk_snapshot_packs(parent, &count);
 
-    if (!bk_store_list(bk_part_store(part), prefix, NULL, visit_pack, present, op, error))
+    if (present == NULL)
         return false;
     for (size_t i = 0; i < count; i++) {
         g_autofree char *name = bk_pack_object_name(part, packs[i].name);

@@ -20,6 +20,14 @@ init(BkParts *self)
     self->repositories = g_ptr_array_new_with_free_func(free_repository);
     self->parts = g_ptr_array_new_with_free_func(free_part);
     self->failed = g_ptr_array_new_with_free_func(g_free);
+    self->failed_names = g_ptr_array_new_with_free_func(g_free);
+}
+
+void
+bk_parts_add_failed(BkParts *self, const char *name, const GError *cause)
+{
+    g_ptr_array_add(self->failed, g_strdup(cause->message));
+    g_ptr_array_add(self->failed_names, g_strdup(name));
 }
 
 void
@@ -28,6 +36,7 @@ bk_parts_clear(BkParts *self)
     g_clear_pointer(&self->parts, g_ptr_array_unref); /* they refer to repositories */
     g_clear_pointer(&self->repositories, g_ptr_array_unref);
     g_clear_pointer(&self->failed, g_ptr_array_unref);
+    g_clear_pointer(&self->failed_names, g_ptr_array_unref);
 }
 
 BkRepository *
@@ -52,32 +61,45 @@ bk_parts_open_repositories(const BkSourceSpec *spec, BkParts *parts, BkOp *op, G
 {
     init(parts);
     for (size_t i = 0; i < spec->repository_count; i++) {
-        BkRepository *repository = bk_repository_spec_open(&spec->repositories[i], op, error);
+        BkRepository *repository;
 
+        if (!spec->repositories[i].is_required)
+            continue;
+        repository = bk_repository_spec_open(&spec->repositories[i], op, error);
         if (repository == NULL)
             return false;
         g_ptr_array_add(parts->repositories, repository);
     }
+    g_assert(parts->repositories->len > 0);
     return true;
+}
+
+BkPart *
+bk_part_create_alike(BkRepository *repository, const char *source, const BkPart *model, BkOp *op,
+                     GError **error)
+{
+    g_autoptr(BkPart) part = bk_part_create(repository, source, model, op, error);
+
+    if (part != NULL && model != NULL && !bk_part_shares_keys(model, part))
+        return bk_throw_null(
+            error, BK_ERROR_CONFLICT,
+            "repositories \"%s\" and \"%s\" hold \"%s\" under different keys: back it up "
+            "to one of them",
+            bk_repository_name(bk_part_repository(model)), bk_repository_name(repository), source);
+    return g_steal_pointer(&part);
 }
 
 bool
 bk_parts_create(const BkSourceSpec *spec, BkParts *parts, BkOp *op, GError **error)
 {
-    for (size_t i = 0; i < spec->repository_count; i++) {
+    for (guint i = 0; i < parts->repositories->len; i++) {
         const BkPart *model = i > 0 ? g_ptr_array_index(parts->parts, 0) : NULL;
-        BkPart *part =
-            bk_part_create(g_ptr_array_index(parts->repositories, i), spec->name, model, op, error);
+        BkPart *part = bk_part_create_alike(g_ptr_array_index(parts->repositories, i), spec->name,
+                                            model, op, error);
 
         if (part == NULL)
             return false;
         g_ptr_array_add(parts->parts, part);
-        if (model != NULL && !bk_part_shares_keys(model, part))
-            return bk_throw(
-                error, BK_ERROR_CONFLICT,
-                "repositories \"%s\" and \"%s\" hold \"%s\" under different keys: back it up "
-                "to one of them",
-                spec->repositories[0].name, spec->repositories[i].name, spec->name);
     }
     return true;
 }
@@ -121,7 +143,7 @@ bk_parts_open_for_reading(const BkSourceSpec *spec, const char *only, BkParts *p
             g_ptr_array_add(parts->repositories, repository);
         if (repository != NULL && add_part(parts, repository, spec->name, op, &cause))
             continue;
-        g_ptr_array_add(parts->failed, g_strdup(cause->message));
+        bk_parts_add_failed(parts, spec->repositories[i].name, cause);
         if (first == NULL)
             first = g_steal_pointer(&cause);
     }

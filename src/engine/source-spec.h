@@ -10,7 +10,7 @@ typedef struct BkRepositorySpec {
     const char *name;
     BkPlace place;
     const char *key_file;
-    bool is_required; /* its failure fails the backup */
+    bool is_required; /* its failure fails the backup; of at least one */
 } BkRepositorySpec;
 
 typedef struct BkSourceSpec {
@@ -32,7 +32,11 @@ typedef struct BkParts {
     GPtrArray *repositories; /* of BkRepository, owned */
     GPtrArray *parts;        /* of BkPart, owned; may be fewer than repositories */
     GPtrArray *failed;       /* of char *: why a repository could not be asked */
+    GPtrArray *failed_names; /* of char *: for each of `failed`, which one it was */
 } BkParts;
+
+/* Notes that the repository `name` could not be asked. */
+void bk_parts_add_failed(BkParts *self, const char *name, const GError *cause);
 
 void bk_parts_clear(BkParts *self);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkParts, bk_parts_clear)
@@ -41,11 +45,18 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkParts, bk_parts_clear)
 BkRepository *bk_repository_spec_open(const BkRepositorySpec *spec, BkOp *op,
                                       GError **error) BK_MUST_USE;
 
-/* Opens every repository of the source, and no parts yet. Fails when any cannot be opened. */
+/* Opens the part of `source`, which is created when it is missing, with the keys of `model` (may be
+ * NULL). Fails with BK_ERROR_CONFLICT when it has others. */
+BkPart *bk_part_create_alike(BkRepository *repository, const char *source, const BkPart *model,
+                             BkOp *op, GError **error) BK_MUST_USE;
+
+/* Opens every required repository of the source, and no parts yet. Fails when any cannot be opened.
+ */
 bool bk_parts_open_repositories(const BkSourceSpec *spec, BkParts *parts, BkOp *op,
                                 GError **error) BK_MUST_USE;
 
-/* Opens the source's parts of the open repositories; missing ones are created, all with one key. */
+/* Opens the source's parts of the open repositories; missing ones are created, all with one key.
+ * Those of best effort are served by best-effort.h. */
 bool bk_parts_create(const BkSourceSpec *spec, BkParts *parts, BkOp *op,
                      GError **error) BK_MUST_USE;
 

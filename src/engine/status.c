@@ -1,10 +1,13 @@
 #include "engine/status.h"
 
+#include <string.h>
+
 void
 bk_status_clear(BkStatus *self)
 {
     g_clear_pointer(&self->windows, g_array_unref);
     g_clear_pointer(&self->problems, g_ptr_array_unref);
+    g_clear_pointer(&self->standings, g_ptr_array_unref);
     bk_lease_info_clear(&self->lease);
     bk_listing_clear(&self->listing);
 }
@@ -18,23 +21,44 @@ static void BK_PRINTF(2, 3) add_problem(BkStatus *self, const char *format, ...)
     va_end(args);
 }
 
-static const char *
-repository_of(const BkPast *past)
+static const BkStanding *
+find_standing(const BkStatus *self, const char *name)
 {
-    return bk_repository_name(bk_part_repository(past->part));
+    for (guint i = 0; i < self->standings->len; i++) {
+        const BkStanding *standing = g_ptr_array_index(self->standings, i);
+
+        if (strcmp(standing->name, name) == 0)
+            return standing;
+    }
+    g_assert_not_reached();
+}
+
+/* A new string. */
+static char *
+describe(const BkStanding *standing)
+{
+    return g_strdup_printf("repository \"%s\"%s", standing->name,
+                           standing->is_required ? "" : " (best effort)");
+}
+
+static char *
+repository_of(const BkStatus *self, const BkPast *past)
+{
+    return describe(find_standing(self, bk_repository_name(bk_part_repository(past->part))));
 }
 
 static void
 note_broken(BkStatus *self, const BkPast *past)
 {
+    g_autofree char *repository = repository_of(self, past);
+
     for (size_t i = 0; i < past->windows.broken_count; i++) {
         const BkWindowBroken *broken = &past->windows.broken[i];
         char name[BK_WAL_NAME_SIZE];
 
         add_problem(
-            self,
-            "snapshot %s in repository \"%s\" cannot be recovered: its WAL segment %s is missing",
-            past->input.snapshots[broken->snapshot].id, repository_of(past),
+            self, "snapshot %s in %s cannot be recovered: its WAL segment %s is missing",
+            past->input.snapshots[broken->snapshot].id, repository,
             bk_wal_segment_name(broken->timeline, broken->segno, past->input.segment_size, name));
     }
 }
@@ -42,6 +66,8 @@ note_broken(BkStatus *self, const BkPast *past)
 static void
 note_gaps(BkStatus *self, const BkPast *past)
 {
+    g_autofree char *repository = repository_of(self, past);
+
     for (size_t i = 0; i < past->windows.count; i++) {
         const BkWindowGap *gap = &past->windows.windows[i].gap;
         char first[BK_WAL_NAME_SIZE];
@@ -49,13 +75,12 @@ note_gaps(BkStatus *self, const BkPast *past)
 
         if (gap->timeline == 0)
             continue;
-        add_problem(
-            self,
-            "WAL segments %s to %s are missing in repository \"%s\": nothing from there to the "
-            "next snapshot can be recovered",
-            bk_wal_segment_name(gap->timeline, gap->first, past->input.segment_size, first),
-            bk_wal_segment_name(gap->timeline, gap->last, past->input.segment_size, last),
-            repository_of(past));
+        add_problem(self,
+                    "WAL segments %s to %s are missing in %s: nothing from there to the "
+                    "next snapshot can be recovered",
+                    bk_wal_segment_name(gap->timeline, gap->first, past->input.segment_size, first),
+                    bk_wal_segment_name(gap->timeline, gap->last, past->input.segment_size, last),
+                    repository);
     }
 }
 
@@ -74,7 +99,9 @@ note_past(BkStatus *self, const BkPast *past)
     note_broken(self, past);
     note_gaps(self, past);
     if (past->windows.count == 0) {
-        add_problem(self, "there is no usable snapshot in repository \"%s\"", repository_of(past));
+        g_autofree char *repository = repository_of(self, past);
+
+        add_problem(self, "there is no usable snapshot in %s", repository);
         return;
     }
     newest = g_ptr_array_index(past->restorable, past->restorable->len - 1);
@@ -133,6 +160,35 @@ measure(BkStatus *self, int64_t rpo_us, int64_t now_us)
                     self->rpo_us / BK_USEC_PER_SEC, rpo_us / BK_USEC_PER_SEC);
 }
 
+static void
+note_standing(BkStatus *self, const BkStanding *standing)
+{
+    g_autofree char *repository = describe(standing);
+    g_autofree char *text = bk_standing_describe(standing);
+
+    if (standing->why != NULL && standing->is_required)
+        add_problem(self, "%s", standing->why); /* names it as a rule */
+    else if (standing->why != NULL)
+        add_problem(self, "%s cannot be asked: %s", repository, standing->why);
+    else if (standing->is_behind)
+        add_problem(self, "%s is behind: %s", repository, text);
+}
+
+/* A backup holds the leases of all required repositories. */
+static const BkPart *
+find_lease(const BkStatus *self)
+{
+    const GPtrArray *parts = self->listing.parts.parts;
+
+    for (guint i = 0; i < parts->len; i++) {
+        const BkPart *part = g_ptr_array_index(parts, i);
+
+        if (find_standing(self, bk_repository_name(bk_part_repository(part)))->is_required)
+            return part;
+    }
+    return g_ptr_array_index(parts, 0);
+}
+
 bool
 bk_status_load(const BkSourceSpec *source, int64_t rpo_us, int64_t now_us, BkStatus *self, BkOp *op,
                GError **error)
@@ -141,14 +197,14 @@ bk_status_load(const BkSourceSpec *source, int64_t rpo_us, int64_t now_us, BkSta
     self->problems = g_ptr_array_new_with_free_func(g_free);
     if (!bk_listing_load(source, true, &self->listing, op, error))
         return false;
-    for (guint i = 0; i < self->listing.parts.failed->len; i++)
-        add_problem(self, "%s", (const char *)g_ptr_array_index(self->listing.parts.failed, i));
+    self->standings = bk_standing_find(source, &self->listing, now_us);
+    for (guint i = 0; i < self->standings->len; i++)
+        note_standing(self, g_ptr_array_index(self->standings, i));
     for (guint i = 0; i < self->listing.pasts->len; i++)
         note_past(self, g_ptr_array_index(self->listing.pasts, i));
     if (self->listing.pasts->len == 0)
         add_problem(self, "there is no snapshot yet");
-    else if (!bk_lease_read(g_ptr_array_index(self->listing.parts.parts, 0), &self->lease, op,
-                            error))
+    else if (!bk_lease_read(find_lease(self), &self->lease, op, error))
         return false;
     measure(self, rpo_us, now_us);
     return find_windows(self, op, error);

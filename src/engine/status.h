@@ -3,6 +3,7 @@
  * Threads: belongs to one thread. */
 #pragma once
 #include "engine/listing.h"
+#include "engine/standing.h"
 #include "repo/lease.h"
 
 typedef struct BkStatusWindow {
@@ -14,9 +15,10 @@ typedef struct BkStatusWindow {
 
 typedef struct BkStatus {
     BkListing listing;
-    const BkPast *past;  /* of the first repository with anything usable; NULL for none */
-    GArray *windows;     /* BkStatusWindow */
-    GPtrArray *problems; /* of char *, for people */
+    const BkPast *past;   /* of the first repository with anything usable; NULL for none */
+    GArray *windows;      /* BkStatusWindow */
+    GPtrArray *problems;  /* of char *, for people */
+    GPtrArray *standings; /* of BkStanding, one for each repository */
     BkLeaseInfo lease;
     const BkPastSnapshot *newest; /* restorable; NULL for none */
     int64_t last_archived_us;     /* when the newest WAL was put; 0: none */

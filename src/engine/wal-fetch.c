@@ -14,7 +14,7 @@
 
 typedef struct Ahead {
     BkFetchAhead *folder;
-    const BkParts *parts;
+    const BkPart *part;
     uint32_t timeline;
     uint32_t segment_size;
     uint64_t first;
@@ -22,26 +22,64 @@ typedef struct Ahead {
     atomic_uint_fast64_t next;
 } Ahead;
 
-/* The file from the first repository that has it whole. */
-static bool
-get(const BkParts *parts, const char *name, const BkWalName *parsed, BkBuf *content, BkOp *op,
-    GError **error)
+/* What repositories have answered that did not give the file. */
+typedef struct Answers {
+    GError *worst;  /* of those that could be asked */
+    GError *outage; /* the first that could not; NULL: all could */
+    size_t outages;
+} Answers;
+
+static void
+answers_clear(Answers *self)
 {
-    g_autoptr(GError) worst = NULL;
+    g_clear_error(&self->worst);
+    g_clear_error(&self->outage);
+}
 
-    for (guint i = 0; i < parts->parts->len; i++) {
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Answers, answers_clear)
+
+/* "Not there" is said when every repository was asked and answered so. */
+static void
+throw_answers(Answers *self, const BkSourceSpec *source, GError **error)
+{
+    if (self->outages == source->repository_count)
+        (void)bk_propagate(error, &self->outage);
+    else if (self->outages > 0)
+        (void)bk_throw(error, BK_ERROR_STORE, "%s", self->outage->message);
+    else if (self->worst == NULL)
+        (void)bk_throw(error, BK_ERROR_NOT_FOUND, "no repository holds WAL of this source");
+    else
+        (void)bk_propagate(error, &self->worst);
+}
+
+/* The file from the first repository that has it whole: its part, in `parts`. Those behind it are
+ * not even opened: they may take long to fail. */
+static const BkPart *
+get_first(const BkSourceSpec *source, const char *name, const BkWalName *parsed, BkBuf *content,
+          BkParts *parts, BkOp *op, GError **error)
+{
+    g_auto(Answers) answers = {NULL};
+
+    for (size_t i = 0; i < source->repository_count; i++) {
         g_autoptr(GError) cause = NULL;
+        const BkPart *part;
 
-        if (bk_archive_get(g_ptr_array_index(parts->parts, i), name, parsed, content, op, &cause))
-            return true;
-        bk_parts_keep_worst(&worst, &cause);
+        bk_parts_clear(parts);
+        if (!bk_parts_open_for_reading(source, source->repositories[i].name, parts, op, &cause)) {
+            answers.outages++;
+            if (answers.outage == NULL)
+                answers.outage = g_steal_pointer(&cause);
+            continue;
+        }
+        if (parts->parts->len == 0)
+            continue; /* it holds nothing of the source */
+        part = g_ptr_array_index(parts->parts, 0);
+        if (bk_archive_get(part, name, parsed, content, op, &cause))
+            return part;
+        bk_parts_keep_worst(&answers.worst, &cause);
     }
-    if (parts->failed->len > 0)
-        return bk_throw(error, BK_ERROR_STORE, "%s",
-                        (const char *)g_ptr_array_index(parts->failed, 0));
-    if (worst == NULL)
-        return bk_throw(error, BK_ERROR_NOT_FOUND, "no repository holds WAL of this source");
-    return bk_propagate(error, &worst);
+    throw_answers(&answers, source, error);
+    return NULL;
 }
 
 static bool
@@ -78,18 +116,17 @@ fetch_ahead_worker(unsigned index, void *data, BkOp *op, GError **error)
             g_assert_not_reached();
         if (bk_fetch_ahead_has(ahead->folder, name))
             continue;
-        if (!get(ahead->parts, name, &parsed, &content, op, error) ||
+        if (!bk_archive_get(ahead->part, name, &parsed, &content, op, error) ||
             !bk_fetch_ahead_put(ahead->folder, name, content.data, content.size, error))
             return false;
     }
     return true;
 }
 
-/* How many of the wanted segments the archive has without a gap. */
+/* How many of the wanted segments the repository has without a gap. */
 static uint64_t
 count_present(const Ahead *ahead, uint64_t wanted, BkOp *op)
 {
-    const BkPart *part = g_ptr_array_index(ahead->parts->parts, 0);
 
     for (uint64_t i = 0; i < wanted; i++) {
         char name[BK_WAL_NAME_SIZE];
@@ -100,22 +137,28 @@ count_present(const Ahead *ahead, uint64_t wanted, BkOp *op)
         bk_wal_segment_name(ahead->timeline, ahead->first + i, ahead->segment_size, name);
         if (!bk_wal_name_parse(name, &parsed))
             g_assert_not_reached();
-        object = bk_archive_object_name(part, name, &parsed);
-        if (!bk_store_stat(bk_part_store(part), object, &size, op, NULL))
+        object = bk_archive_object_name(ahead->part, name, &parsed);
+        if (!bk_store_stat(bk_part_store(ahead->part), object, &size, op, NULL))
             return i;
     }
     return wanted;
 }
 
+/* Is from `part` at least the first of the wanted segments to be had? */
+static bool
+find_count(Ahead *ahead, const BkPart *part, uint64_t wanted, BkOp *op)
+{
+    ahead->part = part;
+    ahead->count = count_present(ahead, wanted, op);
+    return ahead->count > 0;
+}
+
 /* In a process of its own, which nobody waits for; what it cannot fetch will be asked for again. */
 static void
-run_ahead(Ahead *ahead, uint64_t wanted, unsigned workers, BkOp *op)
+run_ahead(Ahead *ahead, unsigned workers, BkOp *op)
 {
     char last[BK_WAL_NAME_SIZE];
 
-    ahead->count = count_present(ahead, wanted, op);
-    if (ahead->count == 0)
-        return;
     bk_wal_segment_name(ahead->timeline, ahead->first + ahead->count - 1, ahead->segment_size,
                         last);
     if (bk_fetch_ahead_announce(ahead->folder, last, NULL) &&
@@ -135,30 +178,35 @@ leave_terminal(void)
         (void)close(null);
 }
 
-/* In the child: `parts` are those of the caller, or to be opened. */
+/* In the child: from `part` (may be NULL) when that has the next segment, or else from the first
+ * repository that has it. */
 static void
-fetch_on(const BkSourceSpec *source, Ahead *ahead, unsigned wanted)
+fetch_on(const BkSourceSpec *source, Ahead *ahead, const BkPart *part, unsigned wanted)
 {
     g_autoptr(BkOp) op = bk_op_new(NULL);
-    g_auto(BkParts) opened = {0};
+    bool found = part != NULL && find_count(ahead, part, wanted, op);
 
-    if (ahead->parts != NULL) {
-        run_ahead(ahead, wanted, source->workers, op);
-    } else if (bk_parts_open_for_reading(source, NULL, &opened, op, NULL)) {
-        ahead->parts = &opened;
-        run_ahead(ahead, wanted, source->workers, op);
-        ahead->parts = NULL;
+    if (found)
+        run_ahead(ahead, source->workers, op);
+    for (size_t i = 0; !found && i < source->repository_count; i++) {
+        g_auto(BkParts) opened = {0};
+
+        found =
+            bk_parts_open_for_reading(source, source->repositories[i].name, &opened, op, NULL) &&
+            opened.parts->len > 0 &&
+            find_count(ahead, g_ptr_array_index(opened.parts, 0), wanted, op);
+        if (found)
+            run_ahead(ahead, source->workers, op);
     }
 }
 
 /* Starts a process that fetches the segments behind `name`. */
 static void
-start_ahead(const BkSourceSpec *source, const BkParts *parts, const char *name,
+start_ahead(const BkSourceSpec *source, const BkPart *part, const char *name,
             const BkWalName *parsed, uint32_t segment_size, unsigned wanted, BkFetchAhead *folder)
 {
     Ahead ahead = {
         .folder = folder,
-        .parts = parts,
         .timeline = parsed->timeline,
         .segment_size = segment_size,
     };
@@ -169,7 +217,7 @@ start_ahead(const BkSourceSpec *source, const BkParts *parts, const char *name,
     ahead.first++;
     if (fork() == 0) {
         leave_terminal();
-        fetch_on(source, &ahead, wanted);
+        fetch_on(source, &ahead, part, wanted);
         _exit(0);
     }
 }
@@ -220,6 +268,7 @@ bk_wal_fetch(const BkSourceSpec *source, const char *name, const char *path, uns
     g_auto(BkParts) parts = {0};
     g_auto(BkBuf) content = BK_BUF_INIT;
     g_autoptr(GError) cause = NULL;
+    const BkPart *part;
     BkWalName parsed;
     bool taken = false;
 
@@ -232,9 +281,8 @@ bk_wal_fetch(const BkSourceSpec *source, const char *name, const char *path, uns
         refill(source, name, &parsed, path, ahead, folder);
         return true;
     }
-    if (!bk_parts_open_for_reading(source, NULL, &parts, op, error))
-        return false;
-    if (!get(&parts, name, &parsed, &content, op, &cause)) {
+    part = get_first(source, name, &parsed, &content, &parts, op, &cause);
+    if (part == NULL) {
         /* Recovery ends with asking for the history of the next timeline, which is not there. */
         if (parsed.kind == BK_WAL_HISTORY && bk_error_is(cause, BK_ERROR_NOT_FOUND))
             bk_fetch_ahead_discard(folder);
@@ -243,6 +291,6 @@ bk_wal_fetch(const BkSourceSpec *source, const char *name, const char *path, uns
     if (!write_whole(path, &content, error))
         return false;
     if (parsed.kind == BK_WAL_SEGMENT)
-        start_ahead(source, &parts, name, &parsed, (uint32_t)content.size, ahead, folder);
+        start_ahead(source, part, name, &parsed, (uint32_t)content.size, ahead, folder);
     return true;
 }

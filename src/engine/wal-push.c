@@ -3,11 +3,12 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/workers.h"
+#include "engine/best-effort.h"
 #include "engine/system-id.h"
-#include "source/pg/archive.h"
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
@@ -19,6 +20,9 @@
 /* How many files a repository gets at once while another one fails. */
 #define FILES_APART 256
 
+/* How long the server may have to wait for repositories that it need not wait for. */
+#define BEST_EFFORT_US (5 * BK_USEC_PER_SEC)
+
 typedef struct Push {
     const BkSourceSpec *source;
     const char *folder;
@@ -26,13 +30,28 @@ typedef struct Push {
     uint64_t system_id; /* WAL of another cluster must not get in between; 0: no snapshot yet */
     GPtrArray *names;   /* of char *: the wanted file first */
     atomic_uint next;
+    BkBestEffort *best_effort; /* get what `parts` have; NULL: nobody does */
+    pthread_mutex_t mutex;     /* guards what follows */
+    bool was_opened;           /* best_effort */
+    bool is_open;              /* the operation did not end meanwhile */
 } Push;
+
+static void
+push_init(Push *self, const BkSourceSpec *source, const char *folder, const char *wanted)
+{
+    *self = (Push){.source = source, .folder = folder};
+    self->names = g_ptr_array_new_with_free_func(g_free);
+    g_ptr_array_add(self->names, g_strdup(wanted));
+    (void)pthread_mutex_init(&self->mutex, NULL);
+}
 
 static void
 push_clear(Push *self)
 {
+    bk_best_effort_free(self->best_effort);
     bk_parts_clear(&self->parts);
     g_clear_pointer(&self->names, g_ptr_array_unref);
+    (void)pthread_mutex_destroy(&self->mutex);
 }
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Push, push_clear)
@@ -97,8 +116,25 @@ is_ready(const Push *self, const char *name)
     return false;
 }
 
+/* They are not even opened before the required repositories have something for them. */
 static bool
-put_file(const Push *self, const char *name, const BkWalName *parsed, BkArchiveWriter *writer,
+open_best_effort(Push *self, GError **error)
+{
+    bool is_open;
+
+    (void)pthread_mutex_lock(&self->mutex);
+    if (!self->was_opened)
+        self->is_open = bk_best_effort_open(self->best_effort, self->source, NULL) &&
+                        bk_best_effort_create(self->best_effort, self->source->name,
+                                              g_ptr_array_index(self->parts.parts, 0), NULL);
+    self->was_opened = true;
+    is_open = self->is_open;
+    (void)pthread_mutex_unlock(&self->mutex);
+    return is_open || bk_throw(error, BK_ERROR_CANCELLED, "cancelled");
+}
+
+static bool
+put_file(Push *self, const char *name, const BkWalName *parsed, BkArchiveWriter *writer,
          BkBuf *content, BkOp *op, GError **error)
 {
     g_autofree char *path = g_build_filename(self->folder, name, NULL);
@@ -116,12 +152,16 @@ put_file(const Push *self, const char *name, const BkWalName *parsed, BkArchiveW
     identity = bk_archive_identify(path);
     if (g_strcmp0(before, identity) == 0)
         file.identity = identity; /* so it was all the while */
-    return bk_archive_put(writer, self->parts.parts, &file, self->system_id, op, error);
+    if (!bk_archive_put(writer, self->parts.parts, &file, self->system_id, op, error))
+        return false;
+    return self->best_effort == NULL ||
+           (open_best_effort(self, error) &&
+            bk_best_effort_put_file(self->best_effort, writer, &file, error));
 }
 
 /* The wanted file is not there, as the caller knows; one behind it may be. */
 static bool
-push_one(const Push *self, unsigned index, BkArchiveWriter *writer, BkBuf *content, BkOp *op,
+push_one(Push *self, unsigned index, BkArchiveWriter *writer, BkBuf *content, BkOp *op,
          GError **error)
 {
     const char *name = g_ptr_array_index(self->names, index);
@@ -159,13 +199,6 @@ run_worker(unsigned index, void *data, BkOp *op, GError **error)
     return true;
 }
 
-static void
-set_wanted(Push *self, const char *name)
-{
-    self->names = g_ptr_array_new_with_free_func(g_free);
-    g_ptr_array_add(self->names, g_strdup(name));
-}
-
 /* Puts the wanted file, and those behind it up to `limit` in all, into the open parts. */
 static bool
 push_names(Push *self, size_t limit, BkOp *op, GError **error)
@@ -182,15 +215,34 @@ static bool
 push_everywhere(const BkSourceSpec *source, const char *folder, const char *name,
                 const BkWalName *parsed, BkOp *op, GError **error)
 {
-    g_auto(Push) self = {.source = source, .folder = folder};
+    const BkBestEffortOptions options = {
+        .patience_us = BEST_EFFORT_US,
+        .budget_us = BEST_EFFORT_US,
+    };
+    g_auto(Push) self = {NULL};
     g_autofree char *path = g_build_filename(folder, name, NULL);
     bool archived; /* by an earlier call, ahead */
 
-    set_wanted(&self, name);
+    push_init(&self, source, folder, name);
+    self.best_effort = bk_best_effort_new(&options, op);
     if (!bk_parts_open_for_writing(source, &self.parts, op, error) ||
         !bk_archive_has(self.parts.parts, path, parsed, &archived, op, error))
         return false;
     return archived || push_names(&self, (size_t)source->workers * FILES_PER_WORKER, op, error);
+}
+
+static bool
+push_alone(const BkSourceSpec *source, const BkRepositorySpec *spec, const char *folder,
+           const char *name, BkOp *op, GError **error)
+{
+    g_autoptr(BkOp) own = bk_op_new(op);
+    g_auto(Push) self = {NULL};
+
+    push_init(&self, source, folder, name);
+    if (!spec->is_required)
+        bk_op_set_deadline(own, g_get_monotonic_time() + BEST_EFFORT_US);
+    return bk_parts_open_for_reading(source, spec->name, &self.parts, own, error) &&
+           (self.parts.parts->len == 0 || push_names(&self, FILES_APART, own, error));
 }
 
 /* Each repository by itself gets all that is ready: one that is down for days must not keep the
@@ -198,21 +250,13 @@ push_everywhere(const BkSourceSpec *source, const char *folder, const char *name
 static void
 push_apart(const BkSourceSpec *source, const char *folder, const char *name, BkOp *op)
 {
-    g_auto(BkParts) open = {0};
-
-    if (!bk_parts_open_for_reading(source, NULL, &open, op, NULL))
-        return;
-    for (guint i = 0; i < open.parts->len; i++) {
-        BkPart *part = g_ptr_array_index(open.parts, i);
-        g_auto(Push) self = {.source = source, .folder = folder};
+    for (size_t i = 0; i < source->repository_count; i++) {
+        const BkRepositorySpec *spec = &source->repositories[i];
         g_autoptr(GError) cause = NULL;
 
-        set_wanted(&self, name);
-        self.parts.parts = g_ptr_array_new();
-        g_ptr_array_add(self.parts.parts, part);
-        if (!push_names(&self, FILES_APART, op, &cause))
-            bk_log(BK_LOG_INFO, "archiving into repository \"%s\" alone: %s",
-                   bk_repository_name(bk_part_repository(part)), cause->message);
+        if (!push_alone(source, spec, folder, name, op, &cause))
+            bk_log(BK_LOG_INFO, "archiving into repository \"%s\" alone: %s", spec->name,
+                   cause->message);
     }
 }
 

@@ -1,11 +1,12 @@
 /* wal-push.h - archives WAL files: the work of archive_command.
  *
- * Promise: true means that every repository of the source holds the file durably, with this
- * content. The server calls for one file after another; since more are usually ready by then, one
- * call archives several in parallel, and the calls for those then find them there. While one
- * repository fails, so does the call, but the others get what is ready. Nothing but the
- * repository says that a file is archived: there is no local state that could be wrong. Threads:
- * the call blocks and starts threads of its own. */
+ * Promise: true means that every required repository of the source holds the file durably, with
+ * this content. Those of best effort get it next, in as much of a few seconds as they need; what
+ * they do not get then is for a backup or a copy to bring. The server calls for one file after
+ * another; since more are usually ready by then, one call archives several in parallel, and the
+ * calls for those then find them there. While one repository fails, so does the call, but the
+ * others get what is ready. Nothing but the repository says that a file is archived: there is no
+ * local state that could be wrong. Threads: the call blocks and starts threads of its own. */
 #pragma once
 #include "engine/source-spec.h"
 

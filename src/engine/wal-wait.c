@@ -28,7 +28,8 @@ is_archived(const BkPart *part, const char *name, bool *found, BkOp *op, GError 
 static bool
 throw_timeout(const BkPart *part, const char *name, BkServer *server, BkOp *op, GError **error)
 {
-    g_autofree char *failure = bk_server_describe_archiver_failure(server, op);
+    g_autofree char *failure =
+        server != NULL ? bk_server_describe_archiver_failure(server, op) : NULL;
 
     return bk_throw(
         error, BK_ERROR_TIMEOUT, "WAL segment %s did not arrive in repository \"%s\": %s", name,

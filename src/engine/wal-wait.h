@@ -8,7 +8,7 @@
 typedef struct BkWalWait {
     GPtrArray *parts;     /* of BkPart */
     const char *data_dir; /* where the server has written the WAL */
-    BkServer *server;
+    BkServer *server;     /* to be asked why none arrives; may be NULL */
     int64_t timeout_us;
 } BkWalWait;
 

@@ -9,6 +9,7 @@
 
 #define LEASE_VERSION 2 /* 1 had no token */
 #define MAX_LEASE     16384
+#define RELEASE_US    (10 * BK_USEC_PER_SEC)
 
 struct BkLease {
     const BkPart *part;
@@ -396,6 +397,7 @@ bk_lease_release(BkLease *self)
     if (self == NULL)
         return;
     op = bk_op_new(NULL);
+    bk_op_set_deadline(op, g_get_monotonic_time() + RELEASE_US);
     (void)pthread_mutex_lock(&self->mutex);
     self->stop = true;
     (void)pthread_cond_signal(&self->stop_changed);

@@ -15,15 +15,6 @@ struct BkPackWriter {
     size_t chunk_size;
 };
 
-char *
-bk_pack_object_name(const BkPart *part, const uint8_t name[BK_SHA256_SIZE])
-{
-    char text[2 * BK_SHA256_SIZE + 1];
-
-    bk_sha256_format(name, text);
-    return bk_part_object_name(part, "packs/%.2s/%s", text, text);
-}
-
 BkPackWriter *
 bk_pack_writer_new(const BkPart *part, BkCodec codec, int level)
 {

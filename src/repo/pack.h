@@ -28,6 +28,14 @@ typedef struct BkPackRef {
 /* "SOURCE/packs/…": a new string. */
 char *bk_pack_object_name(const BkPart *part, const uint8_t name[BK_SHA256_SIZE]);
 
+/* Puts a whole pack. One whose name is taken is there already: the name is its content's digest. */
+bool bk_pack_put(const BkPart *part, const uint8_t name[BK_SHA256_SIZE], const BkBuf *object,
+                 BkOp *op, GError **error) BK_MUST_USE;
+
+/* The packs that a part has, from one listing: name of the object (owned) -> its size
+ * (GPOINTER_TO_SIZE). NULL with `error` when it cannot be asked. */
+GHashTable *bk_pack_list(const BkPart *part, BkOp *op, GError **error) BK_MUST_USE;
+
 /* Writing. */
 typedef struct BkPackWriter BkPackWriter;
 

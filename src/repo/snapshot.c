@@ -352,30 +352,38 @@ explain(const BkPart *part, const char *id, GError *cause, GError **error)
 }
 
 static BkSnapshot *
-load_once(const BkPart *part, const char *name, const char *id, BkOp *op, GError **error)
+load_once(const BkPart *part, const char *name, const char *id, BkBuf *object, BkOp *op,
+          GError **error)
 {
     g_autoptr(BkSnapshot) self = bk_snapshot_new();
-    g_auto(BkBuf) object = BK_BUF_INIT;
 
-    if (bk_store_get(bk_part_store(part), name, 0, SIZE_MAX, MAX_MANIFEST, &object, op, error) &&
-        decode_manifest(self, part, &object, error) && check_identity(&self->head, part, id, error))
+    if (bk_store_get(bk_part_store(part), name, 0, SIZE_MAX, MAX_MANIFEST, object, op, error) &&
+        decode_manifest(self, part, object, error) && check_identity(&self->head, part, id, error))
         return g_steal_pointer(&self);
     return NULL;
 }
 
 BkSnapshot *
-bk_snapshot_load(const BkPart *part, const char *id, BkOp *op, GError **error)
+bk_snapshot_load_sealed(const BkPart *part, const char *id, BkBuf *object, BkOp *op, GError **error)
 {
     g_autofree char *name = bk_part_object_name(part, "snapshots/%s", id);
     GError *cause = NULL;
     BkSnapshot *self;
 
     do
-        self = load_once(part, name, id, op, &cause);
+        self = load_once(part, name, id, object, op, &cause);
     while (self == NULL && bk_opinion_differs(bk_part_store(part), name, &cause, op));
     if (self == NULL)
         explain(part, id, cause, error);
     return self;
+}
+
+BkSnapshot *
+bk_snapshot_load(const BkPart *part, const char *id, BkOp *op, GError **error)
+{
+    g_auto(BkBuf) object = BK_BUF_INIT;
+
+    return bk_snapshot_load_sealed(part, id, &object, op, error);
 }
 
 static bool

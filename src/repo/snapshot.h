@@ -133,6 +133,12 @@ bool bk_snapshot_delete(const BkPart *part, const char *id, BkOp *op, GError **e
 BkSnapshot *bk_snapshot_load(const BkPart *part, const char *id, BkOp *op,
                              GError **error) BK_MUST_USE;
 
+/* The same; the manifest as it is stored, every byte of it proven, replaces the content of
+ * `object`.
+ */
+BkSnapshot *bk_snapshot_load_sealed(const BkPart *part, const char *id, BkBuf *object, BkOp *op,
+                                    GError **error) BK_MUST_USE;
+
 /* Reads the head alone, by one small request. */
 bool bk_snapshot_load_head(const BkPart *part, const char *id, BkSnapshotHead *head, BkOp *op,
                            GError **error) BK_MUST_USE;

@@ -56,6 +56,32 @@ test_sleep(void)
     EXPECT_ERROR(bk_op_sleep(op, 60 * BK_USEC_PER_SEC, &error), BK_ERROR_CANCELLED);
 }
 
+/* Progress, also a child's, moves the end on; without it the operation ends. */
+static void
+test_patience(void)
+{
+    g_autoptr(BkOp) parent = bk_op_new(NULL);
+    g_autoptr(BkOp) op = bk_op_new(parent);
+    g_autoptr(BkOp) child = bk_op_new(op);
+    g_autoptr(GError) error = NULL;
+
+    bk_op_set_patience(op, 1);
+    g_usleep(1000);
+    EXPECT_ERROR(bk_op_check(child, &error), BK_ERROR_TIMEOUT);
+    EXPECT_DONE(bk_op_check(parent, &error));
+    bk_op_set_deadline(op, 1); /* long ago: what progress moves on */
+    bk_op_set_patience(op, 3600 * BK_USEC_PER_SEC);
+    EXPECT_DONE(bk_op_check(child, &error));
+    bk_op_set_deadline(op, 1);
+    EXPECT_ERROR(bk_op_check(child, &error), BK_ERROR_TIMEOUT);
+    bk_op_advance(child, 1);
+    EXPECT_DONE(bk_op_check(child, &error));
+    bk_op_set_patience(op, 0);
+    bk_op_set_deadline(op, 1);
+    bk_op_advance(child, 1);
+    EXPECT_ERROR(bk_op_check(child, &error), BK_ERROR_TIMEOUT);
+}
+
 static void
 test_progress_goes_to_the_top(void)
 {
@@ -255,6 +281,7 @@ main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/op/children", test_children);
     g_test_add_func("/op/deadline", test_deadline);
+    g_test_add_func("/op/patience", test_patience);
     g_test_add_func("/op/sleep", test_sleep);
     g_test_add_func("/op/progress-goes-to-the-top", test_progress_goes_to_the_top);
     g_test_add_func("/queue/moves-each-item-once", test_queue_moves_each_item_once);

@@ -369,6 +369,30 @@ compare_with_present(const BkPart *part, const Own *own, BkOp *op, GError **erro
 }
 
 bool
+bk_archive_is_same(const BkPart *part, const BkPart *other, const char *name,
+                   const BkWalName *parsed, bool *is_same, BkOp *op, GError **error)
+{
+    const BkPart *const parts[] = {part, other};
+    g_autofree char *object_name = bk_archive_object_name(part, name, parsed);
+    g_auto(Start) first = {0};
+    g_auto(Start) second = {0};
+    Start *const starts[] = {&first, &second};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(parts); i++) {
+        GError *cause = NULL;
+
+        if (!read_start(parts[i], object_name, name, parsed, starts[i], op, &cause))
+            return explain(parts[i], name, object_name, cause, error);
+    }
+    /* Under another generation of the key the same content has another hash: then it is not taken
+     * for the same. */
+    *is_same = bk_opener_generation(first.opener) == bk_opener_generation(second.opener) &&
+               first.head.size == second.head.size &&
+               memcmp(first.head.hash, second.head.hash, BK_XXH3_SIZE) == 0;
+    return true;
+}
+
+bool
 bk_archive_has(GPtrArray *parts, const char *path, const BkWalName *parsed, bool *has, BkOp *op,
                GError **error)
 {
@@ -449,6 +473,13 @@ bk_archive_put(BkArchiveWriter *self, GPtrArray *parts, const BkArchiveFile *fil
             return false;
     }
     return true;
+}
+
+bool
+bk_archive_put_again(BkArchiveWriter *self, const BkPart *part, const BkArchiveFile *file, BkOp *op,
+                     GError **error)
+{
+    return put_to(part, file, &self->object, op, error);
 }
 
 typedef struct Opening {

@@ -41,6 +41,10 @@ typedef struct BkArchiveFile {
 bool bk_archive_put(BkArchiveWriter *self, GPtrArray *parts, const BkArchiveFile *file,
                     uint64_t system_id, BkOp *op, GError **error) BK_MUST_USE;
 
+/* Puts what bk_archive_put has put last, into a part with the same keys. */
+bool bk_archive_put_again(BkArchiveWriter *self, const BkPart *part, const BkArchiveFile *file,
+                          BkOp *op, GError **error) BK_MUST_USE;
+
 /* Does every one of `parts` hold the file at `path`, durably and with this content? Other content
  * fails with BK_ERROR_CONFLICT. The file is read only when the archive has one of its name, which
  * was not read from this very file as it is. */
@@ -65,6 +69,12 @@ bool bk_archive_get_info(const BkPart *part, const char *name, const BkWalName *
 bool bk_archive_get_blocks(const BkPart *part, const char *name, const BkWalName *parsed,
                            BkWalInfo *info, BkWalBlocks *blocks, BkOp *op,
                            GError **error) BK_MUST_USE;
+
+/* Have both parts, whose keys are the same, the same content under this name? Sealed at different
+ * times its objects need not be of the same bytes, nor size. Fails like bk_archive_get. */
+bool bk_archive_is_same(const BkPart *part, const BkPart *other, const char *name,
+                        const BkWalName *parsed, bool *is_same, BkOp *op,
+                        GError **error) BK_MUST_USE;
 
 /* What an archive holds, from one listing. */
 typedef struct BkArchiveTimeline {

@@ -1,0 +1,586 @@
+#include "engine/best-effort.h"
+
+#include "base/log.h"
+#include "engine/replicate.h"
+#include "engine/system-id.h"
+#include "engine/wal-wait.h"
+
+#include <pthread.h>
+#include <string.h>
+
+/* Once the required repositories have all, nothing waits any more but the report. */
+#define PATIENCE_AFTERWARDS 10
+
+/* What is known of a snapshot. */
+typedef struct Newest {
+    char id[BK_SNAPSHOT_ID_SIZE + 1]; /* "": there is none */
+    int64_t started_us;
+    uint32_t timeline;
+    uint64_t segno; /* where its WAL starts */
+    uint32_t segment_size;
+} Newest;
+
+typedef struct Effort {
+    char *name;
+    const BkRepositorySpec *spec; /* to be opened; NULL: it is open */
+    BkRepository *repository;     /* NULL until it was opened */
+    BkPart *part;                 /* NULL until it was taken, and so is lease */
+    BkLease *lease;
+    BkOp *op;      /* ends with it */
+    Newest newest; /* that it had when it was taken */
+    char *lack;    /* what keeps the manifest from being put; NULL: nothing is known to */
+
+    pthread_mutex_t mutex; /* guards what follows */
+    unsigned calls;        /* that are under way */
+    char *why;             /* it was dropped; NULL: it was not */
+} Effort;
+
+struct BkBestEffort {
+    BkBestEffortOptions options;
+    BkOp *op;
+    BkOp *budget_op;    /* its child, and parent of each effort's */
+    GPtrArray *efforts; /* of Effort */
+
+    pthread_mutex_t mutex; /* guards what follows */
+    unsigned calls;        /* that are under way */
+    int64_t since_us;      /* when that began */
+    int64_t spent_us;      /* before */
+};
+
+/* Something to be done with one of them. */
+typedef bool (*Call)(Effort *effort, const void *data, GError **error);
+
+static void
+effort_free(void *data)
+{
+    Effort *self = data;
+
+    bk_lease_release(self->lease);
+    bk_part_free(self->part);
+    bk_repository_free(self->repository);
+    bk_op_free(self->op);
+    (void)pthread_mutex_destroy(&self->mutex);
+    g_free(self->name);
+    g_free(self->lack);
+    g_free(self->why);
+    g_free(self);
+}
+
+BkBestEffort *
+bk_best_effort_new(const BkBestEffortOptions *options, BkOp *op)
+{
+    BkBestEffort *self = g_new0(BkBestEffort, 1);
+
+    self->options = *options;
+    self->op = op;
+    self->budget_op = bk_op_new(op);
+    (void)pthread_mutex_init(&self->mutex, NULL);
+    self->efforts = g_ptr_array_new_with_free_func(effort_free);
+    return self;
+}
+
+void
+bk_best_effort_free(BkBestEffort *self)
+{
+    if (self == NULL)
+        return;
+    g_ptr_array_unref(self->efforts);
+    bk_op_free(self->budget_op);
+    (void)pthread_mutex_destroy(&self->mutex);
+    g_free(self);
+}
+
+static Effort *
+add(BkBestEffort *self, const char *name)
+{
+    Effort *effort = g_new0(Effort, 1);
+
+    effort->name = g_strdup(name);
+    effort->op = bk_op_new(self->budget_op);
+    (void)pthread_mutex_init(&effort->mutex, NULL);
+    g_ptr_array_add(self->efforts, effort);
+    return effort;
+}
+
+static Effort *
+effort_at(const BkBestEffort *self, size_t index)
+{
+    return g_ptr_array_index(self->efforts, index);
+}
+
+/* False when it was dropped. */
+static bool
+begin_call(Effort *effort, int64_t patience_us)
+{
+    bool is_live;
+
+    (void)pthread_mutex_lock(&effort->mutex);
+    is_live = effort->why == NULL;
+    if (is_live && effort->calls++ == 0)
+        bk_op_set_patience(effort->op, patience_us);
+    (void)pthread_mutex_unlock(&effort->mutex);
+    return is_live;
+}
+
+/* While nothing is asked of it, time does not count. */
+static void
+end_call(Effort *effort, bool ok, int64_t patience_us)
+{
+    (void)pthread_mutex_lock(&effort->mutex);
+    if (--effort->calls == 0)
+        bk_op_set_patience(effort->op, 0);
+    else if (ok)
+        bk_op_set_patience(effort->op, patience_us);
+    (void)pthread_mutex_unlock(&effort->mutex);
+}
+
+/* The budget is spent while anything is asked of anyone. */
+static void
+begin_spending(BkBestEffort *self)
+{
+    const int64_t now_us = g_get_monotonic_time();
+
+    if (self->options.budget_us == 0)
+        return;
+    (void)pthread_mutex_lock(&self->mutex);
+    if (self->calls++ == 0) {
+        self->since_us = now_us;
+        bk_op_set_deadline(self->budget_op, now_us + self->options.budget_us - self->spent_us);
+    }
+    (void)pthread_mutex_unlock(&self->mutex);
+}
+
+static void
+end_spending(BkBestEffort *self)
+{
+    if (self->options.budget_us == 0)
+        return;
+    (void)pthread_mutex_lock(&self->mutex);
+    if (--self->calls == 0)
+        self->spent_us += g_get_monotonic_time() - self->since_us;
+    (void)pthread_mutex_unlock(&self->mutex);
+}
+
+/* The first failure says why; those of calls that it cancels say nothing. */
+static void
+drop(Effort *effort, const GError *cause)
+{
+    (void)pthread_mutex_lock(&effort->mutex);
+    if (effort->why == NULL) {
+        /* Nobody but the lease's keeper has cancelled it until now. */
+        effort->why = g_strdup(bk_op_is_cancelled(effort->op)
+                                   ? "another process took over the lease of the source there"
+                                   : cause->message);
+        bk_op_cancel(effort->op);
+        bk_log(BK_LOG_WARNING,
+               "repository \"%s\" (best effort) is left out from here on, \"copy\" or the next "
+               "backup will bring what it misses: %s",
+               effort->name, effort->why);
+    }
+    (void)pthread_mutex_unlock(&effort->mutex);
+}
+
+static bool
+call_one(BkBestEffort *self, Effort *effort, Call call, const void *data, int64_t patience_us,
+         GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+    bool ok;
+
+    if (!begin_call(effort, patience_us))
+        return true;
+    begin_spending(self);
+    ok = call(effort, data, &cause);
+    end_spending(self);
+    end_call(effort, ok, patience_us);
+    if (ok)
+        return true;
+    if (!bk_op_check(self->op, error))
+        return false;
+    drop(effort, cause);
+    return true;
+}
+
+static bool
+call_each(BkBestEffort *self, Call call, const void *data, int64_t patience_us, GError **error)
+{
+    for (guint i = 0; i < self->efforts->len; i++)
+        if (!call_one(self, effort_at(self, i), call, data, patience_us, error))
+            return false;
+    return true;
+}
+
+static bool
+open_one(Effort *effort, const void *data, GError **error)
+{
+    (void)data;
+    effort->repository = bk_repository_spec_open(effort->spec, effort->op, error);
+    return effort->repository != NULL;
+}
+
+bool
+bk_best_effort_open(BkBestEffort *self, const BkSourceSpec *source, GError **error)
+{
+    for (size_t i = 0; i < source->repository_count; i++) {
+        const BkRepositorySpec *spec = &source->repositories[i];
+        Effort *effort;
+
+        if (spec->is_required)
+            continue;
+        effort = add(self, spec->name);
+        effort->spec = spec;
+        if (!call_one(self, effort, open_one, NULL, self->options.patience_us, error))
+            return false;
+    }
+    return true;
+}
+
+void
+bk_best_effort_add(BkBestEffort *self, BkRepository *repository)
+{
+    add(self, bk_repository_name(repository))->repository = repository;
+}
+
+typedef struct Creation {
+    const char *source;
+    const BkPart *model;
+} Creation;
+
+static bool
+create_one(Effort *effort, const void *data, GError **error)
+{
+    const Creation *creation = data;
+
+    effort->part = bk_part_create_alike(effort->repository, creation->source, creation->model,
+                                        effort->op, error);
+    return effort->part != NULL;
+}
+
+bool
+bk_best_effort_create(BkBestEffort *self, const char *source, const BkPart *model, GError **error)
+{
+    return call_each(self, create_one, &(Creation){source, model}, self->options.patience_us,
+                     error);
+}
+
+/* Snapshots of two clusters must not get among each other there either. */
+static bool
+check_system_id(const Effort *effort, uint64_t wanted, GError **error)
+{
+    uint64_t system_id;
+
+    if (!bk_find_system_id(effort->part, &system_id, effort->op, error))
+        return false;
+    return system_id == 0 || system_id == wanted ||
+           bk_throw(error, BK_ERROR_UNFIT,
+                    "it holds snapshots of another cluster (system identifier %" G_GUINT64_FORMAT
+                    ")",
+                    system_id);
+}
+
+/* One that cannot be read is passed over: then more is caught up. */
+static bool
+find_newest(Effort *effort, GError **error)
+{
+    g_autoptr(GPtrArray) ids = bk_snapshot_list(effort->part, effort->op, error);
+
+    if (ids == NULL)
+        return false;
+    for (guint i = ids->len; i-- > 0 && effort->newest.id[0] == 0;) {
+        g_auto(BkSnapshotHead) head = {.source = NULL};
+        g_auto(BkPgMeta) meta = {0};
+
+        if (bk_snapshot_load_head(effort->part, g_ptr_array_index(ids, i), &head, effort->op,
+                                  NULL) &&
+            bk_pg_meta_decode(&meta, &head.meta, NULL) && head.state != BK_SNAPSHOT_UNFINISHED) {
+            effort->newest = (Newest){
+                .started_us = head.started_us,
+                .timeline = meta.timeline,
+                .segno = bk_wal_segment_of(meta.start_lsn, meta.segment_size),
+                .segment_size = meta.segment_size,
+            };
+            memcpy(effort->newest.id, head.id, sizeof effort->newest.id);
+        }
+        if (!bk_op_check(effort->op, error))
+            return false;
+    }
+    return true;
+}
+
+typedef struct Taking {
+    uint64_t system_id;
+    BkLeaseOptions options;
+} Taking;
+
+static bool
+take_one(Effort *effort, const void *data, GError **error)
+{
+    const Taking *taking = data;
+
+    if (!check_system_id(effort, taking->system_id, error) || !find_newest(effort, error))
+        return false;
+    effort->lease = bk_lease_acquire(effort->part, &taking->options, effort->op, error);
+    return effort->lease != NULL;
+}
+
+bool
+bk_best_effort_take(BkBestEffort *self, uint64_t system_id, bool break_lease, GError **error)
+{
+    const Taking taking = {system_id, {.break_held = break_lease}};
+
+    return call_each(self, take_one, &taking, self->options.patience_us, error);
+}
+
+typedef struct Pack {
+    const uint8_t *name;
+    const BkBuf *object;
+} Pack;
+
+static bool
+put_pack(Effort *effort, const void *data, GError **error)
+{
+    const Pack *pack = data;
+
+    return bk_pack_put(effort->part, pack->name, pack->object, effort->op, error);
+}
+
+bool
+bk_best_effort_put_pack(BkBestEffort *self, const uint8_t name[BK_SHA256_SIZE], const BkBuf *object,
+                        GError **error)
+{
+    return call_each(self, put_pack, &(Pack){name, object}, self->options.patience_us, error);
+}
+
+typedef struct File {
+    BkArchiveWriter *writer;
+    const BkArchiveFile *file;
+} File;
+
+static bool
+put_file(Effort *effort, const void *data, GError **error)
+{
+    const File *file = data;
+
+    return bk_archive_put_again(file->writer, effort->part, file->file, effort->op, error);
+}
+
+bool
+bk_best_effort_put_file(BkBestEffort *self, BkArchiveWriter *writer, const BkArchiveFile *file,
+                        GError **error)
+{
+    return call_each(self, put_file, &(File){writer, file}, self->options.patience_us, error);
+}
+
+/* What is new was put, and did not fail. */
+static bool
+find_missing_pack(Effort *effort, const BkPublishRequest *request, GError **error)
+{
+    g_autoptr(GHashTable) present = NULL;
+    size_t count;
+    const BkPackRef *packs = bk_snapshot_packs(request->snapshot, &count);
+
+    if (request->parent == NULL)
+        return true;
+    present = bk_pack_list(effort->part, effort->op, error);
+    if (present == NULL)
+        return false;
+    for (size_t i = 0; i < count && effort->lack == NULL; i++) {
+        g_autofree char *name = bk_pack_object_name(effort->part, packs[i].name);
+
+        if (GPOINTER_TO_SIZE(g_hash_table_lookup(present, name)) != packs[i].size)
+            effort->lack =
+                g_strdup_printf("it lacks packs of earlier snapshots, such as \"%s\"", name);
+    }
+    return true;
+}
+
+/* What is pushed reaches the required repositories first. */
+static bool
+find_missing_wal(Effort *effort, const BkBestEffortSnapshot *snapshot, GError **error)
+{
+    g_autoptr(GPtrArray) parts = g_ptr_array_new();
+    const BkWalWait wait = {
+        .parts = parts,
+        .data_dir = snapshot->data_dir,
+        .timeout_us = snapshot->timeout_us,
+    };
+    g_autoptr(GError) cause = NULL;
+
+    g_ptr_array_add(parts, effort->part);
+    if (snapshot->meta->is_standalone || bk_wal_wait(&wait, snapshot->meta, effort->op, &cause))
+        return true;
+    if (!bk_error_is(cause, BK_ERROR_TIMEOUT) || !bk_op_check(effort->op, NULL))
+        return bk_propagate(error, &cause);
+    effort->lack = g_strdup("it lacks WAL that the snapshot needs");
+    return true;
+}
+
+/* How long packs have been locked is known of those of its newest snapshot. */
+static void
+init_retain(const Effort *effort, const BkBestEffortSnapshot *snapshot, BkRetain *retain)
+{
+    BkSnapshot *parent = snapshot->publish.parent;
+
+    bk_retain_init(retain, snapshot->started_us, parent);
+    if (parent != NULL && strcmp(bk_snapshot_head(parent)->id, effort->newest.id) != 0)
+        retain->taken_us = 0;
+}
+
+static bool
+publish_one(Effort *effort, const void *data, GError **error)
+{
+    const BkBestEffortSnapshot *snapshot = data;
+    BkRetain retain;
+
+    if (!find_missing_pack(effort, &snapshot->publish, error))
+        return false;
+    if (effort->lack == NULL && !find_missing_wal(effort, snapshot, error))
+        return false;
+    init_retain(effort, snapshot, &retain);
+    return effort->lack != NULL ||
+           bk_publish(&snapshot->publish, effort->part, effort->lease, &retain, effort->op, error);
+}
+
+bool
+bk_best_effort_publish(BkBestEffort *self, const BkBestEffortSnapshot *snapshot, GError **error)
+{
+    return call_each(self, publish_one, snapshot, PATIENCE_AFTERWARDS * self->options.patience_us,
+                     error);
+}
+
+/* Looks for WAL that a repository of best effort lacks. */
+typedef struct Comparison {
+    GHashTable *own;
+    bool lacks;
+} Comparison;
+
+static bool
+note_own(const BkStoreEntry *entry, void *data, GError **error)
+{
+    Comparison *self = data;
+
+    (void)error;
+    (void)g_hash_table_add(self->own, g_strdup(entry->name));
+    return true;
+}
+
+static bool
+compare_with_own(const BkStoreEntry *entry, void *data, GError **error)
+{
+    Comparison *self = data;
+    BkWalName name;
+
+    (void)error;
+    if (bk_wal_name_parse(strrchr(entry->name, '/') + 1, &name) && name.kind == BK_WAL_SEGMENT &&
+        !g_hash_table_contains(self->own, entry->name))
+        self->lacks = true;
+    return true;
+}
+
+/* The object that comes before the WAL of the newest snapshot that it had. NULL: none does. */
+static char *
+name_before(const Effort *effort)
+{
+    char name[BK_WAL_NAME_SIZE];
+    BkWalName parsed;
+
+    if (effort->newest.segno == 0)
+        return NULL;
+    bk_wal_segment_name(effort->newest.timeline, effort->newest.segno - 1,
+                        effort->newest.segment_size, name);
+    if (!bk_wal_name_parse(name, &parsed))
+        g_assert_not_reached();
+    return bk_archive_object_name(effort->part, name, &parsed);
+}
+
+/* Has `from` WAL that it has not, since the newest snapshot that it had? */
+static bool
+compare_wal(const Effort *effort, const BkPart *from, bool *lacks, GError **error)
+{
+    g_autoptr(GHashTable) own = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    g_autofree char *prefix = bk_part_object_name(effort->part, "wal/");
+    g_autofree char *after = name_before(effort);
+    Comparison comparison = {.own = own};
+
+    if (!bk_store_list(bk_part_store(effort->part), prefix, after, note_own, &comparison,
+                       effort->op, error) ||
+        !bk_store_list(bk_part_store(from), prefix, after, compare_with_own, &comparison,
+                       effort->op, error))
+        return false;
+    *lacks = comparison.lacks;
+    return true;
+}
+
+typedef struct CatchUp {
+    const BkBestEffortSnapshot *snapshot;
+    const BkPart *from;
+} CatchUp;
+
+/* What was there already is locked anew where it is due. */
+static bool
+retain_brought(Effort *effort, const BkBestEffortSnapshot *snapshot, GError **error)
+{
+    const BkRetainRequest request = {
+        .part = effort->part,
+        .snapshot = snapshot->publish.snapshot,
+        .parent = snapshot->publish.parent,
+        .now_us = g_get_real_time(),
+        .workers = snapshot->publish.workers,
+    };
+    BkRetain retain;
+
+    init_retain(effort, snapshot, &retain);
+    return bk_retain_packs(&retain, &request, effort->op, error);
+}
+
+static bool
+catch_up_one(Effort *effort, const void *data, GError **error)
+{
+    const CatchUp *self = data;
+    bool has_newest = effort->newest.id[0] != 0;
+    const BkReplicateOptions options = {
+        .since_us = has_newest ? effort->newest.started_us : self->snapshot->started_us,
+        .workers = self->snapshot->publish.workers,
+        .lease = effort->lease,
+    };
+    BkReplicateReport report;
+    bool lacks = effort->lack != NULL;
+
+    if (!lacks && has_newest && !compare_wal(effort, self->from, &lacks, error))
+        return false;
+    if (!lacks)
+        return true;
+    if (!bk_replicate(self->from, effort->part, &options, &report, effort->op, error) ||
+        (effort->lack != NULL && !retain_brought(effort, self->snapshot, error)))
+        return bk_prefix(error, "bringing what it missed");
+    g_clear_pointer(&effort->lack, g_free);
+    return true;
+}
+
+bool
+bk_best_effort_catch_up(BkBestEffort *self, const BkBestEffortSnapshot *snapshot,
+                        const BkPart *from, GError **error)
+{
+    return call_each(self, catch_up_one, &(CatchUp){snapshot, from},
+                     PATIENCE_AFTERWARDS * self->options.patience_us, error);
+}
+
+size_t
+bk_best_effort_count(const BkBestEffort *self)
+{
+    return self->efforts->len;
+}
+
+const char *
+bk_best_effort_name(const BkBestEffort *self, size_t index)
+{
+    return effort_at(self, index)->name;
+}
+
+const char *
+bk_best_effort_why(const BkBestEffort *self, size_t index)
+{
+    const Effort *effort = effort_at(self, index);
+
+    return effort->why != NULL ? effort->why : effort->lack;
+}

@@ -1,0 +1,34 @@
+/* holdings.h - the objects of one source in one repository, by kind: names and sizes, by listing.
+ *
+ * Objects of the same source have the same names in every repository, so that two holdings compare
+ * by name. Threads: loaded by one thread, then read only. */
+#pragma once
+#include "repo/snapshot.h"
+#include "source/pg/lsn.h"
+
+typedef struct BkHeldObject {
+    const char *name; /* of the object */
+    const char *base; /* of that, what follows the last slash: a snapshot's id, a WAL file's name */
+    uint64_t size;
+    BkWalName wal; /* of a WAL file */
+} BkHeldObject;
+
+typedef struct BkHoldings {
+    GArray *snapshots; /* of BkHeldObject, in order of their names, and so are the others */
+    GArray *packs;
+    GArray *wal;
+    GPtrArray *strange; /* of char *: names that have no place there */
+    GStringChunk *names;
+} BkHoldings;
+
+/* Empty; all that a source has where there is no part of it. */
+void bk_holdings_init(BkHoldings *self);
+void bk_holdings_clear(BkHoldings *self);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkHoldings, bk_holdings_clear)
+
+/* Lists what `part` holds into an empty `self`: a few requests for each thousand objects. */
+bool bk_holdings_load(BkHoldings *self, const BkPart *part, BkOp *op, GError **error) BK_MUST_USE;
+
+/* One of the arrays by index, and the object of that name in it, or NULL. */
+const BkHeldObject *bk_held_at(const GArray *objects, guint index);
+const BkHeldObject *bk_held_find(const GArray *objects, const char *name);

@@ -1,0 +1,34 @@
+/* retain.h - keeps the packs that a snapshot names locked, in stores that lock.
+ *
+ * Promise: when a manifest is put, each pack that it names refuses deletion for at least the lock's
+ * time from then on. Stores lock what is put or retained for a quarter longer than that, so it is
+ * enough to extend locks once in each quarter of the time, and most backups need not. Threads: a
+ * call starts and joins threads of its own. */
+#pragma once
+#include "repo/snapshot.h"
+
+/* What is known of the locks in one part. */
+typedef struct BkRetain {
+    int64_t taken_us; /* packs taken over were locked in its quarter or later; at first the moment
+                         when their snapshot was begun */
+    int64_t made_us;  /* the same of new ones; at first the moment when this snapshot was begun */
+} BkRetain;
+
+/* What the state is before a snapshot begun at `started_us` that takes packs over from `parent`
+ * (NULL: from none). */
+void bk_retain_init(BkRetain *self, int64_t started_us, BkSnapshot *parent);
+
+typedef struct BkRetainRequest {
+    const BkPart *part;
+    const BkSnapshot *snapshot; /* whose manifest is to be put */
+    const BkSnapshot *parent;   /* its packs are those taken over; may be NULL */
+    int64_t now_us;
+    unsigned workers;
+} BkRetainRequest;
+
+/* Has what was locked at `since_us` to be locked anew? */
+bool bk_retain_is_due(int64_t lock_us, int64_t since_us, int64_t now_us);
+
+/* Extends the locks that are due. Fails as bk_store_retain. */
+bool bk_retain_packs(BkRetain *self, const BkRetainRequest *request, BkOp *op,
+                     GError **error) BK_MUST_USE;

@@ -1,0 +1,27 @@
+#include "engine/unfinished.h"
+
+#include "base/log.h"
+
+void
+bk_unfinished_delete(const BkPart *part, const char *id, BkOp *op)
+{
+    g_autoptr(GError) cause = NULL;
+
+    if (!bk_snapshot_delete(part, id, op, &cause))
+        bk_log(BK_LOG_INFO, "unfinished snapshot %s stays: %s", id, cause->message);
+}
+
+void
+bk_unfinished_delete_all(const BkPart *part, BkOp *op)
+{
+    g_autoptr(GPtrArray) ids = bk_snapshot_list(part, op, NULL);
+
+    for (guint i = 0; ids != NULL && i < ids->len; i++) {
+        const char *id = g_ptr_array_index(ids, i);
+        g_auto(BkSnapshotHead) head = {.source = NULL};
+
+        if (bk_snapshot_load_head(part, id, &head, op, NULL) &&
+            head.state == BK_SNAPSHOT_UNFINISHED)
+            bk_unfinished_delete(part, id, op);
+    }
+}

@@ -1,0 +1,33 @@
+#include "engine/wal-span.h"
+
+void
+bk_wal_span_init(BkWalSpan *self, const BkPgMeta *meta)
+{
+    *self = (BkWalSpan){
+        .timeline = meta->timeline,
+        .first = bk_wal_segment_of(meta->start_lsn, meta->segment_size),
+        .last = bk_wal_segment_of(meta->stop_lsn - 1, meta->segment_size),
+        .segment_size = meta->segment_size,
+        .is_standalone = meta->is_standalone,
+    };
+}
+
+bool
+bk_wal_span_needs(const BkWalSpan *self, const BkWalName *file)
+{
+    uint64_t segno;
+
+    return !self->is_standalone && (file->kind == BK_WAL_SEGMENT || file->kind == BK_WAL_BACKUP) &&
+           file->timeline <= self->timeline &&
+           bk_wal_name_segno(file, self->segment_size, &segno) && segno >= self->first &&
+           segno <= self->last;
+}
+
+bool
+bk_wal_span_leads_to(const BkWalSpan *self, const BkWalName *file)
+{
+    uint64_t segno;
+
+    return file->kind != BK_WAL_HISTORY && file->timeline >= self->timeline &&
+           bk_wal_name_segno(file, self->segment_size, &segno) && segno >= self->first;
+}

@@ -1,0 +1,44 @@
+#include "repo/pack.h"
+
+char *
+bk_pack_object_name(const BkPart *part, const uint8_t name[BK_SHA256_SIZE])
+{
+    char text[2 * BK_SHA256_SIZE + 1];
+
+    bk_sha256_format(name, text);
+    return bk_part_object_name(part, "packs/%.2s/%s", text, text);
+}
+
+bool
+bk_pack_put(const BkPart *part, const uint8_t name[BK_SHA256_SIZE], const BkBuf *object, BkOp *op,
+            GError **error)
+{
+    g_autofree char *object_name = bk_pack_object_name(part, name);
+    g_autoptr(GError) cause = NULL;
+
+    if (bk_store_put_hashed(bk_part_store(part), object_name, object, name, op, &cause) ||
+        bk_error_is(cause, BK_ERROR_EXISTS))
+        return true;
+    return bk_propagate(error, &cause);
+}
+
+static bool
+visit(const BkStoreEntry *entry, void *data, GError **error)
+{
+    GHashTable *packs = data;
+
+    (void)error;
+    g_hash_table_insert(packs, g_strdup(entry->name), GSIZE_TO_POINTER(entry->size));
+    return true;
+}
+
+GHashTable *
+bk_pack_list(const BkPart *part, BkOp *op, GError **error)
+{
+    g_autoptr(GHashTable) packs = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    g_autofree char *prefix = bk_part_object_name(part, "packs/");
+
+    if (!bk_store_list(bk_part_store(part), prefix, NULL, visit, packs, op, error))
+        return NULL;
+    return g_steal_pointer(&packs);
+}

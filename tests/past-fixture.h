@@ -1,0 +1,131 @@
+/* past-fixture.h - snapshots with packs and WAL for the repository of repo-fixture.h.
+ *
+ * Threads: belongs to one thread. */
+#pragma once
+#include "repo-fixture.h"
+#include "repo/snapshot.h"
+#include "source/pg/archive.h"
+#include "source/pg/meta.h"
+#include "wal-builder.h"
+
+#define PAST_DAY (INT64_C(86400) * BK_USEC_PER_SEC)
+
+/* The WAL segment with which the WAL of these tests begins. */
+#define PAST_SEGNO 5u
+
+typedef struct PastSnapshot {
+    const char *id;
+    int64_t started_us;
+    BkSnapshotState state; /* 0: complete */
+    uint32_t timeline;     /* 0: the first */
+    uint64_t first_segno;  /* its own WAL */
+    uint64_t last_segno;
+    const char *packs; /* a letter for each: the same letter is the same pack */
+} PastSnapshot;
+
+/* Puts the pack of a letter, once for a part; keeps what describes it in `packs` (BkPackRef by
+ * letter). */
+static inline const BkPackRef *
+past_put_pack(RepoFixture *repo, GHashTable *packs, char letter)
+{
+    BkPackRef *ref = g_hash_table_lookup(packs, GINT_TO_POINTER(letter));
+    g_autoptr(BkPackWriter) writer = NULL;
+    g_autofree char *name = NULL;
+    g_auto(BkBuf) object = BK_BUF_INIT;
+    g_autoptr(GError) error = NULL;
+    size_t room;
+
+    if (ref != NULL)
+        return ref;
+    ref = g_new0(BkPackRef, 1);
+    writer = bk_pack_writer_new(repo->part, BK_CODEC_STORED, 0);
+    EXPECT_DONE(bk_pack_writer_begin(writer, &object, &error));
+    memset(bk_pack_writer_room(writer, &room), letter, 1000);
+    EXPECT_DONE(bk_pack_writer_commit(writer, 1000, &error));
+    EXPECT_DONE(bk_pack_writer_finish(writer, ref, &error));
+    name = bk_pack_object_name(repo->part, ref->name);
+    EXPECT_DONE(bk_store_put(repo->store, name, &object, repo->op, &error));
+    g_hash_table_insert(packs, GINT_TO_POINTER(letter), ref);
+    return ref;
+}
+
+static inline void
+past_put_snapshot(RepoFixture *repo, GHashTable *packs, const PastSnapshot *past)
+{
+    g_autoptr(BkSnapshot) snapshot = bk_snapshot_new();
+    BkSnapshotHead *head = bk_snapshot_head(snapshot);
+    g_auto(BkPgMeta) meta = {0};
+    g_auto(BkBuf) object = BK_BUF_INIT;
+    g_autoptr(GError) error = NULL;
+
+    bk_pg_meta_init(&meta);
+    meta.system_id = WAL_SYSTEM;
+    meta.segment_size = WAL_SEGMENT;
+    meta.timeline = past->timeline != 0 ? past->timeline : 1;
+    meta.start_lsn = meta.redo_lsn = past->first_segno * WAL_SEGMENT + 40;
+    meta.stop_lsn = past->last_segno * WAL_SEGMENT + 80;
+    meta.stop_us = past->started_us + 1;
+    (void)g_strlcpy(head->id, past->id, sizeof head->id);
+    head->source = g_strdup("orders");
+    head->kind = g_strdup(BK_PG_KIND);
+    head->state = past->state != 0 ? past->state : BK_SNAPSHOT_COMPLETE;
+    head->mode = BK_SNAPSHOT_FULL;
+    head->started_us = past->started_us;
+    bk_pg_meta_encode(&meta, &head->meta);
+    for (const char *letter = past->packs; *letter != 0; letter++)
+        (void)bk_snapshot_add_pack(snapshot, past_put_pack(repo, packs, *letter));
+    EXPECT_DONE(bk_snapshot_seal(snapshot, repo->part, &object, &error));
+    EXPECT_DONE(bk_snapshot_put(repo->part, past->id, &object, repo->op, &error));
+}
+
+/* Archives one file; `identity` as in BkArchiveFile. */
+static inline void
+past_put_file(BkPart *part, const char *name, const BkBuf *content, const char *identity, BkOp *op)
+{
+    g_autoptr(BkArchiveWriter) writer = bk_archive_writer_new(BK_CODEC_ZSTD, 1);
+    g_autoptr(GPtrArray) parts = g_ptr_array_new();
+    BkArchiveFile file = {
+        .name = name,
+        .content = content,
+        .is_ready = true,
+        .identity = identity,
+    };
+    g_autoptr(GError) error = NULL;
+
+    g_ptr_array_add(parts, part);
+    g_assert_true(bk_wal_name_parse(name, &file.parsed));
+    EXPECT_DONE(bk_archive_put(writer, parts, &file, WAL_SYSTEM, op, &error));
+}
+
+/* Archives segment `segno` of `timeline`, whose one transaction is `xid`. */
+static inline void
+past_put_segment(BkPart *part, uint32_t timeline, uint64_t segno, uint32_t xid, BkOp *op)
+{
+    g_auto(WalBuilder) builder = {0};
+    char name[BK_WAL_NAME_SIZE];
+    BkBuf content;
+
+    wal_builder_init(&builder, BK_WAL_MAGIC_15, segno * WAL_SEGMENT);
+    builder.timeline = timeline;
+    (void)wal_builder_xact(&builder, 0x00, xid, PAST_DAY);
+    wal_builder_pad(&builder);
+    g_assert_cmpuint(builder.out.size, ==, WAL_SEGMENT);
+    content = builder.out;
+    past_put_file(part, bk_wal_segment_name(timeline, segno, WAL_SEGMENT, name), &content, NULL,
+                  op);
+}
+
+static inline void
+past_put_text(BkPart *part, const char *name, const char *text, BkOp *op)
+{
+    g_auto(BkBuf) content = BK_BUF_INIT;
+
+    bk_buf_append(&content, text, strlen(text));
+    past_put_file(part, name, &content, NULL, op);
+}
+
+static inline GHashTable *
+past_packs_new(void)
+{
+    return g_hash_table_new_full(NULL, NULL, NULL, g_free);
+}

@@ -1,0 +1,545 @@
+/* test-best-effort.c - a repository of best effort that fails, hangs or is another's is left alone
+ * from then on, and never gets a manifest; the others go on. */
+#include "base/log.h"
+#include "base/workers.h"
+#include "engine/best-effort.h"
+#include "odd-store.h"
+#include "repo-fixture.h"
+#include "source/pg/page.h"
+#include "temp-dir.h"
+#include "wal-builder.h"
+
+#define SYSTEM   77
+#define PATIENCE (BK_USEC_PER_SEC / 20)
+
+typedef struct Fixture {
+    RepoFixture repo; /* the required one */
+    char *data_dir;
+    OddStore *stores[2]; /* of those of best effort */
+    BkPart *parts[2];    /* other eyes upon them */
+    BkRepository *repositories[2];
+    BkBestEffort *best_effort;
+    BkSnapshot *snapshot;
+    BkPgMeta meta;
+} Fixture;
+
+static void
+add_repository(Fixture *self, unsigned index, const char *name)
+{
+    g_autoptr(GError) error = NULL;
+    bool created;
+
+    self->stores[index] = odd_store_new();
+    self->repositories[index] = bk_repository_create(
+        &self->stores[index]->base, name, &self->repo.key, &created, self->repo.op, &error);
+    g_assert_no_error(error);
+    bk_best_effort_add(self->best_effort, self->repositories[index]);
+}
+
+static void
+start(Fixture *self, const BkBestEffortOptions *options)
+{
+    self->best_effort = bk_best_effort_new(options, self->repo.op);
+    add_repository(self, 0, "first");
+    add_repository(self, 1, "second");
+}
+
+static void
+set_up(Fixture *self, const void *data)
+{
+    g_autoptr(GError) error = NULL;
+    BkSnapshotHead *head;
+
+    (void)data;
+    *self = (Fixture){.data_dir = temp_dir_new(), .snapshot = bk_snapshot_new()};
+    repo_fixture_init(&self->repo);
+    bk_pg_meta_init(&self->meta);
+    self->meta.system_id = SYSTEM;
+    self->meta.is_standalone = true;
+    self->meta.timeline = 1;
+    self->meta.block_size = BK_PG_PAGE_SIZE;
+    self->meta.segment_size = WAL_SEGMENT;
+    self->meta.start_lsn = 5 * (BkLsn)WAL_SEGMENT + 40;
+    self->meta.stop_lsn = 6 * (BkLsn)WAL_SEGMENT;
+    head = bk_snapshot_head(self->snapshot);
+    head->source = g_strdup("orders");
+    head->kind = g_strdup(BK_PG_KIND);
+    head->mode = BK_SNAPSHOT_FULL;
+    head->state = BK_SNAPSHOT_COMPLETE;
+    head->started_us = head->finished_us = g_get_real_time();
+    EXPECT_DONE(bk_snapshot_make_id(g_get_real_time(), head->id, &error));
+    bk_log_set_level(BK_LOG_ERROR); /* warnings are what is expected here */
+    start(self, &(BkBestEffortOptions){.patience_us = PATIENCE});
+}
+
+static void
+tear_down(Fixture *self, const void *data)
+{
+    (void)data;
+    for (unsigned i = 0; i < 2; i++)
+        bk_part_free(self->parts[i]);
+    bk_best_effort_free(self->best_effort);
+    bk_snapshot_free(self->snapshot);
+    bk_pg_meta_clear(&self->meta);
+    temp_dir_free(self->data_dir);
+    repo_fixture_clear(&self->repo);
+}
+
+static void
+take(Fixture *self)
+{
+    g_autoptr(GError) error = NULL;
+
+    EXPECT_DONE(bk_best_effort_create(self->best_effort, "orders", self->repo.part, &error));
+    EXPECT_DONE(bk_best_effort_take(self->best_effort, SYSTEM, false, &error));
+    for (unsigned i = 0; i < 2; i++) {
+        self->parts[i] = bk_part_open(self->repositories[i], "orders", self->repo.op, &error);
+        g_assert_no_error(error);
+    }
+}
+
+static bool
+put_pack(Fixture *self, uint8_t number, GError **error)
+{
+    const uint8_t name[BK_SHA256_SIZE] = {number};
+    g_auto(BkBuf) object = BK_BUF_INIT;
+
+    bk_buf_extend(&object, 10);
+    return bk_best_effort_put_pack(self->best_effort, name, &object, error);
+}
+
+static bool
+publish(Fixture *self, BkSnapshot *parent, GError **error)
+{
+    const BkBestEffortSnapshot request = {
+        .publish = {self->snapshot, parent, 2},
+        .started_us = g_get_real_time(),
+        .meta = &self->meta,
+        .data_dir = self->data_dir,
+        .timeout_us = 1,
+    };
+
+    return bk_best_effort_publish(self->best_effort, &request, error);
+}
+
+static guint
+count(const Fixture *self, unsigned index, const char *prefix)
+{
+    g_autoptr(GPtrArray) names =
+        repo_fixture_names(self->stores[index]->inner, prefix, self->repo.op);
+
+    return names->len;
+}
+
+static const char *
+why(const Fixture *self, size_t index)
+{
+    return bk_best_effort_why(self->best_effort, index);
+}
+
+static void
+test_all_is_well(Fixture *self, const void *data)
+{
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    take(self);
+    EXPECT_DONE(put_pack(self, 1, &error));
+    EXPECT_DONE(publish(self, NULL, &error));
+    g_assert_cmpuint(bk_best_effort_count(self->best_effort), ==, 2);
+    g_assert_cmpstr(bk_best_effort_name(self->best_effort, 1), ==, "second");
+    for (unsigned i = 0; i < 2; i++) {
+        g_assert_null(why(self, i));
+        g_assert_cmpuint(count(self, i, "orders/packs/"), ==, 1);
+        g_assert_cmpuint(count(self, i, "orders/snapshots/"), ==, 1);
+    }
+}
+
+/* Also when a later put would do: a pack is missing, so there must be no manifest. */
+static void
+test_dropped_in_the_middle(Fixture *self, const void *data)
+{
+    g_autoptr(GError) error = NULL;
+    unsigned tries;
+
+    (void)data;
+    take(self);
+    EXPECT_DONE(put_pack(self, 1, &error));
+    atomic_store(&self->stores[0]->refuse, "packs/");
+    EXPECT_DONE(put_pack(self, 2, &error));
+    atomic_store(&self->stores[0]->refuse, NULL);
+    tries = atomic_load(&self->stores[0]->tries);
+    EXPECT_DONE(put_pack(self, 3, &error));
+    EXPECT_DONE(publish(self, NULL, &error));
+    g_assert_nonnull(strstr(why(self, 0), "refused"));
+    g_assert_cmpuint(atomic_load(&self->stores[0]->tries), ==, tries);
+    g_assert_cmpuint(count(self, 0, "orders/snapshots/"), ==, 0);
+    g_assert_null(why(self, 1));
+    g_assert_cmpuint(count(self, 1, "orders/packs/"), ==, 3);
+    g_assert_cmpuint(count(self, 1, "orders/snapshots/"), ==, 1);
+}
+
+static bool
+put_many(unsigned index, void *data, BkOp *op, GError **error)
+{
+    (void)op;
+    for (unsigned i = 0; i < 20; i++) {
+        if (!put_pack(data, (uint8_t)(index * 20 + i), error))
+            return false;
+        if (index == 0 && i == 10)
+            atomic_store(&((Fixture *)data)->stores[0]->refuse, "packs/");
+    }
+    return true;
+}
+
+static void
+test_dropped_by_many_threads(Fixture *self, const void *data)
+{
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    take(self);
+    EXPECT_DONE(bk_workers_run(8, put_many, self, self->repo.op, &error));
+    EXPECT_DONE(publish(self, NULL, &error));
+    g_assert_nonnull(why(self, 0));
+    g_assert_cmpuint(count(self, 0, "orders/snapshots/"), ==, 0);
+    g_assert_cmpuint(count(self, 1, "orders/packs/"), ==, 160);
+    g_assert_cmpuint(count(self, 1, "orders/snapshots/"), ==, 1);
+}
+
+/* Several calls hang at once: one patience for all of them. */
+static void
+test_hangs(Fixture *self, const void *data)
+{
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    take(self);
+    atomic_store(&self->stores[1]->hang, "packs/");
+    EXPECT_DONE(bk_workers_run(8, put_many, self, self->repo.op, &error));
+    EXPECT_DONE(publish(self, NULL, &error));
+    g_assert_nonnull(strstr(why(self, 1), "timed out"));
+    g_assert_cmpuint(count(self, 1, "orders/snapshots/"), ==, 0);
+}
+
+static void
+test_hangs_from_the_start(Fixture *self, const void *data)
+{
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    atomic_store(&self->stores[0]->hang, "lease/");
+    EXPECT_DONE(bk_best_effort_create(self->best_effort, "orders", self->repo.part, &error));
+    EXPECT_DONE(bk_best_effort_take(self->best_effort, SYSTEM, false, &error));
+    EXPECT_DONE(put_pack(self, 1, &error));
+    g_assert_nonnull(why(self, 0));
+    g_assert_cmpuint(count(self, 0, "orders/packs/"), ==, 0);
+    g_assert_cmpuint(count(self, 1, "orders/packs/"), ==, 1);
+}
+
+/* The end of the whole operation is no fault of a repository. */
+static void
+test_cancelled(Fixture *self, const void *data)
+{
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    take(self);
+    bk_op_cancel(self->repo.op);
+    EXPECT_ERROR(put_pack(self, 1, &error), BK_ERROR_CANCELLED);
+    g_assert_null(why(self, 0));
+    g_assert_null(why(self, 1));
+}
+
+static void
+test_lease_taken_over(Fixture *self, const void *data)
+{
+    const BkLeaseOptions options = {.break_held = true};
+    g_autoptr(GError) error = NULL;
+    g_autoptr(BkLease) other = NULL;
+
+    (void)data;
+    take(self);
+    EXPECT_DONE(put_pack(self, 1, &error));
+    other = bk_lease_acquire(self->parts[0], &options, self->repo.op, &error);
+    g_assert_no_error(error);
+    EXPECT_DONE(publish(self, NULL, &error));
+    g_assert_nonnull(strstr(why(self, 0), "lease"));
+    g_assert_cmpuint(count(self, 0, "orders/snapshots/"), ==, 0);
+    g_assert_cmpuint(count(self, 1, "orders/snapshots/"), ==, 1);
+}
+
+static void
+test_held_by_another(Fixture *self, const void *data)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(BkPart) part = NULL;
+    g_autoptr(BkLease) other = NULL;
+
+    (void)data;
+    EXPECT_DONE(bk_best_effort_create(self->best_effort, "orders", self->repo.part, &error));
+    part = bk_part_open(self->repositories[0], "orders", self->repo.op, &error);
+    g_assert_no_error(error);
+    other = bk_lease_acquire(part, &(BkLeaseOptions){0}, self->repo.op, &error);
+    g_assert_no_error(error);
+    EXPECT_DONE(bk_best_effort_take(self->best_effort, SYSTEM, false, &error));
+    g_assert_nonnull(why(self, 0));
+    g_assert_null(why(self, 1));
+}
+
+/* A part under another key could never be read together with the others. */
+static void
+test_other_keys(Fixture *self, const void *data)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(BkPart) part = NULL;
+
+    (void)data;
+    part = bk_part_create(self->repositories[1], "orders", NULL, self->repo.op, &error);
+    g_assert_no_error(error);
+    EXPECT_DONE(bk_best_effort_create(self->best_effort, "orders", self->repo.part, &error));
+    EXPECT_DONE(bk_best_effort_take(self->best_effort, SYSTEM, false, &error));
+    g_assert_null(why(self, 0));
+    g_assert_nonnull(strstr(why(self, 1), "different keys"));
+}
+
+static void
+test_another_cluster(Fixture *self, const void *data)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(BkPart) part = NULL;
+    g_auto(BkBuf) object = BK_BUF_INIT;
+
+    (void)data;
+    part = bk_part_create(self->repositories[1], "orders", self->repo.part, self->repo.op, &error);
+    g_assert_no_error(error);
+    self->meta.system_id = SYSTEM + 1;
+    bk_pg_meta_encode(&self->meta, &bk_snapshot_head(self->snapshot)->meta);
+    EXPECT_DONE(bk_snapshot_seal(self->snapshot, part, &object, &error));
+    EXPECT_DONE(bk_snapshot_put(part, bk_snapshot_head(self->snapshot)->id, &object, self->repo.op,
+                                &error));
+    EXPECT_DONE(bk_best_effort_create(self->best_effort, "orders", self->repo.part, &error));
+    EXPECT_DONE(bk_best_effort_take(self->best_effort, SYSTEM, false, &error));
+    g_assert_null(why(self, 0));
+    g_assert_nonnull(strstr(why(self, 1), "another cluster"));
+}
+
+/* Packs that it was away for: nothing but new ones is put, and the manifest not yet. */
+static void
+test_lacks_packs(Fixture *self, const void *data)
+{
+    g_autoptr(BkSnapshot) parent = bk_snapshot_new();
+    const BkPackRef old = {.name = {9}, .size = 10, .raw_size = 10};
+    const BkPackRef new = {.name = {1}, .size = 10, .raw_size = 10};
+    g_auto(BkBuf) object = BK_BUF_INIT;
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    take(self);
+    bk_buf_extend(&object, 10);
+    EXPECT_DONE(bk_pack_put(self->parts[1], old.name, &object, self->repo.op, &error));
+    (void)bk_snapshot_add_pack(parent, &old);
+    (void)bk_snapshot_add_pack(self->snapshot, &old);
+    (void)bk_snapshot_add_pack(self->snapshot, &new);
+    EXPECT_DONE(put_pack(self, 1, &error));
+    EXPECT_DONE(publish(self, parent, &error));
+    g_assert_nonnull(strstr(why(self, 0), "packs"));
+    g_assert_cmpuint(count(self, 0, "orders/packs/"), ==, 1);
+    g_assert_cmpuint(count(self, 0, "orders/snapshots/"), ==, 0);
+    g_assert_null(why(self, 1));
+    g_assert_cmpuint(count(self, 1, "orders/snapshots/"), ==, 1);
+}
+
+/* A whole pack: what is copied is looked at. */
+static void
+make_pack(const Fixture *self, uint8_t content, BkPackRef *ref, BkBuf *object)
+{
+    g_autoptr(BkPackWriter) writer = bk_pack_writer_new(self->repo.part, BK_CODEC_LZ4, 1);
+    g_autoptr(GError) error = NULL;
+    size_t available;
+
+    EXPECT_DONE(bk_pack_writer_begin(writer, object, &error));
+    memset(bk_pack_writer_room(writer, &available), content, 1000);
+    EXPECT_DONE(bk_pack_writer_commit(writer, 1000, &error));
+    EXPECT_DONE(bk_pack_writer_finish(writer, ref, &error));
+}
+
+/* A snapshot of an old pack, which only the required repository has, and a new one. */
+static void
+publish_what_is_missed(Fixture *self, BkSnapshot *parent)
+{
+    g_autoptr(GError) error = NULL;
+    g_auto(BkBuf) manifest = BK_BUF_INIT;
+    BkPackRef packs[2];
+
+    take(self);
+    for (unsigned i = 0; i < 2; i++) {
+        g_auto(BkBuf) object = BK_BUF_INIT;
+
+        make_pack(self, (uint8_t)i, &packs[i], &object);
+        EXPECT_DONE(bk_pack_put(self->repo.part, packs[i].name, &object, self->repo.op, &error));
+        if (i == 1)
+            EXPECT_DONE(bk_best_effort_put_pack(self->best_effort, packs[i].name, &object, &error));
+        (void)bk_snapshot_add_pack(self->snapshot, &packs[i]);
+    }
+    (void)bk_snapshot_add_pack(parent, &packs[0]);
+    bk_pg_meta_encode(&self->meta, &bk_snapshot_head(self->snapshot)->meta);
+    EXPECT_DONE(bk_snapshot_seal(self->snapshot, self->repo.part, &manifest, &error));
+    EXPECT_DONE(bk_snapshot_put(self->repo.part, bk_snapshot_head(self->snapshot)->id, &manifest,
+                                self->repo.op, &error));
+    EXPECT_DONE(publish(self, parent, &error));
+    for (unsigned i = 0; i < 2; i++) {
+        g_assert_nonnull(strstr(why(self, i), "packs"));
+        g_assert_cmpuint(count(self, i, "orders/packs/"), ==, 1);
+    }
+}
+
+static void
+catch_up(Fixture *self, BkSnapshot *parent)
+{
+    const BkBestEffortSnapshot request = {
+        .publish = {self->snapshot, parent, 2},
+        .started_us = bk_snapshot_head(self->snapshot)->started_us,
+        .meta = &self->meta,
+        .data_dir = self->data_dir,
+    };
+    g_autoptr(GError) error = NULL;
+
+    EXPECT_DONE(bk_best_effort_catch_up(self->best_effort, &request, self->repo.part, &error));
+}
+
+/* What is brought is whole, and in a store that locks what is old is locked anew. */
+static void
+test_caught_up(Fixture *self, const void *data)
+{
+    g_autoptr(BkSnapshot) parent = bk_snapshot_new();
+
+    (void)data;
+    publish_what_is_missed(self, parent);
+    self->stores[0]->lock_us = 3600 * BK_USEC_PER_SEC;
+    catch_up(self, parent);
+    for (unsigned i = 0; i < 2; i++) {
+        g_assert_null(why(self, i));
+        g_assert_cmpuint(count(self, i, "orders/packs/"), ==, 2);
+        g_assert_cmpuint(count(self, i, "orders/snapshots/"), ==, 1);
+    }
+    g_assert_cmpuint(self->stores[0]->retained->len, >=, 1);
+    g_assert_cmpuint(self->stores[1]->retained->len, ==, 0);
+}
+
+static void
+test_not_caught_up(Fixture *self, const void *data)
+{
+    g_autoptr(BkSnapshot) parent = bk_snapshot_new();
+
+    (void)data;
+    publish_what_is_missed(self, parent);
+    atomic_store(&self->stores[0]->refuse, "packs/");
+    catch_up(self, parent);
+    g_assert_nonnull(strstr(why(self, 0), "refused"));
+    g_assert_cmpuint(count(self, 0, "orders/snapshots/"), ==, 0);
+    g_assert_null(why(self, 1));
+    g_assert_cmpuint(count(self, 1, "orders/snapshots/"), ==, 1);
+}
+
+static void
+archive(Fixture *self, BkPart *part, const char *name, GError **error)
+{
+    g_autoptr(BkArchiveWriter) writer = bk_archive_writer_new(BK_CODEC_ZSTD, 1);
+    g_autoptr(GPtrArray) parts = g_ptr_array_new();
+    g_auto(WalBuilder) builder = {0};
+    BkArchiveFile file = {.name = name, .content = &builder.out, .is_ready = true};
+
+    wal_builder_init(&builder, BK_WAL_MAGIC_15, 5 * (BkLsn)WAL_SEGMENT);
+    (void)wal_builder_xact(&builder, 0x00, 700, BK_USEC_PER_SEC);
+    wal_builder_pad(&builder);
+    g_assert_true(bk_wal_name_parse(name, &file.parsed));
+    g_ptr_array_add(parts, part);
+    g_assert_true(bk_archive_put(writer, parts, &file, 0, self->repo.op, error));
+    if (part == self->repo.part)
+        g_assert_true(bk_best_effort_put_file(self->best_effort, writer, &file, error));
+}
+
+static void
+test_lacks_wal(Fixture *self, const void *data)
+{
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    take(self);
+    self->meta.is_standalone = false;
+    archive(self, self->parts[1], "000000010000000000000005", &error);
+    EXPECT_DONE(publish(self, NULL, &error));
+    g_assert_nonnull(strstr(why(self, 0), "WAL"));
+    g_assert_cmpuint(count(self, 0, "orders/snapshots/"), ==, 0);
+    g_assert_null(why(self, 1));
+    g_assert_cmpuint(count(self, 1, "orders/snapshots/"), ==, 1);
+}
+
+/* What the required repository got is what the others get, byte for byte. */
+static void
+test_file(Fixture *self, const void *data)
+{
+    g_auto(BkBuf) object = BK_BUF_INIT;
+    g_auto(BkBuf) copy = BK_BUF_INIT;
+    g_autofree char *name = NULL;
+    BkWalName parsed;
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    take(self);
+    atomic_store(&self->stores[0]->refuse, "wal/");
+    archive(self, self->repo.part, "000000010000000000000005", &error);
+    g_assert_true(bk_wal_name_parse("000000010000000000000005", &parsed));
+    name = bk_archive_object_name(self->repo.part, "000000010000000000000005", &parsed);
+    repo_fixture_get(self->repo.store, name, &object, self->repo.op);
+    repo_fixture_get(self->stores[1]->inner, name, &copy, self->repo.op);
+    EXPECT_BYTES(copy.data, copy.size, object.data, object.size);
+    g_assert_nonnull(why(self, 0));
+    g_assert_cmpuint(count(self, 0, "orders/wal/"), ==, 0);
+}
+
+/* One that hangs takes all of the time there is; the next one gets none, and is not waited for. */
+static void
+test_budget(Fixture *self, const void *data)
+{
+    const BkBestEffortOptions options = {.patience_us = 3600 * BK_USEC_PER_SEC,
+                                         .budget_us = PATIENCE};
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    bk_best_effort_free(self->best_effort);
+    start(self, &options);
+    EXPECT_DONE(bk_best_effort_create(self->best_effort, "orders", self->repo.part, &error));
+    for (unsigned i = 0; i < 2; i++)
+        atomic_store(&self->stores[i]->hang, "packs/");
+    EXPECT_DONE(put_pack(self, 1, &error));
+    g_assert_nonnull(strstr(why(self, 0), "timed out"));
+    g_assert_nonnull(strstr(why(self, 1), "timed out"));
+    g_assert_true(bk_op_check(self->repo.op, &error));
+}
+
+#define EFFORT_TEST(name, function) g_test_add(name, Fixture, NULL, set_up, function, tear_down)
+
+int
+main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    EFFORT_TEST("/best-effort/all-is-well", test_all_is_well);
+    EFFORT_TEST("/best-effort/dropped-in-the-middle", test_dropped_in_the_middle);
+    EFFORT_TEST("/best-effort/dropped-by-many-threads", test_dropped_by_many_threads);
+    EFFORT_TEST("/best-effort/hangs", test_hangs);
+    EFFORT_TEST("/best-effort/hangs-from-the-start", test_hangs_from_the_start);
+    EFFORT_TEST("/best-effort/cancelled", test_cancelled);
+    EFFORT_TEST("/best-effort/lease-taken-over", test_lease_taken_over);
+    EFFORT_TEST("/best-effort/held-by-another", test_held_by_another);
+    EFFORT_TEST("/best-effort/other-keys", test_other_keys);
+    EFFORT_TEST("/best-effort/another-cluster", test_another_cluster);
+    EFFORT_TEST("/best-effort/lacks-packs", test_lacks_packs);
+    EFFORT_TEST("/best-effort/caught-up", test_caught_up);
+    EFFORT_TEST("/best-effort/not-caught-up", test_not_caught_up);
+    EFFORT_TEST("/best-effort/lacks-wal", test_lacks_wal);
+    EFFORT_TEST("/best-effort/file", test_file);
+    EFFORT_TEST("/best-effort/budget", test_budget);
+    return g_test_run();
+}

@@ -1,0 +1,243 @@
+/* test-retain.c - the locks of packs that a snapshot names: extended when they are due, and then
+ * all of them. */
+#include "engine/publish.h"
+#include "odd-store.h"
+#include "repo-fixture.h"
+
+#define DAY   (INT64_C(86400) * BK_USEC_PER_SEC)
+#define LOCK  (40 * DAY) /* a quarter is 10 days */
+#define START (20000 * DAY)
+#define OLD   6u /* packs that are taken over */
+#define NEW   3u
+
+typedef struct Fixture {
+    BkOp *op;
+    BkKeyFile key;
+    OddStore *store;
+    BkRepository *repository;
+    BkPart *part;
+    BkSnapshot *parent;
+    BkSnapshot *snapshot;
+    BkRetain retain;
+} Fixture;
+
+static void
+add_pack(Fixture *self, BkSnapshot *snapshot, uint8_t number)
+{
+    BkPackRef ref = {.size = 10, .raw_size = 10, .name = {number, 1, 2, 3}};
+    g_auto(BkBuf) object = BK_BUF_INIT;
+    g_autoptr(GError) error = NULL;
+
+    bk_buf_extend(&object, 10);
+    EXPECT_DONE(bk_pack_put(self->part, ref.name, &object, self->op, &error));
+    (void)bk_snapshot_add_pack(snapshot, &ref);
+}
+
+/* The snapshot takes the parent's packs over but for one. */
+static void
+set_up(Fixture *self, const void *data)
+{
+    g_autoptr(GError) error = NULL;
+    bool created;
+
+    (void)data;
+    *self = (Fixture){.op = bk_op_new(NULL), .store = odd_store_new()};
+    repo_fixture_key(&self->key, 1);
+    self->store->lock_us = LOCK;
+    self->repository =
+        bk_repository_create(&self->store->base, "locked", &self->key, &created, self->op, &error);
+    g_assert_no_error(error);
+    self->part = bk_part_create(self->repository, "orders", NULL, self->op, &error);
+    g_assert_no_error(error);
+    self->parent = bk_snapshot_new();
+    self->snapshot = bk_snapshot_new();
+    for (uint8_t i = 0; i < OLD; i++)
+        add_pack(self, self->parent, i);
+    for (uint8_t i = 1; i < OLD + NEW; i++)
+        add_pack(self, self->snapshot, i);
+    bk_snapshot_head(self->parent)->started_us = START;
+}
+
+static void
+tear_down(Fixture *self, const void *data)
+{
+    (void)data;
+    bk_snapshot_free(self->parent);
+    bk_snapshot_free(self->snapshot);
+    bk_part_free(self->part);
+    bk_repository_free(self->repository);
+    bk_op_free(self->op);
+}
+
+static BkRetainRequest
+request_at(const Fixture *self, int64_t now_us)
+{
+    return (BkRetainRequest){
+        .part = self->part,
+        .snapshot = self->snapshot,
+        .parent = self->parent,
+        .now_us = now_us,
+        .workers = 4,
+    };
+}
+
+/* How many were retained by a call at `now_us`. */
+static guint
+retain(Fixture *self, int64_t now_us)
+{
+    const BkRetainRequest request = request_at(self, now_us);
+    g_autoptr(GError) error = NULL;
+    guint before = self->store->retained->len;
+
+    EXPECT_DONE(bk_retain_packs(&self->retain, &request, self->op, &error));
+    return self->store->retained->len - before;
+}
+
+static void
+test_due_once_a_quarter(void)
+{
+    g_assert_false(bk_retain_is_due(0, 0, START));
+    g_assert_false(bk_retain_is_due(LOCK, START, START));
+    g_assert_false(bk_retain_is_due(LOCK, START, START + 10 * DAY - 1));
+    g_assert_true(bk_retain_is_due(LOCK, START, START + 10 * DAY));
+    g_assert_true(bk_retain_is_due(LOCK, START - 1, START));
+    g_assert_true(bk_retain_is_due(1, START, START + 1)); /* a period of no time at all */
+}
+
+/* Whenever a snapshot is put, what was locked for five quarters when it was last due still is for
+ * four. */
+static void
+test_promise(void)
+{
+    const int64_t step = DAY / 7;
+
+    for (int64_t locked = START; locked < START + 11 * DAY; locked += step)
+        for (int64_t now = locked; !bk_retain_is_due(LOCK, locked, now); now += step)
+            g_assert_cmpint(locked + LOCK + LOCK / 4, >=, now + LOCK);
+}
+
+static void
+test_nothing_is_due(Fixture *self, const void *data)
+{
+    (void)data;
+    bk_retain_init(&self->retain, START + DAY, self->parent);
+    g_assert_cmpuint(retain(self, START + 2 * DAY), ==, 0);
+}
+
+static bool
+is_retained(const Fixture *self, uint8_t number)
+{
+    const uint8_t name[BK_SHA256_SIZE] = {number, 1, 2, 3};
+    g_autofree char *object = bk_pack_object_name(self->part, name);
+
+    for (guint i = 0; i < self->store->retained->len; i++)
+        if (strcmp(g_ptr_array_index(self->store->retained, i), object) == 0)
+            return true;
+    return false;
+}
+
+/* Not the pack that the snapshot has given up, and not the new ones, which were locked just now. */
+static void
+test_taken_over(Fixture *self, const void *data)
+{
+    (void)data;
+    bk_retain_init(&self->retain, START + 11 * DAY, self->parent);
+    g_assert_cmpuint(retain(self, START + 11 * DAY), ==, OLD - 1);
+    for (uint8_t i = 0; i < OLD + NEW; i++)
+        g_assert_cmpint(is_retained(self, i), ==, i >= 1 && i < OLD);
+    /* A checkpoint has done it: the same backup need not again. */
+    g_assert_cmpuint(retain(self, START + 12 * DAY), ==, 0);
+}
+
+/* A backup that takes longer than a quarter has locked its first packs too long ago itself. */
+static void
+test_long_backup(Fixture *self, const void *data)
+{
+    (void)data;
+    bk_retain_init(&self->retain, START + DAY, self->parent);
+    g_assert_cmpuint(retain(self, START + 21 * DAY), ==, OLD - 1 + NEW);
+}
+
+static void
+test_first_snapshot(Fixture *self, const void *data)
+{
+    g_autoptr(GError) error = NULL;
+    BkRetainRequest request = request_at(self, START + DAY);
+
+    (void)data;
+    request.parent = NULL;
+    bk_retain_init(&self->retain, START, NULL);
+    EXPECT_DONE(bk_retain_packs(&self->retain, &request, self->op, &error));
+    g_assert_cmpuint(self->store->retained->len, ==, 0);
+}
+
+static void
+test_store_without_locks(Fixture *self, const void *data)
+{
+    (void)data;
+    self->store->lock_us = 0;
+    bk_retain_init(&self->retain, START, self->parent);
+    g_assert_cmpuint(retain(self, START + 100 * DAY), ==, 0);
+}
+
+/* The phase that was interrupted goes on where it was. */
+static void
+test_progress(Fixture *self, const void *data)
+{
+    BkOpProgress progress;
+
+    (void)data;
+    bk_op_begin_phase(self->op, "copying", 100);
+    bk_op_advance(self->op, 40);
+    bk_retain_init(&self->retain, START, self->parent);
+    (void)retain(self, START + 30 * DAY);
+    bk_op_get_progress(self->op, &progress);
+    g_assert_cmpstr(progress.phase, ==, "copying");
+    g_assert_cmpuint(progress.total, ==, 100);
+    g_assert_cmpuint(progress.done, ==, 40);
+}
+
+/* No manifest is put whose packs could not be locked, and it stays due. */
+static void
+test_publishing_needs_it(Fixture *self, const void *data)
+{
+    const BkPublishRequest request = {self->snapshot, self->parent, 4};
+    BkSnapshotHead *head = bk_snapshot_head(self->snapshot);
+    g_autoptr(BkLease) lease = NULL;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GPtrArray) names = NULL;
+
+    (void)data;
+    head->source = g_strdup("orders");
+    EXPECT_DONE(bk_snapshot_make_id(START, head->id, &error));
+    lease = bk_lease_acquire(self->part, &(BkLeaseOptions){0}, self->op, &error);
+    g_assert_no_error(error);
+    bk_retain_init(&self->retain, g_get_real_time(), self->parent);
+    atomic_store(&self->store->refuse, "packs/");
+    EXPECT_ERROR(bk_publish(&request, self->part, lease, &self->retain, self->op, &error),
+                 BK_ERROR_DENIED);
+    names = bk_snapshot_list(self->part, self->op, &error);
+    g_assert_no_error(error);
+    g_assert_cmpuint(names->len, ==, 0);
+    atomic_store(&self->store->refuse, NULL);
+    EXPECT_DONE(bk_publish(&request, self->part, lease, &self->retain, self->op, &error));
+    g_assert_cmpuint(self->store->retained->len, ==, OLD - 1);
+}
+
+#define RETAIN_TEST(name, function) g_test_add(name, Fixture, NULL, set_up, function, tear_down)
+
+int
+main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/retain/due-once-a-quarter", test_due_once_a_quarter);
+    g_test_add_func("/retain/promise", test_promise);
+    RETAIN_TEST("/retain/nothing-is-due", test_nothing_is_due);
+    RETAIN_TEST("/retain/taken-over", test_taken_over);
+    RETAIN_TEST("/retain/long-backup", test_long_backup);
+    RETAIN_TEST("/retain/first-snapshot", test_first_snapshot);
+    RETAIN_TEST("/retain/store-without-locks", test_store_without_locks);
+    RETAIN_TEST("/retain/progress", test_progress);
+    RETAIN_TEST("/retain/publishing-needs-it", test_publishing_needs_it);
+    return g_test_run();
+}
