@@ -118,7 +118,9 @@ take_best_effort(const BkConfig *config, BkConfigSource *source, const BkNode *n
 {
     const BkNode *names = bk_node_find(node, "best_effort");
 
-    for (unsigned i = 0; names != NULL && i < names->children->len; i++) {
+    if (names == NULL)
+        return true;
+    for (unsigned i = 0; i < names->children->len; i++) {
         const BkNode *name = g_ptr_array_index(names->children, i);
         const BkConfigRepository *repository = bk_config_find_repository(config, name->text);
 

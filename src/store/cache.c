@@ -73,7 +73,7 @@ empty_when_full(const char *folder)
     const struct dirent *entry;
     size_t count = 0;
 
-    while (dir != NULL && (entry = readdir(dir)) != NULL)
+    while (dir != NULL && readdir(dir) != NULL)
         count++;
     if (dir != NULL && count > MAX_FILES) {
         rewinddir(dir);

@@ -11,6 +11,7 @@
 #define MAX_HEADER_BYTES   ((size_t)64 * 1024)
 #define UPLOAD_BUFFER      (1024L * 1024)
 #define DOWNLOAD_BUFFER    (512L * 1024)
+#define ACQUIRE_STEP_NS    50000000L
 #define PACE_STEP_US       INT64_C(20000)
 #define USER_AGENT         "backstay/" BK_VERSION
 
@@ -121,7 +122,7 @@ acquire(BkHttp *self, const BkOp *op, GError **error)
         struct timespec until;
 
         (void)clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_nsec += 50 * 1000 * 1000; /* then look whether the operation has ended */
+        until.tv_nsec += ACQUIRE_STEP_NS; /* then look whether the operation has ended */
         until.tv_sec += until.tv_nsec / 1000000000;
         until.tv_nsec %= 1000000000;
         (void)pthread_cond_timedwait(&self->released, &self->mutex, &until);

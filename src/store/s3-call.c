@@ -149,7 +149,8 @@ send_once(Attempt *self, BkOp *op, GError **error)
         request.header_count = call->headers->fields->len;
     }
     target = bk_s3_encode_target(&request);
-    http.url = url = g_strconcat(store->origin, target, NULL);
+    url = g_strconcat(store->origin, target, NULL);
+    http.url = url;
     headers = bk_s3_sign(&request, &credentials);
     http.headers = (const char *const *)headers;
     ok = bk_http_send(store->http, &http, self->answer, op, error);

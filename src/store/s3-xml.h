@@ -26,7 +26,7 @@ typedef struct BkS3Entry {
     uint64_t size;
     int64_t modified_us;
 } BkS3Entry;
-void bk_s3_entry_free(void *entry); /* of a BkS3Entry */
+void bk_s3_entry_free(void *data); /* of a BkS3Entry */
 
 /* A page of either kind of listing, in the order of the answer (keys ascending in bytes; of
  * versions of one key the newest first). */

@@ -73,7 +73,7 @@ total_of(const BkHttpAnswer *answer, uint64_t *total, GError **error)
 static bool
 clip(BkHttpAnswer *answer, uint64_t offset, size_t size, size_t limit, GError **error)
 {
-    uint64_t total;
+    uint64_t total = 0;
     size_t wanted;
 
     if (!total_of(answer, &total, error) ||
