@@ -271,8 +271,7 @@ set_connection(CURL *handle, const BkHttp *self)
     bk_curl_set_long(handle, CURLOPT_UPLOAD_BUFFERSIZE, UPLOAD_BUFFER);
     bk_curl_set_long(handle, CURLOPT_BUFFERSIZE, DOWNLOAD_BUFFER);
     bk_curl_set_pointer(handle, CURLOPT_USERAGENT, USER_AGENT);
-    bk_curl_set_long(handle, CURLOPT_CONNECTTIMEOUT_MS,
-                     (long)(self->connect_timeout_us / 1000));
+    bk_curl_set_long(handle, CURLOPT_CONNECTTIMEOUT_MS, (long)(self->connect_timeout_us / 1000));
     bk_curl_set_long(handle, CURLOPT_LOW_SPEED_LIMIT, 1);
     bk_curl_set_long(handle, CURLOPT_LOW_SPEED_TIME,
                      (long)MAX(self->idle_timeout_us / BK_USEC_PER_SEC, 1));

@@ -1,3 +1,4 @@
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/secret.h"
 #include "store/s3-priv.h"
@@ -153,7 +154,13 @@ send_once(Attempt *self, BkOp *op, GError **error)
     http.url = url;
     headers = bk_s3_sign(&request, &credentials);
     http.headers = (const char *const *)headers;
-    ok = bk_http_send(store->http, &http, self->answer, op, error);
+    self->answer->outcome = BK_HTTP_IMPOSSIBLE; /* should a fault come before the request */
+    ok = bk_fault(BK_FAULT_STORE_S3_SEND, error) &&
+         bk_http_send(store->http, &http, self->answer, op, error);
+    if (ok && !bk_fault(BK_FAULT_STORE_S3_ANSWERED, error)) {
+        self->answer->outcome = BK_HTTP_IMPOSSIBLE;
+        ok = false;
+    }
     bk_op_count_request(op, call->kind, call->body_size, self->answer->body.size);
     wipe_list(headers);
     return ok;

@@ -166,8 +166,8 @@ head_once(S3Store *self, const char *name, BkHttpAnswer *answer, BkOp *op, GErro
     return bk_s3_call(self, &call, answer, NULL, op, error);
 }
 
-/* An answer to HEAD has no body that would tell why, nor a missing bucket from a missing object; one
- * to GET has. It also finds earlier versions. */
+/* An answer to HEAD has no body that would tell why, nor a missing bucket from a missing object;
+ * one to GET has. It also finds earlier versions. */
 static bool
 stat_by_get(S3Store *self, const char *name, uint64_t *size, BkOp *op, GError **error)
 {

@@ -28,7 +28,7 @@ typedef struct BkStoreDriver {
                         GError **error);
     int64_t (*lock_us)(const BkStore *self);
     bool (*retain)(BkStore *self, const char *name, BkOp *op, GError **error);
-    bool is_remote; /* small reads are slow, and cost */
+    bool is_remote;              /* small reads are slow, and cost */
     void (*free)(BkStore *self); /* frees all but what bk_store_clear does, and `self` */
 } BkStoreDriver;
 

@@ -1,5 +1,5 @@
 """Every named fault point x {kill -9, EIO, ENOSPC}: the server is not left in backup mode, status
-tells the truth, the next backup succeeds, the restore equals the source."""
+tells the truth, the next backup succeeds, the restore equals the source. Once with the repository in a directory, once in a bucket."""
 import os
 import shutil
 import subprocess
@@ -7,7 +7,9 @@ import subprocess
 import pytest
 
 import compare
+import conftest
 import place
+import s3server
 
 BINARY = os.environ.get("BACKSTAY_FAULTS", str(place.ROOT / "build" / "faults" / "backstay"))
 
@@ -17,6 +19,7 @@ OPERATIONS = {
     "wal.fetch": ["fetch"], "pg.archive.": ["push", "fetch"],
     "init.": ["init"], "repo.init": ["init"], "backup.": ["backup"],
     "store.posix.read": ["backup", "restore", "fetch"],
+    "store.s3.": ["backup", "restore", "push", "fetch"],
 }
 EVERY_OPERATION = ["backup", "restore", "push", "fetch", "init"]
 
@@ -40,12 +43,17 @@ def operations_for(point):
 class Scene:
     """A cluster and its repository, which every test changes a little before it breaks it."""
 
-    def __init__(self, shared):
+    def __init__(self, shared, gateway=None):
+        """In a bucket of `gateway`, or in a directory."""
         self.ws = shared
-        self.server, self.backstay = shared.pair()
+        self.gateway = gateway
+        if gateway:
+            self.server, self.backstay = shared.bucket_pair(gateway.bucket())
+        else:
+            self.server, self.backstay = shared.pair()
         self.server.script("CREATE TABLE t (id int)")
         self.server.settle()
-        text = self.backstay.default_config()
+        text = self.backstay.config.read_text(encoding="utf-8")
         self.backstay.write_config(text + text.split("sources:\n")[1].replace("orders", "spare"))
         self.backstay.backup()
         self.number = 0
@@ -120,7 +128,10 @@ class Scene:
         return self.backstay, ("wal", "fetch", "spare", path.name, target), repeat
 
     def prepare_init(self):
-        other = self.ws.backstay(self.server, name=self.fresh("init").name)
+        name = self.fresh("init").name
+        text = (s3server.config_for(self.gateway.bucket(), self.ws.path, name, self.server)
+                if self.gateway else None)
+        other = self.ws.backstay(self.server, name=name, text=text)
 
         def repeat():
             other.run("init")
@@ -179,8 +190,25 @@ def scene(shared):
     return Scene(shared)
 
 
-@pytest.mark.parametrize("point", fault_points())
+@pytest.fixture(scope="module")
+def bucket_scene(binary, gateway):
+    workspace = conftest.Workspace(binary)
+    yield Scene(workspace, gateway)
+    workspace.close(keep=False)
+
+
+@pytest.mark.parametrize("point", [each for each in fault_points() if "s3" not in each])
 def test_a_fault_point(scene, point):
+    check_point(scene, point)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("point", [each for each in fault_points() if "posix" not in each])
+def test_a_fault_point_with_a_bucket(bucket_scene, point):
+    check_point(bucket_scene, point)
+
+
+def check_point(scene, point):
     assert not point.startswith("("), f"{BINARY}: {point} (meson -Dfaults=true)"
     reached = None
     for operation in operations_for(point):

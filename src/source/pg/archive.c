@@ -332,7 +332,8 @@ hash_own(const Own *own, const BkXxh3Secret *secret, uint8_t hash[BK_XXH3_SIZE],
 static bool
 is_same_file(const Own *own, const Head *head, const BkXxh3Secret *secret)
 {
-    g_autofree char *identity = own->content == NULL ? bk_archive_identify(own->path) : NULL;
+    const bool has_path = own->content == NULL && own->path != NULL;
+    g_autofree char *identity = has_path ? bk_archive_identify(own->path) : NULL;
     uint8_t stamp[BK_XXH3_SIZE];
 
     if (identity == NULL || head->stamp_size != sizeof stamp)
