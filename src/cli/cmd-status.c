@@ -145,20 +145,6 @@ add_wal(BkJson *json, const BkStatus *status)
 }
 
 static void
-add_lease(BkJson *json, const BkStatus *status)
-{
-    if (!status->lease.is_held) {
-        bk_json_add_null(json, "lease");
-        return;
-    }
-    bk_json_begin_object(json, "lease");
-    bk_json_add_string(json, "holder", status->lease.holder);
-    bk_json_add_time(json, "expires", status->lease.expires_us);
-    bk_json_add_bool(json, "dead", status->lease.is_dead);
-    bk_json_end_object(json);
-}
-
-static void
 add_standings(BkJson *json, const BkStatus *status)
 {
     bk_json_begin_array(json, "repositories");
@@ -211,7 +197,7 @@ add_json(BkJson *json, const BkConfigSource *config, const BkStatus *status, int
     add_newest(json, status, now_us);
     add_windows(json, status);
     add_wal(json, status);
-    add_lease(json, status);
+    bk_json_add_lease(json, "lease", &status->lease);
     add_standings(json, status);
     bk_json_begin_object(json, "objectives");
     if (config->objectives.rpo_us != 0)

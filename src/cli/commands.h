@@ -28,6 +28,9 @@ bool bk_cmd_restore(const BkArgs *args, BkCliContext *context, GError **error);
 bool bk_cmd_list(const BkArgs *args, BkCliContext *context, GError **error);
 bool bk_cmd_status(const BkArgs *args, BkCliContext *context, GError **error);
 bool bk_cmd_timeline(const BkArgs *args, BkCliContext *context, GError **error);
+bool bk_cmd_copy(const BkArgs *args, BkCliContext *context, GError **error);
+bool bk_cmd_repo_list(const BkArgs *args, BkCliContext *context, GError **error);
+bool bk_cmd_repo_check(const BkArgs *args, BkCliContext *context, GError **error);
 bool bk_cmd_wal_push(const BkArgs *args, BkCliContext *context, GError **error);
 bool bk_cmd_wal_fetch(const BkArgs *args, BkCliContext *context, GError **error);
 

@@ -40,6 +40,12 @@ bk_format_size(uint64_t bytes)
     return g_format_size_full(bytes, G_FORMAT_SIZE_IEC_UNITS);
 }
 
+char *
+bk_format_count(uint64_t count, const char *what)
+{
+    return g_strdup_printf("%" G_GUINT64_FORMAT " %s%s", count, what, count == 1 ? "" : "s");
+}
+
 double
 bk_format_seconds(int64_t duration_us)
 {

@@ -13,5 +13,8 @@ char *bk_format_age(int64_t age_us);
 /* "1.5 GiB": a new string. */
 char *bk_format_size(uint64_t bytes);
 
+/* "1 pack", "3 packs": a new string. `what` is one of them, whose plural ends in s. */
+char *bk_format_count(uint64_t count, const char *what);
+
 /* Seconds with milliseconds. */
 double bk_format_seconds(int64_t duration_us);

@@ -1,5 +1,6 @@
 #include "cli/place.h"
 
+#include "engine/source-spec.h"
 #include "repo/object-kind.h"
 
 static BkS3Options
@@ -44,6 +45,25 @@ bk_cli_place_init(BkCliPlace *self, const BkConfigRepository *repository)
         return;
     self->s3 = options_of(repository->s3);
     self->place.s3 = &self->s3;
+}
+
+BkRepository *
+bk_cli_repository_open(const BkConfig *config, const char *name, BkOp *op, GError **error)
+{
+    const BkConfigRepository *repository = bk_config_find_repository(config, name);
+    BkRepositorySpec spec;
+    BkCliPlace place;
+
+    if (repository == NULL)
+        return bk_throw_null(error, BK_ERROR_USAGE, "there is no repository \"%s\" in \"%s\"", name,
+                             config->path);
+    bk_cli_place_init(&place, repository);
+    spec = (BkRepositorySpec){
+        .name = repository->name,
+        .place = place.place,
+        .key_file = repository->key_file,
+    };
+    return bk_repository_spec_open(&spec, op, error);
 }
 
 char *

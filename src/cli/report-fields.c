@@ -69,6 +69,20 @@ bk_json_add_lsn(BkJson *json, const char *key, BkLsn lsn)
 }
 
 void
+bk_json_add_lease(BkJson *json, const char *key, const BkLeaseInfo *lease)
+{
+    if (!lease->is_held) {
+        bk_json_add_null(json, key);
+        return;
+    }
+    bk_json_begin_object(json, key);
+    bk_json_add_string(json, "holder", lease->holder);
+    bk_json_add_time(json, "expires", lease->expires_us);
+    bk_json_add_bool(json, "dead", lease->is_dead);
+    bk_json_end_object(json);
+}
+
+void
 bk_json_add_pg_meta(BkJson *json, const BkPgMeta *meta)
 {
     bk_json_add_uint(json, "timeline", meta->timeline);

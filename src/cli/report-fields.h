@@ -3,6 +3,7 @@
  * Threads: belongs to one thread. */
 #pragma once
 #include "cli/json.h"
+#include "repo/lease.h"
 #include "repo/snapshot.h"
 #include "source/pg/meta.h"
 
@@ -21,6 +22,9 @@ void bk_json_add_time(BkJson *json, const char *key, int64_t time_us);
 
 /* As PostgreSQL prints it. */
 void bk_json_add_lsn(BkJson *json, const char *key, BkLsn lsn);
+
+/* An object of holder, expires and dead; null where nobody holds it. */
+void bk_json_add_lease(BkJson *json, const char *key, const BkLeaseInfo *lease);
 
 /* timeline, start_lsn, stop_lsn, system_id, pg_version, standalone. */
 void bk_json_add_pg_meta(BkJson *json, const BkPgMeta *meta);

@@ -26,7 +26,8 @@ void bk_holdings_init(BkHoldings *self);
 void bk_holdings_clear(BkHoldings *self);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkHoldings, bk_holdings_clear)
 
-/* Lists what `part` holds into an empty `self`: a few requests for each thousand objects. */
+/* Lists what `part` holds into an empty `self`: a few requests for each thousand objects. Snapshots
+ * are listed before packs and WAL: what a listed one needs is listed, whatever is put meanwhile. */
 bool bk_holdings_load(BkHoldings *self, const BkPart *part, BkOp *op, GError **error) BK_MUST_USE;
 
 /* One of the arrays by index, and the object of that name in it, or NULL. */

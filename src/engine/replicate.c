@@ -195,17 +195,10 @@ load(Replication *self, const char *id, BkBuf *object, BkOp *op, GError **error)
 static bool
 note_span(Replication *self, BkSnapshot *snapshot, GError **error)
 {
-    const BkSnapshotHead *head = bk_snapshot_head(snapshot);
-    g_auto(BkPgMeta) meta = {0};
     BkWalSpan span;
 
-    if (strcmp(head->kind, BK_PG_KIND) != 0)
-        return bk_throw(error, BK_ERROR_UNSUPPORTED,
-                        "snapshot \"%s\" is of the kind \"%s\", which this program does not know",
-                        head->id, head->kind);
-    if (!bk_pg_meta_decode(&meta, &head->meta, error))
-        return bk_prefix(error, "snapshot \"%s\"", head->id);
-    bk_wal_span_init(&span, &meta);
+    if (!bk_wal_span_init(&span, bk_snapshot_head(snapshot), error))
+        return false;
     g_array_append_val(self->spans, span);
     return true;
 }
@@ -352,10 +345,11 @@ copy_all(Replication *self, BkOp *op, GError **error)
 static bool
 take_lease(Replication *self, BkOp *op, GError **error)
 {
+    const BkLeaseOptions options = {.break_held = self->options->break_lease};
+
     self->lease = self->options->lease;
     if (self->lease == NULL)
-        self->lease = self->own_lease =
-            bk_lease_acquire(self->replicas.to, &(BkLeaseOptions){.ttl_us = 0}, op, error);
+        self->lease = self->own_lease = bk_lease_acquire(self->replicas.to, &options, op, error);
     return self->lease != NULL;
 }
 

@@ -27,6 +27,7 @@ typedef struct BkReplicateOptions {
     BkReplicatePeriod last_of;    /* only the last complete one of each period in UTC; where there
                                      is none, the last damaged one */
     bool without_wal;
+    bool break_lease; /* take the destination's lease from a live holder */
     unsigned workers; /* at least 1; each holds one object in memory */
     BkLease *lease;   /* of the destination, held by the caller; NULL: it is taken, and given up */
 } BkReplicateOptions;

@@ -1,15 +1,26 @@
 #include "engine/wal-span.h"
 
-void
-bk_wal_span_init(BkWalSpan *self, const BkPgMeta *meta)
+#include <string.h>
+
+bool
+bk_wal_span_init(BkWalSpan *self, const BkSnapshotHead *head, GError **error)
 {
+    g_auto(BkPgMeta) meta = {0};
+
+    if (strcmp(head->kind, BK_PG_KIND) != 0)
+        return bk_throw(error, BK_ERROR_UNSUPPORTED,
+                        "snapshot \"%s\" is of kind \"%s\", which this program does not know",
+                        head->id, head->kind);
+    if (!bk_pg_meta_decode(&meta, &head->meta, error))
+        return bk_prefix(error, "snapshot \"%s\"", head->id);
     *self = (BkWalSpan){
-        .timeline = meta->timeline,
-        .first = bk_wal_segment_of(meta->start_lsn, meta->segment_size),
-        .last = bk_wal_segment_of(meta->stop_lsn - 1, meta->segment_size),
-        .segment_size = meta->segment_size,
-        .is_standalone = meta->is_standalone,
+        .timeline = meta.timeline,
+        .first = bk_wal_segment_of(meta.start_lsn, meta.segment_size),
+        .last = bk_wal_segment_of(meta.stop_lsn - 1, meta.segment_size),
+        .segment_size = meta.segment_size,
+        .is_standalone = meta.is_standalone,
     };
+    return true;
 }
 
 bool

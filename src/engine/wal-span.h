@@ -2,6 +2,7 @@
  *
  * Pure calculation. Threads: safe; nothing here has state. */
 #pragma once
+#include "repo/snapshot.h"
 #include "source/pg/meta.h"
 
 /* The segments from the start of a snapshot to its end. */
@@ -13,7 +14,9 @@ typedef struct BkWalSpan {
     bool is_standalone; /* the snapshot holds them itself */
 } BkWalSpan;
 
-void bk_wal_span_init(BkWalSpan *self, const BkPgMeta *meta);
+/* That of a snapshot. Fails with BK_ERROR_CORRUPT, or BK_ERROR_UNSUPPORTED when it is of another
+ * kind of source. */
+bool bk_wal_span_init(BkWalSpan *self, const BkSnapshotHead *head, GError **error) BK_MUST_USE;
 
 /* Does the snapshot itself need the file: one of its segments, or its own backup history? Its first
  * segments may bear the name of an earlier timeline. */

@@ -17,11 +17,11 @@ BINARY = os.environ.get("BACKSTAY_FAULTS", str(place.ROOT / "build" / "faults" /
 OPERATIONS = {
     "restore.": ["restore"], "wal.": ["push", "fetch"], "wal.push": ["push"],
     "wal.fetch": ["fetch"], "pg.archive.": ["push", "fetch"],
-    "init.": ["init"], "repo.init": ["init"], "backup.": ["backup"],
+    "init.": ["init"], "repo.init": ["init"], "backup.": ["backup"], "copy.": ["copy"],
     "store.posix.read": ["backup", "restore", "fetch"],
     "store.s3.": ["backup", "restore", "push", "fetch"],
 }
-EVERY_OPERATION = ["backup", "restore", "push", "fetch", "init"]
+EVERY_OPERATION = ["backup", "restore", "push", "fetch", "init", "copy"]
 
 
 def fault_points():
@@ -54,7 +54,8 @@ class Scene:
         self.server.script("CREATE TABLE t (id int)")
         self.server.settle()
         text = self.backstay.config.read_text(encoding="utf-8")
-        self.backstay.write_config(text + text.split("sources:\n")[1].replace("orders", "spare"))
+        self.text = text + text.split("sources:\n")[1].replace("orders", "spare")
+        self.backstay.write_config(self.text)
         self.backstay.backup()
         self.number = 0
         self.segments = self.spare_segments()
@@ -139,6 +140,23 @@ class Scene:
             other.run("wal", "push", "orders", path)
             assert other.run("list").status == 0
         return other, ("init",), repeat
+
+    def prepare_copy(self):
+        other = self.fresh("copied")
+        self.backstay.write_config(self.text.replace(
+            "sources:\n", f"  other: {{ path: {other}, key_file: {other}.key }}\nsources:\n"))
+        self.backstay.run("init")
+        self.server.archive_all()
+        self.backstay.next_backup()
+        args = ("copy", "orders", "--from", "local", "--to", "other")
+
+        def repeat():
+            result = self.backstay.attempt(*args, "--break-lease")
+            assert result.status == 0, result
+            self.backstay.run("repo", "check", "local", "other")
+            self.backstay.write_config(self.text)
+            shutil.rmtree(other)
+        return self.backstay, args, repeat
 
     def break_it(self, operation, fault):
         """Runs the operation with the fault; returns whether it came to it, and its repetition."""

@@ -370,30 +370,6 @@ compare_with_present(const BkPart *part, const Own *own, BkOp *op, GError **erro
 }
 
 bool
-bk_archive_is_same(const BkPart *part, const BkPart *other, const char *name,
-                   const BkWalName *parsed, bool *is_same, BkOp *op, GError **error)
-{
-    const BkPart *const parts[] = {part, other};
-    g_autofree char *object_name = bk_archive_object_name(part, name, parsed);
-    g_auto(Start) first = {0};
-    g_auto(Start) second = {0};
-    Start *const starts[] = {&first, &second};
-
-    for (size_t i = 0; i < G_N_ELEMENTS(parts); i++) {
-        GError *cause = NULL;
-
-        if (!read_start(parts[i], object_name, name, parsed, starts[i], op, &cause))
-            return explain(parts[i], name, object_name, cause, error);
-    }
-    /* Under another generation of the key the same content has another hash: then it is not taken
-     * for the same. */
-    *is_same = bk_opener_generation(first.opener) == bk_opener_generation(second.opener) &&
-               first.head.size == second.head.size &&
-               memcmp(first.head.hash, second.head.hash, BK_XXH3_SIZE) == 0;
-    return true;
-}
-
-bool
 bk_archive_has(GPtrArray *parts, const char *path, const BkWalName *parsed, bool *has, BkOp *op,
                GError **error)
 {
@@ -564,6 +540,21 @@ bk_archive_get(const BkPart *part, const char *name, const BkWalName *parsed, Bk
             return true;
     } while (bk_opinion_differs(bk_part_store(part), object_name, &cause, op));
     return explain(part, name, object_name, cause, error);
+}
+
+bool
+bk_archive_is_same(const BkPart *part, const BkPart *other, const char *name,
+                   const BkWalName *parsed, bool *is_same, BkOp *op, GError **error)
+{
+    g_auto(BkBuf) first = BK_BUF_INIT;
+    g_auto(BkBuf) second = BK_BUF_INIT;
+
+    if (!bk_archive_get(part, name, parsed, &first, op, error) ||
+        !bk_archive_get(other, name, parsed, &second, op, error))
+        return false;
+    *is_same = first.size == second.size &&
+               (first.size == 0 || memcmp(first.data, second.data, first.size) == 0);
+    return true;
 }
 
 bool

@@ -70,8 +70,8 @@ bool bk_archive_get_blocks(const BkPart *part, const char *name, const BkWalName
                            BkWalInfo *info, BkWalBlocks *blocks, BkOp *op,
                            GError **error) BK_MUST_USE;
 
-/* Have both parts, whose keys are the same, the same content under this name? Sealed at different
- * times its objects need not be of the same bytes, nor size. Fails like bk_archive_get. */
+/* Have both parts the same content under this name? Sealed at different times its objects need not
+ * be of the same bytes, nor size. Reads both whole, and fails like bk_archive_get. */
 bool bk_archive_is_same(const BkPart *part, const BkPart *other, const char *name,
                         const BkWalName *parsed, bool *is_same, BkOp *op,
                         GError **error) BK_MUST_USE;

@@ -1,0 +1,379 @@
+#include "cli/commands.h"
+#include "cli/format.h"
+#include "cli/json.h"
+#include "cli/place.h"
+#include "config/value.h"
+#include "engine/repo-check.h"
+#include "engine/repo-compare.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *const kind_names[BK_COMPARE_KINDS] = {
+    [BK_COMPARE_SNAPSHOTS] = "snapshot",
+    [BK_COMPARE_PACKS] = "pack",
+    [BK_COMPARE_WAL] = "WAL file",
+};
+
+static const char *const kind_keys[BK_COMPARE_KINDS] = {
+    [BK_COMPARE_SNAPSHOTS] = "snapshots",
+    [BK_COMPARE_PACKS] = "packs",
+    [BK_COMPARE_WAL] = "wal",
+};
+
+/* How much of all sources both repositories have. */
+typedef struct Share {
+    uint64_t objects;
+    uint64_t replicated;
+    uint64_t bytes;
+    uint64_t replicated_bytes;
+} Share;
+
+typedef struct Check {
+    BkConfig *config;
+    BkRepository *repositories[BK_COMPARE_SIDES]; /* the second is NULL when there is one */
+    GPtrArray *sources;                           /* of char * */
+    BkJson *json;                                 /* NULL: as text */
+    Share share;
+    bool is_failed; /* something is missing or damaged */
+} Check;
+
+static void
+check_clear(Check *self)
+{
+    g_clear_pointer(&self->sources, g_ptr_array_unref);
+    for (size_t side = 0; side < BK_COMPARE_SIDES; side++)
+        bk_repository_free(self->repositories[side]);
+    bk_json_free(self->json);
+    bk_config_free(self->config);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Check, check_clear)
+
+static const char *
+name_of(const Check *self, size_t side)
+{
+    return bk_repository_name(self->repositories[side]);
+}
+
+static void
+add_names(BkJson *json, const char *key, const GPtrArray *names)
+{
+    bk_json_begin_array(json, key);
+    for (guint i = 0; i < names->len; i++)
+        bk_json_add_string(json, NULL, g_ptr_array_index(names, i));
+    bk_json_end_array(json);
+}
+
+static void
+print_problems(const GPtrArray *problems)
+{
+    for (guint i = 0; i < problems->len; i++)
+        (void)printf("  problem     %s\n", (const char *)g_ptr_array_index(problems, i));
+}
+
+static void
+print_check(const Check *self, const char *source, const BkRepoCheck *check)
+{
+    g_autofree char *snapshots = bk_format_count(check->snapshots, "snapshot");
+    g_autofree char *packs = bk_format_count(check->packs, "pack");
+    g_autofree char *wal_files = bk_format_count(check->wal_files, "WAL file");
+    g_autofree char *bytes = bk_format_size(check->pack_bytes);
+
+    (void)printf("%s in \"%s\": %s\n", source, name_of(self, 0),
+                 check->problems->len == 0 ? "ok" : "NOT OK");
+    (void)printf("  %s, which need %s (%s); %s\n", snapshots, packs, bytes, wal_files);
+    print_problems(check->problems);
+}
+
+static void
+add_check(BkJson *json, const char *source, const BkRepoCheck *check)
+{
+    bk_json_begin_object(json, NULL);
+    bk_json_add_string(json, "name", source);
+    bk_json_add_bool(json, "ok", check->problems->len == 0);
+    bk_json_add_uint(json, "snapshots", check->snapshots);
+    bk_json_add_uint(json, "packs", check->packs);
+    bk_json_add_uint(json, "pack_bytes", check->pack_bytes);
+    bk_json_add_uint(json, "wal_files", check->wal_files);
+    add_names(json, "problems", check->problems);
+    bk_json_end_object(json);
+}
+
+static bool
+check_one(Check *self, const char *source, BkOp *op, GError **error)
+{
+    g_autoptr(BkPart) part = bk_part_open(self->repositories[0], source, op, error);
+    g_auto(BkRepoCheck) check = {.problems = NULL};
+
+    if (part == NULL || !bk_repo_check_run(&check, part, op, error))
+        return false;
+    if (self->json != NULL)
+        add_check(self->json, source, &check);
+    else
+        print_check(self, source, &check);
+    self->is_failed = self->is_failed || check.problems->len > 0;
+    return true;
+}
+
+/* Down to a tenth of a per cent: 100.0 means all. */
+static double
+per_cent(uint64_t replicated, uint64_t total)
+{
+    return (double)(uint64_t)(bk_repo_comparison_share(replicated, total) * 1000.0) / 10.0;
+}
+
+static Share
+sum_up(const BkRepoComparison *comparison)
+{
+    Share share = {0};
+
+    for (size_t kind = 0; kind < BK_COMPARE_KINDS; kind++) {
+        const BkCompared *compared = &comparison->kinds[kind];
+
+        share.objects += compared->objects;
+        share.replicated += compared->replicated;
+        share.bytes += compared->bytes;
+        share.replicated_bytes += compared->replicated_bytes;
+    }
+    return share;
+}
+
+static void
+print_lack(const BkComparedLack *lack, const char *what, const char *where)
+{
+    g_autofree char *count = bk_format_count(lack->count, what);
+    g_autofree char *bytes = bk_format_size(lack->bytes);
+
+    if (lack->count == 0)
+        return;
+    (void)printf("  %s: %s, %s\n", where, count, bytes);
+    for (guint i = 0; i < lack->names->len; i++)
+        (void)printf("    %s\n", (const char *)g_ptr_array_index(lack->names, i));
+    if (lack->count > lack->names->len)
+        (void)printf("    and %" G_GUINT64_FORMAT " more\n", lack->count - lack->names->len);
+}
+
+static void
+print_comparison(const Check *self, const char *source, const BkRepoComparison *comparison)
+{
+    const Share share = sum_up(comparison);
+
+    (void)printf("%s: \"%s\" and \"%s\" %s\n", source, name_of(self, 0), name_of(self, 1),
+                 bk_repo_comparison_is_equal(comparison) ? "hold the same" : "DIFFER");
+    for (size_t kind = 0; kind < BK_COMPARE_KINDS; kind++) {
+        const BkCompared *compared = &comparison->kinds[kind];
+        g_autofree char *count = bk_format_count(compared->objects, kind_names[kind]);
+        g_autofree char *bytes = bk_format_size(compared->bytes);
+        g_autofree char *replicated = bk_format_size(compared->replicated_bytes);
+
+        (void)printf("  %" G_GUINT64_FORMAT " of %s in both, %s of %s\n", compared->replicated,
+                     count, replicated, bytes);
+    }
+    (void)printf("  replicated: %.1f %% of objects, %.1f %% of bytes\n",
+                 per_cent(share.replicated, share.objects),
+                 per_cent(share.replicated_bytes, share.bytes));
+    for (size_t kind = 0; kind < BK_COMPARE_KINDS; kind++) {
+        const BkCompared *compared = &comparison->kinds[kind];
+
+        for (size_t side = 0; side < BK_COMPARE_SIDES; side++) {
+            g_autofree char *where = g_strdup_printf("missing in \"%s\"", name_of(self, side));
+
+            print_lack(&compared->missing[side], kind_names[kind], where);
+        }
+        print_lack(&compared->differing, kind_names[kind], "not the same");
+    }
+    print_problems(comparison->problems);
+}
+
+static void
+add_lack(BkJson *json, const char *key, const BkComparedLack *lack)
+{
+    bk_json_begin_object(json, key);
+    bk_json_add_uint(json, "count", lack->count);
+    bk_json_add_uint(json, "bytes", lack->bytes);
+    add_names(json, "names", lack->names);
+    bk_json_end_object(json);
+}
+
+static void
+add_share(BkJson *json, const Share *share)
+{
+    bk_json_begin_object(json, "replicated");
+    bk_json_add_double(json, "objects",
+                       bk_repo_comparison_share(share->replicated, share->objects));
+    bk_json_add_double(json, "bytes",
+                       bk_repo_comparison_share(share->replicated_bytes, share->bytes));
+    bk_json_end_object(json);
+}
+
+static void
+add_comparison(const Check *self, const char *source, const BkRepoComparison *comparison)
+{
+    const Share share = sum_up(comparison);
+    BkJson *json = self->json;
+
+    bk_json_begin_object(json, NULL);
+    bk_json_add_string(json, "name", source);
+    bk_json_add_bool(json, "ok", bk_repo_comparison_is_equal(comparison));
+    for (size_t kind = 0; kind < BK_COMPARE_KINDS; kind++) {
+        const BkCompared *compared = &comparison->kinds[kind];
+
+        bk_json_begin_object(json, kind_keys[kind]);
+        bk_json_add_uint(json, "count", compared->objects);
+        bk_json_add_uint(json, "bytes", compared->bytes);
+        bk_json_add_uint(json, "replicated", compared->replicated);
+        bk_json_add_uint(json, "replicated_bytes", compared->replicated_bytes);
+        bk_json_begin_object(json, "missing");
+        for (size_t side = 0; side < BK_COMPARE_SIDES; side++)
+            add_lack(json, name_of(self, side), &compared->missing[side]);
+        bk_json_end_object(json);
+        add_lack(json, "differing", &compared->differing);
+        bk_json_end_object(json);
+    }
+    add_share(json, &share);
+    add_names(json, "problems", comparison->problems);
+    bk_json_end_object(json);
+}
+
+/* A repository without the source is one that lacks everything. */
+static bool
+open_part(BkRepository *repository, const char *source, BkPart **part, BkOp *op, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+
+    *part = bk_part_open(repository, source, op, &cause);
+    return *part != NULL || bk_error_is(cause, BK_ERROR_NOT_FOUND) || bk_propagate(error, &cause);
+}
+
+static bool
+compare(Check *self, const char *source, BkOp *op, GError **error)
+{
+    g_autoptr(BkPart) first = NULL;
+    g_autoptr(BkPart) second = NULL;
+    g_auto(BkRepoComparison) comparison = {.names = NULL};
+    Share share;
+
+    if (!open_part(self->repositories[0], source, &first, op, error) ||
+        !open_part(self->repositories[1], source, &second, op, error))
+        return false;
+    if (first == NULL && second == NULL)
+        return bk_throw(error, BK_ERROR_NOT_FOUND,
+                        "neither \"%s\" nor \"%s\" holds anything of source \"%s\"",
+                        name_of(self, 0), name_of(self, 1), source);
+    if (!bk_repo_comparison_run(&comparison, (const BkPart *const[]){first, second}, op, error))
+        return false;
+    if (self->json != NULL)
+        add_comparison(self, source, &comparison);
+    else
+        print_comparison(self, source, &comparison);
+    share = sum_up(&comparison);
+    self->share.objects += share.objects;
+    self->share.replicated += share.replicated;
+    self->share.bytes += share.bytes;
+    self->share.replicated_bytes += share.replicated_bytes;
+    self->is_failed = self->is_failed || !bk_repo_comparison_is_equal(&comparison);
+    return true;
+}
+
+static bool
+check_sources(Check *self, BkOp *op, GError **error)
+{
+    for (guint i = 0; i < self->sources->len; i++) {
+        const char *source = g_ptr_array_index(self->sources, i);
+
+        if (!(self->repositories[1] != NULL ? compare(self, source, op, error)
+                                            : check_one(self, source, op, error)))
+            return false;
+    }
+    return true;
+}
+
+/* The sources that any of the repositories holds, or the one that was asked for. */
+static bool
+find_sources(Check *self, const char *only, BkOp *op, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+
+    self->sources = g_ptr_array_new_with_free_func(g_free);
+    if (only != NULL) {
+        if (!bk_value_check_name(only, &cause))
+            return bk_throw(error, BK_ERROR_USAGE, "--source %s", cause->message);
+        g_ptr_array_add(self->sources, g_strdup(only));
+        return true;
+    }
+    for (size_t side = 0; side < BK_COMPARE_SIDES && self->repositories[side] != NULL; side++) {
+        g_autoptr(GPtrArray) names =
+            bk_repository_list_sources(self->repositories[side], op, error);
+
+        if (names == NULL)
+            return false;
+        for (guint i = 0; i < names->len; i++)
+            if (!g_ptr_array_find_with_equal_func(self->sources, g_ptr_array_index(names, i),
+                                                  g_str_equal, NULL))
+                g_ptr_array_add(self->sources, g_strdup(g_ptr_array_index(names, i)));
+    }
+    return true;
+}
+
+static bool
+open_repositories(Check *self, const BkArgs *args, BkOp *op, GError **error)
+{
+    const char *const names[BK_COMPARE_SIDES] = {bk_args_get_string(args, "repository"),
+                                                 bk_args_get_string(args, "other")};
+
+    if (g_strcmp0(names[0], names[1]) == 0)
+        return bk_throw(error, BK_ERROR_USAGE, "\"%s\" cannot be compared with itself", names[0]);
+    for (size_t side = 0; side < BK_COMPARE_SIDES && names[side] != NULL; side++) {
+        self->repositories[side] = bk_cli_repository_open(self->config, names[side], op, error);
+        if (self->repositories[side] == NULL)
+            return false;
+    }
+    return true;
+}
+
+static bool
+run(Check *self, BkOp *op, GError **error)
+{
+    if (self->json == NULL) {
+        if (self->sources->len == 0)
+            (void)printf("There is nothing to check: no source was backed up yet.\n");
+        return check_sources(self, op, error);
+    }
+    bk_json_begin_object(self->json, NULL);
+    bk_json_begin_array(self->json, "repositories");
+    for (size_t side = 0; side < BK_COMPARE_SIDES && self->repositories[side] != NULL; side++)
+        bk_json_add_string(self->json, NULL, name_of(self, side));
+    bk_json_end_array(self->json);
+    bk_json_begin_array(self->json, "sources");
+    if (!check_sources(self, op, error))
+        return false;
+    bk_json_end_array(self->json);
+    if (self->repositories[1] != NULL)
+        add_share(self->json, &self->share);
+    bk_json_add_bool(self->json, "ok", !self->is_failed);
+    bk_json_end_object(self->json);
+    (void)fputs(bk_json_text(self->json), stdout);
+    return true;
+}
+
+bool
+bk_cmd_repo_check(const BkArgs *args, BkCliContext *context, GError **error)
+{
+    g_auto(Check) self = {
+        .config = bk_config_load(context->config_path, error),
+        .json = bk_args_get_flag(args, "json") ? bk_json_new() : NULL,
+    };
+
+    if (self.config == NULL || !open_repositories(&self, args, context->op, error) ||
+        !find_sources(&self, bk_args_get_string(args, "source"), context->op, error) ||
+        !run(&self, context->op, error))
+        return false;
+    if (!self.is_failed)
+        return true;
+    if (self.repositories[1] != NULL)
+        return bk_throw(error, BK_ERROR_UNFIT, "\"%s\" and \"%s\" do not hold the same",
+                        name_of(&self, 0), name_of(&self, 1));
+    return bk_throw(error, BK_ERROR_UNFIT, "something is missing or damaged in \"%s\"",
+                    name_of(&self, 0));
+}

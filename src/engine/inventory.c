@@ -1,0 +1,104 @@
+#include "engine/inventory.h"
+
+#include "engine/source-spec.h"
+
+void
+bk_inventory_clear(BkInventory *self)
+{
+    bk_holdings_clear(&self->holdings);
+    g_clear_pointer(&self->unreadable, g_ptr_array_unref);
+    g_clear_pointer(&self->timelines, g_array_unref);
+    bk_lease_info_clear(&self->lease);
+}
+
+static void
+count_state(BkInventory *self, BkSnapshotState state)
+{
+    switch (state) {
+    case BK_SNAPSHOT_COMPLETE:
+        self->complete++;
+        break;
+    case BK_SNAPSHOT_DAMAGED:
+        self->damaged++;
+        break;
+    case BK_SNAPSHOT_UNFINISHED:
+        self->unfinished++;
+        break;
+    }
+}
+
+static bool
+count_snapshots(BkInventory *self, const BkPart *part, BkOp *op, GError **error)
+{
+    const GArray *snapshots = self->holdings.snapshots;
+
+    for (guint i = 0; i < snapshots->len; i++) {
+        const BkHeldObject *held = bk_held_at(snapshots, i);
+        g_auto(BkSnapshotHead) head = {.id = ""};
+        g_autoptr(GError) cause = NULL;
+
+        self->manifest_bytes += held->size;
+        if (bk_snapshot_load_head(part, held->base, &head, op, &cause)) {
+            count_state(self, head.state);
+            continue;
+        }
+        if (!bk_parts_is_at_fault(cause) && !bk_error_is(cause, BK_ERROR_NOT_FOUND))
+            return bk_propagate(error, &cause);
+        g_ptr_array_add(self->unreadable, g_strdup(cause->message));
+    }
+    if (snapshots->len > 0) {
+        self->oldest = bk_held_at(snapshots, 0)->base;
+        self->newest = bk_held_at(snapshots, snapshots->len - 1)->base;
+    }
+    return true;
+}
+
+/* Files come by timeline. */
+static BkInventoryTimeline *
+timeline_of(BkInventory *self, const BkHeldObject *file)
+{
+    guint count = self->timelines->len;
+    BkInventoryTimeline added = {.timeline = file->wal.timeline};
+
+    if (count == 0 || g_array_index(self->timelines, BkInventoryTimeline, count - 1).timeline !=
+                          file->wal.timeline)
+        g_array_append_val(self->timelines, added);
+    return &g_array_index(self->timelines, BkInventoryTimeline, self->timelines->len - 1);
+}
+
+static void
+count_objects(BkInventory *self)
+{
+    const BkHoldings *holdings = &self->holdings;
+
+    for (guint i = 0; i < holdings->packs->len; i++)
+        self->pack_bytes += bk_held_at(holdings->packs, i)->size;
+    for (guint i = 0; i < holdings->wal->len; i++) {
+        const BkHeldObject *file = bk_held_at(holdings->wal, i);
+        BkInventoryTimeline *timeline = timeline_of(self, file);
+
+        timeline->files++;
+        timeline->bytes += file->size;
+        self->wal_bytes += file->size;
+        if (file->wal.kind != BK_WAL_SEGMENT)
+            continue;
+        if (timeline->first == NULL)
+            timeline->first = file->base;
+        timeline->last = file->base;
+    }
+}
+
+bool
+bk_inventory_load(BkInventory *self, const BkPart *part, BkOp *op, GError **error)
+{
+    *self = (BkInventory){
+        .unreadable = g_ptr_array_new_with_free_func(g_free),
+        .timelines = g_array_new(FALSE, FALSE, sizeof(BkInventoryTimeline)),
+    };
+    bk_holdings_init(&self->holdings);
+    if (!bk_holdings_load(&self->holdings, part, op, error) ||
+        !count_snapshots(self, part, op, error) || !bk_lease_read(part, &self->lease, op, error))
+        return false;
+    count_objects(self);
+    return true;
+}

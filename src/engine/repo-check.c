@@ -1,0 +1,159 @@
+#include "engine/repo-check.h"
+
+#include "engine/manifests.h"
+#include "engine/past.h"
+
+#include <string.h>
+
+void
+bk_repo_check_clear(BkRepoCheck *self)
+{
+    g_clear_pointer(&self->problems, g_ptr_array_unref);
+}
+
+static void BK_PRINTF(2, 3) add_problem(BkRepoCheck *self, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    g_ptr_array_add(self->problems, g_strdup_vprintf(format, args));
+    va_end(args);
+}
+
+static void
+check_packs(BkRepoCheck *self, const BkManifests *manifests, const BkHoldings *holdings)
+{
+    for (guint i = 0; i < manifests->packs->len; i++) {
+        const BkNamedPack *pack = &g_array_index(manifests->packs, BkNamedPack, i);
+        const BkHeldObject *held = bk_held_find(holdings->packs, pack->name);
+
+        self->packs++;
+        if (held == NULL)
+            add_problem(self, "\"%s\" is missing, which snapshot %s needs", pack->name,
+                        pack->snapshot);
+        else if (held->size != pack->size)
+            add_problem(self,
+                        "\"%s\" has %" G_GUINT64_FORMAT " bytes instead of %" G_GUINT64_FORMAT,
+                        pack->name, held->size, pack->size);
+        else
+            self->pack_bytes += held->size;
+    }
+}
+
+static void
+add_hole(BkRepoCheck *self, const BkWindowGap *gap, uint32_t segment_size)
+{
+    char first[BK_WAL_NAME_SIZE];
+    char last[BK_WAL_NAME_SIZE];
+
+    if (gap->first == gap->last)
+        add_problem(self, "WAL segment %s is missing",
+                    bk_wal_segment_name(gap->timeline, gap->first, segment_size, first));
+    else
+        add_problem(self, "WAL segments %s to %s are missing",
+                    bk_wal_segment_name(gap->timeline, gap->first, segment_size, first),
+                    bk_wal_segment_name(gap->timeline, gap->last, segment_size, last));
+}
+
+/* The first segment that any snapshot needs. */
+static uint64_t
+find_first_needed(const BkWindowInput *input)
+{
+    uint64_t first = UINT64_MAX;
+
+    for (size_t i = 0; i < input->snapshot_count; i++)
+        first = MIN(first, bk_wal_segment_of(input->snapshots[i].start_lsn, input->segment_size));
+    return first;
+}
+
+/* Is it among the holes that were told of by timeline? */
+static bool
+is_told(const BkPast *past, const BkWindowGap *gap)
+{
+    for (size_t i = 0; i < past->input.timeline_count; i++) {
+        const BkWindowTimeline *timeline = &past->input.timelines[i];
+        g_autofree BkWindowGap *holes = NULL;
+        size_t count;
+
+        if (timeline->timeline != gap->timeline)
+            continue;
+        holes = bk_window_missing(timeline, &count);
+        for (size_t j = 0; j < count; j++)
+            if (gap->first >= holes[j].first && gap->first <= holes[j].last)
+                return true;
+    }
+    return false;
+}
+
+static void
+check_wal(BkRepoCheck *self, const BkPast *past)
+{
+    const uint32_t segment_size = past->input.segment_size;
+    uint64_t first = find_first_needed(&past->input);
+
+    for (size_t i = 0; i < past->windows.broken_count; i++) {
+        const BkWindowBroken *broken = &past->windows.broken[i];
+        char name[BK_WAL_NAME_SIZE];
+
+        add_problem(self, "snapshot %s cannot be recovered: its WAL segment %s is missing",
+                    past->input.snapshots[broken->snapshot].id,
+                    bk_wal_segment_name(broken->timeline, broken->segno, segment_size, name));
+    }
+    for (size_t i = 0; i < past->input.timeline_count; i++) {
+        g_autofree BkWindowGap *holes = NULL;
+        size_t count;
+
+        holes = bk_window_missing(&past->input.timelines[i], &count);
+        for (size_t j = 0; j < count; j++)
+            if (holes[j].last >= first)
+                add_hole(self, &holes[j], segment_size);
+    }
+    /* Those from one timeline to the next. */
+    for (size_t i = 0; i < past->windows.count; i++) {
+        const BkWindowGap *gap = &past->windows.windows[i].gap;
+
+        if (gap->timeline != 0 && !is_told(past, gap))
+            add_hole(self, gap, segment_size);
+    }
+}
+
+static bool
+check_past(BkRepoCheck *self, const BkPart *part, BkOp *op, GError **error)
+{
+    g_auto(BkPast) past = {0};
+    g_autoptr(GError) cause = NULL;
+
+    if (!bk_past_load(part, &past, op, &cause)) {
+        if (!bk_error_is(cause, BK_ERROR_CORRUPT))
+            return bk_propagate(error, &cause);
+        add_problem(self, "%s", cause->message);
+        return true;
+    }
+    for (guint i = 0; i < past.problems->len; i++)
+        add_problem(self, "%s", (const char *)g_ptr_array_index(past.problems, i));
+    check_wal(self, &past);
+    return true;
+}
+
+bool
+bk_repo_check_run(BkRepoCheck *self, const BkPart *part, BkOp *op, GError **error)
+{
+    g_auto(BkHoldings) holdings = {NULL};
+    g_auto(BkManifests) manifests = {NULL};
+
+    *self = (BkRepoCheck){.problems = g_ptr_array_new_with_free_func(g_free)};
+    bk_holdings_init(&holdings);
+    bk_manifests_init(&manifests);
+    if (!bk_holdings_load(&holdings, part, op, error) ||
+        !bk_manifests_load(&manifests, part, holdings.snapshots, op, error))
+        return false;
+    self->snapshots = manifests.count;
+    self->wal_files = holdings.wal->len;
+    for (guint i = 0; i < manifests.damage->len; i++)
+        add_problem(self, "%s", (const char *)g_ptr_array_index(manifests.damage, i));
+    for (guint i = 0; i < holdings.strange->len; i++)
+        add_problem(self, "\"%s\" has no place in a repository",
+                    (const char *)g_ptr_array_index(holdings.strange, i));
+    check_packs(self, &manifests, &holdings);
+    return check_past(self, part, op, error);
+}
