@@ -47,6 +47,7 @@ class Scene:
         """In a bucket of `gateway`, or in a directory."""
         self.ws = shared
         self.gateway = gateway
+        self.home = "offsite" if gateway else "local"  # the repository
         if gateway:
             self.server, self.backstay = shared.bucket_pair(gateway.bucket())
         else:
@@ -146,14 +147,15 @@ class Scene:
         self.backstay.write_config(self.text.replace(
             "sources:\n", f"  other: {{ path: {other}, key_file: {other}.key }}\nsources:\n"))
         self.backstay.run("init")
-        self.server.archive_all()
         self.backstay.next_backup()
-        args = ("copy", "orders", "--from", "local", "--to", "other")
+        self.server.archive_all()
+        args = ("copy", "orders", "--from", self.home, "--to", "other")
 
         def repeat():
+            self.server.archive_all()  # what asking for the backup mode has left, too
             result = self.backstay.attempt(*args, "--break-lease")
             assert result.status == 0, result
-            self.backstay.run("repo", "check", "local", "other")
+            self.backstay.run("repo", "check", self.home, "other", "--source", "orders")
             self.backstay.write_config(self.text)
             shutil.rmtree(other)
         return self.backstay, args, repeat
