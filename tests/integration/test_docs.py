@@ -9,7 +9,8 @@ import pytest
 import place
 
 pytestmark = pytest.mark.once
-COMMANDS = ["init", "backup", "restore", "list", "status", "timeline", "wal push", "wal fetch"]
+COMMANDS = ["init", "backup", "restore", "list", "status", "timeline", "copy", "repo list", "repo check",
+            "wal push", "wal fetch"]
 
 
 @pytest.fixture(scope="module")

@@ -471,3 +471,57 @@ class Relay:
         self._listener.close()
         subprocess.run(["ip", "link", "del", self._link], check=False, capture_output=True)
         subprocess.run(["ip", "netns", "del", self._name], check=False, capture_output=True)
+
+
+def test_copied_into_a_locked_bucket(ws, gateway):
+    """Another bucket, another storage class, locks: what is there afterwards is enough by itself."""
+    first, second = gateway.bucket(), gateway.bucket(lock=True)
+    server, backstay = ws.bucket_pair(first)
+    more = lock() + ", storage_class: STANDARD_IA"
+    other = s3server.config_for(second, ws.path, "vault", more=more).split("\n  offsite:")[1]
+    backstay.edit_config("repositories:\n", "repositories:\n  vault:"
+                         + other.split("sources:")[0])
+    backstay.run("init")
+    server.make_markers()
+    backstay.backup()
+    server.mark("kept")
+    snapshot = backstay.backup()
+    server.archive_all()
+    report = backstay.json("copy", "orders", "--from", "offsite", "--to", "vault")
+    assert report["requests"]["put"] >= len(first.keys("orders/packs/"))
+    backstay.run("repo", "check", "offsite", "vault")
+    again = backstay.json("copy", "orders", "--from", "offsite", "--to", "vault")
+    assert again["requests"]["put"] <= 2, "a lease at most"
+    key = second.keys("orders/packs/")[0]
+    assert second.head(key)["StorageClass"] == "STANDARD_IA"
+    assert second.head(key)["ObjectLockMode"] == "GOVERNANCE"
+    for key in first.keys():
+        first.delete(key)
+    text = backstay.config.read_text(encoding="utf-8")
+    alone = ws.backstay(name="alone", text="repositories:\n  vault:" + text.split("  vault:")[1]
+                        .split("  offsite:")[0])
+    alone.restore(ws.path / "back", "--at", snapshot["snapshot"])
+    verify_backup(ws.path, ws.path / "back")
+
+
+def test_requests(ws, gateway):
+    """As many puts as packs, and so many more whatever the size; heads are read once; a restore gets
+    each pack about once."""
+    server, backstay = ws.bucket_pair(gateway.bucket())
+    small = backstay.backup("--full")
+    # Random, so that it fills several packs.
+    server.script("CREATE EXTENSION pgcrypto", "CREATE TABLE noise AS SELECT gen_random_bytes(1000)"
+                  " FROM generate_series(1, 140000)", "CHECKPOINT")
+    server.archive_all()
+    large = backstay.backup("--full")
+    assert large["packs"] >= small["packs"] + 2
+    constant = small["requests"]["put"] - small["packs"]
+    assert large["requests"]["put"] - large["packs"] <= constant + 2
+    for command in ("list", "status"):
+        backstay.attempt(command, "orders", "--json")
+        seen = backstay.attempt(command, "orders", "--json").json()["requests"]
+        assert seen["list"] <= 4 and seen["get"] <= 6, (command, seen)
+    report = backstay.restore(ws.path / "back", "--at", large["snapshot"])
+    assert report["requests"]["get"] <= large["packs"] * 2 + 10, report["requests"]
+    result = backstay.run("-v", "list", "orders")
+    assert "requests: " in result.stderr and " list" in result.stderr
