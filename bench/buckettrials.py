@@ -5,13 +5,13 @@ import shutil
 
 from cluster import warm
 from contenders import Backstay, PgBackRest
-from gateway import KEY, SECRET, Gateway
+from gateway import KEY, SECRET, Gateway, Relay
 from meter import measure
 from trials import OURS, PEER1, Row
 
 STORED = "backstay stored"
-PORT, FAR_PORT = 54680, 54690
-DELAY_MS = 50
+PORT = 54680
+DELAY_MS = 50  # of a round trip
 
 
 class BucketBackstay(Backstay):
@@ -20,6 +20,7 @@ class BucketBackstay(Backstay):
     def __init__(self, label, home, binary, cluster, gateway, bucket, method="zstd"):
         super().__init__(label, home, binary, cluster)
         self._gateway, self._bucket, self._method = gateway, bucket, method
+        self.url = gateway.url
 
     def prepare(self):
         os.makedirs(self.repository)  # says that there is one
@@ -28,7 +29,7 @@ class BucketBackstay(Backstay):
         trust = f", ca_file: {self._gateway.ca_file}" if self._gateway.ca_file else ""
         self.write("backstay.yaml", f"""repositories:
   bucket:
-    s3: {{ bucket: {self._bucket}, endpoint: "{self._gateway.url}", address: path,
+    s3: {{ bucket: {self._bucket}, endpoint: "{self.url}", address: path,
           credentials_file: {self.home}/credentials{trust} }}
     key_file: {self.home}/bucket.key
 sources:
@@ -84,6 +85,7 @@ class BucketTrials:
         finally:
             self._bench.cluster("quarter").stop()  # which waits until its WAL is archived
             gateway.stop()
+            shutil.rmtree(gateway.home, ignore_errors=True)
 
     def _compare(self, gateway):
         cluster, home = self._bench.cluster("quarter"), os.path.join(self._bench.work, "bucket")
@@ -128,19 +130,28 @@ class BucketTrials:
             shutil.rmtree(to, ignore_errors=True)
 
     def bucketdelay(self):
-        """The gateway in a namespace, started by bench/run as root; near, and then far."""
-        far = self._bench.far
-        if far is None:
-            raise RuntimeError("the trial bucketdelay needs root")
+        """The gateway near, and then far: both through a relay."""
+        gateway = Gateway(os.path.join(self._bench.work, "gateway"), PORT, tls=False).start()
+        relay = Relay(gateway.port)
+        try:
+            return self._far(gateway, relay)
+        finally:
+            self._bench.cluster("quarter").stop()
+            relay.close()
+            gateway.stop()
+            shutil.rmtree(gateway.home, ignore_errors=True)
+
+    def _far(self, gateway, relay):
         cluster, home = self._bench.cluster("quarter"), os.path.join(self._bench.work, "far")
-        ours = BucketBackstay(OURS, home, self._bench.binary, cluster, far.gateway, "far")
-        far.gateway.make_bucket("far")
+        ours = BucketBackstay(OURS, home, self._bench.binary, cluster, gateway, "far")
+        ours.url = f"http://localhost:{relay.port}"
+        gateway.make_bucket("far")
         rows = {}
         cluster.start()
         warm(cluster.data)
         for turn in range(self._bench.runs):
             for name, delay in (("near", 0), ("50 ms away", DELAY_MS)):
-                far.set_delay(delay)
+                relay.delay = delay / 2000
                 ours.empty()
                 cluster.archive_with(ours.archive_command)
                 for job in ("backup", "restore"):

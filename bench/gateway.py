@@ -1,7 +1,10 @@
 """A real S3 server for the bench: started by tests/s3-server, asked by curl and boto3, its requests
-counted in its own log; and a network namespace to have it far away."""
+counted in its own log; and a relay to have it far away."""
 import os
+import queue
+import socket
 import subprocess
+import threading
 import time
 
 import boto3
@@ -13,30 +16,22 @@ KEY, SECRET = "testaccesskey", "testsecretkey0123456789"
 STREAMS = 4
 OBJECT = 32 << 20
 OBJECTS_A_STREAM = 4
-FAR = "bkbench"  # the namespace
-NEAR_ADDRESS, FAR_ADDRESS = "10.213.77.1", "10.213.77.2"
 
 
 class Gateway:
-    def __init__(self, home, port, tls=True, script=SCRIPT, far=False):
+    def __init__(self, home, port, tls=True, script=SCRIPT):
         self.home = home
         self.port = port
         self.tls = tls
-        self.host = FAR_ADDRESS if far else "localhost"
-        self.url = f"{'https' if tls else 'http'}://{self.host}:{port}"
+        self.url = f"{'https' if tls else 'http'}://localhost:{port}"
         self.ca_file = os.path.join(home, "tls", "ca.pem") if tls else None
         self._script = script
-        self._enter = ["ip", "netns", "exec", FAR] if far else []
-        self._far = far
 
     def start(self):
-        settings = "debug_rgw = 1\n"
-        if self._far:
-            settings += f"rgw_frontends = beast endpoint=0.0.0.0:{self.port} tcp_nodelay=1\n"
-        env = dict(os.environ, S3_SETTINGS=settings)
+        env = dict(os.environ, S3_SETTINGS="debug_rgw = 1\n")
         if self.tls:
             env["S3_TLS"] = "1"
-        done = subprocess.run([*self._enter, self._script, "start", self.home, str(self.port)], env=env,
+        done = subprocess.run([self._script, "start", self.home, str(self.port)], env=env,
                               capture_output=True, text=True)
         if done.returncode != 0:
             raise RuntimeError(f"s3-server: {done.stdout}{done.stderr}")
@@ -101,27 +96,55 @@ class Gateway:
         return STREAMS * OBJECTS_A_STREAM * OBJECT / (time.monotonic() - started)
 
 
-def make_far(delay_ms):
-    """The namespace, and a way to it on which every packet waits `delay_ms`. Needs root."""
-    remove_far()
-    for line in (f"ip netns add {FAR}",
-                 f"ip link add bkbench0 type veth peer name bkbench1 netns {FAR}",
-                 f"ip addr add {NEAR_ADDRESS}/30 dev bkbench0", "ip link set bkbench0 up",
-                 f"ip -n {FAR} addr add {FAR_ADDRESS}/30 dev bkbench1",
-                 f"ip -n {FAR} link set bkbench1 up", f"ip -n {FAR} link set lo up"):
-        subprocess.run(line.split(), check=True)
-    set_delay(delay_ms)
+class Relay:
+    """Another way to the gateway, on which every byte is late by `delay` seconds in each direction.
+    (tc netem would do it below TCP, where the kernel has it.)"""
 
+    def __init__(self, port):
+        self.delay = 0.0
+        self._port = port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
 
-def set_delay(delay_ms):
-    """Of the way there; the way back has none, so that it is the round trip's too."""
-    subprocess.run(["tc", "qdisc", "del", "dev", "bkbench0", "root"], check=False,
-                   capture_output=True)
-    if delay_ms:
-        subprocess.run(f"tc qdisc add dev bkbench0 root netem delay {delay_ms}ms limit 100000".split(),
-                       check=True)
+    def _accept(self):
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            server = socket.create_connection(("127.0.0.1", self._port))
+            server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for source, sink in ((client, server), (server, client)):
+                late = queue.Queue(maxsize=1024)
+                threading.Thread(target=self._take, args=(source, late), daemon=True).start()
+                threading.Thread(target=self._give, args=(late, source, sink), daemon=True).start()
 
+    def _take(self, source, late):
+        try:
+            while data := source.recv(1 << 18):
+                late.put((time.monotonic() + self.delay, data))
+        except OSError:
+            pass
+        late.put((0, b""))
 
-def remove_far():
-    subprocess.run(["ip", "link", "del", "bkbench0"], check=False, capture_output=True)
-    subprocess.run(["ip", "netns", "del", FAR], check=False, capture_output=True)
+    @staticmethod
+    def _give(late, source, sink):
+        try:
+            while True:
+                due, data = late.get()
+                if not data:
+                    break
+                time.sleep(max(0, due - time.monotonic()))
+                sink.sendall(data)
+        except OSError:
+            pass
+        for end in (source, sink):
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def close(self):
+        self._listener.close()
