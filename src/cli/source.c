@@ -60,7 +60,8 @@ find(const BkConfig *config, const char *name, GError **error)
     return source;
 }
 
-/* The repositories may know it, on a machine that was not its own. */
+/* A configuration without sources is that of a machine that knows the repositories alone. In one
+ * with sources a name that is not among them is a slip of the pen. */
 static const BkConfigSource *
 find_or_add(BkConfig *config, const char *name, GError **error)
 {
@@ -69,6 +70,8 @@ find_or_add(BkConfig *config, const char *name, GError **error)
 
     if (source != NULL)
         return source;
+    if (config->sources->len > 0)
+        return find(config, name, error);
     if (!bk_value_check_name(name, &cause))
         return bk_throw_null(error, BK_ERROR_USAGE, "source %s", cause->message);
     return bk_config_add_source(config, name);

@@ -22,8 +22,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkCliSource, bk_cli_source_clear)
 bool bk_cli_source_load(const BkArgs *args, const BkCliContext *context, BkCliSource *self,
                         GError **error) BK_MUST_USE;
 
-/* The same for a command that only reads: a source that the configuration does not have is looked
- * for in all of its repositories. */
+/* The same for a command that only reads: where the configuration has no sources, the one named is
+ * looked for in all of its repositories. */
 bool bk_cli_source_load_for_reading(const BkArgs *args, const BkCliContext *context,
                                     BkCliSource *self, GError **error) BK_MUST_USE;
 

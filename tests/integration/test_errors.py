@@ -60,7 +60,7 @@ CONFIGURATIONS = {
     "reserved source name": ("  orders:", "  keys:", "keys:", "sources", "keys"),
     "relative path": ("path: /", "path: ./", "path: ./", "repositories.local.path", "absolute"),
     "s3": ("local: {", "cloud: { s3: { bucket: b }, key_file: /k }\n  local: {", "s3",
-           "repositories.cloud.s3", "not available in this version"),
+           "repositories.cloud.s3.bucket", "is not the name of a bucket"),
 }
 
 

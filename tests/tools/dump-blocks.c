@@ -57,6 +57,9 @@ print_blocks(const char *name, const BkWalBlocks *blocks, GError **error)
 
         (void)printf("renewed %" PRIu64 " %" PRIu64 "\n", tablespace, bk_wire_get_varint(&reader));
     }
+    count = bk_wire_get_varint(&reader); /* databases made by copying files: renewed, too */
+    for (uint64_t i = 0; i < 4 * count && bk_wire_is_ok(&reader); i++)
+        (void)bk_wire_get_varint(&reader);
     count = bk_wire_get_varint(&reader);
     for (uint64_t i = 0; i < count && bk_wire_is_ok(&reader); i++)
         print_fork(&reader);
