@@ -516,23 +516,6 @@ typedef struct CatchUp {
     const BkPart *from;
 } CatchUp;
 
-/* What was there already is locked anew where it is due. */
-static bool
-retain_brought(Effort *effort, const BkBestEffortSnapshot *snapshot, GError **error)
-{
-    const BkRetainRequest request = {
-        .part = effort->part,
-        .snapshot = snapshot->publish.snapshot,
-        .parent = snapshot->publish.parent,
-        .now_us = g_get_real_time(),
-        .workers = snapshot->publish.workers,
-    };
-    BkRetain retain;
-
-    init_retain(effort, snapshot, &retain);
-    return bk_retain_packs(&retain, &request, effort->op, error);
-}
-
 static bool
 catch_up_one(Effort *effort, const void *data, GError **error)
 {
@@ -550,8 +533,7 @@ catch_up_one(Effort *effort, const void *data, GError **error)
         return false;
     if (!lacks)
         return true;
-    if (!bk_replicate(self->from, effort->part, &options, &report, effort->op, error) ||
-        (effort->lack != NULL && !retain_brought(effort, self->snapshot, error)))
+    if (!bk_replicate(self->from, effort->part, &options, &report, effort->op, error))
         return bk_prefix(error, "bringing what it missed");
     g_clear_pointer(&effort->lack, g_free);
     return true;
