@@ -295,4 +295,4 @@ def test_what_is_missing_is_found(scene):
     manifest.write_bytes(content)
     check(backstay, 0, "local")
     check(backstay, 0, "local", "offsite", "--source", "orders")
-    backstay.fails(3, "nothing", "repo", "check", "local", "offsite", "--source", "other")
+    backstay.fails(3, "holds anything of source", "repo", "check", "local", "offsite", "--source", "other")
