@@ -138,7 +138,7 @@ bk_assemble(BkCopy *copy, const BkSnapshot *parent, const GPtrArray *files, cons
 {
     g_autoptr(GArray) packs = g_array_new(FALSE, FALSE, sizeof(BkPackRef));
     g_autoptr(GArray) places = g_array_new(FALSE, FALSE, sizeof(uint32_t));
-    Assembler self = {copy, assembly, NULL, packs, places, {NULL}, 0};
+    Assembler self = {.copy = copy, .assembly = assembly, .packs = packs, .places = places};
     size_t parents = 0;
     size_t count;
     const BkPackRef *refs = parent != NULL ? bk_snapshot_packs(parent, &parents) : NULL;

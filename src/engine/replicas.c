@@ -219,9 +219,12 @@ settle(const Crew *crew, BkReplica *replica, BkOp *op, GError **error)
 {
     BkStore *to = bk_part_store(crew->replicas->to);
 
-    if (!replica->is_settled && !bk_store_settle(to, replica->name, op, error))
+    /* What is seen in a bucket is durable; asking for each would cost a request. */
+    if (!replica->is_settled && !bk_store_is_remote(to) &&
+        !bk_store_settle(to, replica->name, op, error))
         return false;
     replica->is_settled = true;
+    bk_op_advance(op, 0); /* very many that are there already are progress, too */
     if (!is_lock_due(replica, crew->lock_us))
         return true;
     if (!bk_store_retain(to, replica->name, op, error))
