@@ -628,14 +628,14 @@ choose(BkReplicatePeriod last_of, int64_t since_us)
 {
     static const int64_t wednesday = MONDAY + 30 * PAST_DAY;
     const BkReplicateCandidate candidates[] = {
-        {wednesday, BK_SNAPSHOT_COMPLETE},
-        {wednesday + 23 * HOUR, BK_SNAPSHOT_COMPLETE},
-        {wednesday + PAST_DAY - 1, BK_SNAPSHOT_DAMAGED},
-        {wednesday + PAST_DAY, BK_SNAPSHOT_UNFINISHED},
-        {wednesday + 2 * PAST_DAY - 1, BK_SNAPSHOT_COMPLETE}, /* the last moment of the year */
-        {wednesday + 2 * PAST_DAY, BK_SNAPSHOT_COMPLETE},
-        {wednesday + 5 * PAST_DAY - 1, BK_SNAPSHOT_COMPLETE}, /* of the week */
-        {wednesday + 5 * PAST_DAY, BK_SNAPSHOT_DAMAGED},
+        {"", wednesday, BK_SNAPSHOT_COMPLETE},
+        {"", wednesday + 23 * HOUR, BK_SNAPSHOT_COMPLETE},
+        {"", wednesday + PAST_DAY - 1, BK_SNAPSHOT_DAMAGED},
+        {"", wednesday + PAST_DAY, BK_SNAPSHOT_UNFINISHED},
+        {"", wednesday + 2 * PAST_DAY - 1, BK_SNAPSHOT_COMPLETE}, /* the last moment of the year */
+        {"", wednesday + 2 * PAST_DAY, BK_SNAPSHOT_COMPLETE},
+        {"", wednesday + 5 * PAST_DAY - 1, BK_SNAPSHOT_COMPLETE}, /* of the week */
+        {"", wednesday + 5 * PAST_DAY, BK_SNAPSHOT_DAMAGED},
     };
     const BkReplicateOptions options = {.last_of = last_of, .since_us = since_us};
     bool is_chosen[G_N_ELEMENTS(candidates)];
@@ -647,6 +647,22 @@ choose(BkReplicatePeriod last_of, int64_t since_us)
             g_string_append_printf(text, "%zu", i);
     g_assert_cmpuint(text->len, ==, count);
     return g_string_free(g_steal_pointer(&text), FALSE);
+}
+
+/* Of two snapshots of one second the id does not tell which is the later. */
+static void
+test_order(Fixture *self, const void *data)
+{
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    past_put_snapshot(&self->repo, self->packs,
+                      &(PastSnapshot){"20261202T000000Z-00000000", MONDAY + 2 * PAST_DAY + 5, 0, 0,
+                                      PAST_SEGNO + 5, PAST_SEGNO + 5, "i"});
+    self->options.last_of = BK_REPLICATE_YEAR;
+    EXPECT_DONE(copy(self, &error));
+    g_assert_cmpuint(self->report.snapshots, ==, 1);
+    g_assert_true(has(self, MANIFEST("20261202T000000Z-00000000")));
 }
 
 static void
@@ -684,6 +700,7 @@ main(int argc, char **argv)
     TEST("/replicate/mends", test_mends);
     TEST("/replicate/named", test_named);
     TEST("/replicate/last-of", test_last_of);
+    TEST("/replicate/order", test_order);
     TEST("/replicate/since", test_since);
     TEST("/replicate/without-wal", test_without_wal);
     TEST("/replicate/wal-alone", test_wal_alone);
