@@ -515,6 +515,7 @@ test_wal_put_meanwhile(Fixture *self, const void *data)
         bk_repository_create(&store->base, "hooked", &key, &created, self->repo.op, &error);
     part = bk_part_open(repository, "orders", self->repo.op, &error);
     g_assert_no_error(error);
+    self->options.workers = 1; /* the hook is for one thread */
     store->part = SEGMENT("8");
     store->hook = put_meanwhile;
     store->data = self;
