@@ -13,6 +13,15 @@
 /* The WAL segment with which the WAL of these tests begins. */
 #define PAST_SEGNO 5u
 
+#define MONDAY     (INT64_C(1795996800) * BK_USEC_PER_SEC) /* 2026-11-30 */
+#define FIRST      "20261130T000000Z-00000001"
+#define SECOND     "20261201T000000Z-00000002"
+#define THIRD      "20261202T000000Z-00000003"
+#define UNFINISHED "20261202T000500Z-00000004"
+
+#define MANIFEST(id)  "orders/snapshots/" id
+#define SEGMENT(last) "orders/wal/00000001/0000000100000000/00000001000000000000000" last
+
 typedef struct PastSnapshot {
     const char *id;
     int64_t started_us;
@@ -128,4 +137,37 @@ static inline GHashTable *
 past_packs_new(void)
 {
     return g_hash_table_new_full(NULL, NULL, NULL, g_free);
+}
+
+/* Three snapshots and an unfinished one; segments 5 to 10, of which the snapshots need 5 and 6, 7,
+ * and 9 themselves; two small WAL files. */
+static inline void
+past_fill(RepoFixture *repo, GHashTable *packs)
+{
+    static const PastSnapshot snapshots[] = {
+        {FIRST, MONDAY, BK_SNAPSHOT_COMPLETE, 1, PAST_SEGNO, PAST_SEGNO + 1, "abc"},
+        {SECOND, MONDAY + PAST_DAY, BK_SNAPSHOT_COMPLETE, 1, PAST_SEGNO + 2, PAST_SEGNO + 2, "bcd"},
+        {THIRD, MONDAY + 2 * PAST_DAY, BK_SNAPSHOT_COMPLETE, 1, PAST_SEGNO + 4, PAST_SEGNO + 4,
+         "ef"},
+        {UNFINISHED, MONDAY + 2 * PAST_DAY + 1, BK_SNAPSHOT_UNFINISHED, 1, PAST_SEGNO + 5,
+         PAST_SEGNO + 5, "eg"},
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(snapshots); i++)
+        past_put_snapshot(repo, packs, &snapshots[i]);
+    for (uint32_t i = 0; i < 6; i++)
+        past_put_segment(repo->part, 1, PAST_SEGNO + i, 700 + i, repo->op);
+    past_put_text(repo->part, "00000002.history", "1\t0/700000\tpromoted\n", repo->op);
+    past_put_text(repo->part, "000000010000000000000007.00000028.backup", "START WAL\n", repo->op);
+}
+
+/* Flips a byte of an object. */
+static inline void
+past_damage(BkStore *store, const char *name, BkOp *op)
+{
+    g_auto(BkBuf) object = BK_BUF_INIT;
+
+    repo_fixture_get(store, name, &object, op);
+    object.data[object.size / 2] ^= 1;
+    repo_fixture_overwrite(store, name, &object, op);
 }

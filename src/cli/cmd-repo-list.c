@@ -49,11 +49,10 @@ print_source(const char *source, const BkInventory *inventory)
     append_count(states, inventory->unfinished, "unfinished");
     append_count(states, inventory->unreadable->len, "unreadable");
     (void)printf("  %s\n", source);
+    (void)printf("    snapshots  %s", states->len > 0 ? states->str : "none");
     if (inventory->oldest != NULL)
-        (void)printf("    snapshots  %s; %s to %s\n", states->str, inventory->oldest,
-                     inventory->newest);
-    else
-        (void)printf("    snapshots  none\n");
+        (void)printf("; %s to %s", inventory->oldest, inventory->newest);
+    (void)printf("\n");
     (void)printf("    packs      %u, %s\n", inventory->holdings.packs->len, packs);
     for (guint i = 0; i < inventory->timelines->len; i++) {
         const BkInventoryTimeline *timeline =

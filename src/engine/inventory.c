@@ -27,10 +27,30 @@ count_state(BkInventory *self, BkSnapshotState state)
     }
 }
 
+/* Ids tell seconds only. */
+typedef struct Bounds {
+    int64_t oldest_us;
+    int64_t newest_us;
+} Bounds;
+
+static void
+note_bounds(BkInventory *self, const char *id, int64_t started_us, Bounds *bounds)
+{
+    if (self->oldest == NULL || started_us < bounds->oldest_us) {
+        self->oldest = id;
+        bounds->oldest_us = started_us;
+    }
+    if (self->newest == NULL || started_us >= bounds->newest_us) {
+        self->newest = id;
+        bounds->newest_us = started_us;
+    }
+}
+
 static bool
 count_snapshots(BkInventory *self, const BkPart *part, BkOp *op, GError **error)
 {
     const GArray *snapshots = self->holdings.snapshots;
+    Bounds bounds = {0};
 
     for (guint i = 0; i < snapshots->len; i++) {
         const BkHeldObject *held = bk_held_at(snapshots, i);
@@ -40,15 +60,12 @@ count_snapshots(BkInventory *self, const BkPart *part, BkOp *op, GError **error)
         self->manifest_bytes += held->size;
         if (bk_snapshot_load_head(part, held->base, &head, op, &cause)) {
             count_state(self, head.state);
+            note_bounds(self, held->base, head.started_us, &bounds);
             continue;
         }
         if (!bk_parts_is_at_fault(cause) && !bk_error_is(cause, BK_ERROR_NOT_FOUND))
             return bk_propagate(error, &cause);
         g_ptr_array_add(self->unreadable, g_strdup(cause->message));
-    }
-    if (snapshots->len > 0) {
-        self->oldest = bk_held_at(snapshots, 0)->base;
-        self->newest = bk_held_at(snapshots, snapshots->len - 1)->base;
     }
     return true;
 }

@@ -20,7 +20,7 @@ typedef struct BkInventory {
     size_t damaged;
     size_t unfinished;
     GPtrArray *unreadable; /* of char *: why, of the others */
-    const char *oldest;    /* snapshot, unfinished ones too; NULL: there is none */
+    const char *oldest;    /* of the readable snapshots, unfinished ones too; NULL: there is none */
     const char *newest;
     uint64_t manifest_bytes;
     uint64_t pack_bytes;

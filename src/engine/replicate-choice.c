@@ -1,5 +1,7 @@
 #include "engine/replicate-choice.h"
 
+#include <string.h>
+
 #define USEC_PER_DAY (86400 * BK_USEC_PER_SEC)
 #define EPOCH_JULIAN 719163 /* 1970-01-01, as GDate counts days */
 #define EPOCH_MONDAY 3      /* 1970-01-01 was a Thursday: days since Monday */
@@ -26,6 +28,17 @@ period_of(int64_t time_us, BkReplicatePeriod period)
     return period == BK_REPLICATE_YEAR
                ? g_date_get_year(&date)
                : (int64_t)g_date_get_year(&date) * 12 + (int64_t)g_date_get_month(&date);
+}
+
+int
+bk_replicate_compare(const void *left, const void *right)
+{
+    const BkReplicateCandidate *a = left;
+    const BkReplicateCandidate *b = right;
+
+    if (a->started_us != b->started_us)
+        return a->started_us < b->started_us ? -1 : 1;
+    return strcmp(a->id, b->id);
 }
 
 static bool

@@ -6,9 +6,13 @@
 #include "repo/snapshot.h"
 
 typedef struct BkReplicateCandidate {
+    const char *id;
     int64_t started_us;
     BkSnapshotState state;
 } BkReplicateCandidate;
+
+/* Oldest first, to the microsecond: ids tell seconds only. For g_array_sort. */
+int bk_replicate_compare(const void *left, const void *right);
 
 /* Sets in `is_chosen` which of `count` candidates, oldest first, since_us and last_of choose.
  * Returns how many. */

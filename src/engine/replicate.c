@@ -122,7 +122,6 @@ static bool
 choose_by_time(Replication *self, BkOp *op, GError **error)
 {
     g_autoptr(GArray) candidates = g_array_new(FALSE, FALSE, sizeof(BkReplicateCandidate));
-    g_autoptr(GPtrArray) ids = g_ptr_array_new();
     g_autofree bool *is_chosen = NULL;
 
     for (guint i = 0; i < self->here.snapshots->len; i++) {
@@ -136,16 +135,18 @@ choose_by_time(Replication *self, BkOp *op, GError **error)
                 return false;
             continue;
         }
-        candidate = (BkReplicateCandidate){head.started_us, head.state};
+        candidate = (BkReplicateCandidate){id, head.started_us, head.state};
         g_array_append_val(candidates, candidate);
-        g_ptr_array_add(ids, (void *)(uintptr_t)id);
     }
+    g_array_sort(candidates, bk_replicate_compare);
     is_chosen = g_new0(bool, candidates->len + 1);
     (void)bk_replicate_choose((const BkReplicateCandidate *)(const void *)candidates->data,
                               candidates->len, self->options, is_chosen);
-    for (guint i = 0; i < ids->len; i++)
+    for (guint i = 0; i < candidates->len; i++)
         if (is_chosen[i])
-            g_ptr_array_add(self->ids, g_ptr_array_index(ids, i));
+            g_ptr_array_add(
+                self->ids,
+                (void *)(uintptr_t)g_array_index(candidates, BkReplicateCandidate, i).id);
     return true;
 }
 

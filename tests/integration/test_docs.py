@@ -54,9 +54,10 @@ def backstay_calls(text):
         yield line, words
 
 
-def test_readme_uses_commands_and_options_that_exist(program):
-    """A person can follow the README: each command and option in it is in the help."""
-    text = (place.ROOT / "README.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("page", ["README.md", "docs/guide-offsite.md"])
+def test_pages_use_commands_and_options_that_exist(program, page):
+    """A person can follow them: each command and option in them is in the help."""
+    text = (place.ROOT / page).read_text(encoding="utf-8")
     calls = list(backstay_calls(text))
     assert len(calls) >= 4
     for line, words in calls:
@@ -64,7 +65,7 @@ def test_readme_uses_commands_and_options_that_exist(program):
             words = words[2:] if words[0] in ("-c", "--config") else words[1:]
         if not words:
             continue
-        command = " ".join(words[:2]) if words[0] == "wal" else words[0]
+        command = " ".join(words[:2]) if words[0] in ("wal", "repo") else words[0]
         assert command in COMMANDS, line
         known = help_of(program, command)
         for word in words:

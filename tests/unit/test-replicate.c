@@ -5,15 +5,6 @@
 #include "hook-store.h"
 #include "past-fixture.h"
 
-#define MONDAY     (INT64_C(1795996800) * BK_USEC_PER_SEC) /* 2026-11-30 */
-#define FIRST      "20261130T000000Z-00000001"
-#define SECOND     "20261201T000000Z-00000002"
-#define THIRD      "20261202T000000Z-00000003"
-#define UNFINISHED "20261202T000500Z-00000004"
-
-#define MANIFEST(id)  "orders/snapshots/" id
-#define SEGMENT(last) "orders/wal/00000001/0000000100000000/00000001000000000000000" last
-
 typedef struct Fixture {
     RepoFixture repo;
     GHashTable *packs;
@@ -21,7 +12,6 @@ typedef struct Fixture {
     BkReplicateReport report;
 } Fixture;
 
-/* Segments 5 to 10; the snapshots' own are 5 to 6, 7 and 9. */
 static void
 set_up(Fixture *self, const void *data)
 {
@@ -29,22 +19,7 @@ set_up(Fixture *self, const void *data)
     *self = (Fixture){.packs = past_packs_new(), .options = {.workers = 2}};
     repo_fixture_init(&self->repo);
     repo_fixture_add_second(&self->repo);
-    past_put_snapshot(&self->repo, self->packs,
-                      &(PastSnapshot){FIRST, MONDAY, 0, 0, PAST_SEGNO, PAST_SEGNO + 1, "abc"});
-    past_put_snapshot(
-        &self->repo, self->packs,
-        &(PastSnapshot){SECOND, MONDAY + PAST_DAY, 0, 0, PAST_SEGNO + 2, PAST_SEGNO + 2, "bcd"});
-    past_put_snapshot(
-        &self->repo, self->packs,
-        &(PastSnapshot){THIRD, MONDAY + 2 * PAST_DAY, 0, 0, PAST_SEGNO + 4, PAST_SEGNO + 4, "ef"});
-    past_put_snapshot(&self->repo, self->packs,
-                      &(PastSnapshot){UNFINISHED, MONDAY + 2 * PAST_DAY + 1, BK_SNAPSHOT_UNFINISHED,
-                                      0, PAST_SEGNO + 5, PAST_SEGNO + 5, "eg"});
-    for (unsigned i = 0; i < 6; i++)
-        past_put_segment(self->repo.part, 1, PAST_SEGNO + i, 700 + i, self->repo.op);
-    past_put_text(self->repo.part, "00000002.history", "1\t0/700000\tpromoted\n", self->repo.op);
-    past_put_text(self->repo.part, "000000010000000000000007.00000028.backup", "START WAL\n",
-                  self->repo.op);
+    past_fill(&self->repo, self->packs);
 }
 
 static void
@@ -97,56 +72,52 @@ count_objects(BkStore *store, const char *prefix, BkOp *op)
     return names->len;
 }
 
-/* Whatever the second repository has is byte for byte what the first has, and what its manifests
- * name is there. */
+/* Whatever the second repository has is byte for byte what the first has. */
 static void
-expect_sound(Fixture *self)
+expect_alike(Fixture *self, const char *prefix)
 {
-    static const char *const prefixes[] = {"orders/packs/", "orders/snapshots/", "orders/wal/"};
-    g_autoptr(GPtrArray) ids = NULL;
-    g_autoptr(GError) error = NULL;
+    g_autoptr(GPtrArray) names = repo_fixture_names(self->repo.second_store, prefix, self->repo.op);
 
-    for (size_t i = 0; i < G_N_ELEMENTS(prefixes); i++) {
-        g_autoptr(GPtrArray) names =
-            repo_fixture_names(self->repo.second_store, prefixes[i], self->repo.op);
+    for (guint i = 0; i < names->len; i++) {
+        g_auto(BkBuf) original = BK_BUF_INIT;
+        g_auto(BkBuf) copied = BK_BUF_INIT;
 
-        for (guint j = 0; j < names->len; j++) {
-            g_auto(BkBuf) original = BK_BUF_INIT;
-            g_auto(BkBuf) copied = BK_BUF_INIT;
-
-            repo_fixture_get(self->repo.store, g_ptr_array_index(names, j), &original,
-                             self->repo.op);
-            repo_fixture_get(self->repo.second_store, g_ptr_array_index(names, j), &copied,
-                             self->repo.op);
-            EXPECT_BYTES(copied.data, copied.size, original.data, original.size);
-        }
-    }
-    ids = bk_snapshot_list(self->repo.second, self->repo.op, &error);
-    for (guint i = 0; i < ids->len; i++) {
-        g_autoptr(BkSnapshot) snapshot =
-            bk_snapshot_load(self->repo.second, g_ptr_array_index(ids, i), self->repo.op, &error);
-        size_t count;
-        const BkPackRef *packs;
-
-        g_assert_no_error(error);
-        packs = bk_snapshot_packs(snapshot, &count);
-        for (size_t j = 0; j < count; j++) {
-            g_autofree char *name = bk_pack_object_name(self->repo.second, packs[j].name);
-
-            g_assert_true(has(self, name));
-        }
+        repo_fixture_get(self->repo.store, g_ptr_array_index(names, i), &original, self->repo.op);
+        repo_fixture_get(self->repo.second_store, g_ptr_array_index(names, i), &copied,
+                         self->repo.op);
+        EXPECT_BYTES(copied.data, copied.size, original.data, original.size);
     }
 }
 
-/* Flips a byte of an object. */
+/* Every pack that a manifest of the second repository names is there. */
 static void
-damage(BkStore *store, const char *name, BkOp *op)
+expect_whole(Fixture *self, const char *id)
 {
-    g_auto(BkBuf) object = BK_BUF_INIT;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(BkSnapshot) snapshot = bk_snapshot_load(self->repo.second, id, self->repo.op, &error);
+    size_t count;
+    const BkPackRef *packs;
 
-    repo_fixture_get(store, name, &object, op);
-    object.data[object.size / 2] ^= 1;
-    repo_fixture_overwrite(store, name, &object, op);
+    g_assert_no_error(error);
+    packs = bk_snapshot_packs(snapshot, &count);
+    for (size_t i = 0; i < count; i++) {
+        g_autofree char *name = bk_pack_object_name(self->repo.second, packs[i].name);
+
+        g_assert_true(has(self, name));
+    }
+}
+
+static void
+expect_sound(Fixture *self)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GPtrArray) ids = bk_snapshot_list(self->repo.second, self->repo.op, &error);
+
+    expect_alike(self, "orders/packs/");
+    expect_alike(self, "orders/snapshots/");
+    expect_alike(self, "orders/wal/");
+    for (guint i = 0; i < ids->len; i++)
+        expect_whole(self, g_ptr_array_index(ids, i));
 }
 
 static void
@@ -162,7 +133,7 @@ test_all(Fixture *self, const void *data)
     g_assert_cmpuint(self->report.wal_files, ==, 8);
     g_assert_cmpuint(self->report.present, ==, 0);
     g_assert_cmpuint(self->report.damaged, ==, 0);
-    g_assert_cmpuint(self->report.bytes, >, 6 * 1000);
+    g_assert_cmpuint(self->report.bytes, >, 6000);
     g_assert_false(has(self, MANIFEST(UNFINISHED)));
     g_assert_false(has_pack(self, 'g')); /* of an unfinished one alone */
     expect_sound(self);
@@ -196,6 +167,7 @@ test_second_key(Fixture *self, const void *data)
     g_assert_no_error(error);
     snapshot = bk_snapshot_load(part, FIRST, self->repo.op, &error);
     g_assert_no_error(error);
+    g_assert_cmpstr(bk_snapshot_head(snapshot)->id, ==, FIRST);
 }
 
 /* What is there but not whole for its manifest is brought. */
@@ -402,7 +374,7 @@ test_damaged_pack(Fixture *self, const void *data)
     g_autofree char *name = pack_name(self, 'd');
 
     (void)data;
-    damage(self->repo.store, name, self->repo.op);
+    past_damage(self->repo.store, name, self->repo.op);
     expect_damage(self, name, 2, 1);
     g_assert_false(has(self, MANIFEST(SECOND)));
     g_assert_true(has_pack(self, 'e'));
@@ -426,7 +398,7 @@ static void
 test_damaged_manifest(Fixture *self, const void *data)
 {
     (void)data;
-    damage(self->repo.store, MANIFEST(FIRST), self->repo.op);
+    past_damage(self->repo.store, MANIFEST(FIRST), self->repo.op);
     expect_damage(self, MANIFEST(FIRST), 2, 1);
     g_assert_false(has_pack(self, 'a'));
 }
@@ -435,7 +407,7 @@ static void
 test_damaged_wal(Fixture *self, const void *data)
 {
     (void)data;
-    damage(self->repo.store, SEGMENT("7"), self->repo.op);
+    past_damage(self->repo.store, SEGMENT("7"), self->repo.op);
     expect_damage(self, SEGMENT("7"), 2, 1);
     g_assert_false(has(self, MANIFEST(SECOND)));
     g_assert_true(has(self, SEGMENT("8")));
@@ -446,7 +418,7 @@ static void
 test_damaged_wal_between(Fixture *self, const void *data)
 {
     (void)data;
-    damage(self->repo.store, SEGMENT("8"), self->repo.op);
+    past_damage(self->repo.store, SEGMENT("8"), self->repo.op);
     expect_damage(self, SEGMENT("8"), 3, 0);
     g_assert_true(has(self, SEGMENT("A")));
 }
@@ -543,6 +515,7 @@ test_wal_put_meanwhile(Fixture *self, const void *data)
         bk_repository_create(&store->base, "hooked", &key, &created, self->repo.op, &error);
     part = bk_part_open(repository, "orders", self->repo.op, &error);
     g_assert_no_error(error);
+    self->options.workers = 1; /* the hook is for one thread */
     store->part = SEGMENT("8");
     store->hook = put_meanwhile;
     store->data = self;
@@ -628,14 +601,14 @@ choose(BkReplicatePeriod last_of, int64_t since_us)
 {
     static const int64_t wednesday = MONDAY + 30 * PAST_DAY;
     const BkReplicateCandidate candidates[] = {
-        {wednesday, BK_SNAPSHOT_COMPLETE},
-        {wednesday + 23 * HOUR, BK_SNAPSHOT_COMPLETE},
-        {wednesday + PAST_DAY - 1, BK_SNAPSHOT_DAMAGED},
-        {wednesday + PAST_DAY, BK_SNAPSHOT_UNFINISHED},
-        {wednesday + 2 * PAST_DAY - 1, BK_SNAPSHOT_COMPLETE}, /* the last moment of the year */
-        {wednesday + 2 * PAST_DAY, BK_SNAPSHOT_COMPLETE},
-        {wednesday + 5 * PAST_DAY - 1, BK_SNAPSHOT_COMPLETE}, /* of the week */
-        {wednesday + 5 * PAST_DAY, BK_SNAPSHOT_DAMAGED},
+        {"", wednesday, BK_SNAPSHOT_COMPLETE},
+        {"", wednesday + 23 * HOUR, BK_SNAPSHOT_COMPLETE},
+        {"", wednesday + PAST_DAY - 1, BK_SNAPSHOT_DAMAGED},
+        {"", wednesday + PAST_DAY, BK_SNAPSHOT_UNFINISHED},
+        {"", wednesday + 2 * PAST_DAY - 1, BK_SNAPSHOT_COMPLETE}, /* the last moment of the year */
+        {"", wednesday + 2 * PAST_DAY, BK_SNAPSHOT_COMPLETE},
+        {"", wednesday + 5 * PAST_DAY - 1, BK_SNAPSHOT_COMPLETE}, /* of the week */
+        {"", wednesday + 5 * PAST_DAY, BK_SNAPSHOT_DAMAGED},
     };
     const BkReplicateOptions options = {.last_of = last_of, .since_us = since_us};
     bool is_chosen[G_N_ELEMENTS(candidates)];
@@ -647,6 +620,22 @@ choose(BkReplicatePeriod last_of, int64_t since_us)
             g_string_append_printf(text, "%zu", i);
     g_assert_cmpuint(text->len, ==, count);
     return g_string_free(g_steal_pointer(&text), FALSE);
+}
+
+/* Of two snapshots of one second the id does not tell which is the later. */
+static void
+test_order(Fixture *self, const void *data)
+{
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    past_put_snapshot(&self->repo, self->packs,
+                      &(PastSnapshot){"20261202T000000Z-00000000", MONDAY + 2 * PAST_DAY + 5, 0, 0,
+                                      PAST_SEGNO + 5, PAST_SEGNO + 5, "i"});
+    self->options.last_of = BK_REPLICATE_YEAR;
+    EXPECT_DONE(copy(self, &error));
+    g_assert_cmpuint(self->report.snapshots, ==, 1);
+    g_assert_true(has(self, MANIFEST("20261202T000000Z-00000000")));
 }
 
 static void
@@ -684,6 +673,7 @@ main(int argc, char **argv)
     TEST("/replicate/mends", test_mends);
     TEST("/replicate/named", test_named);
     TEST("/replicate/last-of", test_last_of);
+    TEST("/replicate/order", test_order);
     TEST("/replicate/since", test_since);
     TEST("/replicate/without-wal", test_without_wal);
     TEST("/replicate/wal-alone", test_wal_alone);
