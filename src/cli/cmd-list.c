@@ -69,7 +69,7 @@ list_source(const void *item, BkJson *json, void *data, BkOp *op, GError **error
 
     (void)data;
     bk_cli_source_init(&source, config);
-    if (!bk_listing_load(&source.spec, false, &listing, op, error))
+    if (!bk_listing_load(&source.spec, BK_PAST_NO_ARCHIVE, &listing, op, error))
         return false;
     for (guint i = 0; i < listing.parts.failed->len; i++)
         bk_cli_warn("%s", (const char *)g_ptr_array_index(listing.parts.failed, i));

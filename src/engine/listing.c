@@ -67,7 +67,7 @@ compare(const void *left, const void *right)
 }
 
 bool
-bk_listing_load(const BkSourceSpec *source, bool with_archive, BkListing *self, BkOp *op,
+bk_listing_load(const BkSourceSpec *source, BkPastArchive archive, BkListing *self, BkOp *op,
                 GError **error)
 {
     g_autoptr(GError) first = NULL;
@@ -81,8 +81,7 @@ bk_listing_load(const BkSourceSpec *source, bool with_archive, BkListing *self, 
         BkPast *past = g_new0(BkPast, 1);
         g_autoptr(GError) cause = NULL;
 
-        if (with_archive ? bk_past_load(part, past, op, &cause)
-                         : bk_past_load_snapshots(part, past, op, &cause)) {
+        if (bk_past_load(part, archive, past, op, &cause)) {
             g_ptr_array_add(self->pasts, past);
             merge(self, past);
             continue;

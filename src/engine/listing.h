@@ -21,5 +21,5 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkListing, bk_listing_clear)
 
 /* Loads what every repository that can be asked holds of the source: its snapshots, and with the
  * archive its windows. */
-bool bk_listing_load(const BkSourceSpec *source, bool with_archive, BkListing *listing, BkOp *op,
-                     GError **error) BK_MUST_USE;
+bool bk_listing_load(const BkSourceSpec *source, BkPastArchive archive, BkListing *listing,
+                     BkOp *op, GError **error) BK_MUST_USE;

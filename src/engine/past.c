@@ -216,11 +216,14 @@ describe_spans(const BkArchiveTimeline *archived, uint32_t segment_size, size_t 
 }
 
 static bool
-load_archive(BkPast *self, BkOp *op, GError **error)
+load_archive(BkPast *self, BkPastArchive archive, BkOp *op, GError **error)
 {
     BkWindowTimeline *timelines;
 
-    self->archive = bk_archive_list(self->part, op, error);
+    self->archive = archive == BK_PAST_KNOWN_ARCHIVE
+                        ? bk_archive_list_known(self->part, self->input.segment_size,
+                                                g_get_real_time(), op, error)
+                        : bk_archive_list(self->part, op, error);
     if (self->archive == NULL)
         return false;
     timelines = g_new0(BkWindowTimeline, self->archive->len);
@@ -239,17 +242,13 @@ load_archive(BkPast *self, BkOp *op, GError **error)
 }
 
 bool
-bk_past_load_snapshots(const BkPart *part, BkPast *self, BkOp *op, GError **error)
+bk_past_load(const BkPart *part, BkPastArchive archive, BkPast *self, BkOp *op, GError **error)
 {
     *self = (BkPast){.part = part};
-    return load_snapshots(self, op, error);
-}
-
-bool
-bk_past_load(const BkPart *part, BkPast *self, BkOp *op, GError **error)
-{
-    if (!bk_past_load_snapshots(part, self, op, error))
+    if (!load_snapshots(self, op, error))
         return false;
+    if (archive == BK_PAST_NO_ARCHIVE)
+        return true;
     self->input.segment_size = DEFAULT_SEGMENT_SIZE;
     if (self->snapshots->len > 0) {
         const BkPastSnapshot *newest = g_ptr_array_index(self->snapshots, self->snapshots->len - 1);
@@ -258,7 +257,7 @@ bk_past_load(const BkPart *part, BkPast *self, BkOp *op, GError **error)
     }
     self->input.snapshots = describe_snapshots(self);
     self->input.snapshot_count = self->restorable->len;
-    if (!load_archive(self, op, error))
+    if (!load_archive(self, archive, op, error))
         return false;
     bk_windows_find(&self->input, &self->windows);
     return true;

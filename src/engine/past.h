@@ -5,6 +5,7 @@
 #pragma once
 #include "policy/window.h"
 #include "repo/snapshot.h"
+#include "source/pg/archive-list.h"
 #include "source/pg/archive.h"
 #include "source/pg/meta.h"
 
@@ -37,13 +38,18 @@ typedef struct BkPast {
 void bk_past_clear(BkPast *self);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkPast, bk_past_clear)
 
+/* How closely to look at the archive, which may have very many objects. */
+typedef enum BkPastArchive {
+    BK_PAST_NO_ARCHIVE,    /* not at all: then there are no windows either */
+    BK_PAST_KNOWN_ARCHIVE, /* as bk_archive_list_known: for reports */
+    BK_PAST_WHOLE_ARCHIVE,
+} BkPastArchive;
+
 /* Loads what `part` (which must outlive it) holds, and calculates the windows. A timeline whose
  * history cannot be read counts as one without ancestors, and is among the problems. Fails when the
  * repository cannot be asked, or none of its manifests be read for another reason than damage. */
-bool bk_past_load(const BkPart *part, BkPast *past, BkOp *op, GError **error) BK_MUST_USE;
-
-/* The same without the archive, which may have very many objects, and so without windows. */
-bool bk_past_load_snapshots(const BkPart *part, BkPast *past, BkOp *op, GError **error) BK_MUST_USE;
+bool bk_past_load(const BkPart *part, BkPastArchive archive, BkPast *past, BkOp *op,
+                  GError **error) BK_MUST_USE;
 
 /* The last moments of a path of recovery, read from the heads of its last segments. */
 typedef struct BkPastEnd {

@@ -13,7 +13,7 @@ bk_plan_choice_clear(BkPlanChoice *self)
 static bool
 make(BkPlanChoice *self, const BkPart *part, const BkPlanRequest *request, BkOp *op, GError **error)
 {
-    return bk_past_load(part, &self->past, op, error) &&
+    return bk_past_load(part, BK_PAST_WHOLE_ARCHIVE, &self->past, op, error) &&
            bk_plan_make(&self->past, request, &self->plan, op, error);
 }
 

@@ -123,7 +123,7 @@ check_past(BkRepoCheck *self, const BkPart *part, BkOp *op, GError **error)
     g_auto(BkPast) past = {0};
     g_autoptr(GError) cause = NULL;
 
-    if (!bk_past_load(part, &past, op, &cause)) {
+    if (!bk_past_load(part, BK_PAST_WHOLE_ARCHIVE, &past, op, &cause)) {
         if (!bk_error_is(cause, BK_ERROR_CORRUPT))
             return bk_propagate(error, &cause);
         add_problem(self, "%s", cause->message);

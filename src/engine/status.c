@@ -195,7 +195,7 @@ bk_status_load(const BkSourceSpec *source, int64_t rpo_us, int64_t now_us, BkSta
 {
     self->windows = g_array_new(FALSE, FALSE, sizeof(BkStatusWindow));
     self->problems = g_ptr_array_new_with_free_func(g_free);
-    if (!bk_listing_load(source, true, &self->listing, op, error))
+    if (!bk_listing_load(source, BK_PAST_KNOWN_ARCHIVE, &self->listing, op, error))
         return false;
     self->standings = bk_standing_find(source, &self->listing, now_us);
     for (guint i = 0; i < self->standings->len; i++)

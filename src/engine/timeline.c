@@ -364,7 +364,8 @@ choose_past(Reading *self, const BkParts *parts, BkPast *past, GError **error)
         g_autoptr(GError) cause = NULL;
 
         bk_past_clear(past);
-        if (bk_past_load(g_ptr_array_index(parts->parts, i), past, self->op, &cause) &&
+        if (bk_past_load(g_ptr_array_index(parts->parts, i), BK_PAST_WHOLE_ARCHIVE, past, self->op,
+                         &cause) &&
             (past->windows.count > 0 || i + 1 == parts->parts->len)) {
             g_ptr_array_insert(self->parts, 0, g_ptr_array_index(parts->parts, i));
             return true;

@@ -7,19 +7,23 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #define ASKED_SIZE 4 /* bytes before the content: how many were asked for, little-endian */
-#define MAX_START  ((size_t)1024 * 1024)
-#define MAX_FILES  8192
+#define MAX_KEPT   ((size_t)64 * 1024) /* of an object */
+#define MAX_NOTE   ((size_t)16 * 1024 * 1024)
+#define MAX_FILES  4096
+#define LOOK_EVERY 256 /* files that are kept, between two counts of them */
 #define TEMP_START "new-"
 
 typedef struct CacheStore {
     BkStore base;
     BkStore *inner;
     char *folder; /* NULL: nothing is kept */
+    atomic_uint kept;
 } CacheStore;
 
 char *
@@ -52,8 +56,7 @@ find(const char *path, size_t size, BkBuf *out)
     g_auto(BkBuf) file = BK_BUF_INIT;
     size_t asked, length;
 
-    if (!bk_file_read(AT_FDCWD, path, MAX_START + ASKED_SIZE, &file, NULL) ||
-        file.size < ASKED_SIZE)
+    if (!bk_file_read(AT_FDCWD, path, MAX_KEPT + ASKED_SIZE, &file, NULL) || file.size < ASKED_SIZE)
         return false;
     asked = (size_t)file.data[0] | (size_t)file.data[1] << 8 | (size_t)file.data[2] << 16 |
             (size_t)file.data[3] << 24;
@@ -96,7 +99,7 @@ write_file(const char *path, const BkBuf *content, size_t asked)
 }
 
 static void
-keep(const CacheStore *self, const char *path, const BkBuf *content, size_t asked)
+keep(CacheStore *self, const char *path, const BkBuf *content, size_t asked)
 {
     g_autofree char *name = g_path_get_basename(path);
     g_autofree char *temp =
@@ -104,8 +107,8 @@ keep(const CacheStore *self, const char *path, const BkBuf *content, size_t aske
 
     /* Another thread that writes the same has the name; one of them is enough. */
     if (write_file(temp, content, asked) && rename(temp, path) == 0) {
-        if (content->size % 64 == 0)
-            empty_when_full(self->folder); /* now and then */
+        if (atomic_fetch_add(&self->kept, 1) % LOOK_EVERY == LOOK_EVERY - 1)
+            empty_when_full(self->folder);
         return;
     }
     if (errno != EEXIST)
@@ -118,12 +121,56 @@ cache_get_start(BkStore *store, const char *name, size_t size, BkBuf *out, BkOp 
     CacheStore *self = (CacheStore *)store;
     g_autofree char *path = self->folder != NULL ? path_of(self, name) : NULL;
 
-    if (path != NULL && size <= MAX_START && find(path, size, out))
+    if (path != NULL && find(path, size, out))
         return true;
     if (!self->inner->driver->get(self->inner, name, 0, size, size, out, op, error))
         return false;
-    if (path != NULL && size <= MAX_START)
+    if (path != NULL && out->size <= MAX_KEPT)
         keep(self, path, out, size);
+    return true;
+}
+
+static char *
+note_path(const CacheStore *self, const char *name)
+{
+    g_autofree char *key = g_strconcat("note:", name, NULL); /* no object is called so */
+
+    return self->folder != NULL ? path_of(self, key) : NULL;
+}
+
+/* Unlike an object's bytes nothing else proves a note: its digest stands before it. */
+static void
+cache_note(BkStore *store, const char *name, const BkBuf *data)
+{
+    CacheStore *self = (CacheStore *)store;
+    g_autofree char *path = note_path(self, name);
+    g_auto(BkBuf) content = BK_BUF_INIT;
+    uint8_t digest[BK_SHA256_SIZE];
+
+    if (path == NULL || data->size > MAX_NOTE)
+        return;
+    bk_sha256(data->data, data->size, digest);
+    bk_buf_append(&content, digest, sizeof digest);
+    bk_buf_append(&content, data->data, data->size);
+    keep(self, path, &content, 0);
+}
+
+static bool
+cache_recall(BkStore *store, const char *name, BkBuf *out)
+{
+    CacheStore *self = (CacheStore *)store;
+    g_autofree char *path = note_path(self, name);
+    const size_t start = ASKED_SIZE + BK_SHA256_SIZE;
+    g_auto(BkBuf) file = BK_BUF_INIT;
+    uint8_t digest[BK_SHA256_SIZE];
+
+    if (path == NULL || !bk_file_read(AT_FDCWD, path, start + MAX_NOTE, &file, NULL) ||
+        file.size < start)
+        return false;
+    bk_sha256(file.data + start, file.size - start, digest);
+    if (memcmp(digest, file.data + ASKED_SIZE, sizeof digest) != 0)
+        return false;
+    bk_buf_append(out, file.data + start, file.size - start);
     return true;
 }
 
@@ -180,6 +227,15 @@ cache_list(BkStore *store, const char *prefix, const char *after, BkStoreVisit v
     CacheStore *self = (CacheStore *)store;
 
     return self->inner->driver->list(self->inner, prefix, after, visit, data, op, error);
+}
+
+static bool
+cache_list_folder(BkStore *store, const char *folder, BkStoreVisit visit, void *data, BkOp *op,
+                  GError **error)
+{
+    CacheStore *self = (CacheStore *)store;
+
+    return bk_store_list_folder(self->inner, folder, visit, data, op, error);
 }
 
 static bool
@@ -247,6 +303,9 @@ static const BkStoreDriver cache_driver = {
     .delete_many = cache_delete_many,
     .lock_us = cache_lock_us,
     .retain = cache_retain,
+    .list_folder = cache_list_folder,
+    .note = cache_note,
+    .recall = cache_recall,
     .is_remote = true,
     .free = cache_free,
 };
@@ -268,10 +327,12 @@ bk_store_cache_new(BkStore *inner, const char *folder)
 
     bk_store_init(&self->base, &cache_driver, g_strdup(bk_store_describe(inner)));
     self->inner = inner;
-    if (make_folder(folder))
+    if (make_folder(folder)) {
         self->folder = g_strdup(folder);
-    else
+        empty_when_full(folder);
+    } else {
         bk_log(BK_LOG_INFO, "nothing is kept in \"%s\": it cannot be made, or is not ours alone",
                folder);
+    }
     return &self->base;
 }

@@ -385,8 +385,11 @@ bk_s3_call(S3Store *self, const S3Call *call, BkHttpAnswer *answer, bool *is_unc
         bk_credentials_clear(&state.credentials);
         if (!bk_credentials_get(self->credentials, &state.credentials, op, error))
             return false;
-        if (attempt(&state, op, &cause))
+        if (attempt(&state, op, &cause)) {
+            if (answer->status < 300)
+                atomic_store(&self->has_bucket, true);
             return true;
+        }
         if (is_uncertain != NULL && may_have_had_effect(answer))
             *is_uncertain = true;
         if (!wait_for_next(&state, failures, start_us, &cause, op, error))

@@ -8,8 +8,10 @@ typedef struct Listing {
     const char *prefix; /* of the store's names */
     const char *after;
     bool with_versions;
+    bool is_flat; /* folders are not entered but visited themselves */
     BkStoreVisit visit;
     void *data;
+    char *folder; /* the last one that was visited */
     /* The object at hand: of versions the oldest seen yet. */
     char *name;
     uint64_t size;
@@ -41,6 +43,49 @@ take_entry(Listing *self, const BkS3Entry *entry, GError **error)
     }
     self->size = entry->size;
     self->modified_us = entry->modified_us;
+    return true;
+}
+
+static bool
+take_folder(Listing *self, const char *key, GError **error)
+{
+    g_autofree char *inside = g_strconcat(key, "x", NULL); /* as a name would go on */
+    const char *name = bk_s3_name(self->store, inside);
+    BkStoreEntry entry = {0};
+
+    if (!flush(self, error))
+        return false;
+    if (name == NULL || g_strcmp0(self->folder, key) == 0)
+        return true; /* not ours, or told of by the page before, too */
+    g_free(self->folder);
+    self->folder = g_strdup(key);
+    inside[strlen(key)] = '\0';
+    entry.name = name;
+    return self->visit(&entry, self->data, error);
+}
+
+/* Objects and folders come in two lists, each in order. */
+static bool
+take_page(Listing *self, const BkS3Page *page, GError **error)
+{
+    guint i = 0;
+    guint j = 0;
+
+    while (i < page->entries->len || j < page->prefixes->len) {
+        const BkS3Entry *entry =
+            i < page->entries->len ? g_ptr_array_index(page->entries, i) : NULL;
+        const char *folder = j < page->prefixes->len ? g_ptr_array_index(page->prefixes, j) : NULL;
+
+        if (folder == NULL || (entry != NULL && strcmp(entry->key, folder) < 0)) {
+            if (!take_entry(self, entry, error))
+                return false;
+            i++;
+        } else {
+            if (!take_folder(self, folder, error))
+                return false;
+            j++;
+        }
+    }
     return true;
 }
 
@@ -90,11 +135,28 @@ get_page(const Listing *self, BkS3Page *page, BkOp *op, GError **error)
     bk_s3_fields_add(&fields, "encoding-type", "url");
     bk_s3_fields_add(&fields, "max-keys", "1000");
     bk_s3_fields_add(&fields, "prefix", prefix);
+    if (self->is_flat)
+        bk_s3_fields_add(&fields, "delimiter", "/");
     add_start(self, page, &fields);
     if (self->store->options.requester_pays)
         bk_s3_fields_add(&headers, "x-amz-request-payer", "requester");
     return bk_s3_call(self->store, &call, &answer, NULL, op, error) &&
            bk_s3_xml_page(&answer.body, page, error);
+}
+
+static bool
+run(Listing *self, BkOp *op, GError **error)
+{
+    g_auto(BkS3Page) page = {0};
+    bool ok = bk_s3_keeps_versions(self->store, &self->with_versions, op, error);
+
+    do
+        ok = ok && get_page(self, &page, op, error) && take_page(self, &page, error);
+    while (ok && page.is_truncated);
+    ok = ok && flush(self, error);
+    g_free(self->name);
+    g_free(self->folder);
+    return ok;
 }
 
 bool
@@ -103,17 +165,24 @@ bk_s3_list(BkStore *store, const char *prefix, const char *after, BkStoreVisit v
 {
     Listing self = {
         .store = (S3Store *)store, .prefix = prefix, .after = after, .visit = visit, .data = data};
-    g_auto(BkS3Page) page = {0};
-    bool ok = bk_s3_keeps_versions(self.store, &self.with_versions, op, error);
 
-    do {
-        ok = ok && get_page(&self, &page, op, error);
-        for (guint i = 0; ok && i < page.entries->len; i++)
-            ok = take_entry(&self, g_ptr_array_index(page.entries, i), error);
-    } while (ok && page.is_truncated);
-    ok = ok && flush(&self, error);
-    g_free(self.name);
-    return ok;
+    return run(&self, op, error);
+}
+
+bool
+bk_s3_list_folder(BkStore *store, const char *folder, BkStoreVisit visit, void *data, BkOp *op,
+                  GError **error)
+{
+    Listing self = {
+        .store = (S3Store *)store,
+        .prefix = folder,
+        .after = "",
+        .is_flat = true,
+        .visit = visit,
+        .data = data,
+    };
+
+    return run(&self, op, error);
 }
 
 bool

@@ -33,6 +33,7 @@ typedef struct S3Store {
     int64_t (*now_us)(void); /* since 1970; tests set it */
     size_t single_max;       /* what is larger is put in parts; tests set it */
     atomic_int versions;     /* BkS3Versions */
+    atomic_bool has_bucket;  /* an answer has shown that there is one */
 
     pthread_mutex_t mutex; /* guards what follows */
     GHashTable *firsts;    /* name -> version id, where the current version is not the first */
@@ -104,6 +105,8 @@ bool bk_s3_put_parts(S3Store *self, const char *name, const BkBuf *data, const c
 /* --- s3-list.c --- */
 bool bk_s3_list(BkStore *store, const char *prefix, const char *after, BkStoreVisit visit,
                 void *data, BkOp *op, GError **error) BK_MUST_USE;
+bool bk_s3_list_folder(BkStore *store, const char *folder, BkStoreVisit visit, void *data, BkOp *op,
+                       GError **error) BK_MUST_USE;
 
 /* --- s3-versions.c --- */
 

@@ -167,7 +167,7 @@ head_once(S3Store *self, const char *name, BkHttpAnswer *answer, BkOp *op, GErro
 }
 
 /* An answer to HEAD has no body that would tell why, nor a missing bucket from a missing object;
- * one to GET has. It also finds earlier versions. */
+ * one to GET has. */
 static bool
 stat_by_get(S3Store *self, const char *name, uint64_t *size, BkOp *op, GError **error)
 {
@@ -187,10 +187,17 @@ s3_stat(BkStore *store, const char *name, uint64_t *size, BkOp *op, GError **err
     g_auto(BkHttpAnswer) answer = {0};
     const char *length;
     guint64 value;
+    bool is_hidden = true;
 
     bk_http_answer_init(&answer);
     if (!head_once(self, name, &answer, op, error))
         return false;
+    if (answer.status == 404 && atomic_load(&self->has_bucket)) {
+        if (!find_hidden(self, name, &is_hidden, op, error))
+            return false;
+        if (!is_hidden)
+            return bk_store_throw_absent(error);
+    }
     if (answer.status >= 400)
         return stat_by_get(self, name, size, op, error);
     length = bk_http_answer_get(&answer, "content-length");
@@ -244,6 +251,7 @@ static const BkStoreDriver s3_driver = {
     .get = s3_get,
     .stat = s3_stat,
     .list = bk_s3_list,
+    .list_folder = bk_s3_list_folder,
     .settle = s3_settle,
     .delete = bk_s3_delete,
     .distrust = bk_s3_distrust,

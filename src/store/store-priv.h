@@ -19,8 +19,10 @@ typedef struct BkStoreDriver {
                  void *data, BkOp *op, GError **error);
     bool (*settle)(BkStore *self, const char *name, BkOp *op, GError **error);
     bool (*delete)(BkStore *self, const char *name, BkOp *op, GError **error);
-    /* These may be NULL: get serves for get_start and delete for delete_many, the store has never
-     * another answer, and does not lock. */
+    /* These may be NULL: get serves for get_start, list for list_folder and delete for delete_many,
+     * the store has never another answer, does not lock, and keeps no notes. */
+    bool (*list_folder)(BkStore *self, const char *folder, BkStoreVisit visit, void *data, BkOp *op,
+                        GError **error);
     bool (*get_start)(BkStore *self, const char *name, size_t size, BkBuf *out, BkOp *op,
                       GError **error);
     bool (*distrust)(BkStore *self, const char *name, bool *has_other, BkOp *op, GError **error);
@@ -28,6 +30,8 @@ typedef struct BkStoreDriver {
                         GError **error);
     int64_t (*lock_us)(const BkStore *self);
     bool (*retain)(BkStore *self, const char *name, BkOp *op, GError **error);
+    void (*note)(BkStore *self, const char *name, const BkBuf *data);
+    bool (*recall)(BkStore *self, const char *name, BkBuf *out);
     bool is_remote;              /* small reads are slow, and cost */
     void (*free)(BkStore *self); /* frees all but what bk_store_clear does, and `self` */
 } BkStoreDriver;

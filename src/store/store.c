@@ -182,6 +182,67 @@ bk_store_list(BkStore *self, const char *prefix, const char *after, BkStoreVisit
     return !listing.visitor_failed && bk_prefix(error, "list %s", self->description);
 }
 
+/* A listing of all that is below a folder, of which the beginnings are wanted. */
+typedef struct FolderWalk {
+    Listing *listing;
+    BkStoreVisit visit;
+    size_t start; /* of what follows the folder's name */
+    char *inner;  /* "folder/inner/": the one that was found; ends the listing */
+} FolderWalk;
+
+static bool
+visit_below(const BkStoreEntry *entry, void *data, GError **error)
+{
+    FolderWalk *walk = data;
+    const char *slash = strchr(entry->name + walk->start, '/');
+
+    if (slash == NULL)
+        return walk->visit(entry, walk->listing, error);
+    walk->inner = g_strndup(entry->name, (size_t)(slash + 1 - entry->name));
+    return bk_throw(error, BK_ERROR_EXISTS, "found");
+}
+
+/* For drivers that know no folders: each one costs a listing that ends with its first object. */
+static bool
+list_folder_by_list(BkStore *self, const char *folder, BkStoreVisit visit, Listing *listing,
+                    GError **error)
+{
+    g_autofree char *after = g_strdup("");
+
+    for (;;) {
+        FolderWalk walk = {.listing = listing, .visit = visit, .start = strlen(folder)};
+        g_autofree char *inner = NULL;
+        g_autoptr(GError) cause = NULL;
+        BkStoreEntry entry = {0};
+        bool ok = self->driver->list(self, folder, after, visit_below, &walk, listing->op, &cause);
+
+        inner = walk.inner;
+        if (inner == NULL)
+            return ok || bk_propagate(error, &cause);
+        entry.name = inner;
+        if (!visit(&entry, listing, error))
+            return false;
+        /* Past everything in it: no name has a character behind "~". */
+        g_free(after);
+        after = g_strconcat(inner, "~", NULL);
+    }
+}
+
+bool
+bk_store_list_folder(BkStore *self, const char *folder, BkStoreVisit visit, void *data, BkOp *op,
+                     GError **error)
+{
+    Listing listing = {.visit = visit, .data = data, .op = op};
+    bool ok = bk_op_check(op, error);
+
+    g_assert(folder[0] == '\0' || g_str_has_suffix(folder, "/"));
+    if (ok && self->driver->list_folder != NULL)
+        ok = self->driver->list_folder(self, folder, visit_unless_cancelled, &listing, op, error);
+    else if (ok)
+        ok = list_folder_by_list(self, folder, visit_unless_cancelled, &listing, error);
+    return ok || (!listing.visitor_failed && bk_prefix(error, "list %s", self->description));
+}
+
 bool
 bk_store_settle(BkStore *self, const char *name, BkOp *op, GError **error)
 {
@@ -232,6 +293,22 @@ bk_store_retain(BkStore *self, const char *name, BkOp *op, GError **error)
     if (bk_op_check(op, error) && self->driver->retain(self, name, op, error))
         return true;
     return bk_prefix(error, "retain \"%s\" in %s", name, self->description);
+}
+
+void
+bk_store_note(BkStore *self, const char *name, const BkBuf *data)
+{
+    g_assert(bk_store_is_name(name));
+    if (self->driver->note != NULL)
+        self->driver->note(self, name, data);
+}
+
+bool
+bk_store_recall(BkStore *self, const char *name, BkBuf *out)
+{
+    g_assert(bk_store_is_name(name));
+    out->size = 0;
+    return self->driver->recall != NULL && self->driver->recall(self, name, out);
 }
 
 void

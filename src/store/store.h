@@ -72,6 +72,11 @@ bool bk_store_stat(BkStore *self, const char *name, uint64_t *size, BkOp *op,
 bool bk_store_list(BkStore *self, const char *prefix, const char *after, BkStoreVisit visit,
                    void *data, BkOp *op, GError **error) BK_MUST_USE;
 
+/* Visits what lies directly below `folder` ("" or a name and "/"), in byte order: objects, and
+ * folders, whose names end in "/" and whose sizes and times are 0. */
+bool bk_store_list_folder(BkStore *self, const char *folder, BkStoreVisit visit, void *data,
+                          BkOp *op, GError **error) BK_MUST_USE;
+
 /* Makes an object that is seen durable: another process may have put it and not finished. Fails as
  * put, or with BK_ERROR_ABSENT. */
 bool bk_store_settle(BkStore *self, const char *name, BkOp *op, GError **error) BK_MUST_USE;
@@ -89,6 +94,12 @@ int64_t bk_store_lock_us(const BkStore *self);
 /* Has an object refused deletion for that time from now on; nothing in a store that does not lock.
  * Fails with BK_ERROR_ABSENT, BK_ERROR_DENIED or BK_ERROR_STORE. */
 bool bk_store_retain(BkStore *self, const char *name, BkOp *op, GError **error) BK_MUST_USE;
+
+/* What a later command need not ask for again: keeps `data` under `name` on this host, for as long
+ * as it pleases, where the store has a local cache; bk_store_recall reads it back, false when it is
+ * not there. What is recalled is as it was kept, or not at all. */
+void bk_store_note(BkStore *self, const char *name, const BkBuf *data);
+bool bk_store_recall(BkStore *self, const char *name, BkBuf *out) BK_MUST_USE;
 
 void bk_store_free(BkStore *self); /* NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BkStore, bk_store_free)

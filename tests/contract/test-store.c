@@ -384,6 +384,43 @@ test_list_order(Fixture *self, const void *data)
 }
 
 static void
+assert_folder(const Fixture *self, const char *folder, const char *expected)
+{
+    g_autoptr(GString) names = g_string_new(NULL);
+    g_autoptr(GError) error = NULL;
+    bool done = bk_store_list_folder(self->store, folder, note_name, names, self->op, &error);
+
+    g_assert_no_error(error);
+    g_assert_true(done);
+    g_assert_cmpstr(names->str, ==, expected);
+}
+
+/* One level, each folder once however much it holds, and the order is that of the names. */
+static void
+test_list_folder(Fixture *self, const void *data)
+{
+    const char *const names[] = {"A",       "a-b/x",     "a.b",   "a/-",
+                                 "a/b-c/d", "a/b-c/e/f", "a/b.c", "b/1/2"};
+    g_autoptr(GString) many = g_string_new(NULL);
+
+    (void)data;
+    for (size_t i = 0; i < G_N_ELEMENTS(names); i++)
+        put_text(self, names[i], "x");
+    assert_folder(self, "", "A\na-b/\na.b\na/\nb/\n");
+    assert_folder(self, "a/", "a/-\na/b-c/\na/b.c\n");
+    assert_folder(self, "a/b-c/", "a/b-c/d\na/b-c/e/\n");
+    assert_folder(self, "b/", "b/1/\n");
+    assert_folder(self, "nothing/", "");
+    for (unsigned i = 0; i < 1100; i++) { /* more than a page of a bucket */
+        g_autofree char *name = g_strdup_printf("many/%04u/x", i);
+
+        put_text(self, name, "x");
+        g_string_append_printf(many, "many/%04u/\n", i);
+    }
+    assert_folder(self, "many/", many->str);
+}
+
+static void
 test_list_prefix_and_after(Fixture *self, const void *data)
 {
     (void)data;
@@ -669,6 +706,7 @@ static const struct {
     {"first/of-many-threads", test_first_of_many_threads},
     {"listed", test_listed},
     {"list/order", test_list_order},
+    {"list/folder", test_list_folder},
     {"list/prefix-and-after", test_list_prefix_and_after},
     {"list/ends-with-visitor", test_list_ends_with_visitor},
     {"list/visitor-may-delete", test_list_visitor_may_delete},

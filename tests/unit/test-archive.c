@@ -352,35 +352,6 @@ test_damaged_summary(RepoFixture *self, const void *data)
     }
 }
 
-static void
-test_list(RepoFixture *self, const void *data)
-{
-    g_auto(WalBuilder) builder = {0};
-    g_autoptr(GPtrArray) timelines = NULL;
-    g_auto(BkBuf) rubbish = BK_BUF_INIT;
-    g_autoptr(GError) error = NULL;
-    const BkArchiveTimeline *timeline;
-
-    (void)data;
-    build(&builder, 700);
-    EXPECT_DONE(put_one(self, SEGMENT, builder.out.data, WAL_SEGMENT, &error));
-    EXPECT_DONE(put_one(self, "00000002.history", "x", 1, &error));
-    EXPECT_DONE(put_one(self, "000000010000000000000005.00000028.backup", "x", 1, &error));
-    /* What is no WAL file, such as an NFS client leaves behind, hides nothing. */
-    EXPECT_DONE(bk_store_put(self->store, "orders/wal/00000001/x", &rubbish, self->op, &error));
-    timelines = bk_archive_list(self->part, self->op, &error);
-    g_assert_no_error(error);
-    g_assert_cmpuint(timelines->len, ==, 2);
-    timeline = g_ptr_array_index(timelines, 0);
-    g_assert_cmpuint(timeline->timeline, ==, 1);
-    g_assert_cmpuint(timeline->segments->len, ==, 1);
-    g_assert_cmpuint(g_array_index(timeline->segments, BkWalName, 0).seg, ==, 5);
-    g_assert_false(timeline->has_history);
-    g_assert_cmpint(timeline->modified_us, >, 0);
-    timeline = g_ptr_array_index(timelines, 1);
-    g_assert_true(timeline->has_history && timeline->segments->len == 0);
-}
-
 int
 main(int argc, char **argv)
 {
@@ -394,6 +365,5 @@ main(int argc, char **argv)
     REPO_TEST("/archive/damaged-objects", test_damaged_objects);
     REPO_TEST("/archive/blocks", test_blocks);
     REPO_TEST("/archive/damaged-summary", test_damaged_summary);
-    REPO_TEST("/archive/list", test_list);
     return g_test_run();
 }

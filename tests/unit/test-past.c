@@ -102,7 +102,8 @@ set_up(Fixture *self, const void *data)
     repo_fixture_init(&self->behind);
     put_snapshot(&self->behind, ID, stop);
     put_segments(&self->behind, &builder, SEGMENTS - 1);
-    EXPECT_DONE(bk_past_load(self->repo.part, &self->past, self->repo.op, &error));
+    EXPECT_DONE(
+        bk_past_load(self->repo.part, BK_PAST_WHOLE_ARCHIVE, &self->past, self->repo.op, &error));
 }
 
 static void
@@ -227,7 +228,7 @@ test_damaged_manifest(Fixture *self, const void *data)
     EXPECT_DONE(bk_store_put(self->repo.store, name, &object, self->repo.op, &error));
     EXPECT_DONE(bk_find_system_id(self->repo.part, &system_id, self->repo.op, &error));
     g_assert_cmpuint(system_id, ==, WAL_SYSTEM);
-    EXPECT_DONE(bk_past_load(self->repo.part, &past, self->repo.op, &error));
+    EXPECT_DONE(bk_past_load(self->repo.part, BK_PAST_WHOLE_ARCHIVE, &past, self->repo.op, &error));
     g_assert_cmpuint(past.snapshots->len, ==, 1);
     g_assert_cmpuint(past.unreadable->len, ==, 1);
     EXPECT_DONE(bk_target_parse("latest", NOON, &target, &error));
@@ -276,7 +277,7 @@ test_damaged_history(Fixture *self, const void *data)
     (void)data;
     put_history(&self->repo, "00000002.history", "not a history\n");
     put_bytes(&self->repo, "orders/wal/00000003/00000003.history", "not an object");
-    EXPECT_DONE(bk_past_load(self->repo.part, &past, self->repo.op, &error));
+    EXPECT_DONE(bk_past_load(self->repo.part, BK_PAST_WHOLE_ARCHIVE, &past, self->repo.op, &error));
     g_assert_cmpuint(past.problems->len, ==, 2);
     g_assert_nonnull(strstr(g_ptr_array_index(past.problems, 0), "00000002.history"));
     g_assert_nonnull(strstr(g_ptr_array_index(past.problems, 1), "00000003.history"));
@@ -297,7 +298,7 @@ test_stray_files(Fixture *self, const void *data)
     (void)data;
     put_bytes(&self->repo, "orders/wal/00000001/0000000100000000/.nfs000123", "");
     put_bytes(&self->repo, "orders/wal/00000001/0000000100000000/000000010000000000000005.bak", "");
-    EXPECT_DONE(bk_past_load(self->repo.part, &past, self->repo.op, &error));
+    EXPECT_DONE(bk_past_load(self->repo.part, BK_PAST_WHOLE_ARCHIVE, &past, self->repo.op, &error));
     g_assert_cmpuint(past.input.timeline_count, ==, 1);
     g_assert_cmpuint(past.windows.count, ==, 1);
     g_assert_cmpuint(past.windows.windows[0].end_segno, ==, START / WAL_SEGMENT + SEGMENTS - 1);
@@ -315,7 +316,8 @@ test_unreadable_manifest(Fixture *self, const void *data)
 
     (void)data;
     bk_store_fault_arm(self->repo.store, BK_STORE_OPERATION_GET, 1, BK_ERROR_STORE, false);
-    EXPECT_ERROR(bk_past_load(self->repo.part, &past, self->repo.op, &error), BK_ERROR_STORE);
+    EXPECT_ERROR(bk_past_load(self->repo.part, BK_PAST_WHOLE_ARCHIVE, &past, self->repo.op, &error),
+                 BK_ERROR_STORE);
     bk_past_clear(&past);
     bk_store_fault_arm(self->repo.store, BK_STORE_OPERATION_GET, 1, BK_ERROR_STORE, false);
     EXPECT_ERROR(bk_find_system_id(self->repo.part, &system_id, self->repo.op, &error),
@@ -325,11 +327,12 @@ test_unreadable_manifest(Fixture *self, const void *data)
     EXPECT_DONE(bk_find_system_id(self->repo.part, &system_id, self->repo.op, &error));
     g_assert_cmpuint(system_id, ==, WAL_SYSTEM);
     bk_store_fault_arm(self->repo.store, BK_STORE_OPERATION_GET, 1, BK_ERROR_STORE, false);
-    EXPECT_DONE(bk_past_load(self->repo.part, &past, self->repo.op, &error));
+    EXPECT_DONE(bk_past_load(self->repo.part, BK_PAST_WHOLE_ARCHIVE, &past, self->repo.op, &error));
     g_assert_cmpuint(past.snapshots->len, ==, 1);
     g_assert_cmpuint(past.unreadable->len, ==, 1);
     g_assert_cmpstr(((BkPastUnreadable *)g_ptr_array_index(past.unreadable, 0))->id, ==, lost);
-    EXPECT_DONE(bk_past_load(self->repo.part, &again, self->repo.op, &error));
+    EXPECT_DONE(
+        bk_past_load(self->repo.part, BK_PAST_WHOLE_ARCHIVE, &again, self->repo.op, &error));
     g_assert_cmpuint(again.snapshots->len, ==, 2);
 }
 

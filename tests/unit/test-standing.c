@@ -108,7 +108,8 @@ find(Fixture *self, int64_t later_us)
     g_autoptr(GError) error = NULL;
 
     clear_standings(self);
-    EXPECT_DONE(bk_listing_load(&self->source, true, &self->listing, self->repos[0].op, &error));
+    EXPECT_DONE(bk_listing_load(&self->source, BK_PAST_KNOWN_ARCHIVE, &self->listing,
+                                self->repos[0].op, &error));
     self->standings = bk_standing_find(&self->source, &self->listing, g_get_real_time() + later_us);
     g_assert_cmpuint(self->standings->len, ==, 2);
     return g_ptr_array_index(self->standings, 1);

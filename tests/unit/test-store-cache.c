@@ -148,6 +148,72 @@ test_a_folder_of_others(Fixture *self, const void *data)
     EXPECT_ERROR(bk_store_get_start(store, "a", 4, &self->out, self->op, &error), BK_ERROR_ABSENT);
 }
 
+/* More than a beginning is the store's business, and would fill the disk. */
+static void
+test_large_ones(Fixture *self, const void *data)
+{
+    g_autofree char *text = g_strnfill((gsize)65 * 1024, 'x');
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    put(self->store, self, "a", text);
+    expect_start(self, "a", (size_t)256 * 1024, text);
+    forget_inside(self, "a");
+    EXPECT_ERROR(
+        bk_store_get_start(self->store, "a", (size_t)256 * 1024, &self->out, self->op, &error),
+        BK_ERROR_ABSENT);
+}
+
+static void
+expect_note(Fixture *self, const char *name, const char *text)
+{
+    g_assert_true(bk_store_recall(self->store, name, &self->out));
+    EXPECT_BYTES(self->out.data, self->out.size, (const uint8_t *)text, strlen(text));
+}
+
+/* Flips a bit of the last byte of every file. */
+static void
+flip(const char *folder)
+{
+    g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+    const char *name;
+
+    while ((name = g_dir_read_name(dir)) != NULL) {
+        g_autofree char *path = g_build_filename(folder, name, NULL);
+        g_autofree char *content = NULL;
+        gsize size;
+
+        g_assert_true(g_file_get_contents(path, &content, &size, NULL));
+        content[size - 1] ^= 1;
+        g_assert_true(g_file_set_contents(path, content, (gssize)size, NULL));
+    }
+}
+
+/* Notes are no objects, outlive the store, and are replaced; a damaged one is none. */
+static void
+test_notes(Fixture *self, const void *data)
+{
+    g_auto(BkBuf) note = BK_BUF_INIT;
+    BkBuf more = {(uint8_t *)(uintptr_t) "more", 4, 4};
+
+    (void)data;
+    g_assert_false(bk_store_recall(self->store, "a/note", &self->out));
+    bk_buf_append(&note, "text", 4);
+    bk_store_note(self->store, "a/note", &note);
+    expect_note(self, "a/note", "text");
+    g_assert_false(bk_store_recall(self->store, "a/other", &self->out));
+    bk_store_note(self->store, "a/note", &more);
+    bk_store_free(self->store);
+    self->inner = bk_store_mem_new();
+    self->store = bk_store_cache_new(self->inner, self->folder);
+    expect_note(self, "a/note", "more");
+    flip(self->folder);
+    g_assert_false(bk_store_recall(self->store, "a/note", &self->out));
+    g_assert_false(bk_store_recall(self->inner, "a/note", &self->out));
+    bk_store_note(self->inner, "a/note", &note); /* keeps none, and that is fine */
+    g_assert_false(bk_store_recall(self->inner, "a/note", &self->out));
+}
+
 int
 main(int argc, char **argv)
 {
@@ -157,5 +223,7 @@ main(int argc, char **argv)
     g_test_add("/store-cache/torn-files", Fixture, NULL, set_up, test_torn_files, tear_down);
     g_test_add("/store-cache/a-folder-of-others", Fixture, NULL, set_up, test_a_folder_of_others,
                tear_down);
+    g_test_add("/store-cache/large-ones", Fixture, NULL, set_up, test_large_ones, tear_down);
+    g_test_add("/store-cache/notes", Fixture, NULL, set_up, test_notes, tear_down);
     return g_test_run();
 }

@@ -75,14 +75,3 @@ bool bk_archive_get_blocks(const BkPart *part, const char *name, const BkWalName
 bool bk_archive_is_same(const BkPart *part, const BkPart *other, const char *name,
                         const BkWalName *parsed, bool *is_same, BkOp *op,
                         GError **error) BK_MUST_USE;
-
-/* What an archive holds, from one listing. */
-typedef struct BkArchiveTimeline {
-    uint32_t timeline;
-    GArray *segments;    /* BkWalName of kind segment, ascending */
-    bool has_history;    /* a history file is there */
-    int64_t modified_us; /* when the newest segment was put */
-} BkArchiveTimeline;
-
-/* Lists: an array of BkArchiveTimeline *, ascending by timeline. */
-GPtrArray *bk_archive_list(const BkPart *part, BkOp *op, GError **error) BK_MUST_USE;
