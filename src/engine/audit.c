@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Each costs a read of the source and up to four of the repository, which in a bucket are requests.
@@ -26,6 +27,9 @@ typedef struct Audit {
     atomic_uint_fast64_t bytes;
     pthread_mutex_t mutex; /* guards found */
     char *found;
+    /* Of a sample: */
+    BkPackReader *packs;
+    const BkPackRef *pack; /* that it has open, or NULL */
 } Audit;
 
 static void
@@ -137,16 +141,28 @@ bk_audit_all(const BkAuditRequest *request, uint64_t *bytes, char **found, BkOp 
     return ok;
 }
 
+/* Samples go through the files in order, so that many are of the pack of the one before. */
+static bool
+open_pack(Audit *self, const BkPackRef *pack, BkOp *op, GError **error)
+{
+    if (self->pack == pack)
+        return true;
+    self->pack = NULL;
+    if (!bk_pack_reader_open(self->packs, self->request->part, pack, false, op, error))
+        return false;
+    self->pack = pack;
+    return true;
+}
+
 /* The parent's copy of a page; `*have` is false when it is a hole, or is not in one piece. */
 static bool
-read_parent_page(const BkAuditRequest *request, const BkFile *base, uint64_t offset, uint8_t *page,
-                 bool *have, BkOp *op, GError **error)
+read_parent_page(Audit *self, const BkFile *base, uint64_t offset, uint8_t *page, bool *have,
+                 BkOp *op, GError **error)
 {
-    g_autoptr(BkPackReader) reader = bk_pack_reader_new();
     g_auto(BkBuf) raw = BK_BUF_INIT;
     const BkPackChunk *chunk;
     size_t count, index;
-    const BkPackRef *packs = bk_snapshot_packs(request->parent, &count);
+    const BkPackRef *packs = bk_snapshot_packs(self->request->parent, &count);
     BkExtentIter iter;
     BkExtent extent = {.length = 0};
     uint64_t place;
@@ -159,12 +175,12 @@ read_parent_page(const BkAuditRequest *request, const BkFile *base, uint64_t off
         extent.file_offset + extent.length < offset + BK_PG_PAGE_SIZE)
         return true;
     place = extent.pack_offset + (offset - extent.file_offset);
-    if (!bk_pack_reader_open(reader, request->part, &packs[extent.pack], false, op, error))
+    if (!open_pack(self, &packs[extent.pack], op, error))
         return false;
-    index = bk_pack_reader_find(reader, place);
-    if (!bk_pack_reader_read(reader, index, 0, &raw, op, error))
+    index = bk_pack_reader_find(self->packs, place);
+    if (!bk_pack_reader_read(self->packs, index, 0, &raw, op, error))
         return false;
-    chunk = &bk_pack_reader_chunks(reader, &count)[index];
+    chunk = &bk_pack_reader_chunks(self->packs, &count)[index];
     if (place - chunk->raw_start + BK_PG_PAGE_SIZE > raw.size)
         return true;
     memcpy(page, raw.data + (place - chunk->raw_start), BK_PG_PAGE_SIZE);
@@ -211,7 +227,7 @@ sample_page(Audit *self, const BkSelected *selected, uint64_t offset, BkOp *op, 
     if (selected->how == BK_READ_COMPARED && !self->request->has_checksums &&
         bk_pg_page_is_all_visible(page))
         return true; /* it is stored anew */
-    if (!read_parent_page(self->request, selected->base, offset, copy, &have, op, error))
+    if (!read_parent_page(self, selected->base, offset, copy, &have, op, error))
         return false;
     if (have && !is_same_state(page, copy))
         note(self, selected, offset, lsn);
@@ -252,6 +268,15 @@ sample_at(Audit *self, uint64_t position, BkOp *op, GError **error)
     return true;
 }
 
+static int
+compare_places(const void *left, const void *right)
+{
+    const uint64_t *a = left;
+    const uint64_t *b = right;
+
+    return (*a > *b) - (*a < *b);
+}
+
 bool
 bk_audit_sample(const BkAuditRequest *request, char **found, BkOp *op, GError **error)
 {
@@ -259,6 +284,7 @@ bk_audit_sample(const BkAuditRequest *request, char **found, BkOp *op, GError **
     Audit self = {.request = request, .root = root};
     const bool is_far = bk_store_is_remote(bk_part_store(request->part));
     const unsigned samples = is_far ? FAR_SAMPLES : SAMPLES;
+    uint64_t places[SAMPLES];
     uint64_t total = 0;
     bool ok = true;
 
@@ -269,13 +295,18 @@ bk_audit_sample(const BkAuditRequest *request, char **found, BkOp *op, GError **
     for (size_t i = 0; i < self.count; i++)
         if (is_sampled(&self.files[i]))
             total += self.files[i].file->size;
+    if (total == 0)
+        return true;
+    if (!bk_random_fill(places, sizeof places, error))
+        return false;
+    for (unsigned i = 0; i < samples; i++)
+        places[i] %= total;
+    qsort(places, samples, sizeof places[0], compare_places);
     (void)pthread_mutex_init(&self.mutex, NULL);
-    for (unsigned i = 0; ok && total > 0 && i < samples; i++) {
-        uint64_t random;
-
-        ok = bk_op_check(op, error) && bk_random_fill(&random, sizeof random, error) &&
-             sample_at(&self, random % total, op, error);
-    }
+    self.packs = bk_pack_reader_new();
+    for (unsigned i = 0; ok && i < samples; i++)
+        ok = bk_op_check(op, error) && sample_at(&self, places[i], op, error);
+    bk_pack_reader_free(self.packs);
     (void)pthread_mutex_destroy(&self.mutex);
     *found = self.found;
     return ok;

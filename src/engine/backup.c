@@ -705,7 +705,8 @@ put_manifest(Backup *self, GError **error)
     if (!put_snapshot(self, assembly.snapshot, error))
         return false;
     for (guint i = 0; i < self->parts.parts->len; i++) /* of this and of earlier attempts */
-        bk_unfinished_delete_all(g_ptr_array_index(self->parts.parts, i), self->op);
+        bk_unfinished_delete_all(g_ptr_array_index(self->parts.parts, i), self->report->id,
+                                 self->op);
     bk_backup_report_fill(self->report, &assembly);
     ok = serve_best_effort(self, assembly.snapshot, error);
     bk_backup_report_add_repositories(self->report, self->source, self->best_effort);

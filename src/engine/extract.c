@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define ZERO_STEP ((size_t)256 * 1024)
+#define FAR_GAP   4 /* chunks that are fetched in vain rather than by one request more */
 
 /* Bytes of a file whose CRC is known. */
 typedef struct Span {
@@ -43,6 +44,7 @@ typedef struct Worker {
     BkBuf present;  /* what the destination holds in its place */
     GArray *wanted; /* size_t: chunks of the pack at hand to be opened */
     GArray *spans;
+    bool is_far;      /* the repository of the pack at hand */
     bool sink_failed; /* no other repository helps */
     guint first_span; /* of the pack at hand, as are the counts */
     uint64_t written;
@@ -251,16 +253,18 @@ list_wanted(Worker *worker, const BkNeed *first, size_t count, GError **error)
     return true;
 }
 
-/* How many wanted chunks follow wanted[i] without a gap: they are fetched together. */
+/* How many chunks to fetch together with wanted[i]: up to the last one that is wanted, too, and
+ * comes without a gap or, where requests are slow, with one of at most FAR_GAP chunks. */
 static size_t
-count_following(const GArray *wanted, guint i)
+count_following(const GArray *wanted, guint i, bool is_far)
 {
+    const size_t gap = is_far ? FAR_GAP : 0;
     guint end = i;
 
     while (end + 1 < wanted->len &&
-           g_array_index(wanted, size_t, end + 1) == g_array_index(wanted, size_t, end) + 1)
+           g_array_index(wanted, size_t, end + 1) <= g_array_index(wanted, size_t, end) + 1 + gap)
         end++;
-    return end - i;
+    return g_array_index(wanted, size_t, end) - g_array_index(wanted, size_t, i);
 }
 
 static bool
@@ -274,8 +278,9 @@ write_wanted(Worker *worker, const BkNeed *first, size_t count, GError **error)
         size_t index = g_array_index(worker->wanted, size_t, i);
 
         if (!bk_op_check(worker->op, error) ||
-            !bk_pack_reader_read(worker->reader, index, count_following(worker->wanted, i),
-                                 &worker->raw, worker->op, error) ||
+            !bk_pack_reader_read(worker->reader, index,
+                                 count_following(worker->wanted, i, worker->is_far), &worker->raw,
+                                 worker->op, error) ||
             !visit_slices(worker, &needs, &chunks[index], write_slice, error))
             return false;
     }
@@ -293,6 +298,7 @@ extract_pack_from(Worker *worker, const BkPart *part, const BkNeed *needs, size_
     for (size_t i = 0; i < count; i++)
         asked += needs[i].length;
     whole = !worker->extract->options.delta && asked >= ref->raw_size / 2;
+    worker->is_far = bk_store_is_remote(bk_part_store(part));
     return bk_pack_reader_open(worker->reader, part, ref, whole, worker->op, error) &&
            list_wanted(worker, needs, count, error) && write_wanted(worker, needs, count, error);
 }

@@ -2,6 +2,8 @@
 
 #include "base/log.h"
 
+#include <string.h>
+
 void
 bk_unfinished_delete(const BkPart *part, const char *id, BkOp *op)
 {
@@ -12,7 +14,7 @@ bk_unfinished_delete(const BkPart *part, const char *id, BkOp *op)
 }
 
 void
-bk_unfinished_delete_all(const BkPart *part, BkOp *op)
+bk_unfinished_delete_all(const BkPart *part, const char *finished, BkOp *op)
 {
     g_autoptr(GPtrArray) ids = bk_snapshot_list(part, op, NULL);
 
@@ -20,7 +22,7 @@ bk_unfinished_delete_all(const BkPart *part, BkOp *op)
         const char *id = g_ptr_array_index(ids, i);
         g_auto(BkSnapshotHead) head = {.source = NULL};
 
-        if (bk_snapshot_load_head(part, id, &head, op, NULL) &&
+        if (strcmp(id, finished) != 0 && bk_snapshot_load_head(part, id, &head, op, NULL) &&
             head.state == BK_SNAPSHOT_UNFINISHED)
             bk_unfinished_delete(part, id, op);
     }

@@ -203,11 +203,13 @@ run_worker(unsigned index, void *data, BkOp *op, GError **error)
 static bool
 push_names(Push *self, size_t limit, BkOp *op, GError **error)
 {
-    if (is_segment(g_ptr_array_index(self->names, 0)))
+    if (is_segment(g_ptr_array_index(self->names, 0))) { /* other files tell of no system */
         add_ready(self, limit);
-    return bk_find_system_id(g_ptr_array_index(self->parts.parts, 0), &self->system_id, op,
-                             error) &&
-           bk_workers_run(MIN(self->source->workers, self->names->len), run_worker, self, op,
+        if (!bk_find_system_id(g_ptr_array_index(self->parts.parts, 0), &self->system_id, op,
+                               error))
+            return false;
+    }
+    return bk_workers_run(MIN(self->source->workers, self->names->len), run_worker, self, op,
                           error);
 }
 

@@ -14,15 +14,12 @@ is_archived(const BkPart *part, const char *name, bool *found, BkOp *op, GError 
     g_autofree char *object = NULL;
     g_autoptr(GError) cause = NULL;
     BkWalName parsed;
-    uint64_t size;
 
     if (!bk_wal_name_parse(name, &parsed))
         g_assert_not_reached();
     object = bk_archive_object_name(part, name, &parsed);
-    *found = bk_store_stat(bk_part_store(part), object, &size, op, &cause);
-    if (*found)
-        return bk_store_settle(bk_part_store(part), object, op, error);
-    return bk_error_is(cause, BK_ERROR_ABSENT) || bk_propagate(error, &cause);
+    *found = bk_store_settle(bk_part_store(part), object, op, &cause);
+    return *found || bk_error_is(cause, BK_ERROR_ABSENT) || bk_propagate(error, &cause);
 }
 
 static bool

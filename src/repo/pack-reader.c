@@ -4,6 +4,10 @@
 
 #include <string.h>
 
+/* A pack of a store that is far away is fetched whole up to this size: a request takes as long as
+ * some hundred kilobytes, and the parts would be three of them. */
+#define FAR_WHOLE ((size_t)1024 * 1024)
+
 struct BkPackReader {
     const BkPart *part;
     const BkXxh3Secret *hash_secret;
@@ -148,6 +152,7 @@ bk_pack_reader_open(BkPackReader *self, const BkPart *part, const BkPackRef *ref
     g_autoptr(GError) cause = NULL;
     bool ok;
 
+    whole = whole || (ref->size <= FAR_WHOLE && bk_store_is_remote(bk_part_store(part)));
     self->part = part;
     self->ref = ref;
     g_free(self->name);
