@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,6 +25,8 @@ typedef struct CacheStore {
     BkStore *inner;
     char *folder; /* NULL: nothing is kept */
     atomic_uint kept;
+    pthread_mutex_t mutex; /* guards what follows */
+    GHashTable *own;       /* names of what we have kept ourselves: it is what the store gave us */
 } CacheStore;
 
 char *
@@ -115,6 +118,25 @@ keep(CacheStore *self, const char *path, const BkBuf *content, size_t asked)
         (void)unlink(temp);
 }
 
+static void
+note_own(CacheStore *self, const char *name)
+{
+    (void)pthread_mutex_lock(&self->mutex);
+    (void)g_hash_table_add(self->own, g_strdup(name));
+    (void)pthread_mutex_unlock(&self->mutex);
+}
+
+static bool
+is_own(CacheStore *self, const char *name)
+{
+    bool is;
+
+    (void)pthread_mutex_lock(&self->mutex);
+    is = g_hash_table_contains(self->own, name);
+    (void)pthread_mutex_unlock(&self->mutex);
+    return is;
+}
+
 static bool
 cache_get_start(BkStore *store, const char *name, size_t size, BkBuf *out, BkOp *op, GError **error)
 {
@@ -125,8 +147,10 @@ cache_get_start(BkStore *store, const char *name, size_t size, BkBuf *out, BkOp 
         return true;
     if (!self->inner->driver->get(self->inner, name, 0, size, size, out, op, error))
         return false;
-    if (path != NULL && out->size <= MAX_KEPT)
+    if (path != NULL && out->size <= MAX_KEPT) {
+        note_own(self, name);
         keep(self, path, out, size);
+    }
     return true;
 }
 
@@ -189,7 +213,8 @@ cache_distrust(BkStore *store, const char *name, bool *has_other, BkOp *op, GErr
     CacheStore *self = (CacheStore *)store;
     const BkStoreDriver *driver = self->inner->driver;
 
-    *has_other = drop(self, name);
+    /* What we have kept ourselves is no other answer than the store's. */
+    *has_other = drop(self, name) && !is_own(self, name);
     return *has_other || driver->distrust == NULL ||
            driver->distrust(self->inner, name, has_other, op, error);
 }
@@ -286,6 +311,8 @@ cache_free(BkStore *store)
     CacheStore *self = (CacheStore *)store;
 
     bk_store_free(self->inner);
+    g_hash_table_unref(self->own);
+    (void)pthread_mutex_destroy(&self->mutex);
     g_free(self->folder);
     bk_store_clear(store);
     g_free(self);
@@ -327,6 +354,8 @@ bk_store_cache_new(BkStore *inner, const char *folder)
 
     bk_store_init(&self->base, &cache_driver, g_strdup(bk_store_describe(inner)));
     self->inner = inner;
+    (void)pthread_mutex_init(&self->mutex, NULL);
+    self->own = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     if (make_folder(folder)) {
         self->folder = g_strdup(folder);
         empty_when_full(folder);

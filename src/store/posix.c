@@ -480,10 +480,11 @@ posix_settle(BkStore *store, const char *name, BkOp *op, GError **error)
     (void)op;
     if (!check_root(self, error) || !find_folder(self, name, O_RDONLY, &folder, error))
         return fail(self, error);
-    if (folder < 0 || fstatat(folder, last_part(name), &st, AT_SYMLINK_NOFOLLOW) < 0) {
-        bk_store_throw_absent(error);
-        return fail(self, error);
-    }
+    if (folder < 0)
+        return fail_absent(self, error);
+    if (fstatat(folder, last_part(name), &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return errno == ENOENT ? fail_absent(self, error)
+                               : bk_throw_errno(error, "stat") || fail(self, error);
     if (st.st_nlink == 1)
         return true;
     bk_fd_clear(&folder);

@@ -177,6 +177,19 @@ assert_absent(Fixture *self, const char *name)
 }
 
 /* Names in the order of their visits, each followed by a newline. */
+static void
+test_settle(Fixture *self, const void *data)
+{
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    assert_failed(bk_store_settle(self->store, "a/b", self->op, &error), &error, BK_ERROR_ABSENT);
+    put_text(self, "a/b", "x");
+    assert_failed(bk_store_settle(self->store, "a/c", self->op, &error), &error, BK_ERROR_ABSENT);
+    g_assert_true(bk_store_settle(self->store, "a/b", self->op, &error));
+    g_assert_no_error(error);
+}
+
 static bool
 note_name(const BkStoreEntry *entry, void *data, GError **error)
 {
@@ -705,6 +718,7 @@ static const struct {
     {"first", test_first},
     {"first/of-many-threads", test_first_of_many_threads},
     {"listed", test_listed},
+    {"settle", test_settle},
     {"list/order", test_list_order},
     {"list/folder", test_list_folder},
     {"list/prefix-and-after", test_list_prefix_and_after},

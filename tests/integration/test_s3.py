@@ -289,6 +289,22 @@ def vandalise(bucket):
             bucket.put(key, b"rubbish")
 
 
+def test_a_damaged_manifest(ws, gateway):
+    """In a bucket without versions there is no other answer: it is told of, and the others serve."""
+    bucket = gateway.bucket()
+    server, backstay = ws.bucket_pair(bucket)
+    first, second = backstay.backup(), backstay.backup()
+    server.archive_all()
+    bucket.put(f"orders/snapshots/{second['snapshot']}", b"rubbish")
+    for _ in range(2):
+        result = backstay.attempt("list", "orders", "--json")
+        assert second["snapshot"] in result.stdout + result.stderr
+        assert backstay.complete() == [first["snapshot"]]
+        assert second["snapshot"] in backstay.attempt("status", "orders").stdout
+    backstay.restore(ws.path / "back")
+    verify_backup(ws.path, ws.path / "back")
+
+
 def lock(mode="governance", period="2h"):
     return f", lock: {{ mode: {mode}, period: {period} }}"
 
