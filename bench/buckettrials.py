@@ -10,6 +10,7 @@ from meter import measure
 from trials import OURS, PEER1, Row
 
 STORED = "backstay stored"
+UNBUNDLED = f"{PEER1}, unbundled"  # its default
 PORT = 54680
 DELAY_MS = 50  # of a round trip
 
@@ -49,8 +50,8 @@ sources:
 
 
 class BucketPgBackRest(PgBackRest):
-    def __init__(self, label, home, cluster, gateway, bucket, level):
-        super().__init__(label, home, cluster, level=level)
+    def __init__(self, label, home, cluster, gateway, bucket, bundle):
+        super().__init__(label, home, cluster, level=1, bundle=bundle)
         self._gateway, self._bucket = gateway, bucket
 
     def write(self, name, text):
@@ -94,9 +95,10 @@ class BucketTrials:
             contenders.append(BucketBackstay(label, os.path.join(home, method), self._bench.binary,
                                              cluster, gateway, f"ours-{method}", method))
             gateway.make_bucket(f"ours-{method}")
-        gateway.make_bucket("peer")
-        contenders.append(BucketPgBackRest(PEER1, os.path.join(home, "peer"), cluster, gateway, "peer",
-                                           level=1))
+        for label, bucket, bundle in ((PEER1, "peer", True), (UNBUNDLED, "peer-unbundled", False)):
+            gateway.make_bucket(bucket)
+            contenders.append(BucketPgBackRest(label, os.path.join(home, bucket), cluster, gateway,
+                                               bucket, bundle))
         own = Row("bucket, the gateway itself", "curl, 4 streams")
         rows = {}
         cluster.start()

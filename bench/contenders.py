@@ -118,12 +118,14 @@ sources:
 
 
 class PgBackRest(Contender):
-    def __init__(self, label, home, cluster=None, data=None, level=3, asynchronous=False):
+    def __init__(self, label, home, cluster=None, data=None, level=3, asynchronous=False,
+                 bundle=True):
         super().__init__(label, home)
         self._cluster = cluster
         self._data = data or cluster.data
         self._level = level
         self._asynchronous = asynchronous
+        self._bundle = bundle
         self._config = os.path.join(home, "pgbackrest.conf")
 
     def prepare(self):
@@ -136,7 +138,7 @@ class PgBackRest(Contender):
 repo1-path={self.repository}
 repo1-cipher-type=aes-256-cbc
 repo1-cipher-pass=zWaf6XtpjIVZC5444yXB24hcmlQt1hxL
-repo1-bundle=y
+repo1-bundle={"y" if self._bundle else "n"}
 repo1-retention-full=1000
 compress-type=zst
 compress-level={self._level}

@@ -2,6 +2,7 @@
 counted in its own log; and a relay to have it far away."""
 import os
 import queue
+import shutil
 import socket
 import subprocess
 import threading
@@ -67,9 +68,11 @@ class Gateway:
             return sum(" beast: " in line for line in log)
 
     def rates(self, bucket, folder):
-        """Bytes a second that the gateway itself takes and gives at four streams, by curl."""
+        """Bytes a second that the gateway itself takes and gives at four streams, by curl; and with
+        what it gives written to synced files, as a restore must."""
         client = self.client()
-        source = os.path.join(folder, "random")
+        source, to = os.path.join(folder, "random"), os.path.join(folder, "got")
+        os.makedirs(to, exist_ok=True)
         with open(source, "wb") as out:
             out.write(os.urandom(OBJECT))
         names = [[f"rate/{stream}-{each}" for each in range(OBJECTS_A_STREAM)]
@@ -82,17 +85,23 @@ class Gateway:
                             for row in urls("put_object")])
         get = self._stream([[part for url in row for part in ("-o", "/dev/null", url)]
                             for row in urls("get_object")])
+        kept = self._stream([[part for i, url in enumerate(row)
+                              for part in ("-o", os.path.join(to, f"{number}-{i}"), url)]
+                             for number, row in enumerate(urls("get_object"))], sync=to)
         self.empty_bucket(bucket)
         os.unlink(source)
-        return {"put": put, "get": get}
+        shutil.rmtree(to)
+        return {"put": put, "get": get, "get into files": kept}
 
-    def _stream(self, rows):
+    def _stream(self, rows, sync=None):
         trust = ["--cacert", self.ca_file] if self.tls else []
         started = time.monotonic()
         running = [subprocess.Popen(["curl", "-sS", "--fail", "--noproxy", "*", *trust, *row],
                                     stdout=subprocess.DEVNULL) for row in rows]
         if any([process.wait() for process in running]):
             raise RuntimeError("curl failed")
+        if sync:
+            subprocess.run(["sync", "-f", sync], check=True)
         return STREAMS * OBJECTS_A_STREAM * OBJECT / (time.monotonic() - started)
 
 
