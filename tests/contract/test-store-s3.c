@@ -1,5 +1,6 @@
 /* What is a bucket's own, beyond the promises of every store: on a real server, but for the answers
  * that it never gives, which a fake one in this program gives. */
+#include "base/workers.h"
 #include "expect.h"
 #include "s3-fixture.h"
 
@@ -513,6 +514,45 @@ test_refusals(void)
     }
 }
 
+#define PACED_WORKERS 4
+#define PACED_SIZE    (BK_MIB)
+#define PACED_RATE    (4 * BK_MIB)
+
+static bool
+put_and_get(unsigned index, void *data, BkOp *op, GError **error)
+{
+    const Fixture *self = data;
+    g_autofree char *name = g_strdup_printf("paced/%u", index);
+    g_auto(BkBuf) content = BK_BUF_INIT;
+    g_auto(BkBuf) back = BK_BUF_INIT;
+
+    memset(bk_buf_extend(&content, PACED_SIZE), (int)('a' + index), PACED_SIZE);
+    if (!bk_store_put(self->store, name, &content, op, error) ||
+        !bk_store_get(self->store, name, 0, SIZE_MAX, SIZE_MAX, &back, op, error))
+        return false;
+    EXPECT_BYTES(back.data, back.size, content.data, content.size);
+    return true;
+}
+
+/* The bound is that of all workers together. That it took as long as it had to is no promise about
+ * speed: nothing that makes it slower can break this. */
+static void
+test_paced(Fixture *self, const void *data)
+{
+    const int64_t least_us = PACED_WORKERS * (int64_t)PACED_SIZE * BK_USEC_PER_SEC / PACED_RATE;
+    g_autoptr(GError) error = NULL;
+    int64_t start_us;
+
+    (void)data;
+    bk_store_free(self->store);
+    self->options.max_send_rate = self->options.max_receive_rate = PACED_RATE;
+    self->store = s3_fixture_open(&self->options);
+    start_us = g_get_monotonic_time();
+    EXPECT_DONE(bk_workers_run(PACED_WORKERS, put_and_get, self, self->op, &error));
+    /* Sending and receiving may overlap; the last piece, of at most a megabyte, is not waited for. */
+    g_assert_cmpint(g_get_monotonic_time() - start_us, >=, least_us - least_us / 4);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -530,6 +570,7 @@ main(int argc, char **argv)
     g_test_add("/store-s3/a-bucket-without-locks", Fixture, NULL, set_up,
                test_a_bucket_without_locks, tear_down);
     g_test_add("/store-s3/errors", Fixture, NULL, set_up, test_errors, tear_down);
+    g_test_add("/store-s3/paced", Fixture, NULL, set_up, test_paced, tear_down);
     g_test_add_func("/store-s3/ill-answers", test_ill_answers);
     g_test_add_func("/store-s3/lost-answer-of-another", test_lost_answer_of_another);
     g_test_add_func("/store-s3/plain-conflict", test_plain_conflict);
