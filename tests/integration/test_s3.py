@@ -520,6 +520,55 @@ def test_copied_into_a_locked_bucket(ws, gateway):
     verify_backup(ws.path, ws.path / "back")
 
 
+def test_much_to_copy(ws, gateway):
+    """A bucket that missed hundreds of objects gets each of them once, though its gateway dies on the
+    way and so does the program."""
+    bucket = gateway.bucket()
+    server = ws.server("pg")
+    # Slow enough to be met on the way.
+    text = s3server.config_for(bucket, ws.path, "both", server, ", max_send_rate: 1MiB").replace(
+        "repositories:\n", "repositories:\n"
+        f"  local: {{ path: {ws.path}/local, key_file: {ws.path}/local.key }}\n").replace(
+        "to: [offsite]", "to: [local]")
+    backstay = ws.backstay(server, name="both", text=text)
+    server.init(wal_segsize_mb=1, settings={"archive_command": backstay.archive_command()})
+    backstay.run("init")
+    server.start()
+    server.make_markers()
+    backstay.backup()
+    for _ in range(300):
+        server.script("INSERT INTO markers DEFAULT VALUES", "SELECT pg_switch_wal()")
+    server.archive_all()
+    snapshot = backstay.backup()
+    wanted = {str(path.relative_to(ws.path / "local")) for folder in ("packs", "snapshots", "wal")
+              for path in (ws.path / "local" / "orders" / folder).rglob("*") if path.is_file()}
+
+    def copied():
+        return {key for folder in ("packs", "snapshots", "wal")
+                for key in bucket.keys(f"orders/{folder}/")}
+
+    args = ("copy", "orders", "--from", "local", "--to", "offsite", "--json")
+    process = backstay.start(*args)
+    wait_for("some to be copied", lambda: len(copied()) > 20)
+    gateway.kill_gateway()
+    time.sleep(0.5)
+    gateway.start_gateway()
+    wait_for("more to be copied", lambda: len(copied()) > 80 or process.poll() is not None)
+    assert process.poll() is None, "it goes on when the gateway is back, and is not done yet"
+    interrupt(process)
+    process.communicate()
+    before = copied()
+    report = backstay.run(*args).json()
+    assert copied() >= {name for name in wanted if "/wal/" not in name}
+    assert len(copied()) > 300
+    lacked = len(copied()) - len(before)
+    assert lacked <= report["requests"]["put"] <= lacked + 4, "each once, and a lease"
+    alone = ws.backstay(name="alone", text="repositories:\n  offsite:"
+                        + text.split("  offsite:")[1].split("sources:")[0])
+    alone.restore(ws.path / "back", "--at", snapshot["snapshot"])
+    verify_backup(ws.path, ws.path / "back")
+
+
 def test_requests(ws, gateway):
     """As many puts as packs, and so many more whatever the size; heads are read once; a restore gets
     each pack about once."""
