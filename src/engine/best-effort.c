@@ -486,10 +486,8 @@ name_before(const Effort *effort)
 
     if (effort->newest.segno == 0)
         return NULL;
-    bk_wal_segment_name(effort->newest.timeline, effort->newest.segno - 1,
-                        effort->newest.segment_size, name);
-    if (!bk_wal_name_parse(name, &parsed))
-        g_assert_not_reached();
+    parsed = bk_wal_name_of_segment(effort->newest.timeline, effort->newest.segno - 1,
+                                    effort->newest.segment_size, name);
     return bk_archive_object_name(effort->part, name, &parsed);
 }
 

@@ -176,9 +176,8 @@ describe_batch(Changes *self, uint64_t first)
         Segment *segment = &self->batch[i];
 
         *segment = (Segment){.start_lsn = (first + i) * to->segment_size};
-        bk_wal_segment_name(to->timeline, first + i, to->segment_size, segment->name);
-        if (!bk_wal_name_parse(segment->name, &segment->parsed))
-            g_assert_not_reached();
+        segment->parsed =
+            bk_wal_name_of_segment(to->timeline, first + i, to->segment_size, segment->name);
     }
 }
 
@@ -268,9 +267,8 @@ bk_changes_have_mark(const BkChangesRequest *request, uint32_t timeline, const B
     *have = false;
     if (mark->lsn == 0)
         return true;
-    bk_wal_segment_name(timeline, bk_wal_segment_of(mark->lsn, size), size, segment.name);
-    if (!bk_wal_name_parse(segment.name, &segment.parsed))
-        g_assert_not_reached();
+    segment.parsed =
+        bk_wal_name_of_segment(timeline, bk_wal_segment_of(mark->lsn, size), size, segment.name);
     if (!read_content(request, &segment, &content, have, op, error))
         return false;
     *have = *have && bk_wal_mark_find(content.data, content.size, mark->lsn, &found) &&

@@ -263,23 +263,14 @@ bk_past_load(const BkPart *part, BkPastArchive archive, BkPast *self, BkOp *op, 
     return true;
 }
 
-static void
-name_segment(const BkPast *self, uint32_t timeline, uint64_t segno, char name[BK_WAL_NAME_SIZE],
-             BkWalName *parsed)
-{
-    bk_wal_segment_name(timeline, segno, self->input.segment_size, name);
-    if (!bk_wal_name_parse(name, parsed))
-        g_assert_not_reached();
-}
-
 bool
 bk_past_get_info(const BkPast *self, uint32_t timeline, uint64_t segno, BkWalInfo *info, BkOp *op,
                  GError **error)
 {
     char name[BK_WAL_NAME_SIZE];
-    BkWalName parsed;
+    const BkWalName parsed =
+        bk_wal_name_of_segment(timeline, segno, self->input.segment_size, name);
 
-    name_segment(self, timeline, segno, name, &parsed);
     return bk_archive_get_info(self->part, name, &parsed, info, op, error);
 }
 
@@ -288,9 +279,9 @@ bk_past_get_segment(const BkPast *self, uint32_t timeline, uint64_t segno, BkBuf
                     GError **error)
 {
     char name[BK_WAL_NAME_SIZE];
-    BkWalName parsed;
+    const BkWalName parsed =
+        bk_wal_name_of_segment(timeline, segno, self->input.segment_size, name);
 
-    name_segment(self, timeline, segno, name, &parsed);
     return bk_archive_get(self->part, name, &parsed, content, op, error);
 }
 

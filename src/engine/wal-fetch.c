@@ -109,11 +109,9 @@ fetch_ahead_worker(unsigned index, void *data, BkOp *op, GError **error)
     (void)index;
     while ((next = atomic_fetch_add(&ahead->next, 1)) < ahead->count) {
         char name[BK_WAL_NAME_SIZE];
-        BkWalName parsed;
+        const BkWalName parsed =
+            bk_wal_name_of_segment(ahead->timeline, ahead->first + next, ahead->segment_size, name);
 
-        bk_wal_segment_name(ahead->timeline, ahead->first + next, ahead->segment_size, name);
-        if (!bk_wal_name_parse(name, &parsed))
-            g_assert_not_reached();
         if (bk_fetch_ahead_has(ahead->folder, name))
             continue;
         if (!bk_archive_get(ahead->part, name, &parsed, &content, op, error) ||
@@ -123,25 +121,59 @@ fetch_ahead_worker(unsigned index, void *data, BkOp *op, GError **error)
     return true;
 }
 
-/* How many of the wanted segments the repository has without a gap. */
+/* The object of the segment so many behind the first one; a new string. */
+static char *
+name_ahead(const Ahead *ahead, uint64_t index)
+{
+    char name[BK_WAL_NAME_SIZE];
+    const BkWalName parsed =
+        bk_wal_name_of_segment(ahead->timeline, ahead->first + index, ahead->segment_size, name);
+
+    return bk_archive_object_name(ahead->part, name, &parsed);
+}
+
+typedef struct Count {
+    const Ahead *ahead;
+    uint64_t present;
+    uint64_t wanted;
+} Count;
+
+/* Ends the listing with the first name that is not the next one. */
+static bool
+count_next(const BkStoreEntry *entry, void *data, GError **error)
+{
+    Count *self = data;
+    g_autofree char *next = name_ahead(self->ahead, self->present);
+
+    if (strcmp(entry->name, next) != 0)
+        return bk_throw(error, BK_ERROR_ABSENT, "not there");
+    self->present++;
+    return self->present < self->wanted || bk_throw(error, BK_ERROR_EXISTS, "enough");
+}
+
+/* How many of the wanted segments the repository has without a gap. Where requests are slow, one
+ * listing tells. */
 static uint64_t
 count_present(const Ahead *ahead, uint64_t wanted, BkOp *op)
 {
+    BkStore *store = bk_part_store(ahead->part);
+    g_autofree char *folder = bk_part_object_name(ahead->part, "wal/%08X/", ahead->timeline);
+    g_autofree char *before = name_ahead(ahead, UINT64_MAX); /* the one that was asked for */
+    Count count = {.ahead = ahead, .wanted = wanted};
+    g_autoptr(GError) end = NULL;
 
-    for (uint64_t i = 0; i < wanted; i++) {
-        char name[BK_WAL_NAME_SIZE];
-        g_autofree char *object = NULL;
-        BkWalName parsed;
+    if (bk_store_is_remote(store)) {
+        (void)!bk_store_list(store, folder, before, count_next, &count, op, &end);
+        return count.present;
+    }
+    for (; count.present < wanted; count.present++) {
+        g_autofree char *object = name_ahead(ahead, count.present);
         uint64_t size;
 
-        bk_wal_segment_name(ahead->timeline, ahead->first + i, ahead->segment_size, name);
-        if (!bk_wal_name_parse(name, &parsed))
-            g_assert_not_reached();
-        object = bk_archive_object_name(ahead->part, name, &parsed);
-        if (!bk_store_stat(bk_part_store(ahead->part), object, &size, op, NULL))
-            return i;
+        if (!bk_store_stat(store, object, &size, op, NULL))
+            break;
     }
-    return wanted;
+    return count.present;
 }
 
 /* Is from `part` at least the first of the wanted segments to be had? */
@@ -215,6 +247,9 @@ start_ahead(const BkSourceSpec *source, const BkPart *part, const char *name,
         !bk_fetch_ahead_lock(folder, name))
         return;
     ahead.first++;
+    /* Two processes cannot share the connections of a store that is far away. */
+    if (part != NULL && bk_store_is_remote(bk_part_store(part)))
+        part = NULL;
     if (fork() == 0) {
         leave_terminal();
         fetch_on(source, &ahead, part, wanted);

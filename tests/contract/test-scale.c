@@ -62,12 +62,9 @@ put_name(const Scale *self, uint64_t segno, BkOp *op, GError **error)
 {
     g_auto(BkBuf) empty = BK_BUF_INIT;
     char name[BK_WAL_NAME_SIZE];
-    g_autofree char *object = NULL;
-    BkWalName parsed;
+    const BkWalName parsed = bk_wal_name_of_segment(1, segno, WAL_SEGMENT, name);
+    g_autofree char *object = bk_archive_object_name(self->repo.part, name, &parsed);
 
-    if (!bk_wal_name_parse(bk_wal_segment_name(1, segno, WAL_SEGMENT, name), &parsed))
-        g_assert_not_reached();
-    object = bk_archive_object_name(self->repo.part, name, &parsed);
     return bk_store_put(self->repo.store, object, &empty, op, error);
 }
 

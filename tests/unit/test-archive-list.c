@@ -52,10 +52,8 @@ static char *
 object_of(const BkPart *part, uint32_t timeline, uint64_t segno)
 {
     char name[BK_WAL_NAME_SIZE];
-    BkWalName parsed;
+    const BkWalName parsed = bk_wal_name_of_segment(timeline, segno, SEGMENT_SIZE, name);
 
-    bk_wal_segment_name(timeline, segno, SEGMENT_SIZE, name);
-    g_assert_true(bk_wal_name_parse(name, &parsed));
     return bk_archive_object_name(part, name, &parsed);
 }
 

@@ -122,6 +122,17 @@ bk_wal_name_parse(const char *name, BkWalName *out)
            strcmp(name + 33, ".backup") == 0;
 }
 
+BkWalName
+bk_wal_name_of_segment(uint32_t timeline, uint64_t segno, uint32_t segment_size,
+                       char name[BK_WAL_NAME_SIZE])
+{
+    BkWalName parsed;
+
+    if (!bk_wal_name_parse(bk_wal_segment_name(timeline, segno, segment_size, name), &parsed))
+        g_assert_not_reached();
+    return parsed;
+}
+
 bool
 bk_wal_name_segno(const BkWalName *name, uint32_t segment_size, uint64_t *segno)
 {

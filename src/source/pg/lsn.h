@@ -50,6 +50,10 @@ typedef struct BkWalName {
 /* Classifies a file name (no folder). False when it is none of the four forms. */
 bool bk_wal_name_parse(const char *name, BkWalName *out) BK_MUST_USE;
 
+/* What parsing the name of segment `segno` gives; its text goes to `name`. */
+BkWalName bk_wal_name_of_segment(uint32_t timeline, uint64_t segno, uint32_t segment_size,
+                                 char name[BK_WAL_NAME_SIZE]);
+
 /* Segment number of a parsed name (not of a history file). False when no segment of that size can
  * have the name. */
 bool bk_wal_name_segno(const BkWalName *name, uint32_t segment_size, uint64_t *segno) BK_MUST_USE;
