@@ -26,8 +26,6 @@ static const char *const unfit_texts[UNFIT_COUNT] = {
 };
 
 enum {
-    RMGR_INFO = 0xF0, /* what a resource manager may use of the info byte */
-    SMGR_CREATE = 0x10,
     SMGR_TRUNCATE = 0x20,
     TRUNCATE_HEAP = 1,
     TRUNCATE_VM = 2,
@@ -149,7 +147,7 @@ static void
 note_database(BkWalBlocks *self, const BkWalRecord *record, BkWalCursor data, uint16_t magic)
 {
     const uint8_t drop = magic >= BK_WAL_MAGIC_15 ? 0x20 : 0x10; /* 0x10 is then the other way */
-    uint8_t kind = record->info & RMGR_INFO;
+    uint8_t kind = bk_wal_record_kind(record);
     uint32_t database, tablespace, count = 1;
 
     if (kind > drop)
@@ -181,9 +179,9 @@ note_parts(BkWalBlocks *self, const BkWalRecord *record, const BkWalParts *parts
         note_drops(self, record, parts);
         break;
     case BK_WAL_RM_SMGR:
-        if ((record->info & RMGR_INFO) == SMGR_CREATE)
+        if (bk_wal_record_kind(record) == BK_WAL_SMGR_CREATE)
             note_create(self, parts->main_data);
-        else if ((record->info & RMGR_INFO) == SMGR_TRUNCATE)
+        else if (bk_wal_record_kind(record) == SMGR_TRUNCATE)
             note_truncate(self, parts->main_data);
         break;
     case BK_WAL_RM_DBASE:

@@ -10,14 +10,12 @@ enum {
 
 enum {
     XLOG_IMAGES = 0xB0,
-    KIND = 0xF0,      /* of the info byte */
     HEAP_KIND = 0x70, /* the highest bit says that the page is made anew */
     HEAP_INSERT = 0x00,
     HEAP_DELETE = 0x10,
     HEAP_UPDATE = 0x20,
     HEAP_HOT_UPDATE = 0x40,
     HEAP_INPLACE = 0x70,
-    STORAGE_CREATE = 0x10,
     COPY_FILES = 0x00,
     MAP_UPDATE = 0x00,
     STANDBY_RUNNING = 0x10,
@@ -53,7 +51,7 @@ bk_wal_event_may_be(const BkWalRecord *record)
 {
     switch (record->rmid) {
     case BK_WAL_RM_XLOG:
-        return (record->info & KIND) == XLOG_IMAGES;
+        return bk_wal_record_kind(record) == XLOG_IMAGES;
     case BK_WAL_RM_XACT:
     case BK_WAL_RM_SMGR:
     case BK_WAL_RM_DBASE:
@@ -173,9 +171,9 @@ decode_database(const BkWalRecord *record, uint16_t magic, const BkWalParts *par
     if (parts->main_data.left < 8)
         return;
     event->database = bk_bytes_u32(main_data);
-    if ((record->info & KIND) == drop) {
+    if (bk_wal_record_kind(record) == drop) {
         event->kind = BK_WAL_EVENT_DROP_DATABASE;
-    } else if ((record->info & KIND) == COPY_FILES && parts->main_data.left >= 16) {
+    } else if (bk_wal_record_kind(record) == COPY_FILES && parts->main_data.left >= 16) {
         event->kind = BK_WAL_EVENT_COPY_DATABASE;
         event->from = bk_bytes_u32(main_data + 8);
     }
@@ -224,7 +222,7 @@ bk_wal_event_decode(const BkWalRecord *record, uint16_t magic, const BkWalParts 
 {
     const uint8_t *main_data = parts->main_data.next;
     const size_t size = parts->main_data.left;
-    const uint8_t kind = record->info & KIND;
+    const uint8_t kind = bk_wal_record_kind(record);
 
     *event = (BkWalEvent){.kind = BK_WAL_EVENT_NONE, .xid = record->xid};
     if (record->rmid == RM_HEAP) {
@@ -235,7 +233,7 @@ bk_wal_event_decode(const BkWalRecord *record, uint16_t magic, const BkWalParts 
         decode_database(record, magic, parts, event);
     } else if (record->rmid == BK_WAL_RM_XLOG && kind == XLOG_IMAGES) {
         event->kind = BK_WAL_EVENT_IMAGES;
-    } else if (record->rmid == BK_WAL_RM_SMGR && kind == STORAGE_CREATE && size >= 16) {
+    } else if (record->rmid == BK_WAL_RM_SMGR && kind == BK_WAL_SMGR_CREATE && size >= 16) {
         event->kind = BK_WAL_EVENT_CREATE_FILE;
         event->fork = file_at(main_data);
         event->fork.fork = main_data[12];

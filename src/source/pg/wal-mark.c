@@ -1,19 +1,13 @@
 #include "source/pg/wal-mark.h"
 
-#include "source/pg/bytes.h"
-
-enum {
-    RECORD_CRC = 20,
-};
-
 static bool
 on_record(const BkWalRecord *record, void *user, GError **error)
 {
     BkWalMark *mark = user;
 
     (void)error;
-    if (record->lsn == mark->lsn && record->data != NULL && mark->crc == 0)
-        mark->crc = bk_bytes_u32(record->data + RECORD_CRC);
+    if (record->lsn == mark->lsn)
+        mark->crc = record->crc;
     return true;
 }
 

@@ -3,7 +3,6 @@
 #include "source/pg/wal-priv.h"
 
 enum {
-    RMGR_INFO = 0xF0, /* what a resource manager may use of the info byte */
     XACT_KIND = 0x70,
     XACT_HAS_XINFO = 0x80,
 };
@@ -214,7 +213,7 @@ find_xlog_main(const BkWalRecord *record, uint8_t kind, size_t size, const uint8
 {
     BkWalCursor cursor;
 
-    if (record->rmid != BK_WAL_RM_XLOG || (record->info & RMGR_INFO) != kind)
+    if (record->rmid != BK_WAL_RM_XLOG || bk_wal_record_kind(record) != kind)
         return false;
     if (!find_main(record, &cursor) || cursor.left < size)
         return false;

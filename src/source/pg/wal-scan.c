@@ -40,7 +40,6 @@ enum {
 #define RECORD_LENGTH_MAX BK_GIB
 #define RMID_BUILTIN_MAX  21  /* LogicalMessage, the last one in 13 to 18 */
 #define RMID_CUSTOM_MIN   128 /* those of extensions, from 15 on */
-#define INFO_KIND         0xF0
 #define XLOG_SWITCH       0x40
 #define PREFETCH_AHEAD    ((size_t)2048)
 #define CACHE_LINE        ((size_t)64)
@@ -82,6 +81,7 @@ bk_wal_record_decode(const uint8_t *header, BkWalRecord *record)
     record->prev_lsn = bk_bytes_u64(header + RECORD_PREV);
     record->info = header[RECORD_INFO];
     record->rmid = header[RECORD_RMID];
+    record->crc = bk_bytes_u32(header + RECORD_CRC);
 }
 
 unsigned
@@ -347,7 +347,7 @@ finish_record(Scanner *self, BkWalRecord *record, const uint8_t *header, uint32_
     scan->end_lsn = record->end_lsn;
     scan->last_lsn = record->lsn;
     scan->records++;
-    if (record->rmid == BK_WAL_RM_XLOG && (record->info & INFO_KIND) == XLOG_SWITCH)
+    if (record->rmid == BK_WAL_RM_XLOG && bk_wal_record_kind(record) == XLOG_SWITCH)
         end_scan(self, BK_WAL_END_SWITCH, NULL);
     return self->options.on_record == NULL ||
            self->options.on_record(record, self->options.user, error);

@@ -28,6 +28,8 @@
 #define BK_WAL_RM_SMGR  2
 #define BK_WAL_RM_DBASE 4
 
+#define BK_WAL_SMGR_CREATE 0x10 /* a kind of record of BK_WAL_RM_SMGR */
+
 /* Major version that writes pages with this magic number, 0 for none of 13 to 18. */
 unsigned bk_wal_magic_major(uint16_t magic);
 
@@ -46,14 +48,22 @@ typedef struct BkWalRecord {
     uint32_t xid;
     uint8_t rmid;
     uint8_t info;
+    uint32_t crc;
     const uint8_t *data; /* its first `size` bytes, header first; valid during the call only. NULL
                             when it crosses pages and was not wanted */
     size_t size;         /* total; less of a record that crosses pages and is longer than what is
                             put together of it (see assemble_max and start_max) */
 } BkWalRecord;
 
+/* What the record's resource manager makes of the info byte. */
+static inline uint8_t
+bk_wal_record_kind(const BkWalRecord *record)
+{
+    return record->info & 0xF0;
+}
+
 /* Sets the fields that the BK_WAL_RECORD_HEADER bytes at `header` tell: total, xid, prev_lsn, info,
- * rmid. */
+ * rmid, crc. */
 void bk_wal_record_decode(const uint8_t *header, BkWalRecord *record);
 
 /* Called for each record that ends in the segment and began in it. False with `error` stops. */
