@@ -83,8 +83,8 @@ typedef struct BkPackChunk {
 } BkPackChunk;
 
 /* Opens a pack and reads its table. With `whole` the object is fetched in one piece now, otherwise
- * the header and the table now and the wanted chunks by bk_pack_reader_read; a small one that is far
- * away is always fetched in one piece. Errors name the object; BK_ERROR_ABSENT becomes
+ * the header and the table now and the wanted chunks by bk_pack_reader_read; a small one that is
+ * far away is always fetched in one piece. Errors name the object; BK_ERROR_ABSENT becomes
  * BK_ERROR_CORRUPT, since a manifest says that it is there. */
 bool bk_pack_reader_open(BkPackReader *self, const BkPart *part, const BkPackRef *ref, bool whole,
                          BkOp *op, GError **error) BK_MUST_USE;

@@ -549,7 +549,8 @@ test_paced(Fixture *self, const void *data)
     self->store = s3_fixture_open(&self->options);
     start_us = g_get_monotonic_time();
     EXPECT_DONE(bk_workers_run(PACED_WORKERS, put_and_get, self, self->op, &error));
-    /* Sending and receiving may overlap; the last piece, of at most a megabyte, is not waited for. */
+    /* Sending and receiving may overlap; the last piece, of at most a megabyte, is not waited for.
+     */
     g_assert_cmpint(g_get_monotonic_time() - start_us, >=, least_us - least_us / 4);
 }
 
