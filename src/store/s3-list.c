@@ -68,24 +68,25 @@ take_folder(Listing *self, const char *key, GError **error)
 static bool
 take_page(Listing *self, const BkS3Page *page, GError **error)
 {
-    guint i = 0;
-    guint j = 0;
+    guint next = 0; /* folder */
 
-    while (i < page->entries->len || j < page->prefixes->len) {
-        const BkS3Entry *entry =
-            i < page->entries->len ? g_ptr_array_index(page->entries, i) : NULL;
-        const char *folder = j < page->prefixes->len ? g_ptr_array_index(page->prefixes, j) : NULL;
+    for (guint i = 0; i < page->entries->len; i++) {
+        const BkS3Entry *entry = g_ptr_array_index(page->entries, i);
 
-        if (folder == NULL || (entry != NULL && strcmp(entry->key, folder) < 0)) {
-            if (!take_entry(self, entry, error))
-                return false;
-            i++;
-        } else {
+        for (; next < page->prefixes->len; next++) {
+            const char *folder = g_ptr_array_index(page->prefixes, next);
+
+            if (strcmp(folder, entry->key) > 0)
+                break;
             if (!take_folder(self, folder, error))
                 return false;
-            j++;
         }
+        if (!take_entry(self, entry, error))
+            return false;
     }
+    for (; next < page->prefixes->len; next++)
+        if (!take_folder(self, g_ptr_array_index(page->prefixes, next), error))
+            return false;
     return true;
 }
 

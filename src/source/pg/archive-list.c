@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define NOTE_VERSION   1
-#define LISTED_ANEW_US (24 * 3600 * BK_USEC_PER_SEC)
+#define LISTED_ANEW_US (INT64_C(24) * 3600 * BK_USEC_PER_SEC)
 #define WORTH_SEGMENTS 4000 /* fewer are listed by as few requests without a note */
 
 /* The segments that share the first sixteen digits of their names. */
