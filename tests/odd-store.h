@@ -16,6 +16,7 @@ typedef struct OddStore {
     _Atomic(const char *) hang;   /* part of the names whose puts never end by themselves */
     _Atomic(const char *) refuse; /* the same of those that cannot be put or retained */
     atomic_uint tries;            /* puts, whatever became of them */
+    bool overwrites;              /* as no store of ours may */
     int64_t lock_us;
     pthread_mutex_t mutex; /* guards retained */
     GPtrArray *retained;   /* of char *: names, in the order of the calls */
@@ -38,6 +39,8 @@ odd_put(BkStore *store, const char *name, const BkBuf *data, const uint8_t *sha2
         return bk_throw(error, BK_ERROR_NO_SPACE, "refused");
     if (odd_is_meant(atomic_load(&self->hang), name) &&
         !bk_op_sleep(op, 3600 * BK_USEC_PER_SEC, error))
+        return false;
+    if (self->overwrites && !self->inner->driver->delete (self->inner, name, op, error))
         return false;
     return self->inner->driver->put(self->inner, name, data, sha256, op, error);
 }

@@ -24,6 +24,7 @@ options_of(const BkConfigS3 *s3)
         .lock = (BkS3Lock)s3->lock,
         .lock_us = s3->lock_us,
         .sends_checksum = s3->checksum,
+        .is_unconditional = !s3->conditions,
         .retry_us = s3->retry_us,
         .ca_file = s3->ca_file,
         .proxy = s3->proxy,

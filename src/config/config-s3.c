@@ -196,6 +196,7 @@ bk_config_s3_take(const BkNode *node, const char *file, const char *repository, 
     s3->manifests_class = take_class(node, "manifests");
     s3->requester_pays = bk_take_bool(node, "requester_pays", false);
     s3->checksum = bk_take_bool(node, "checksum", true);
+    s3->conditions = bk_take_bool(node, "conditions", true);
     s3->is_path_style = address != NULL ? strcmp(address, "path") == 0 : s3->endpoint != NULL;
     if (s3->prefix == NULL)
         s3->prefix = g_strdup("");

@@ -22,6 +22,7 @@ typedef struct BkConfigS3 {
     int lock; /* 0: none, 1: governance, 2: compliance */
     int64_t lock_us;
     bool checksum;
+    bool conditions;
     int64_t retry_us; /* 0: the default, as with the following */
     char *proxy;
     int64_t connect_timeout_us;

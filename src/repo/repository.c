@@ -1,3 +1,4 @@
+#include "base/log.h"
 #include "repo/opinion.h"
 #include "repo/repository-priv.h"
 #include "store/cache.h"
@@ -267,6 +268,37 @@ put_identity(const BkRepository *self, bool *created, BkOp *op, GError **error)
     return read_identity(self, &present, op, error) && check_identity(self, &present, error);
 }
 
+/* Does a second put of a name leave the first object alone? A store that has never heard of
+ * conditions, nor keeps versions, would let two writers overwrite each other without a word. The
+ * probe's name makes it as short-lived as a lease: it is not locked. */
+static bool
+check_first_wins(BkStore *store, BkOp *op, GError **error)
+{
+    static const char text[] = "probe";
+    BkBuf content = {(uint8_t *)(uintptr_t)text, strlen(text), strlen(text)};
+    g_autoptr(GError) cause = NULL;
+    g_autofree char *name = NULL;
+    uint64_t number;
+    bool overwrites;
+
+    if (!bk_random_fill(&number, sizeof number, error))
+        return false;
+    name = g_strdup_printf("probe/lease/%016" G_GINT64_MODIFIER "x", number);
+    if (!bk_store_put(store, name, &content, op, error))
+        return false;
+    content.size--;
+    overwrites = bk_store_put(store, name, &content, op, &cause);
+    if (!bk_store_delete(store, name, op, NULL))
+        bk_log(BK_LOG_INFO, "\"%s\" stays in %s", name, bk_store_describe(store));
+    if (overwrites)
+        return bk_throw(
+            error, BK_ERROR_STORE,
+            "%s lets a second put overwrite the first one: have it keep versions, or set "
+            "\"conditions: false\" and let only one host write",
+            bk_store_describe(store));
+    return bk_error_is(cause, BK_ERROR_EXISTS) || bk_propagate(error, &cause);
+}
+
 /* Continues a creation that was cut short: the slot may be there already. */
 static bool
 create_rest(BkRepository *self, const BkKeyFile *key, bool *created, BkOp *op, GError **error)
@@ -298,7 +330,8 @@ bk_repository_create(BkStore *store, const char *name, const BkKeyFile *key, boo
         g_propagate_prefixed_error(error, g_steal_pointer(&cause), "repository \"%s\": ", name);
         return NULL;
     }
-    if (!create_rest(self, key, created, op, error))
+    if ((bk_store_is_remote(store) && !check_first_wins(store, op, error)) ||
+        !create_rest(self, key, created, op, error))
         return bk_prefix(error, "create repository \"%s\"", name), NULL;
     return g_steal_pointer(&self);
 }

@@ -22,18 +22,6 @@ upload_clear(Upload *self)
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Upload, upload_clear)
 
-/* What is there is not written over: some stores ignore the condition of the completion. */
-static bool
-check_is_free(const Upload *self, BkOp *op, GError **error)
-{
-    g_autoptr(GError) cause = NULL;
-    uint64_t size;
-
-    if (self->store->base.driver->stat(&self->store->base, self->name, &size, op, &cause))
-        return bk_store_throw_exists(error);
-    return bk_error_is(cause, BK_ERROR_ABSENT) || bk_propagate(error, &cause);
-}
-
 static bool
 begin(Upload *self, const char *id, BkOp *op, GError **error)
 {
@@ -102,7 +90,7 @@ static bool
 complete(Upload *self, BkHttpAnswer *answer, bool *is_uncertain, BkOp *op, GError **error)
 {
     /* 404: an attempt whose answer was lost has completed it, which the caller finds out. */
-    static const unsigned accepted[] = {404, 412, 0};
+    static const unsigned accepted[] = {404, 412, 501, 0};
     g_auto(BkBuf) body = BK_BUF_INIT;
     g_auto(S3Fields) fields = {0};
     g_auto(S3Fields) headers = {0};
@@ -121,7 +109,8 @@ complete(Upload *self, BkHttpAnswer *answer, bool *is_uncertain, BkOp *op, GErro
     bk_s3_fields_init(&fields);
     bk_s3_fields_init(&headers);
     bk_s3_fields_add(&fields, "uploadId", self->id);
-    bk_s3_fields_add(&headers, "if-none-match", "*");
+    if (!atomic_load(&self->store->is_bare))
+        bk_s3_fields_add(&headers, "if-none-match", "*");
     bk_s3_add_access_headers(self->store, &headers);
     bk_s3_xml_put_parts(&body, (const char *const *)self->etags->pdata, self->etags->len);
     call.body = body.data;
@@ -178,13 +167,16 @@ bk_s3_put_parts(S3Store *self, const char *name, const BkBuf *data, const char *
     g_auto(Upload) upload = {.store = self, .name = name};
 
     upload.etags = g_ptr_array_new_with_free_func(g_free);
-    if (!check_is_free(&upload, op, error) || !begin(&upload, id, op, error))
+    /* Some stores ignore the condition of the completion. */
+    if (!bk_s3_check_is_free(self, name, op, error) || !begin(&upload, id, op, error))
         return false;
     if (!put_parts(&upload, data, answer, is_uncertain, op, error)) {
         give_up(&upload);
         return false;
     }
+    if (answer->status == 501)
+        give_up(&upload);
     /* Some stores ignore the lock that was asked for when the upload began. */
-    return answer->status == 412 || !bk_s3_is_locked_kind(self, name) ||
+    return answer->status == 412 || answer->status == 501 || !bk_s3_is_locked_kind(self, name) ||
            bk_s3_retain(&self->base, name, op, error);
 }

@@ -34,6 +34,7 @@ typedef struct S3Store {
     size_t single_max;       /* what is larger is put in parts; tests set it */
     atomic_int versions;     /* BkS3Versions */
     atomic_bool has_bucket;  /* an answer has shown that there is one */
+    atomic_bool is_bare;     /* puts bear no condition: the store does not know it */
 
     pthread_mutex_t mutex; /* guards what follows */
     GHashTable *firsts;    /* name -> version id, where the current version is not the first */
@@ -96,6 +97,9 @@ void bk_s3_add_object_headers(const S3Store *self, const char *name, const char 
                               S3Fields *headers);
 bool bk_s3_put(BkStore *store, const char *name, const BkBuf *data, const uint8_t *sha256, BkOp *op,
                GError **error) BK_MUST_USE;
+
+/* Fails with BK_ERROR_EXISTS when there is an object of the name, of whatever version. */
+bool bk_s3_check_is_free(S3Store *self, const char *name, BkOp *op, GError **error) BK_MUST_USE;
 
 /* Puts an object in parts; `*answer` is that of its completion. */
 bool bk_s3_put_parts(S3Store *self, const char *name, const BkBuf *data, const char *id,

@@ -102,7 +102,8 @@ put_whole(Put *self, BkHttpAnswer *answer, BkOp *op, GError **error)
         call.sha256 = digest;
     }
     bk_s3_fields_init(&headers);
-    bk_s3_fields_add(&headers, "if-none-match", "*");
+    if (!atomic_load(&store->is_bare))
+        bk_s3_fields_add(&headers, "if-none-match", "*");
     bk_s3_add_object_headers(store, self->name, self->id, &headers);
     if (store->options.sends_checksum) {
         g_autofree char *checksum = g_base64_encode(call.sha256, BK_SHA256_SIZE);
@@ -199,16 +200,48 @@ judge(Put *self, const BkHttpAnswer *answer, BkOp *op, GError **error)
     if (answer->status == 501)
         return bk_throw(error, BK_ERROR_STORE,
                         "the store does not know \"If-None-Match\", without which two writers "
-                        "might overwrite each other");
+                        "might overwrite each other: have the bucket keep versions, or set "
+                        "\"conditions: false\" and let only one host write");
     if (answer->status == 412) {
         if (self->is_uncertain && !is_own(self, NULL, &own, op, error))
             return false;
         return own || bk_store_throw_exists(error);
     }
-    if (version == NULL || strcmp(version, "null") == 0)
-        return true;
+    if (version == NULL || strcmp(version, "null") == 0) {
+        const bool needs_version =
+            atomic_load(&self->store->is_bare) && !self->store->options.is_unconditional;
+
+        return !needs_version ||
+               bk_throw(error, BK_ERROR_STORE,
+                        "the store does not know \"If-None-Match\", and does not tell the version "
+                        "of what it was given: set \"conditions: false\" and let only one host "
+                        "write");
+    }
     atomic_store(&self->store->versions, BK_S3_VERSIONS_KEPT);
     return check_is_first(self, version, op, error);
+}
+
+bool
+bk_s3_check_is_free(S3Store *self, const char *name, BkOp *op, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+    uint64_t size;
+
+    if (self->base.driver->stat(&self->base, name, &size, op, &cause))
+        return bk_store_throw_exists(error);
+    return bk_error_is(cause, BK_ERROR_ABSENT) || bk_propagate(error, &cause);
+}
+
+static bool
+put_once(Put *self, BkHttpAnswer *answer, BkOp *op, GError **error)
+{
+    S3Store *store = self->store;
+
+    if (self->data->size > store->single_max)
+        return bk_s3_put_parts(store, self->name, self->data, self->id, answer, &self->is_uncertain,
+                               op, error);
+    return (!atomic_load(&store->is_bare) || bk_s3_check_is_free(store, self->name, op, error)) &&
+           put_whole(self, answer, op, error);
 }
 
 bool
@@ -217,14 +250,21 @@ bk_s3_put(BkStore *store, const char *name, const BkBuf *data, const uint8_t *sh
 {
     S3Store *self = (S3Store *)store;
     Put put = {.store = self, .name = name, .data = data, .sha256 = sha256};
-    g_auto(BkHttpAnswer) answer = {0};
 
-    bk_http_answer_init(&answer);
     if (!choose_id(put.id, error))
         return false;
-    if (data->size > self->single_max
-            ? !bk_s3_put_parts(self, name, data, put.id, &answer, &put.is_uncertain, op, error)
-            : !put_whole(&put, &answer, op, error))
-        return false;
-    return judge(&put, &answer, op, error);
+    for (unsigned attempt = 0;; attempt++) {
+        g_auto(BkHttpAnswer) answer = {0};
+        bool keeps = false;
+
+        bk_http_answer_init(&answer);
+        if (!put_once(&put, &answer, op, error) || (answer.status == 501 && attempt == 0 &&
+                                                    !bk_s3_keeps_versions(self, &keeps, op, error)))
+            return false;
+        if (!keeps)
+            return judge(&put, &answer, op, error);
+        /* It does not know the condition, but serves as well without it: its versions tell who was
+         * first. */
+        atomic_store(&self->is_bare, true);
+    }
 }

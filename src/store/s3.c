@@ -398,6 +398,7 @@ bk_store_s3_open(const BkS3Options *options, GError **error)
     self->credentials = bk_credential_source_new(&credentials);
     (void)pthread_mutex_init(&self->mutex, NULL);
     self->firsts = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    atomic_store(&self->is_bare, options->is_unconditional);
     if (options->lock != BK_S3_LOCK_NONE)
         atomic_store(&self->versions, BK_S3_VERSIONS_KEPT);
     if (equip(self, options, error))

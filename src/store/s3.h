@@ -47,6 +47,9 @@ typedef struct BkS3Options {
     BkS3Lock lock;
     int64_t lock_us;     /* how long objects are to be locked, at least */
     bool sends_checksum; /* x-amz-checksum-sha256 */
+    /* The store knows no If-None-Match: each put asks first whether the name is free, which does
+     * for one writer at a time only. */
+    bool is_unconditional;
     int64_t retry_us;    /* how long a call goes on trying; 0: 60 s */
     const char *ca_file; /* these as in http.h */
     const char *proxy;

@@ -322,14 +322,16 @@ test_errors(Fixture *self, const void *data)
 typedef struct Fake {
     int fd;
     char *url;
-    const char *const *answers; /* one a request, NULL-terminated; "" cuts the connection */
+    const char *const *answers; /* one a request, NULL-terminated; "" cuts the connection, XML
+                                  is given with 200 */
     unsigned asked;
+    unsigned conditions; /* requests with If-None-Match */
     pthread_t thread;
 } Fake;
 
 /* Reads one request with its body. */
 static bool
-read_request(int fd)
+read_request(Fake *self, int fd)
 {
     g_autoptr(GString) text = g_string_new(NULL);
     char buffer[4096];
@@ -344,6 +346,7 @@ read_request(int fd)
             return false;
         g_string_append_len(text, buffer, got);
     }
+    self->conditions += strcasestr(text->str, "\r\nif-none-match: *\r\n") != NULL ? 1 : 0;
     length = strcasestr(text->str, "content-length: ");
     body = length != NULL && length < end ? (size_t)g_ascii_strtoull(length + 16, NULL, 10) : 0;
     while (text->len - (size_t)(end + 4 - text->str) < body) {
@@ -368,10 +371,15 @@ run_fake(void *data)
 
         if (fd < 0)
             break;
-        while (self->answers[self->asked] != NULL && read_request(fd)) {
+        while (self->answers[self->asked] != NULL && read_request(self, fd)) {
             const char *answer = self->answers[self->asked++];
+            g_autofree char *whole =
+                answer[0] == '<'
+                    ? g_strdup_printf("HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n%s",
+                                      strlen(answer), answer)
+                    : g_strdup(answer);
 
-            if (answer[0] == 0 || write(fd, answer, strlen(answer)) < 0)
+            if (whole[0] == 0 || write(fd, whole, strlen(whole)) < 0)
                 break;
         }
         (void)close(fd);
@@ -486,7 +494,6 @@ test_refusals(void)
         BkErrorCode code;
         const char *message;
     } cases[] = {
-        {ANSWER("501 Not Implemented", EMPTY), BK_ERROR_STORE, "If-None-Match"},
         {"HTTP/1.1 301 Moved Permanently\r\nx-amz-bucket-region: eu-west-3\r\nContent-Length: 0\r\n"
          "\r\n",
          BK_ERROR_STORE, "in \"eu-west-3\""},
@@ -512,6 +519,91 @@ test_refusals(void)
         bk_store_free(store);
         fake_stop(&fake, 1);
     }
+}
+
+#define VERSIONING_ON  "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
+#define VERSIONING_OFF "<VersioningConfiguration/>"
+#define NO_VERSIONS    "<ListVersionsResult><IsTruncated>false</IsTruncated></ListVersionsResult>"
+#define ONE_VERSION(name)                                                                          \
+    "<ListVersionsResult><IsTruncated>false</IsTruncated><Version><Key>" name                      \
+    "</Key><VersionId>v1</VersionId><Size>1</Size>"                                                \
+    "<LastModified>2026-11-24T00:00:00.000Z</LastModified></Version></ListVersionsResult>"
+#define REFUSED   ANSWER("501 Not Implemented", EMPTY)
+#define NOT_THERE ANSWER("404 Not Found", EMPTY)
+#define PUT_DONE  "HTTP/1.1 200 OK\r\nx-amz-version-id: v1\r\nContent-Length: 0\r\n\r\n"
+
+/* A store that refuses the condition but keeps versions is asked without it, after a look whether
+ * the name is free, and its versions tell who was first. The next put knows. */
+static void
+test_versions_instead_of_conditions(void)
+{
+    static const char *const answers[] = {
+        REFUSED,
+        VERSIONING_ON,
+        NOT_THERE,
+        NO_VERSIONS,
+        PUT_DONE,
+        ONE_VERSION("a"),
+        NOT_THERE,
+        NO_VERSIONS,
+        PUT_DONE,
+        ONE_VERSION("b"),
+        ANSWER("200 OK", "1\r\n\r\n"),
+        NULL,
+    };
+    g_autoptr(BkOp) op = bk_op_new(NULL);
+    g_autoptr(GError) error = NULL;
+    BkStore *store;
+    Fake fake;
+
+    fake_start(&fake, answers);
+    store = open_fake(&fake);
+    EXPECT_DONE(try_put(store, "a", "x", op, &error));
+    EXPECT_DONE(try_put(store, "b", "x", op, &error));
+    EXPECT_ERROR(try_put(store, "b", "y", op, &error), BK_ERROR_EXISTS);
+    bk_store_free(store);
+    g_assert_cmpuint(fake.conditions, ==, 1);
+    fake_stop(&fake, 11);
+}
+
+/* One that keeps none, or does not tell them, is not written to. */
+static void
+test_neither_versions_nor_conditions(void)
+{
+    static const char *const none[] = {REFUSED, VERSIONING_OFF, NULL};
+    static const char *const untold[] = {REFUSED,     VERSIONING_ON,           NOT_THERE,
+                                         NO_VERSIONS, ANSWER("200 OK", EMPTY), NULL};
+    static const char *const *const cases[] = {none, untold};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(BkOp) op = bk_op_new(NULL);
+        g_autoptr(GError) error = NULL;
+        BkStore *store;
+        Fake fake;
+
+        fake_start(&fake, cases[i]);
+        store = open_fake(&fake);
+        g_assert_false(try_put(store, "a", "x", op, &error));
+        g_assert_error(error, BK_ERROR, BK_ERROR_STORE);
+        expect_message(error, "conditions: false");
+        bk_store_free(store);
+        fake_stop(&fake, g_strv_length((char **)(uintptr_t)cases[i]));
+    }
+}
+
+/* Who promises to write alone still does not overwrite what was there before. */
+static void
+test_without_conditions(Fixture *self, const void *data)
+{
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    bk_store_free(self->store);
+    self->options.is_unconditional = true;
+    self->store = s3_fixture_open(&self->options);
+    put(self, "a", "first");
+    EXPECT_ERROR(try_put(self->store, "a", "second", self->op, &error), BK_ERROR_EXISTS);
+    expect_text(self, "a", "first");
 }
 
 #define PACED_WORKERS 4
@@ -571,6 +663,12 @@ main(int argc, char **argv)
     g_test_add("/store-s3/a-bucket-without-locks", Fixture, NULL, set_up,
                test_a_bucket_without_locks, tear_down);
     g_test_add("/store-s3/errors", Fixture, NULL, set_up, test_errors, tear_down);
+    g_test_add("/store-s3/without-conditions", Fixture, NULL, set_up, test_without_conditions,
+               tear_down);
+    g_test_add_func("/store-s3/versions-instead-of-conditions",
+                    test_versions_instead_of_conditions);
+    g_test_add_func("/store-s3/neither-versions-nor-conditions",
+                    test_neither_versions_nor_conditions);
     g_test_add("/store-s3/paced", Fixture, NULL, set_up, test_paced, tear_down);
     g_test_add_func("/store-s3/ill-answers", test_ill_answers);
     g_test_add_func("/store-s3/lost-answer-of-another", test_lost_answer_of_another);

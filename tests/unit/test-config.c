@@ -337,6 +337,7 @@ test_bucket(void)
                                "      requester_pays: true\n"
                                "      lock: {mode: compliance, period: 30d}\n"
                                "      checksum: false\n"
+                               "      conditions: false\n"
                                "      retry: 2m\n"
                                "      connections: 3\n"
                                "      max_send_rate: 10MiB\n"
@@ -365,7 +366,7 @@ test_bucket(void)
     g_assert_true(s3->requester_pays);
     g_assert_cmpint(s3->lock, ==, 2);
     g_assert_cmpint(s3->lock_us, ==, INT64_C(30) * 86400 * BK_USEC_PER_SEC);
-    g_assert_false(s3->checksum);
+    g_assert_false(s3->checksum || s3->conditions);
     g_assert_cmpint(s3->retry_us, ==, 120 * BK_USEC_PER_SEC);
     g_assert_cmpuint(s3->connections, ==, 3);
     g_assert_cmpuint(s3->max_send_rate, ==, 10 * BK_MIB);

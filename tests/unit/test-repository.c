@@ -1,6 +1,8 @@
 /* test-repository.c - identity and keys of a repository, and of each source's part of it. */
 #include "hook-store.h"
+#include "odd-store.h"
 #include "repo-fixture.h"
+#include "store/cache.h"
 #include "temp-dir.h"
 
 /* Opens what `inner` holds as another process would, with key `number`. */
@@ -364,6 +366,48 @@ test_keys_out_of_place(RepoFixture *self, const void *data)
     }
 }
 
+static bool
+note_entry(const BkStoreEntry *entry, void *data, GError **error)
+{
+    GPtrArray *names = data;
+
+    (void)error;
+    g_ptr_array_add(names, g_strdup(entry->name));
+    return true;
+}
+
+/* A store that is far away is tried before anything is entrusted to it. */
+static void
+test_a_store_that_overwrites(void)
+{
+    g_autofree char *folder = temp_dir_new();
+    g_autoptr(BkOp) op = bk_op_new(NULL);
+    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GError) error = NULL;
+    OddStore *odd = odd_store_new();
+    g_autoptr(BkStore) inner = &odd->base;
+    BkKeyFile key;
+    bool created;
+
+    repo_fixture_key(&key, 1);
+    odd->overwrites = true;
+    EXPECT_ERROR(bk_repository_create(bk_store_cache_new(&hook_store_new(inner)->base, folder),
+                                      "far", &key, &created, op, &error) != NULL,
+                 BK_ERROR_STORE);
+    odd->overwrites = false;
+    {
+        g_autoptr(BkRepository) repository =
+            bk_repository_create(bk_store_cache_new(&hook_store_new(inner)->base, folder), "far",
+                                 &key, &created, op, &error);
+
+        g_assert_no_error(error);
+        g_assert_true(created);
+    }
+    EXPECT_DONE(bk_store_list(inner, "probe/", NULL, note_entry, names, op, &error));
+    g_assert_cmpuint(names->len, ==, 0);
+    temp_dir_free(g_steal_pointer(&folder));
+}
+
 int
 main(int argc, char **argv)
 {
@@ -372,6 +416,7 @@ main(int argc, char **argv)
     REPO_TEST("/repository/wrong-key", test_wrong_key);
     REPO_TEST("/repository/newer-format", test_newer_format);
     REPO_TEST("/repository/damaged-objects", test_damaged_objects);
+    g_test_add_func("/repository/a-store-that-overwrites", test_a_store_that_overwrites);
     g_test_add_func("/repository/no-repository", test_no_repository);
     g_test_add_func("/repository/creation-cut-short", test_creation_cut_short);
     g_test_add_func("/repository/racing-creations-same-key", test_racing_creations_same_key);
