@@ -77,6 +77,24 @@ repo1-s3-uri-style=path
 class BucketTrials:
     def __init__(self, bench):
         self._bench = bench
+        self._restores = 0
+
+    def _fresh(self):
+        """A directory that is not there, of a name of its own."""
+        self._restores += 1
+        to = os.path.join(self._bench.work, "restored", str(self._restores))
+        os.makedirs(os.path.dirname(to), exist_ok=True)
+        return to
+
+    @staticmethod
+    def _empty(to):
+        """Gives space and page cache back. The files stay until the end: ext4 does not use an inode
+        again for minutes, and looks through all of those whenever a file is made."""
+        for folder, _, names in os.walk(to):
+            for name in names:
+                path = os.path.join(folder, name)
+                if os.path.isfile(path) and not os.path.islink(path):
+                    os.truncate(path, 0)
 
     def bucket(self):
         """Over TLS, which pgBackRest needs; ours stored as it is, too, to measure the way alone."""
@@ -118,9 +136,7 @@ class BucketTrials:
         raw = cluster.bytes()
         for job in ("backup", "restore"):
             row = rows.setdefault((job, contender.label), Row(f"bucket, {job}", contender.label))
-            to = os.path.join(self._bench.work, "restored", "bucket")
-            shutil.rmtree(to, ignore_errors=True)
-            os.makedirs(os.path.dirname(to), exist_ok=True)
+            to = self._fresh()
             argv = contender.backup() if job == "backup" else contender.restore(to)
             os.sync()
             before = gateway.requests()
@@ -129,25 +145,28 @@ class BucketTrials:
             row.add(result, stored=stored, requests=gateway.requests() - before, **{
                 "raw MB/s": raw / result["wall"] / 1e6, "stored MB/s": stored / result["wall"] / 1e6})
             self._bench.say(f"bucket, {job} {turn} {contender.label}: {result['wall']:.2f} s")
-            shutil.rmtree(to, ignore_errors=True)
+            self._empty(to)
 
     def bucketdelay(self):
-        """The gateway near, and then far: both through a relay."""
+        """The gateway near, and then far: both through a relay. With little data what is seen are the
+        round trips that do not depend on its size, with more what does."""
         gateway = Gateway(os.path.join(self._bench.work, "gateway"), PORT, tls=False).start()
         relay = Relay(gateway.port)
+        rows = []
         try:
-            return self._far(gateway, relay)
+            for name in ("quarter", "full"):
+                rows += self._far(gateway, relay, name)
+            return rows
         finally:
-            self._bench.cluster("quarter").stop()
             relay.close()
             gateway.stop()
             shutil.rmtree(gateway.home, ignore_errors=True)
 
-    def _far(self, gateway, relay):
-        cluster, home = self._bench.cluster("quarter"), os.path.join(self._bench.work, "far")
-        ours = BucketBackstay(OURS, home, self._bench.binary, cluster, gateway, "far")
+    def _far(self, gateway, relay, data):
+        cluster, home = self._bench.cluster(data), os.path.join(self._bench.work, f"far-{data}")
+        ours = BucketBackstay(OURS, home, self._bench.binary, cluster, gateway, f"far-{data}")
         ours.url = f"http://localhost:{relay.port}"
-        gateway.make_bucket("far")
+        gateway.make_bucket(f"far-{data}")
         rows = {}
         cluster.start()
         warm(cluster.data)
@@ -157,14 +176,14 @@ class BucketTrials:
                 ours.empty()
                 cluster.archive_with(ours.archive_command)
                 for job in ("backup", "restore"):
-                    to = os.path.join(self._bench.work, "restored", "far")
-                    shutil.rmtree(to, ignore_errors=True)
-                    os.makedirs(os.path.dirname(to), exist_ok=True)
-                    row = rows.setdefault((job, name), Row(f"bucket, {job}, {name}", OURS))
+                    to = self._fresh()
+                    row = rows.setdefault((job, name), Row(f"bucket, {job} of {data}, {name}", OURS))
                     os.sync()
                     result = measure(ours.backup() if job == "backup" else ours.restore(to), ours.log)
                     row.add(result)
-                    self._bench.say(f"bucket, {job}, {name} {turn + 1}/{self._bench.runs}: "
+                    self._bench.say(f"bucket, {job} of {data}, {name} {turn + 1}/{self._bench.runs}: "
                                     f"{result['wall']:.2f} s")
-                    shutil.rmtree(to, ignore_errors=True)
+                    self._empty(to)
+        cluster.stop()
+        gateway.empty_bucket(f"far-{data}")
         return list(rows.values())

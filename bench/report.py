@@ -46,8 +46,9 @@ GROWTHS = [
     ("restore of the last of a chain, to that of a full snapshot: wall time",
      "chain, restore of the last", "chain, restore of a full one", "wall", 1.5),
 ]
-GROWTHS += [(f"bucket 50 ms away: {job}, wall time", f"bucket, {job}, 50 ms away",
-             f"bucket, {job}, near", "wall", 1.5) for job in ("backup", "restore")]
+GROWTHS += [(f"bucket 50 ms away: {job} of {data}, wall time", f"bucket, {job} of {data}, 50 ms away",
+             f"bucket, {job} of {data}, near", "wall", 1.5)
+            for data in ("quarter", "full") for job in ("backup", "restore")]
 PEAK_LIMIT = 256 * MIB
 PEAK_GROWTH = 1.1
 
