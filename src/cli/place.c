@@ -64,7 +64,7 @@ bk_cli_repository_open(const BkConfig *config, const char *name, BkOp *op, GErro
         .place = place.place,
         .key_file = repository->key_file,
     };
-    return bk_repository_spec_open(&spec, op, error);
+    return bk_repository_spec_open(&spec, NULL, op, error);
 }
 
 char *

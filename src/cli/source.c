@@ -149,7 +149,7 @@ add_held_sources(BkConfig *config, BkOp *op, GError **error)
 
         bk_cli_place_init(&place, repository);
         spec.place = place.place;
-        opened = bk_repository_spec_open(&spec, op, error);
+        opened = bk_repository_spec_open(&spec, NULL, op, error);
         names = opened != NULL ? bk_repository_list_sources(opened, op, error) : NULL;
         if (names == NULL)
             return false;

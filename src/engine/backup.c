@@ -51,6 +51,7 @@ typedef struct Backup {
     GPtrArray *wal_files; /* of BkTreeFile: the WAL of a standalone snapshot */
     BkSelection *wal_selection;
     BkCopy *copy;
+    GPtrArray *unfinished; /* of GPtrArray of char *, one a part: manifests that this one ends */
     char checkpoint_id[BK_SNAPSHOT_ID_SIZE + 1]; /* of the last checkpoint manifest, or "" */
 } Backup;
 
@@ -79,6 +80,7 @@ backup_clear(Backup *self)
     g_free(self->is_given_up);
     g_free(self->contradiction);
     g_clear_pointer(&self->wal_files, g_ptr_array_unref);
+    g_clear_pointer(&self->unfinished, g_ptr_array_unref);
 }
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Backup, backup_clear)
@@ -493,6 +495,16 @@ copy_wal(Backup *self, GError **error)
            check_wal(self, error);
 }
 
+/* What this and earlier attempts have put down. */
+static void
+find_unfinished(Backup *self)
+{
+    self->unfinished = g_ptr_array_new_with_free_func((GDestroyNotify)g_ptr_array_unref);
+    for (guint i = 0; i < self->parts.parts->len; i++)
+        g_ptr_array_add(self->unfinished,
+                        bk_unfinished_find(g_ptr_array_index(self->parts.parts, i), self->op));
+}
+
 static bool
 end(Backup *self, GError **error)
 {
@@ -509,7 +521,9 @@ end(Backup *self, GError **error)
     if (self->options->standalone) {
         if (!copy_wal(self, error))
             return false;
+        find_unfinished(self);
     } else {
+        find_unfinished(self); /* while the server archives */
         bk_op_begin_phase(self->op, "waiting for the archive", 0);
         if (!bk_wal_wait(&(BkWalWait){self->parts.parts, self->data_dir, self->server,
                                       self->options->archive_timeout_us},
@@ -692,6 +706,18 @@ serve_best_effort(Backup *self, BkSnapshot *snapshot, GError **error)
                                    g_ptr_array_index(self->parts.parts, 0), error);
 }
 
+static void
+delete_unfinished(Backup *self)
+{
+    for (guint i = 0; i < self->parts.parts->len; i++) {
+        const GPtrArray *ids = g_ptr_array_index(self->unfinished, i);
+
+        for (guint j = 0; j < ids->len; j++)
+            bk_unfinished_delete(g_ptr_array_index(self->parts.parts, i), g_ptr_array_index(ids, j),
+                                 self->op);
+    }
+}
+
 static bool
 put_manifest(Backup *self, GError **error)
 {
@@ -704,9 +730,7 @@ put_manifest(Backup *self, GError **error)
     fill_head(self, bk_snapshot_head(assembly.snapshot));
     if (!put_snapshot(self, assembly.snapshot, error))
         return false;
-    for (guint i = 0; i < self->parts.parts->len; i++) /* of this and of earlier attempts */
-        bk_unfinished_delete_all(g_ptr_array_index(self->parts.parts, i), self->report->id,
-                                 self->op);
+    delete_unfinished(self);
     bk_backup_report_fill(self->report, &assembly);
     ok = serve_best_effort(self, assembly.snapshot, error);
     bk_backup_report_add_repositories(self->report, self->source, self->best_effort);

@@ -213,8 +213,9 @@ call_each(BkBestEffort *self, Call call, const void *data, int64_t patience_us, 
 static bool
 open_one(Effort *effort, const void *data, GError **error)
 {
-    (void)data;
-    effort->repository = bk_repository_spec_open(effort->spec, effort->op, error);
+    const BkSourceSpec *source = data;
+
+    effort->repository = bk_repository_spec_open(effort->spec, source->name, effort->op, error);
     return effort->repository != NULL;
 }
 
@@ -229,7 +230,7 @@ bk_best_effort_open(BkBestEffort *self, const BkSourceSpec *source, GError **err
             continue;
         effort = add(self, spec->name);
         effort->spec = spec;
-        if (!call_one(self, effort, open_one, NULL, self->options.patience_us, error))
+        if (!call_one(self, effort, open_one, source, self->options.patience_us, error))
             return false;
     }
     return true;

@@ -40,7 +40,7 @@ bk_parts_clear(BkParts *self)
 }
 
 BkRepository *
-bk_repository_spec_open(const BkRepositorySpec *spec, BkOp *op, GError **error)
+bk_repository_spec_open(const BkRepositorySpec *spec, const char *source, BkOp *op, GError **error)
 {
     g_auto(BkKeyFile) key = {0};
     BkRepository *repository;
@@ -48,7 +48,7 @@ bk_repository_spec_open(const BkRepositorySpec *spec, BkOp *op, GError **error)
 
     if (!bk_key_file_read(spec->key_file, &key, error))
         return NULL;
-    repository = bk_repository_open_in(&spec->place, spec->name, &key, op, &cause);
+    repository = bk_repository_open_in(&spec->place, spec->name, &key, source, op, &cause);
     if (bk_error_is(cause, BK_ERROR_KEY))
         (void)bk_prefix(&cause, "key file \"%s\"", spec->key_file);
     if (repository == NULL)
@@ -65,7 +65,7 @@ bk_parts_open_repositories(const BkSourceSpec *spec, BkParts *parts, BkOp *op, G
 
         if (!spec->repositories[i].is_required)
             continue;
-        repository = bk_repository_spec_open(&spec->repositories[i], op, error);
+        repository = bk_repository_spec_open(&spec->repositories[i], spec->name, op, error);
         if (repository == NULL)
             return false;
         g_ptr_array_add(parts->repositories, repository);
@@ -138,7 +138,7 @@ bk_parts_open_for_reading(const BkSourceSpec *spec, const char *only, BkParts *p
         if (only != NULL && strcmp(only, spec->repositories[i].name) != 0)
             continue;
         asked++;
-        repository = bk_repository_spec_open(&spec->repositories[i], op, &cause);
+        repository = bk_repository_spec_open(&spec->repositories[i], spec->name, op, &cause);
         if (repository != NULL)
             g_ptr_array_add(parts->repositories, repository);
         if (repository != NULL && add_part(parts, repository, spec->name, op, &cause))

@@ -41,8 +41,8 @@ void bk_parts_add_failed(BkParts *self, const char *name, const GError *cause);
 void bk_parts_clear(BkParts *self);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkParts, bk_parts_clear)
 
-/* Opens one repository with its key file. */
-BkRepository *bk_repository_spec_open(const BkRepositorySpec *spec, BkOp *op,
+/* Opens one repository with its key file; `source` as bk_repository_open_in. */
+BkRepository *bk_repository_spec_open(const BkRepositorySpec *spec, const char *source, BkOp *op,
                                       GError **error) BK_MUST_USE;
 
 /* Opens the part of `source`, which is created when it is missing, with the keys of `model` (may be

@@ -2,8 +2,6 @@
 
 #include "base/log.h"
 
-#include <string.h>
-
 void
 bk_unfinished_delete(const BkPart *part, const char *id, BkOp *op)
 {
@@ -13,17 +11,19 @@ bk_unfinished_delete(const BkPart *part, const char *id, BkOp *op)
         bk_log(BK_LOG_INFO, "unfinished snapshot %s stays: %s", id, cause->message);
 }
 
-void
-bk_unfinished_delete_all(const BkPart *part, const char *finished, BkOp *op)
+GPtrArray *
+bk_unfinished_find(const BkPart *part, BkOp *op)
 {
     g_autoptr(GPtrArray) ids = bk_snapshot_list(part, op, NULL);
+    GPtrArray *unfinished = g_ptr_array_new_with_free_func(g_free);
 
     for (guint i = 0; ids != NULL && i < ids->len; i++) {
         const char *id = g_ptr_array_index(ids, i);
         g_auto(BkSnapshotHead) head = {.source = NULL};
 
-        if (strcmp(id, finished) != 0 && bk_snapshot_load_head(part, id, &head, op, NULL) &&
+        if (bk_snapshot_load_head(part, id, &head, op, NULL) &&
             head.state == BK_SNAPSHOT_UNFINISHED)
-            bk_unfinished_delete(part, id, op);
+            g_ptr_array_add(unfinished, g_strdup(id));
     }
+    return unfinished;
 }

@@ -10,6 +10,7 @@
 #define LEASE_VERSION 2 /* 1 had no token */
 #define MAX_LEASE     16384
 #define RELEASE_US    (10 * BK_USEC_PER_SEC)
+#define MAX_LITTER    16 /* deleted at once */
 
 struct BkLease {
     const BkPart *part;
@@ -24,6 +25,7 @@ struct BkLease {
     pthread_cond_t stop_changed;
     bool stop;
     uint64_t epoch;
+    uint64_t oldest; /* epoch that may still be there */
 };
 
 void
@@ -33,10 +35,16 @@ bk_lease_info_clear(BkLeaseInfo *self)
     *self = (BkLeaseInfo){0};
 }
 
+/* 0: there is none. */
+typedef struct Epochs {
+    uint64_t lowest;
+    uint64_t highest;
+} Epochs;
+
 static bool
 visit_epoch(const BkStoreEntry *entry, void *data, GError **error)
 {
-    uint64_t *highest = data;
+    Epochs *epochs = data;
     const char *base = strrchr(entry->name, '/') + 1;
     uint64_t epoch = g_ascii_strtoull(base, NULL, 16);
     char expected[17];
@@ -45,17 +53,24 @@ visit_epoch(const BkStoreEntry *entry, void *data, GError **error)
     if (strcmp(base, expected) != 0)
         return bk_throw(error, BK_ERROR_CORRUPT, "object \"%s\" has no place among leases",
                         entry->name);
-    *highest = MAX(*highest, epoch);
+    epochs->highest = MAX(epochs->highest, epoch);
+    epochs->lowest = epochs->lowest == 0 ? epoch : MIN(epochs->lowest, epoch);
     return true;
 }
 
+static char *
+epoch_name(const BkPart *part, uint64_t epoch)
+{
+    return bk_part_object_name(part, "lease/%016" G_GINT64_MODIFIER "x", epoch);
+}
+
 static bool
-find_highest(const BkPart *part, uint64_t *epoch, BkOp *op, GError **error)
+find_epochs(const BkPart *part, Epochs *epochs, BkOp *op, GError **error)
 {
     g_autofree char *prefix = bk_part_object_name(part, "lease/");
 
-    *epoch = 0;
-    return bk_store_list(bk_part_store(part), prefix, NULL, visit_epoch, epoch, op, error);
+    *epochs = (Epochs){0};
+    return bk_store_list(bk_part_store(part), prefix, NULL, visit_epoch, epochs, op, error);
 }
 
 static bool
@@ -105,8 +120,7 @@ read_epoch_once(const BkPart *part, const char *name, BkLeaseInfo *info, BkOp *o
 static bool
 read_epoch(const BkPart *part, BkLeaseInfo *info, BkOp *op, GError **error)
 {
-    g_autofree char *name =
-        bk_part_object_name(part, "lease/%016" G_GINT64_MODIFIER "x", info->epoch);
+    g_autofree char *name = epoch_name(part, info->epoch);
     g_autoptr(GError) cause = NULL;
 
     while (!read_epoch_once(part, name, info, op, &cause))
@@ -121,9 +135,12 @@ bk_lease_read(const BkPart *part, BkLeaseInfo *info, BkOp *op, GError **error)
     *info = (BkLeaseInfo){0};
     for (unsigned attempt = 0;; attempt++) {
         g_autoptr(GError) cause = NULL;
+        Epochs epochs;
 
-        if (!find_highest(part, &info->epoch, op, error))
+        if (!find_epochs(part, &epochs, op, error))
             return false;
+        info->epoch = epochs.highest;
+        info->oldest = epochs.lowest;
         if (info->epoch == 0 || read_epoch(part, info, op, &cause))
             return true;
         if (attempt == 10 || !bk_error_is(cause, BK_ERROR_ABSENT))
@@ -135,8 +152,7 @@ bk_lease_read(const BkPart *part, BkLeaseInfo *info, BkOp *op, GError **error)
 static bool
 put_epoch(BkLease *self, uint64_t epoch, bool is_held, BkOp *op, GError **error)
 {
-    g_autofree char *name =
-        bk_part_object_name(self->part, "lease/%016" G_GINT64_MODIFIER "x", epoch);
+    g_autofree char *name = epoch_name(self->part, epoch);
     g_auto(BkHolder) holder = {0};
     g_auto(BkBuf) object = BK_BUF_INIT;
     g_auto(BkBuf) raw = BK_BUF_INIT;
@@ -154,17 +170,21 @@ put_epoch(BkLease *self, uint64_t epoch, bool is_held, BkOp *op, GError **error)
     return bk_store_put(bk_part_store(self->part), name, &object, op, error);
 }
 
-/* Only the newest epoch counts; what is before it is litter, and it does not matter when it stays.
- */
+/* Only the newest epoch counts; what is before it is litter, which a holder that died may have
+ * left, and it does not matter when it stays. */
 static void
-delete_epoch(BkLease *self, uint64_t epoch, BkOp *op)
+delete_litter(BkLease *self, BkOp *op)
 {
-    g_autofree char *name =
-        bk_part_object_name(self->part, "lease/%016" G_GINT64_MODIFIER "x", epoch);
+    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
     g_autoptr(GError) ignored = NULL;
 
-    if (epoch > 0 && !bk_store_delete(bk_part_store(self->part), name, op, &ignored))
-        return;
+    for (; self->oldest < self->epoch && names->len < MAX_LITTER; self->oldest++)
+        g_ptr_array_add(names, epoch_name(self->part, self->oldest));
+    if (names->len == 1)
+        (void)!bk_store_delete(bk_part_store(self->part), names->pdata[0], op, &ignored);
+    else if (names->len > 1)
+        (void)!bk_store_delete_many(bk_part_store(self->part), (const char *const *)names->pdata,
+                                    names->len, op, &ignored);
 }
 
 static bool
@@ -203,36 +223,38 @@ take_epoch(BkLease *self, uint64_t epoch, bool *is_held, BkOp *op, GError **erro
                                                : bk_propagate(error, &cause);
 }
 
-static void
-move_on(BkLease *self, BkOp *op)
-{
-    delete_epoch(self, self->epoch, op);
-    self->epoch++;
-}
-
-/* One step of the chain; the mutex is held. */
+/* Puts the next epoch of the chain; the mutex is held. */
 static bool
-advance(BkLease *self, bool is_held, BkOp *op, GError **error)
+step(BkLease *self, bool is_held, BkOp *op, GError **error)
 {
-    uint64_t highest;
     bool found;
 
-    if (!find_highest(self->part, &highest, op, error))
-        return false;
-    if (highest == self->epoch + 1) {
-        if (!find_own(self, highest, &found, op, error))
-            return false;
-        move_on(self, op);
-    } else if (highest != self->epoch) {
-        return throw_lost(self, error);
-    }
     do {
         found = is_held;
         if (!take_epoch(self, self->epoch + 1, &found, op, error))
             return false;
-        move_on(self, op);
+        self->epoch++;
     } while (found != is_held);
     return true;
+}
+
+/* The same after a look whether it is still ours; the mutex is held. */
+static bool
+advance(BkLease *self, bool is_held, BkOp *op, GError **error)
+{
+    Epochs epochs;
+    bool found;
+
+    if (!find_epochs(self->part, &epochs, op, error))
+        return false;
+    if (epochs.highest == self->epoch + 1) {
+        if (!find_own(self, epochs.highest, &found, op, error))
+            return false;
+        self->epoch++;
+    } else if (epochs.highest != self->epoch) {
+        return throw_lost(self, error);
+    }
+    return step(self, is_held, op, error);
 }
 
 /* Waits for a third of the time to live; false when the lease is to end. The mutex is held. */
@@ -262,7 +284,9 @@ keep(void *data)
 
         /* A store that cannot be reached for a moment is tried again at the next turn; it is the
          * confirmation before the manifest that decides. */
-        if (!advance(self, true, self->op, &error) && bk_error_is(error, BK_ERROR_LEASE_LOST)) {
+        if (advance(self, true, self->op, &error)) {
+            delete_litter(self, self->op);
+        } else if (bk_error_is(error, BK_ERROR_LEASE_LOST)) {
             bk_op_cancel(self->op);
             break;
         }
@@ -315,10 +339,10 @@ lease_new(const BkPart *part, const BkLeaseOptions *options, BkOp *op, GError **
 static bool
 is_newest(BkLease *self, BkOp *op, GError **error)
 {
-    uint64_t highest;
+    Epochs epochs;
 
-    return find_highest(self->part, &highest, op, error) &&
-           (highest == self->epoch ||
+    return find_epochs(self->part, &epochs, op, error) &&
+           (epochs.highest == self->epoch ||
             bk_throw(error, BK_ERROR_BUSY, "source \"%s\" is held by another process",
                      bk_part_source(self->part)));
 }
@@ -354,13 +378,15 @@ bk_lease_acquire(const BkPart *part, const BkLeaseOptions *options, BkOp *op, GE
         g_propagate_error(error, g_steal_pointer(&cause));
         return NULL;
     }
-    self->epoch = info.epoch + 1;
+    self->epoch = self->oldest = info.epoch + 1;
     if (!is_newest(self, op, error)) {
-        delete_epoch(self, self->epoch, op);
+        self->epoch++; /* our own is litter, too */
+        delete_litter(self, op);
         lease_free(self);
         return NULL;
     }
-    delete_epoch(self, info.epoch, op);
+    if (info.oldest > 0)
+        self->oldest = info.oldest;
     self->has_keeper = pthread_create(&self->keeper, NULL, keep, self) == 0;
     return self;
 }
@@ -404,7 +430,10 @@ bk_lease_release(BkLease *self)
     (void)pthread_mutex_unlock(&self->mutex);
     if (self->has_keeper)
         (void)pthread_join(self->keeper, NULL);
-    if (!advance(self, false, op, &ignored))
+    /* Whoever took over has a higher epoch, next to which one that is given up counts for nothing.
+     */
+    if (!step(self, false, op, &ignored))
         g_clear_error(&ignored);
+    delete_litter(self, op);
     lease_free(self);
 }

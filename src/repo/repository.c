@@ -380,13 +380,30 @@ bk_repository_create_in(const BkPlace *place, const char *name, const BkKeyFile 
     return store != NULL ? bk_repository_create(store, name, key, created, op, error) : NULL;
 }
 
+/* What opening the repository, and the part of a source, is going to read. */
+static bool
+read_ahead(BkStore *store, const BkKeyFile *key, const char *source, BkOp *op, GError **error)
+{
+    g_autofree char *slot = g_strdup_printf("keys/%s", key->slot);
+    g_autofree char *source_key = g_strdup_printf("%s/key/%08x", source != NULL ? source : "", 1u);
+    const char *const names[] = {"backstay.json", slot, source_key};
+
+    return bk_store_read_ahead(store, names, source != NULL ? 3 : 2, op, error);
+}
+
 BkRepository *
-bk_repository_open_in(const BkPlace *place, const char *name, const BkKeyFile *key, BkOp *op,
-                      GError **error)
+bk_repository_open_in(const BkPlace *place, const char *name, const BkKeyFile *key,
+                      const char *source, BkOp *op, GError **error)
 {
     BkStore *store = open_place(place, name, false, error);
 
-    return store != NULL ? bk_repository_open(store, name, key, op, error) : NULL;
+    if (store == NULL)
+        return NULL;
+    if (!read_ahead(store, key, source, op, error)) {
+        bk_store_free(store);
+        return bk_prefix(error, "repository \"%s\"", name), NULL;
+    }
+    return bk_repository_open(store, name, key, op, error);
 }
 
 /* The folder of the name that is listed first; NULL when none was. */

@@ -33,11 +33,12 @@ typedef struct BkPlace {
 } BkPlace;
 
 /* The same for a place: the first makes a directory, never a bucket. One that is not there:
- * BK_ERROR_STORE. */
+ * BK_ERROR_STORE. `source` (or NULL) is the one whose part is opened next: from a bucket its key is
+ * read along. */
 BkRepository *bk_repository_create_in(const BkPlace *place, const char *name, const BkKeyFile *key,
                                       bool *created, BkOp *op, GError **error) BK_MUST_USE;
 BkRepository *bk_repository_open_in(const BkPlace *place, const char *name, const BkKeyFile *key,
-                                    BkOp *op, GError **error) BK_MUST_USE;
+                                    const char *source, BkOp *op, GError **error) BK_MUST_USE;
 
 /* Is there a repository in that place? */
 bool bk_repository_is_in(const BkPlace *place, bool *found, BkOp *op, GError **error) BK_MUST_USE;

@@ -38,6 +38,7 @@ typedef struct S3Store {
 
     pthread_mutex_t mutex; /* guards what follows */
     GHashTable *firsts;    /* name -> version id, where the current version is not the first */
+    GHashTable *ahead;     /* name -> BkBuf, read before it is asked for */
 } S3Store;
 
 /* Headers or parameters with their texts. */
@@ -105,6 +106,14 @@ bool bk_s3_check_is_free(S3Store *self, const char *name, BkOp *op, GError **err
 bool bk_s3_put_parts(S3Store *self, const char *name, const BkBuf *data, const char *id,
                      BkHttpAnswer *answer, bool *is_uncertain, BkOp *op,
                      GError **error) BK_MUST_USE;
+
+/* --- s3-ahead.c --- */
+void bk_s3_ahead_init(S3Store *self);
+bool bk_s3_read_ahead(BkStore *store, const char *const *names, size_t count, BkOp *op,
+                      GError **error) BK_MUST_USE;
+
+/* The whole object, if it was read ahead: once. */
+bool bk_s3_take_ahead(S3Store *self, const char *name, size_t limit, BkBuf *out) BK_MUST_USE;
 
 /* --- s3-list.c --- */
 bool bk_s3_list(BkStore *store, const char *prefix, const char *after, BkStoreVisit visit,

@@ -119,11 +119,13 @@ delete_version(S3Store *self, const char *name, const char *version, BkOp *op, G
            bk_s3_is_absent(self, &answer, &is_absent, error);
 }
 
+/* What is known of an object that is about to go. */
 static void
 forget(S3Store *self, const char *name)
 {
     (void)pthread_mutex_lock(&self->mutex);
     (void)g_hash_table_remove(self->firsts, name);
+    (void)g_hash_table_remove(self->ahead, name);
     (void)pthread_mutex_unlock(&self->mutex);
 }
 
@@ -136,6 +138,7 @@ bk_s3_delete(BkStore *store, const char *name, BkOp *op, GError **error)
 
     if (!bk_s3_keeps_versions(self, &keeps, op, error))
         return false;
+    forget(self, name);
     if (!keeps)
         return delete_version(self, name, NULL, op, error);
     if (!bk_s3_get_versions(self, name, &versions, op, error))
@@ -147,7 +150,6 @@ bk_s3_delete(BkStore *store, const char *name, BkOp *op, GError **error)
         if (!delete_version(self, name, entry->version, op, error))
             return false;
     }
-    forget(self, name);
     return true;
 }
 
@@ -175,6 +177,7 @@ delete_batch(S3Store *self, const char *const *names, size_t count, BkOp *op, GE
     bk_s3_fields_init(&fields);
     bk_s3_fields_init(&headers);
     for (size_t i = 0; i < count; i++) {
+        forget(self, names[i]);
         g_ptr_array_add(keys, bk_s3_key(self, names[i]));
         list[i].key = g_ptr_array_index(keys, i);
     }

@@ -129,6 +129,8 @@ s3_get(BkStore *store, const char *name, uint64_t offset, size_t size, size_t li
     uint64_t total;
     bool ok;
 
+    if (offset == 0 && size == SIZE_MAX && bk_s3_take_ahead(self, name, limit, out))
+        return true;
     /* No range is empty, and none begins past the end of what numbers can tell. */
     if (size == 0 || offset > INT64_MAX)
         return s3_stat(store, name, &total, op, error);
@@ -242,6 +244,7 @@ s3_free(BkStore *store)
     g_free(self->customer_key_md5);
     (void)pthread_mutex_destroy(&self->mutex);
     g_hash_table_unref(self->firsts);
+    g_hash_table_unref(self->ahead);
     bk_store_clear(store);
     g_free(self);
 }
@@ -253,6 +256,7 @@ static const BkStoreDriver s3_driver = {
     .list = bk_s3_list,
     .list_folder = bk_s3_list_folder,
     .settle = s3_settle,
+    .read_ahead = bk_s3_read_ahead,
     .delete = bk_s3_delete,
     .distrust = bk_s3_distrust,
     .delete_many = bk_s3_delete_many,
@@ -398,6 +402,7 @@ bk_store_s3_open(const BkS3Options *options, GError **error)
     self->credentials = bk_credential_source_new(&credentials);
     (void)pthread_mutex_init(&self->mutex, NULL);
     self->firsts = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    bk_s3_ahead_init(self);
     atomic_store(&self->is_bare, options->is_unconditional);
     if (options->lock != BK_S3_LOCK_NONE)
         atomic_store(&self->versions, BK_S3_VERSIONS_KEPT);

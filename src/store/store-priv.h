@@ -20,11 +20,13 @@ typedef struct BkStoreDriver {
     bool (*settle)(BkStore *self, const char *name, BkOp *op, GError **error);
     bool (*delete)(BkStore *self, const char *name, BkOp *op, GError **error);
     /* These may be NULL: get serves for get_start, list for list_folder and delete for delete_many,
-     * the store has never another answer, does not lock, and keeps no notes. */
+     * nothing is read ahead, the store has never another answer, does not lock, and keeps no notes. */
     bool (*list_folder)(BkStore *self, const char *folder, BkStoreVisit visit, void *data, BkOp *op,
                         GError **error);
     bool (*get_start)(BkStore *self, const char *name, size_t size, BkBuf *out, BkOp *op,
                       GError **error);
+    bool (*read_ahead)(BkStore *self, const char *const *names, size_t count, BkOp *op,
+                       GError **error);
     bool (*distrust)(BkStore *self, const char *name, bool *has_other, BkOp *op, GError **error);
     bool (*delete_many)(BkStore *self, const char *const *names, size_t count, BkOp *op,
                         GError **error);

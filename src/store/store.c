@@ -130,6 +130,15 @@ bk_store_get_start(BkStore *self, const char *name, size_t size, BkBuf *out, BkO
 }
 
 bool
+bk_store_read_ahead(BkStore *self, const char *const *names, size_t count, BkOp *op, GError **error)
+{
+    for (size_t i = 0; i < count; i++)
+        g_assert(bk_store_is_name(names[i]));
+    return self->driver->read_ahead == NULL ||
+           (bk_op_check(op, error) && self->driver->read_ahead(self, names, count, op, error));
+}
+
+bool
 bk_store_distrust(BkStore *self, const char *name, bool *has_other, BkOp *op, GError **error)
 {
     g_assert(bk_store_is_name(name));

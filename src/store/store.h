@@ -57,6 +57,12 @@ bool bk_store_get(BkStore *self, const char *name, uint64_t offset, size_t size,
 bool bk_store_get_start(BkStore *self, const char *name, size_t size, BkBuf *out, BkOp *op,
                         GError **error) BK_MUST_USE;
 
+/* Reads `count` (>= 1) small objects at once, where each would cost a way of its own: the next
+ * bk_store_get of one, whole, is answered by that. It is for who asks right after, and a hint: an
+ * absent object is no failure here. Fails otherwise as get, with the first of `names` that did. */
+bool bk_store_read_ahead(BkStore *self, const char *const *names, size_t count, BkOp *op,
+                         GError **error) BK_MUST_USE;
+
 /* What get returned of an object is not what was put. `*has_other` tells whether the store has
  * another answer, which get, get_start and stat give from now on: what is in the bucket rather than
  * in a cache, or the first of an object's versions rather than the last. */

@@ -94,6 +94,16 @@ expect_text(Fixture *self, const char *name, const char *text)
     EXPECT_BYTES(self->out.data, self->out.size, (const uint8_t *)text, strlen(text));
 }
 
+static void
+expect_absent(Fixture *self, const char *name)
+{
+    g_autoptr(GError) error = NULL;
+
+    EXPECT_ERROR(
+        bk_store_get(self->store, name, 0, SIZE_MAX, SIZE_MAX, &self->out, self->op, &error),
+        BK_ERROR_ABSENT);
+}
+
 /* Does to an object what the driver never would: as a thief with the same credentials. */
 static void
 tamper(const Fixture *self, const char *method, const char *name, const char *text)
@@ -163,6 +173,33 @@ test_requests(Fixture *self, const void *data)
     g_assert_cmpuint(requests.count[BK_REQUEST_POST], ==, 0);
     g_assert_cmpuint(requests.count[BK_REQUEST_LIST], ==, 0);
     g_assert_cmpuint(requests.sent, ==, 7);
+}
+
+/* What was read ahead answers the next get of it, once, and nothing that was deleted meanwhile. */
+static void
+test_read_ahead(Fixture *self, const void *data)
+{
+    static const char *const names[] = {"a", "b", "missing"};
+    g_autoptr(GError) error = NULL;
+    BkRequests before;
+    BkRequests after;
+
+    (void)data;
+    put(self, "a", "content of a");
+    put(self, "b", "content of b");
+    EXPECT_DONE(bk_store_read_ahead(self->store, names, G_N_ELEMENTS(names), self->op, &error));
+    bk_op_get_requests(self->op, &before);
+    expect_text(self, "a", "content of a");
+    bk_op_get_requests(self->op, &after);
+    g_assert_cmpuint(after.count[BK_REQUEST_GET], ==, before.count[BK_REQUEST_GET]);
+    expect_text(self, "a", "content of a");
+    bk_op_get_requests(self->op, &after);
+    g_assert_cmpuint(after.count[BK_REQUEST_GET], ==, before.count[BK_REQUEST_GET] + 1);
+    EXPECT_DONE(bk_store_delete(self->store, "b", self->op, &error));
+    expect_absent(self, "b");
+    expect_absent(self, "missing");
+    put(self, "missing", "put later");
+    expect_text(self, "missing", "put later");
 }
 
 static bool
@@ -654,6 +691,9 @@ main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add("/store-s3/parts", Fixture, NULL, set_up, test_parts, tear_down);
     g_test_add("/store-s3/requests", Fixture, NULL, set_up, test_requests, tear_down);
+    g_test_add("/store-s3/read-ahead", Fixture, NULL, set_up, test_read_ahead, tear_down);
+    g_test_add("/store-s3/read-ahead-versions", Fixture, NULL, set_up_with_versions,
+               test_read_ahead, tear_down);
     g_test_add("/store-s3/delete-many", Fixture, NULL, set_up, test_delete_many, tear_down);
     g_test_add("/store-s3/delete-many-versions", Fixture, NULL, set_up_with_versions,
                test_delete_many, tear_down);

@@ -127,6 +127,59 @@ test_takeover_is_noticed(RepoFixture *self, const void *data)
     EXPECT_DONE(bk_lease_confirm(second, &error));
 }
 
+/* Giving up what was taken over and has gone on since: the one given up counts for nothing. */
+static void
+test_given_up_late(RepoFixture *self, const void *data)
+{
+    BkLease *first = acquire(self, &plain);
+    g_autoptr(BkLease) second = acquire(self, &breaking);
+    g_autoptr(GError) error = NULL;
+    g_auto(BkLeaseInfo) info = {0};
+
+    (void)data;
+    EXPECT_DONE(bk_lease_confirm(second, &error));
+    EXPECT_DONE(bk_store_delete(self->store, "orders/lease/0000000000000002", self->op, &error));
+    bk_lease_release(first);
+    EXPECT_DONE(bk_lease_read(self->part, &info, self->op, &error));
+    g_assert_cmpuint(info.epoch, ==, bk_lease_epoch(second));
+    g_assert_true(info.is_held);
+    EXPECT_DONE(bk_lease_confirm(second, &error));
+}
+
+static bool
+count_epoch(const BkStoreEntry *entry, void *data, GError **error)
+{
+    unsigned *count = data;
+
+    (void)entry;
+    (void)error;
+    (*count)++;
+    return true;
+}
+
+/* What holders that died have left is cleared away, a few at a time, and never the newest. */
+static void
+test_litter(RepoFixture *self, const void *data)
+{
+    g_autoptr(GError) error = NULL;
+    unsigned left = 20;
+
+    (void)data;
+    for (unsigned epoch = 1; epoch <= left; epoch++)
+        put_state(self, epoch, g_get_real_time() - 1, &elsewhere);
+    for (unsigned turn = 0; turn < 2; turn++) {
+        BkLease *lease = acquire(self, &plain);
+
+        EXPECT_DONE(bk_lease_confirm(lease, &error));
+        bk_lease_release(lease);
+        left = 0;
+        EXPECT_DONE(bk_store_list(self->store, "orders/lease/", NULL, count_epoch, &left, self->op,
+                                  &error));
+        g_assert_cmpuint(left, <=, turn == 0 ? 20 + 3 - 16 : 2);
+        g_assert_cmpuint(left, >=, 1);
+    }
+}
+
 static void
 test_damaged_lease(RepoFixture *self, const void *data)
 {
@@ -333,6 +386,8 @@ main(int argc, char **argv)
     REPO_TEST("/lease/epoch-grows", test_epoch_grows);
     REPO_TEST("/lease/silent-holder-is-replaced", test_silent_holder_is_replaced);
     REPO_TEST("/lease/takeover-is-noticed", test_takeover_is_noticed);
+    REPO_TEST("/lease/given-up-late", test_given_up_late);
+    REPO_TEST("/lease/litter", test_litter);
     REPO_TEST("/lease/damaged-lease", test_damaged_lease);
     REPO_TEST("/lease/names-out-of-place", test_names_out_of_place);
     REPO_TEST("/lease/replayed-state", test_replayed_state);

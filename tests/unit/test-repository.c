@@ -136,14 +136,17 @@ test_no_repository(void)
 
     repo_fixture_key(&key, 1);
     EXPECT_ERROR(open_again(empty, 1, op, &error) != NULL, BK_ERROR_STORE);
-    EXPECT_ERROR(bk_repository_open_in(&(BkPlace){.path = dir}, "x", &key, op, &error) != NULL,
+    EXPECT_ERROR(bk_repository_open_in(&(BkPlace){.path = dir}, "x", &key, NULL, op, &error) !=
+                     NULL,
                  BK_ERROR_STORE);
-    EXPECT_ERROR(bk_repository_open_in(&(BkPlace){.path = missing}, "x", &key, op, &error) != NULL,
+    EXPECT_ERROR(bk_repository_open_in(&(BkPlace){.path = missing}, "x", &key, NULL, op, &error) !=
+                     NULL,
                  BK_ERROR_STORE);
     bk_repository_free(
         bk_repository_create_in(&(BkPlace){.path = missing}, "x", &key, &created, op, &error));
     g_assert_no_error(error);
-    bk_repository_free(bk_repository_open_in(&(BkPlace){.path = missing}, "x", &key, op, &error));
+    bk_repository_free(
+        bk_repository_open_in(&(BkPlace){.path = missing}, "x", &key, NULL, op, &error));
     g_assert_no_error(error);
     temp_dir_free(g_steal_pointer(&dir));
 }
