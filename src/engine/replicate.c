@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "engine/replicas.h"
 #include "engine/replicate-choice.h"
+#include "engine/retain.h"
 #include "engine/wal-span.h"
 
 #include <string.h>
@@ -17,8 +18,9 @@ typedef struct Replication {
     BkLease *lease;
     BkHoldings here; /* what there is to copy */
     BkReplicas replicas;
-    GPtrArray *ids; /* of const char *: the chosen snapshots, oldest first */
-    GArray *spans;  /* of BkWalSpan: of those that could be read */
+    BkRetain retain; /* of the keys */
+    GPtrArray *ids;  /* of const char *: the chosen snapshots, oldest first */
+    GArray *spans;   /* of BkWalSpan: of those that could be read */
 } Replication;
 
 static void
@@ -236,9 +238,12 @@ is_complete(const GPtrArray *needs)
 static bool
 put_manifest(Replication *self, const char *id, const BkBuf *object, BkOp *op, GError **error)
 {
+    const BkRetainRequest locks = {.part = self->replicas.to, .now_us = g_get_real_time()};
     g_autoptr(GError) cause = NULL;
 
-    if (!bk_lease_confirm(self->lease, error) || !bk_fault(BK_FAULT_COPY_PUT_MANIFEST, error))
+    /* Like the packs, for the lock's time from the manifest on. */
+    if (!bk_retain_keys(&self->retain, &locks, op, error) ||
+        !bk_lease_confirm(self->lease, error) || !bk_fault(BK_FAULT_COPY_PUT_MANIFEST, error))
         return false;
     if (bk_snapshot_put(self->replicas.to, id, object, op, &cause)) {
         self->report->snapshots++;
@@ -359,6 +364,7 @@ replicate(Replication *self, BkOp *op, GError **error)
 {
     bk_op_begin_phase(op, "listing", 0);
     bk_holdings_init(&self->here);
+    bk_retain_init(&self->retain, 0, NULL);
     if (!take_lease(self, op, error) || !bk_replicas_open(&self->replicas, op, error) ||
         !bk_holdings_load(&self->here, self->replicas.from, op, error))
         return false;

@@ -17,6 +17,7 @@ bk_retain_init(BkRetain *self, int64_t started_us, BkSnapshot *parent)
     *self = (BkRetain){
         .taken_us = parent != NULL ? bk_snapshot_head(parent)->started_us : started_us,
         .made_us = started_us,
+        .keys_us = parent != NULL ? bk_snapshot_head(parent)->started_us : INT64_MIN,
     };
 }
 
@@ -114,5 +115,18 @@ bk_retain_packs(BkRetain *self, const BkRetainRequest *request, BkOp *op, GError
         self->taken_us = request->now_us;
     if (is_made_due)
         self->made_us = request->now_us;
+    return true;
+}
+
+bool
+bk_retain_keys(BkRetain *self, const BkRetainRequest *request, BkOp *op, GError **error)
+{
+    const int64_t lock_us = bk_store_lock_us(bk_part_store(request->part));
+
+    if (!bk_retain_is_due(lock_us, self->keys_us, request->now_us))
+        return true;
+    if (!bk_part_retain_keys(request->part, op, error))
+        return false;
+    self->keys_us = request->now_us;
     return true;
 }

@@ -1,9 +1,9 @@
-/* retain.h - keeps the packs that a snapshot names locked, in stores that lock.
+/* retain.h - keeps what a snapshot needs locked, in stores that lock: its packs, and the keys.
  *
- * Promise: when a manifest is put, each pack that it names refuses deletion for at least the lock's
- * time from then on. Stores lock what is put or retained for a quarter longer than that, so it is
- * enough to extend locks once in each quarter of the time, and most backups need not. Threads: a
- * call starts and joins threads of its own. */
+ * Promise: when a manifest is put, each pack that it names, and each key that is needed to read
+ * them, refuses deletion for at least the lock's time from then on. Stores lock what is put or
+ * retained for a quarter longer than that, so it is enough to extend locks once in each quarter of
+ * the time, and most backups need not. Threads: a call starts and joins threads of its own. */
 #pragma once
 #include "repo/snapshot.h"
 
@@ -11,6 +11,7 @@
 typedef struct BkRetain {
     int64_t taken_us; /* packs taken over were locked in its quarter or later; at first the moment
                          when their snapshot was begun */
+    int64_t keys_us;  /* the same of the keys: each snapshot sees to them */
     int64_t made_us;  /* the same of new ones; at first the moment when this snapshot was begun */
 } BkRetain;
 
@@ -29,6 +30,10 @@ typedef struct BkRetainRequest {
 /* Has what was locked at `since_us` to be locked anew? */
 bool bk_retain_is_due(int64_t lock_us, int64_t since_us, int64_t now_us);
 
-/* Extends the locks that are due. Fails as bk_store_retain. */
+/* Extends the locks of keys, of the repository and of the source, when they are due. */
+bool bk_retain_keys(BkRetain *self, const BkRetainRequest *request, BkOp *op,
+                    GError **error) BK_MUST_USE;
+
+/* Extends the locks of packs that are due. Fails as bk_store_retain. */
 bool bk_retain_packs(BkRetain *self, const BkRetainRequest *request, BkOp *op,
                      GError **error) BK_MUST_USE;

@@ -97,6 +97,35 @@ bk_part_object_name(const BkPart *self, const char *format, ...)
     return g_strconcat(self->source, "/", rest, NULL);
 }
 
+static bool
+add_name(const BkStoreEntry *entry, void *data, GError **error)
+{
+    GPtrArray *names = data;
+
+    (void)error;
+    g_ptr_array_add(names, g_strdup(entry->name));
+    return true;
+}
+
+bool
+bk_part_retain_keys(const BkPart *self, BkOp *op, GError **error)
+{
+    BkStore *store = bk_part_store(self);
+    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+    g_autofree char *prefix = bk_part_object_name(self, "key/");
+
+    if (bk_store_lock_us(store) == 0)
+        return true;
+    g_ptr_array_add(names, g_strdup("backstay.json"));
+    if (!bk_store_list(store, "keys/", NULL, add_name, names, op, error) ||
+        !bk_store_list(store, prefix, NULL, add_name, names, op, error))
+        return false;
+    for (guint i = 0; i < names->len; i++)
+        if (!bk_store_retain(store, g_ptr_array_index(names, i), op, error))
+            return false;
+    return true;
+}
+
 static void
 add_generation(BkPart *self, uint32_t generation, const BkSecret *key)
 {

@@ -76,6 +76,11 @@ BkStore *bk_part_store(const BkPart *self);
 const BkKeyring *bk_part_keys(const BkPart *self);
 const BkXxh3Secret *bk_part_hash_secret(const BkPart *self, uint32_t generation);
 
+/* Has the store refuse to delete what opens the repository and the part for its time from now on:
+ * the identity and every slot and key. Nothing in a store that does not lock. Fails as
+ * bk_store_retain. */
+bool bk_part_retain_keys(const BkPart *self, BkOp *op, GError **error) BK_MUST_USE;
+
 /* Do both parts seal with the same keys, so that an object sealed for one serves the other? */
 bool bk_part_shares_keys(const BkPart *self, const BkPart *other);
 

@@ -123,6 +123,10 @@ class Bucket:
     def head(self, key):
         return self.client.head_object(Bucket=self.name, Key=key)
 
+    def locked_until(self, key):
+        return self.client.get_object_retention(Bucket=self.name, Key=key)["Retention"][
+            "RetainUntilDate"]
+
     def get(self, key):
         return self.client.get_object(Bucket=self.name, Key=key)["Body"].read()
 

@@ -4,6 +4,7 @@ import socket
 import subprocess
 import threading
 import time
+from datetime import timedelta
 
 import botocore.exceptions
 import pytest
@@ -331,6 +332,26 @@ def test_a_locked_bucket_outlives_a_thief(ws, gateway, mode):
     verify_backup(ws.path, restored.data)
     restored.start_restored()
     assert "kept" in [row[0] for row in restored.rows("SELECT note FROM markers")]
+
+
+def test_keys_are_locked_for_as_long_as_snapshots(ws, gateway):
+    """They are put once, when the repository is made; each snapshot, and each copy of one, extends
+    their locks to its own time."""
+    bucket, archive = gateway.bucket(lock=True), gateway.bucket(lock=True)
+    _, backstay = ws.bucket_pair(bucket, more=lock(period="1m"))
+    other = s3server.config_for(archive, ws.path, "vault", more=lock(period="1m"))
+    backstay.edit_config("repositories:\n", "repositories:\n  vault:"
+                         + other.split("\n  offsite:")[1].split("sources:")[0])
+    backstay.run("init")
+    backstay.edit_config("period: 1m", "period: 2h")
+    snapshot = backstay.backup()
+    backstay.run("copy", "orders", "--from", "offsite", "--to", "vault")
+    for each in (bucket, archive):
+        until = {key: each.locked_until(key) for key in each.keys()
+                 if key.startswith(("backstay.json", "keys/", "orders/key/"))}
+        assert len(until) == 3, until
+        manifest = each.head(f"orders/snapshots/{snapshot['snapshot']}")["LastModified"]
+        assert all(time >= manifest + timedelta(hours=2) for time in until.values()), until
 
 
 def test_in_a_bucket_with_versions_nothing_is_lost(ws, gateway):

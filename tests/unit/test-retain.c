@@ -197,6 +197,43 @@ test_progress(Fixture *self, const void *data)
     g_assert_cmpuint(progress.done, ==, 40);
 }
 
+static bool
+is_key_retained(const Fixture *self, const char *prefix)
+{
+    for (guint i = 0; i < self->store->retained->len; i++)
+        if (g_str_has_prefix(g_ptr_array_index(self->store->retained, i), prefix))
+            return true;
+    return false;
+}
+
+/* Without the keys no pack can be read: they are locked for as long, though put only once. */
+static void
+test_keys(Fixture *self, const void *data)
+{
+    static const char *const needed[] = {"backstay.json", "keys/", "orders/key/"};
+    BkRetainRequest request = request_at(self, START + DAY);
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    request.parent = NULL; /* a full snapshot cannot know when they were locked */
+    bk_retain_init(&self->retain, START, NULL);
+    EXPECT_DONE(bk_retain_keys(&self->retain, &request, self->op, &error));
+    for (size_t i = 0; i < G_N_ELEMENTS(needed); i++)
+        g_assert_true(is_key_retained(self, needed[i]));
+    g_assert_cmpuint(self->store->retained->len, ==, G_N_ELEMENTS(needed));
+    EXPECT_DONE(bk_retain_keys(&self->retain, &request, self->op, &error));
+    g_assert_cmpuint(self->store->retained->len, ==, G_N_ELEMENTS(needed));
+    request.now_us = START + 11 * DAY;
+    EXPECT_DONE(bk_retain_keys(&self->retain, &request, self->op, &error));
+    g_assert_cmpuint(self->store->retained->len, ==, 2 * G_N_ELEMENTS(needed));
+    /* A parent of this quarter has seen to it. */
+    request.parent = self->parent;
+    bk_retain_init(&self->retain, START + DAY, self->parent);
+    request.now_us = START + 2 * DAY;
+    EXPECT_DONE(bk_retain_keys(&self->retain, &request, self->op, &error));
+    g_assert_cmpuint(self->store->retained->len, ==, 2 * G_N_ELEMENTS(needed));
+}
+
 /* No manifest is put whose packs could not be locked, and it stays due. */
 static void
 test_publishing_needs_it(Fixture *self, const void *data)
@@ -221,7 +258,7 @@ test_publishing_needs_it(Fixture *self, const void *data)
     g_assert_cmpuint(names->len, ==, 0);
     atomic_store(&self->store->refuse, NULL);
     EXPECT_DONE(bk_publish(&request, self->part, lease, &self->retain, self->op, &error));
-    g_assert_cmpuint(self->store->retained->len, ==, OLD - 1);
+    g_assert_cmpuint(self->store->retained->len, ==, OLD - 1 + 3); /* and three keys */
 }
 
 #define RETAIN_TEST(name, function) g_test_add(name, Fixture, NULL, set_up, function, tear_down)
@@ -238,6 +275,7 @@ main(int argc, char **argv)
     RETAIN_TEST("/retain/first-snapshot", test_first_snapshot);
     RETAIN_TEST("/retain/store-without-locks", test_store_without_locks);
     RETAIN_TEST("/retain/progress", test_progress);
+    RETAIN_TEST("/retain/keys", test_keys);
     RETAIN_TEST("/retain/publishing-needs-it", test_publishing_needs_it);
     return g_test_run();
 }
