@@ -194,6 +194,7 @@ rewind_body(void *user, curl_off_t offset, int origin)
     if (origin != SEEK_SET || offset < 0 || (uint64_t)offset > self->request->body_size)
         return CURL_SEEKFUNC_FAIL;
     self->sent = (size_t)offset;
+    self->answer->was_sent_twice = true;
     return CURL_SEEKFUNC_OK;
 }
 
@@ -282,6 +283,15 @@ set_connection(CURL *handle, const BkHttp *self)
 }
 
 static void
+set_body(CURL *handle, Transfer *transfer)
+{
+    bk_curl_set_function(handle, CURLOPT_READFUNCTION, (BkCurlFunction)send_body);
+    bk_curl_set_pointer(handle, CURLOPT_READDATA, transfer);
+    bk_curl_set_function(handle, CURLOPT_SEEKFUNCTION, (BkCurlFunction)rewind_body);
+    bk_curl_set_pointer(handle, CURLOPT_SEEKDATA, transfer);
+}
+
+static void
 set_method(CURL *handle, Transfer *transfer)
 {
     const BkHttpRequest *request = transfer->request;
@@ -289,15 +299,11 @@ set_method(CURL *handle, Transfer *transfer)
     if (strcmp(request->method, "PUT") == 0) {
         bk_curl_set_long(handle, CURLOPT_UPLOAD, 1);
         bk_curl_set_offset(handle, CURLOPT_INFILESIZE_LARGE, (curl_off_t)request->body_size);
-        bk_curl_set_function(handle, CURLOPT_READFUNCTION, (BkCurlFunction)send_body);
-        bk_curl_set_pointer(handle, CURLOPT_READDATA, transfer);
-        bk_curl_set_function(handle, CURLOPT_SEEKFUNCTION, (BkCurlFunction)rewind_body);
-        bk_curl_set_pointer(handle, CURLOPT_SEEKDATA, transfer);
+        set_body(handle, transfer);
     } else if (strcmp(request->method, "POST") == 0) {
         bk_curl_set_long(handle, CURLOPT_POST, 1);
         bk_curl_set_offset(handle, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_size);
-        bk_curl_set_pointer(handle, CURLOPT_POSTFIELDS,
-                            request->body_size > 0 ? request->body : "");
+        set_body(handle, transfer);
     } else if (strcmp(request->method, "HEAD") == 0) {
         bk_curl_set_long(handle, CURLOPT_NOBODY, 1);
     } else {
@@ -406,6 +412,7 @@ bk_http_send(BkHttp *self, const BkHttpRequest *request, BkHttpAnswer *answer, B
     bool ok;
 
     answer->outcome = BK_HTTP_ENDED;
+    answer->was_sent_twice = false;
     answer->status = 0;
     answer->body.size = 0;
     g_hash_table_remove_all(answer->headers);

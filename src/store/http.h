@@ -49,6 +49,8 @@ typedef enum {
 
 typedef struct BkHttpAnswer {
     BkHttpOutcome outcome;
+    bool was_sent_twice; /* on a new connection, after a kept one broke: the first may have had its
+                            effect */
     unsigned status;     /* 200 and so on */
     GHashTable *headers; /* lower-case name -> value, both owned; of several the last */
     BkBuf body;          /* reused over calls */

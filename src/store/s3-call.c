@@ -332,10 +332,12 @@ choose_pause_us(unsigned failures)
     return pause_us / 2 + chance % (pause_us / 2);
 }
 
+/* May an attempt have had an effect that its answer does not tell? */
 static bool
 may_have_had_effect(const BkHttpAnswer *answer)
 {
-    return answer->outcome == BK_HTTP_BROKEN || answer->outcome == BK_HTTP_ENDED ||
+    return answer->was_sent_twice || answer->outcome == BK_HTTP_BROKEN ||
+           answer->outcome == BK_HTTP_ENDED ||
            (answer->outcome == BK_HTTP_ANSWERED && answer->status >= 500);
 }
 
@@ -381,17 +383,19 @@ bk_s3_call(S3Store *self, const S3Call *call, BkHttpAnswer *answer, bool *is_unc
     }
     for (unsigned failures = 0;; failures++) {
         g_autoptr(GError) cause = NULL;
+        bool is_done;
 
         bk_credentials_clear(&state.credentials);
         if (!bk_credentials_get(self->credentials, &state.credentials, op, error))
             return false;
-        if (attempt(&state, op, &cause)) {
+        is_done = attempt(&state, op, &cause);
+        if (is_uncertain != NULL && may_have_had_effect(answer))
+            *is_uncertain = true;
+        if (is_done) {
             if (answer->status < 300)
                 atomic_store(&self->has_bucket, true);
             return true;
         }
-        if (is_uncertain != NULL && may_have_had_effect(answer))
-            *is_uncertain = true;
         if (!wait_for_next(&state, failures, start_us, &cause, op, error))
             return false;
     }

@@ -244,6 +244,14 @@ put_once(Put *self, BkHttpAnswer *answer, BkOp *op, GError **error)
            put_whole(self, answer, op, error);
 }
 
+/* Some stores ignore the lock that was asked for when an upload in parts began. */
+static bool
+lock_parts(const Put *self, BkOp *op, GError **error)
+{
+    return self->data->size <= self->store->single_max ||
+           bk_s3_retain(&self->store->base, self->name, op, error);
+}
+
 bool
 bk_s3_put(BkStore *store, const char *name, const BkBuf *data, const uint8_t *sha256, BkOp *op,
           GError **error)
@@ -262,7 +270,7 @@ bk_s3_put(BkStore *store, const char *name, const BkBuf *data, const uint8_t *sh
                                                     !bk_s3_keeps_versions(self, &keeps, op, error)))
             return false;
         if (!keeps)
-            return judge(&put, &answer, op, error);
+            return judge(&put, &answer, op, error) && lock_parts(&put, op, error);
         /* It does not know the condition, but serves as well without it: its versions tell who was
          * first. */
         atomic_store(&self->is_bare, true);

@@ -20,7 +20,8 @@ typedef struct BkStoreDriver {
     bool (*settle)(BkStore *self, const char *name, BkOp *op, GError **error);
     bool (*delete)(BkStore *self, const char *name, BkOp *op, GError **error);
     /* These may be NULL: get serves for get_start, list for list_folder and delete for delete_many,
-     * nothing is read ahead, the store has never another answer, does not lock, and keeps no notes. */
+     * nothing is read ahead, the store has never another answer, does not lock, and keeps no notes.
+     */
     bool (*list_folder)(BkStore *self, const char *folder, BkStoreVisit visit, void *data, BkOp *op,
                         GError **error);
     bool (*get_start)(BkStore *self, const char *name, size_t size, BkBuf *out, BkOp *op,

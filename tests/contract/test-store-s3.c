@@ -506,6 +506,31 @@ test_lost_answer_of_another(void)
     fake_stop(&fake, 3);
 }
 
+/* A kept connection that breaks after a request is one that libcurl sends again by itself: the
+ * first may have had its effect, so the same question is asked. */
+static void
+test_lost_answer_on_a_kept_connection(void)
+{
+    static const char *const answers[] = {
+        ANSWER("200 OK", EMPTY),
+        "",
+        ANSWER("412 Precondition Failed", EMPTY),
+        "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nx-amz-meta-put: 0\r\n\r\n",
+        NULL,
+    };
+    g_autoptr(BkOp) op = bk_op_new(NULL);
+    g_autoptr(GError) error = NULL;
+    BkStore *store;
+    Fake fake;
+
+    fake_start(&fake, answers);
+    store = open_fake(&fake);
+    EXPECT_DONE(try_put(store, "a", "x", op, &error));
+    EXPECT_ERROR(try_put(store, "b", "x", op, &error), BK_ERROR_EXISTS);
+    bk_store_free(store);
+    fake_stop(&fake, 4);
+}
+
 /* One that was not tried before is simply taken. */
 static void
 test_plain_conflict(void)
@@ -712,6 +737,8 @@ main(int argc, char **argv)
     g_test_add("/store-s3/paced", Fixture, NULL, set_up, test_paced, tear_down);
     g_test_add_func("/store-s3/ill-answers", test_ill_answers);
     g_test_add_func("/store-s3/lost-answer-of-another", test_lost_answer_of_another);
+    g_test_add_func("/store-s3/lost-answer-on-a-kept-connection",
+                    test_lost_answer_on_a_kept_connection);
     g_test_add_func("/store-s3/plain-conflict", test_plain_conflict);
     g_test_add_func("/store-s3/refusals", test_refusals);
     s3_server_start(&server);
