@@ -67,7 +67,8 @@ check_bucket(const Taking *self, const char *bucket, GError **error)
     if (strlen(bucket) >= 3 && strlen(bucket) <= 255 && is_made_of(bucket, "._-") &&
         g_ascii_isalnum(bucket[0]))
         return true;
-    return complain(self, "bucket", "is not the name of a bucket", error);
+    return complain(self, "bucket",
+                    "is not the name of a bucket: three or more of a to z, 0 to 9, . and -", error);
 }
 
 /* The server alone: the bucket and the prefix have keys of their own. */

@@ -591,8 +591,10 @@ put_snapshot(Backup *self, BkSnapshot *snapshot, GError **error)
         self->retains = g_array_sized_new(FALSE, TRUE, sizeof(BkRetain), count);
         g_array_set_size(self->retains, count);
         for (guint i = 0; i < count; i++)
-            bk_retain_init(&g_array_index(self->retains, BkRetain, i), self->report->started_us,
-                           self->base.snapshot);
+            if (!bk_retain_begin(&g_array_index(self->retains, BkRetain, i),
+                                 g_ptr_array_index(self->parts.parts, i), self->report->started_us,
+                                 self->base.snapshot, self->op, error))
+                return false;
     }
     for (guint i = 0; i < count; i++)
         if (!bk_publish(&request, g_ptr_array_index(self->parts.parts, i),

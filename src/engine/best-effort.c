@@ -416,17 +416,6 @@ find_missing_wal(Effort *effort, const BkBestEffortSnapshot *snapshot, GError **
     return true;
 }
 
-/* How long packs have been locked is known of those of its newest snapshot. */
-static void
-init_retain(const Effort *effort, const BkBestEffortSnapshot *snapshot, BkRetain *retain)
-{
-    BkSnapshot *parent = snapshot->publish.parent;
-
-    bk_retain_init(retain, snapshot->started_us, parent);
-    if (parent != NULL && strcmp(bk_snapshot_head(parent)->id, effort->newest.id) != 0)
-        retain->taken_us = 0;
-}
-
 static bool
 publish_one(Effort *effort, const void *data, GError **error)
 {
@@ -437,9 +426,10 @@ publish_one(Effort *effort, const void *data, GError **error)
         return false;
     if (effort->lack == NULL && !find_missing_wal(effort, snapshot, error))
         return false;
-    init_retain(effort, snapshot, &retain);
-    return effort->lack != NULL ||
-           bk_publish(&snapshot->publish, effort->part, effort->lease, &retain, effort->op, error);
+    return effort->lack != NULL || (bk_retain_begin(&retain, effort->part, snapshot->started_us,
+                                                    snapshot->publish.parent, effort->op, error) &&
+                                    bk_publish(&snapshot->publish, effort->part, effort->lease,
+                                               &retain, effort->op, error));
 }
 
 bool

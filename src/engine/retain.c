@@ -21,6 +21,24 @@ bk_retain_init(BkRetain *self, int64_t started_us, BkSnapshot *parent)
     };
 }
 
+bool
+bk_retain_begin(BkRetain *self, const BkPart *part, int64_t started_us, BkSnapshot *parent,
+                BkOp *op, GError **error)
+{
+    g_autofree char *name = NULL;
+    g_autoptr(GError) cause = NULL;
+    uint64_t size;
+
+    bk_retain_init(self, started_us, parent);
+    if (parent == NULL || bk_store_lock_us(bk_part_store(part)) == 0)
+        return true;
+    name = bk_part_object_name(part, "snapshots/%s", bk_snapshot_head(parent)->id);
+    if (bk_store_stat(bk_part_store(part), name, &size, op, &cause))
+        return true;
+    self->taken_us = self->keys_us = INT64_MIN;
+    return bk_error_is(cause, BK_ERROR_ABSENT) || bk_propagate(error, &cause);
+}
+
 /* Locked in this quarter, however early, and for five of them: four are left. */
 bool
 bk_retain_is_due(int64_t lock_us, int64_t since_us, int64_t now_us)

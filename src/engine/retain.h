@@ -19,6 +19,11 @@ typedef struct BkRetain {
  * (NULL: from none). */
 void bk_retain_init(BkRetain *self, int64_t started_us, BkSnapshot *parent);
 
+/* The same for the part that it is put into, which may lack the parent: its locks, then, are not
+ * known to be of any time. Fails as bk_store_stat. */
+bool bk_retain_begin(BkRetain *self, const BkPart *part, int64_t started_us, BkSnapshot *parent,
+                     BkOp *op, GError **error) BK_MUST_USE;
+
 typedef struct BkRetainRequest {
     const BkPart *part;
     const BkSnapshot *snapshot; /* whose manifest is to be put */

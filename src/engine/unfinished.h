@@ -8,5 +8,6 @@
  * may not) it stays for a later prune: an unfinished snapshot is a parent at most. */
 void bk_unfinished_delete(const BkPart *part, const char *id, BkOp *op);
 
-/* Those that a part has: a new array of char *. One that cannot be read is left for a later time. */
+/* Those that a part has: a new array of char *. One that cannot be read is left for a later time.
+ */
 GPtrArray *bk_unfinished_find(const BkPart *part, BkOp *op);

@@ -112,7 +112,8 @@ static const struct {
      "/c.yaml:2: repositories.off: has both \"path\" and \"s3\": it is in one place"},
     {"repositories:\n  off: {s3: {prefix: x}, key_file: /k}\n",
      "/c.yaml:2: repositories.off.s3: \"bucket\" is missing"},
-    {BUCKET("bucket: b"), "/c.yaml:3: repositories.off.s3.bucket: is not the name of a bucket"},
+    {BUCKET("bucket: b"), "/c.yaml:3: repositories.off.s3.bucket: is not the name of a bucket: "
+                          "three or more of a to z, 0 to 9, . and -"},
     {BUCKET("bucket: abc, prefix: /x"),
      "/c.yaml:3: repositories.off.s3.prefix: must be of A to Z, a to z, 0 to 9, \".\", \"_\" and "
      "\"-\", with slashes in between"},

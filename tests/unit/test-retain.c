@@ -171,6 +171,26 @@ test_first_snapshot(Fixture *self, const void *data)
     g_assert_cmpuint(self->store->retained->len, ==, 0);
 }
 
+/* A part that lacks the parent may have had the packs for longer than that is old. */
+static void
+test_parent_is_elsewhere(Fixture *self, const void *data)
+{
+    static const char text[] = "manifest";
+    const BkBuf object = {(uint8_t *)(uintptr_t)text, sizeof text, sizeof text};
+    BkSnapshotHead *head = bk_snapshot_head(self->parent);
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    EXPECT_DONE(bk_snapshot_make_id(START, head->id, &error));
+    EXPECT_DONE(
+        bk_retain_begin(&self->retain, self->part, START + DAY, self->parent, self->op, &error));
+    g_assert_cmpuint(retain(self, START + 2 * DAY), ==, OLD - 1);
+    EXPECT_DONE(bk_snapshot_put(self->part, head->id, &object, self->op, &error));
+    EXPECT_DONE(
+        bk_retain_begin(&self->retain, self->part, START + DAY, self->parent, self->op, &error));
+    g_assert_cmpuint(retain(self, START + 2 * DAY), ==, 0);
+}
+
 static void
 test_store_without_locks(Fixture *self, const void *data)
 {
@@ -273,6 +293,7 @@ main(int argc, char **argv)
     RETAIN_TEST("/retain/taken-over", test_taken_over);
     RETAIN_TEST("/retain/long-backup", test_long_backup);
     RETAIN_TEST("/retain/first-snapshot", test_first_snapshot);
+    RETAIN_TEST("/retain/parent-is-elsewhere", test_parent_is_elsewhere);
     RETAIN_TEST("/retain/store-without-locks", test_store_without_locks);
     RETAIN_TEST("/retain/progress", test_progress);
     RETAIN_TEST("/retain/keys", test_keys);
