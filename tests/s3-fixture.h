@@ -93,6 +93,8 @@ s3_fixture_kind_of(const char *name)
 {
     if (strstr(name, "lease") != NULL)
         return BK_OBJECT_TRANSIENT;
+    if (strstr(name, "/key/") != NULL)
+        return BK_OBJECT_KEY;
     return strstr(name, "wal") != NULL ? BK_OBJECT_WAL : BK_OBJECT_PACK;
 }
 

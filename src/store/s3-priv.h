@@ -136,7 +136,19 @@ const BkS3Entry *bk_s3_find_first(const GPtrArray *versions);
 /* Which version get and stat mean: a new string, or NULL for the current one. */
 char *bk_s3_first_of(S3Store *self, const char *name);
 
-/* Where the current version is none, or not the first: remembers the first. */
+/* What get answered is `version`, the current one: is it the first? Otherwise remembers the first.
+ */
+bool bk_s3_check_first(S3Store *self, const char *name, const char *version, bool *is_first,
+                       BkOp *op, GError **error) BK_MUST_USE;
+
+/* From now on an object is that version of its name. */
+void bk_s3_remember_first(S3Store *self, const char *name, const char *version);
+
+/* Is there a first version? Remembers it. */
+bool bk_s3_find_hidden(S3Store *self, const char *name, bool *found, BkOp *op,
+                       GError **error) BK_MUST_USE;
+
+/* Where the current version is not the first: remembers the first. */
 bool bk_s3_look_back(S3Store *self, const char *name, bool *has_other, BkOp *op,
                      GError **error) BK_MUST_USE;
 

@@ -1,3 +1,4 @@
+#include "base/log.h"
 #include "base/secret.h"
 #include "store/s3-priv.h"
 
@@ -147,10 +148,10 @@ is_own(const Put *self, const char *version, bool *is_own, BkOp *op, GError **er
     return true;
 }
 
-/* Takes back what was put on top of an earlier version. Where a lock forbids it, it stays: who
- * reads takes the first version. */
-static void
-take_back(const Put *self, const char *version, BkOp *op)
+/* Takes back what was put on top of an earlier version, or hides it (NULL), whereby the name gets a
+ * mark on top of it. */
+static bool
+take_back(const Put *self, const char *version, BkOp *op, GError **error)
 {
     g_auto(BkHttpAnswer) answer = {0};
     g_auto(S3Fields) fields = {0};
@@ -162,12 +163,26 @@ take_back(const Put *self, const char *version, BkOp *op)
         .fields = &fields,
         .limit = BK_S3_ANSWER_MAX,
     };
-    g_autoptr(GError) ignored = NULL;
 
     bk_http_answer_init(&answer);
     bk_s3_fields_init(&fields);
-    bk_s3_fields_add(&fields, "versionId", version);
-    (void)!bk_s3_call(self->store, &call, &answer, NULL, op, &ignored);
+    if (version != NULL)
+        bk_s3_fields_add(&fields, "versionId", version);
+    return bk_s3_call(self->store, &call, &answer, NULL, op, error);
+}
+
+/* Where a lock forbids to take it back it is hidden: who finds an object hidden reads its first
+ * version. Who may not delete at all leaves it, and reads the first one itself. */
+static void
+lose(const Put *self, const char *version, const char *first, BkOp *op)
+{
+    g_autoptr(GError) cause = NULL;
+
+    bk_s3_remember_first(self->store, self->name, first);
+    if (take_back(self, version, op, NULL) || take_back(self, NULL, op, &cause))
+        return;
+    bk_log(BK_LOG_WARNING, "\"%s\" in %s has a second version, which should be deleted: %s",
+           self->name, self->store->base.description, cause->message);
 }
 
 /* In a bucket with versions the condition may have been ignored: who came first? */
@@ -187,7 +202,7 @@ check_is_first(const Put *self, const char *version, BkOp *op, GError **error)
         return true;
     if (self->is_uncertain && !is_own(self, first->version, &own, op, error))
         return false;
-    take_back(self, version, op);
+    lose(self, version, first->version, op);
     return own || bk_store_throw_exists(error);
 }
 

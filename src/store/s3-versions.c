@@ -59,6 +59,45 @@ bk_s3_first_of(S3Store *self, const char *name)
     return version;
 }
 
+void
+bk_s3_remember_first(S3Store *self, const char *name, const char *version)
+{
+    (void)pthread_mutex_lock(&self->mutex);
+    (void)g_hash_table_insert(self->firsts, g_strdup(name), g_strdup(version));
+    (void)pthread_mutex_unlock(&self->mutex);
+}
+
+bool
+bk_s3_check_first(S3Store *self, const char *name, const char *version, bool *is_first, BkOp *op,
+                  GError **error)
+{
+    g_autoptr(GPtrArray) versions = NULL;
+    const BkS3Entry *first;
+
+    if (!bk_s3_get_versions(self, name, &versions, op, error))
+        return false;
+    first = bk_s3_find_first(versions);
+    *is_first = first == NULL || strcmp(first->version, version) == 0; /* NULL: just deleted */
+    if (!*is_first)
+        bk_s3_remember_first(self, name, first->version);
+    return true;
+}
+
+bool
+bk_s3_find_hidden(S3Store *self, const char *name, bool *found, BkOp *op, GError **error)
+{
+    g_autoptr(GPtrArray) versions = NULL;
+    const BkS3Entry *first;
+
+    if (!bk_s3_get_versions(self, name, &versions, op, error))
+        return false;
+    first = bk_s3_find_first(versions);
+    *found = first != NULL;
+    if (*found)
+        bk_s3_remember_first(self, name, first->version);
+    return true;
+}
+
 bool
 bk_s3_look_back(S3Store *self, const char *name, bool *has_other, BkOp *op, GError **error)
 {
@@ -75,11 +114,8 @@ bk_s3_look_back(S3Store *self, const char *name, bool *has_other, BkOp *op, GErr
         return true;
     current = g_ptr_array_index(versions, 0);
     *has_other = first != current && g_strcmp0(known, first->version) != 0;
-    if (!*has_other)
-        return true;
-    (void)pthread_mutex_lock(&self->mutex);
-    g_hash_table_insert(self->firsts, g_strdup(name), g_strdup(first->version));
-    (void)pthread_mutex_unlock(&self->mutex);
+    if (*has_other)
+        bk_s3_remember_first(self, name, first->version);
     return true;
 }
 

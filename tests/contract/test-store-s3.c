@@ -267,6 +267,51 @@ test_first_version(Fixture *self, const void *data)
                  BK_ERROR_ABSENT);
 }
 
+/* Two writers at once, where the store ignores the condition: until the later one has taken its own
+ * back, that is the current version, and sound. Nobody may take a key from it. */
+static void
+test_first_key(Fixture *self, const void *data)
+{
+    static const char *const names[] = {"orders/key/1"};
+    BkRequests before;
+    BkRequests after;
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    put(self, names[0], "first");
+    bk_op_get_requests(self->op, &before);
+    expect_text(self, names[0], "first");
+    bk_op_get_requests(self->op, &after);
+    g_assert_cmpuint(after.count[BK_REQUEST_GET], ==, before.count[BK_REQUEST_GET] + 1);
+    tamper(self, "PUT", names[0], "second");
+    expect_text(self, names[0], "first");
+    tamper(self, "DELETE", names[0], NULL);
+    bk_store_free(self->store);
+    self->store = s3_fixture_open(&self->options);
+    EXPECT_DONE(bk_store_read_ahead(self->store, names, 1, self->op, &error));
+    expect_text(self, names[0], "first");
+}
+
+/* Where a lock keeps the later writer's object from being taken back, it is hidden, and neither the
+ * writer itself nor who reads afterwards takes it for the object. */
+static void
+test_locked_loser(Fixture *self, const void *data)
+{
+    static const char name[] = "orders/wal/1/1/1";
+    g_autoptr(BkStore) loser = s3_fixture_open(&self->options);
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    put(self, name, "first");
+    EXPECT_ERROR(try_put(loser, name, "second", self->op, &error), BK_ERROR_EXISTS);
+    expect_text(self, name, "first");
+    EXPECT_DONE(bk_store_get(loser, name, 0, SIZE_MAX, SIZE_MAX, &self->out, self->op, &error));
+    EXPECT_BYTES(self->out.data, self->out.size, (const uint8_t *)"first", 5);
+    bk_store_free(self->store);
+    self->store = s3_fixture_open(&self->options);
+    expect_text(self, name, "first");
+}
+
 /* What is locked is not deleted, in parts or whole; a lease is; a lock grows and never shrinks. */
 static void
 test_locks(Fixture *self, const void *data)
@@ -548,6 +593,34 @@ test_plain_conflict(void)
     fake_stop(&fake, 1);
 }
 
+/* A version that was on top is taken back just as it is asked for: 404, and then the first one is
+ * the current one. It was there all the time. */
+static void
+test_there_all_the_time(void)
+{
+    static const char *const answers[] = {
+        ANSWER("404 Not Found", EMPTY),
+        "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>",
+        "<ListVersionsResult><IsTruncated>false</IsTruncated><Version><Key>a</Key>"
+        "<VersionId>v1</VersionId><IsLatest>true</IsLatest><Size>1</Size>"
+        "<LastModified>2026-11-24T00:00:00.000Z</LastModified></Version></ListVersionsResult>",
+        ANSWER("200 OK", "1\r\n\r\nx"),
+        NULL,
+    };
+    g_autoptr(BkOp) op = bk_op_new(NULL);
+    g_autoptr(GError) error = NULL;
+    g_auto(BkBuf) out = BK_BUF_INIT;
+    BkStore *store;
+    Fake fake;
+
+    fake_start(&fake, answers);
+    store = open_fake(&fake);
+    EXPECT_DONE(bk_store_get(store, "a", 0, SIZE_MAX, SIZE_MAX, &out, op, &error));
+    EXPECT_BYTES(out.data, out.size, (const uint8_t *)"x", 1);
+    bk_store_free(store);
+    fake_stop(&fake, 4);
+}
+
 static void
 test_refusals(void)
 {
@@ -724,6 +797,10 @@ main(int argc, char **argv)
                test_delete_many, tear_down);
     g_test_add("/store-s3/first-version", Fixture, NULL, set_up_with_versions, test_first_version,
                tear_down);
+    g_test_add("/store-s3/first-key", Fixture, NULL, set_up_with_versions, test_first_key,
+               tear_down);
+    g_test_add("/store-s3/locked-loser", Fixture, NULL, set_up_with_locks, test_locked_loser,
+               tear_down);
     g_test_add("/store-s3/locks", Fixture, NULL, set_up_with_locks, test_locks, tear_down);
     g_test_add("/store-s3/a-bucket-without-locks", Fixture, NULL, set_up,
                test_a_bucket_without_locks, tear_down);
@@ -740,6 +817,7 @@ main(int argc, char **argv)
     g_test_add_func("/store-s3/lost-answer-on-a-kept-connection",
                     test_lost_answer_on_a_kept_connection);
     g_test_add_func("/store-s3/plain-conflict", test_plain_conflict);
+    g_test_add_func("/store-s3/there-all-the-time", test_there_all_the_time);
     g_test_add_func("/store-s3/refusals", test_refusals);
     s3_server_start(&server);
     status = g_test_run();
