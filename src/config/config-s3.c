@@ -4,7 +4,8 @@
 
 #include <string.h>
 
-#define MAX_TAGS 10
+#define MAX_TAGS    10
+#define MAX_LOCK_US (INT64_C(36525) * 24 * 3600 * BK_USEC_PER_SEC)
 
 void
 bk_config_s3_free(BkConfigS3 *self)
@@ -150,6 +151,8 @@ take_protection(const Taking *self, BkConfigS3 *s3, GError **error)
     s3->lock_us = bk_take_duration(lock, "period");
     if (lock != NULL && s3->lock_us < 60 * BK_USEC_PER_SEC)
         return complain(self, "lock", "its period is less than a minute", error);
+    if (s3->lock_us > MAX_LOCK_US)
+        return complain(self, "lock", "its period is more than a hundred years", error);
     if (s3->kms_key != NULL && s3->sse != 2)
         return complain(self, "kms_key", "is for sse: aws:kms", error);
     if ((s3->customer_key_file != NULL) != (s3->sse == 3))

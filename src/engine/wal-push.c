@@ -262,6 +262,19 @@ push_apart(const BkSourceSpec *source, const char *folder, const char *name, BkO
     }
 }
 
+/* May the failure be one repository's own, which the others do not share? */
+static bool
+may_be_of_one(const GError *error)
+{
+    static const BkErrorCode of_all[] = {BK_ERROR_CANCELLED, BK_ERROR_CONFLICT, BK_ERROR_UNFIT,
+                                         BK_ERROR_USAGE};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(of_all); i++)
+        if (bk_error_is(error, of_all[i]))
+            return false;
+    return true;
+}
+
 bool
 bk_wal_push(const BkSourceSpec *source, const char *path, BkOp *op, GError **error)
 {
@@ -274,7 +287,7 @@ bk_wal_push(const BkSourceSpec *source, const char *path, BkOp *op, GError **err
         return bk_throw(error, BK_ERROR_USAGE, "\"%s\" is not the name of a WAL file", name);
     if (push_everywhere(source, folder, name, &parsed, op, &cause))
         return true;
-    if (source->repository_count > 1 && bk_parts_is_at_fault(cause))
+    if (source->repository_count > 1 && may_be_of_one(cause))
         push_apart(source, folder, name, op);
     return bk_propagate(error, &cause);
 }

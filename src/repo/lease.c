@@ -238,23 +238,15 @@ step(BkLease *self, bool is_held, BkOp *op, GError **error)
     return true;
 }
 
-/* The same after a look whether it is still ours; the mutex is held. */
+/* The same, and a look whether it is the newest: another process may have taken over, gone on, and
+ * deleted what it had put under that name. The mutex is held. */
 static bool
 advance(BkLease *self, bool is_held, BkOp *op, GError **error)
 {
     Epochs epochs;
-    bool found;
 
-    if (!find_epochs(self->part, &epochs, op, error))
-        return false;
-    if (epochs.highest == self->epoch + 1) {
-        if (!find_own(self, epochs.highest, &found, op, error))
-            return false;
-        self->epoch++;
-    } else if (epochs.highest != self->epoch) {
-        return throw_lost(self, error);
-    }
-    return step(self, is_held, op, error);
+    return step(self, is_held, op, error) && find_epochs(self->part, &epochs, op, error) &&
+           (epochs.highest == self->epoch || throw_lost(self, error));
 }
 
 /* Waits for a third of the time to live; false when the lease is to end. The mutex is held. */

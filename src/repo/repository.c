@@ -368,7 +368,10 @@ bk_repository_is_in(const BkPlace *place, bool *found, BkOp *op, GError **error)
     uint64_t size;
 
     *found = store != NULL && bk_store_stat(store, "backstay.json", &size, op, &cause);
-    return *found || bk_error_is(cause, BK_ERROR_ABSENT) || bk_propagate(error, &cause);
+    /* A bucket whose store cannot be opened may lack a file of ours. */
+    return *found ||
+           ((store != NULL || place->path != NULL) && bk_error_is(cause, BK_ERROR_ABSENT)) ||
+           bk_propagate(error, &cause);
 }
 
 BkRepository *

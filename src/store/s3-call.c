@@ -332,13 +332,15 @@ choose_pause_us(unsigned failures)
     return pause_us / 2 + chance % (pause_us / 2);
 }
 
-/* May an attempt have had an effect that its answer does not tell? */
+/* May an attempt have had an effect that its answer does not tell? A fault under 200 is found when
+ * the work is as good as done. */
 static bool
-may_have_had_effect(const BkHttpAnswer *answer)
+may_have_had_effect(const BkHttpAnswer *answer, bool is_done)
 {
     return answer->was_sent_twice || answer->outcome == BK_HTTP_BROKEN ||
            answer->outcome == BK_HTTP_ENDED ||
-           (answer->outcome == BK_HTTP_ANSWERED && answer->status >= 500);
+           (answer->outcome == BK_HTTP_ANSWERED && !is_done &&
+            (answer->status < 300 || answer->status >= 500));
 }
 
 /* Again, unless it is in vain or has been tried for long enough. */
@@ -389,7 +391,7 @@ bk_s3_call(S3Store *self, const S3Call *call, BkHttpAnswer *answer, bool *is_unc
         if (!bk_credentials_get(self->credentials, &state.credentials, op, error))
             return false;
         is_done = attempt(&state, op, &cause);
-        if (is_uncertain != NULL && may_have_had_effect(answer))
+        if (is_uncertain != NULL && may_have_had_effect(answer, is_done))
             *is_uncertain = true;
         if (is_done) {
             if (answer->status < 300)

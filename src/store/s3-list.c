@@ -113,11 +113,36 @@ add_start(const Listing *self, const BkS3Page *last, S3Fields *fields)
         bk_s3_fields_add(fields, "start-after", after);
 }
 
+/* Where the next page begins, if there is one; NULL when the server does not tell. */
+static char *
+describe_next(const Listing *self, const BkS3Page *page)
+{
+    if (!page->is_truncated)
+        return g_strdup("");
+    if (!self->with_versions)
+        return g_strdup(page->next_token);
+    return page->next_key_marker != NULL
+               ? g_strconcat(page->next_key_marker, "\n", page->next_version_marker, NULL)
+               : NULL;
+}
+
+/* A server that tells of more, but not where, or where we are already, would keep us for ever. */
+static bool
+check_goes_on(const Listing *self, const BkS3Page *page, const char *start, GError **error)
+{
+    g_autofree char *next = describe_next(self, page);
+
+    return !page->is_truncated || (next != NULL && strcmp(next, start) != 0) ||
+           bk_throw(error, BK_ERROR_STORE,
+                    "the server says that its listing goes on, and does not say where");
+}
+
 /* Gets the page behind `page`, which it replaces. */
 static bool
 get_page(const Listing *self, BkS3Page *page, BkOp *op, GError **error)
 {
     g_autofree char *prefix = bk_s3_key(self->store, self->prefix);
+    g_autofree char *start = describe_next(self, page);
     g_auto(BkHttpAnswer) answer = {0};
     g_auto(S3Fields) fields = {0};
     g_auto(S3Fields) headers = {0};
@@ -142,7 +167,7 @@ get_page(const Listing *self, BkS3Page *page, BkOp *op, GError **error)
     if (self->store->options.requester_pays)
         bk_s3_fields_add(&headers, "x-amz-request-payer", "requester");
     return bk_s3_call(self->store, &call, &answer, NULL, op, error) &&
-           bk_s3_xml_page(&answer.body, page, error);
+           bk_s3_xml_page(&answer.body, page, error) && check_goes_on(self, page, start, error);
 }
 
 static bool

@@ -172,14 +172,16 @@ take_back(const Put *self, const char *version, BkOp *op, GError **error)
 }
 
 /* Where a lock forbids to take it back it is hidden: who finds an object hidden reads its first
- * version. Who may not delete at all leaves it, and reads the first one itself. */
+ * version. So is an earlier attempt of ours that may lie there, too. Who may not delete at all
+ * leaves it, and reads the first one itself. */
 static void
 lose(const Put *self, const char *version, const char *first, BkOp *op)
 {
     g_autoptr(GError) cause = NULL;
 
     bk_s3_remember_first(self->store, self->name, first);
-    if (take_back(self, version, op, NULL) || take_back(self, NULL, op, &cause))
+    if ((take_back(self, version, op, NULL) && !self->is_uncertain) ||
+        take_back(self, NULL, op, &cause))
         return;
     bk_log(BK_LOG_WARNING, "\"%s\" in %s has a second version, which should be deleted: %s",
            self->name, self->store->base.description, cause->message);

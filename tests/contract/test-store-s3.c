@@ -621,6 +621,35 @@ test_there_all_the_time(void)
     fake_stop(&fake, 4);
 }
 
+/* A listing that goes on and does not say where, or where it is already, is an error. */
+static void
+test_listings_without_end(void)
+{
+#define PAGE(marker)                                                                               \
+    "<ListBucketResult><IsTruncated>true</IsTruncated>" marker "</ListBucketResult>"
+    static const char *const answers[] = {
+        "<VersioningConfiguration></VersioningConfiguration>",
+        PAGE("<NextKeyMarker>a</NextKeyMarker>"),
+        PAGE("<NextContinuationToken>a</NextContinuationToken>"),
+        PAGE("<NextContinuationToken>a</NextContinuationToken>"),
+        NULL,
+    };
+    g_autoptr(BkOp) op = bk_op_new(NULL);
+    g_autoptr(GError) error = NULL;
+    unsigned count = 0;
+    BkStore *store;
+    Fake fake;
+
+    fake_start(&fake, answers);
+    store = open_fake(&fake);
+    for (unsigned i = 0; i < 2; i++)
+        EXPECT_ERROR(bk_store_list(store, "", NULL, count_entry, &count, op, &error),
+                     BK_ERROR_STORE);
+    bk_store_free(store);
+    fake_stop(&fake, 4);
+#undef PAGE
+}
+
 static void
 test_refusals(void)
 {
@@ -818,6 +847,7 @@ main(int argc, char **argv)
                     test_lost_answer_on_a_kept_connection);
     g_test_add_func("/store-s3/plain-conflict", test_plain_conflict);
     g_test_add_func("/store-s3/there-all-the-time", test_there_all_the_time);
+    g_test_add_func("/store-s3/listings-without-end", test_listings_without_end);
     g_test_add_func("/store-s3/refusals", test_refusals);
     s3_server_start(&server);
     status = g_test_run();

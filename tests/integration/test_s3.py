@@ -306,6 +306,37 @@ def test_a_damaged_manifest(ws, gateway):
     verify_backup(ws.path, ws.path / "back")
 
 
+def test_a_segment_that_is_gone_from_the_bucket(ws, gateway):
+    """The local cache remembers it, the bucket has it no more: it is put again, and no call fails."""
+    bucket = gateway.bucket()
+    server, backstay = ws.bucket_pair(bucket)
+    server.archive_all()
+    key = [key for key in bucket.keys("orders/wal/") if len(key.split("/")[-1]) == 24][-1]
+    path = server.data / "pg_wal" / key.split("/")[-1]
+    backstay.run("wal", "push", "orders", str(path))
+    bucket.delete(key)
+    backstay.run("wal", "push", "orders", str(path))
+    assert key in bucket.keys()
+
+
+def test_processes_that_make_a_source_at_once(ws, gateway):
+    """In a bucket that ignores the condition of a put: all use the key of the one that was first."""
+    for options in ({"versions": True}, {"lock": True}):
+        bucket = gateway.bucket(**options)
+        more = lock() if "lock" in options else ""
+        _, backstay = ws.bucket_pair(bucket, name=f"at-{len(options)}-{list(options)[0]}", more=more)
+        names = [f"0000000{i}.history" for i in range(3, 9)]
+        for name in names:
+            path = ws.path / name
+            path.write_text(f"1\t0/{name[7]}000000\tno reason\n", encoding="utf-8")
+            place.give_to_owner(path)
+        running = [backstay.start("wal", "push", "orders", str(ws.path / name)) for name in names]
+        assert [process.wait() for process in running] == [0] * len(names)
+        for name in names:
+            backstay.run("wal", "fetch", "orders", name, str(ws.path / f"{name}.back"))
+            assert (ws.path / f"{name}.back").read_bytes() == (ws.path / name).read_bytes()
+
+
 def lock(mode="governance", period="2h"):
     return f", lock: {{ mode: {mode}, period: {period} }}"
 

@@ -136,6 +136,8 @@ static const struct {
      "/c.yaml:3: repositories.off.s3.tags: are more than ten"},
     {BUCKET("bucket: abc, lock: {mode: compliance}"),
      "/c.yaml:3: repositories.off.s3.lock: \"period\" is missing"},
+    {BUCKET("bucket: abc, lock: {mode: compliance, period: 9999999d}"),
+     "/c.yaml:3: repositories.off.s3.lock: its period is more than a hundred years"},
     {BUCKET("bucket: abc, lock: {mode: compliance, period: 5s}"),
      "/c.yaml:3: repositories.off.s3.lock: its period is less than a minute"},
     {BUCKET("bucket: abc, sse: customer"),

@@ -146,6 +146,22 @@ test_given_up_late(RepoFixture *self, const void *data)
     EXPECT_DONE(bk_lease_confirm(second, &error));
 }
 
+/* A holder that slept while another took over and went on finds the next name free, and fails all
+ * the same. */
+static void
+test_taken_over_asleep(RepoFixture *self, const void *data)
+{
+    g_autoptr(BkLease) first = acquire(self, &plain);
+    g_autoptr(BkLease) second = acquire(self, &breaking);
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    EXPECT_DONE(bk_lease_confirm(second, &error));
+    EXPECT_DONE(bk_store_delete(self->store, "orders/lease/0000000000000002", self->op, &error));
+    EXPECT_ERROR(bk_lease_confirm(first, &error), BK_ERROR_LEASE_LOST);
+    EXPECT_DONE(bk_lease_confirm(second, &error));
+}
+
 static bool
 count_epoch(const BkStoreEntry *entry, void *data, GError **error)
 {
@@ -387,6 +403,7 @@ main(int argc, char **argv)
     REPO_TEST("/lease/silent-holder-is-replaced", test_silent_holder_is_replaced);
     REPO_TEST("/lease/takeover-is-noticed", test_takeover_is_noticed);
     REPO_TEST("/lease/given-up-late", test_given_up_late);
+    REPO_TEST("/lease/taken-over-asleep", test_taken_over_asleep);
     REPO_TEST("/lease/litter", test_litter);
     REPO_TEST("/lease/damaged-lease", test_damaged_lease);
     REPO_TEST("/lease/names-out-of-place", test_names_out_of_place);

@@ -369,6 +369,21 @@ compare_with_present(const BkPart *part, const Own *own, BkOp *op, GError **erro
         bk_part_source(part), bk_repository_name(bk_part_repository(part)), own->name);
 }
 
+/* What a local cache remembered may be gone from the repository: then it has it no longer. */
+static bool
+settle(const BkPart *part, const char *object_name, bool *has, BkOp *op, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+    bool has_other;
+
+    *has = bk_store_settle(bk_part_store(part), object_name, op, &cause);
+    if (*has)
+        return true;
+    return bk_error_is(cause, BK_ERROR_ABSENT)
+               ? bk_store_distrust(bk_part_store(part), object_name, &has_other, op, error)
+               : bk_propagate(error, &cause);
+}
+
 bool
 bk_archive_has(GPtrArray *parts, const char *path, const BkWalName *parsed, bool *has, BkOp *op,
                GError **error)
@@ -385,7 +400,7 @@ bk_archive_has(GPtrArray *parts, const char *path, const BkWalName *parsed, bool
         *has = compare_with_present(part, &own, op, &cause);
         if (!*has && !bk_error_is(cause, BK_ERROR_NOT_FOUND))
             return bk_propagate(error, &cause);
-        if (*has && !bk_store_settle(bk_part_store(part), object_name, op, error))
+        if (*has && !settle(part, object_name, has, op, error))
             return false;
     }
     return true;
