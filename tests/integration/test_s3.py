@@ -306,14 +306,21 @@ def test_a_damaged_manifest(ws, gateway):
     verify_backup(ws.path, ws.path / "back")
 
 
-def test_a_segment_that_is_gone_from_the_bucket(ws, gateway):
+def write_history(ws, number):
+    path = ws.path / f"{number:08X}.history"
+    path.write_text(f"1\t0/{number}000000\tno reason\n", encoding="utf-8")
+    place.give_to_owner(path)
+    return path
+
+
+def test_a_file_that_is_gone_from_the_bucket(ws, gateway):
     """The local cache remembers it, the bucket has it no more: it is put again, and no call fails."""
     bucket = gateway.bucket()
-    server, backstay = ws.bucket_pair(bucket)
-    server.archive_all()
-    key = [key for key in bucket.keys("orders/wal/") if len(key.split("/")[-1]) == 24][-1]
-    path = server.data / "pg_wal" / key.split("/")[-1]
-    backstay.run("wal", "push", "orders", str(path))
+    _, backstay = ws.bucket_pair(bucket)
+    path = write_history(ws, 5)
+    for _ in range(3):
+        backstay.run("wal", "push", "orders", str(path))
+    key, = [key for key in bucket.keys("orders/wal/") if key.endswith(path.name)]
     bucket.delete(key)
     backstay.run("wal", "push", "orders", str(path))
     assert key in bucket.keys()
@@ -325,16 +332,13 @@ def test_processes_that_make_a_source_at_once(ws, gateway):
         bucket = gateway.bucket(**options)
         more = lock() if "lock" in options else ""
         _, backstay = ws.bucket_pair(bucket, name=f"at-{len(options)}-{list(options)[0]}", more=more)
-        names = [f"0000000{i}.history" for i in range(3, 9)]
-        for name in names:
-            path = ws.path / name
-            path.write_text(f"1\t0/{name[7]}000000\tno reason\n", encoding="utf-8")
-            place.give_to_owner(path)
-        running = [backstay.start("wal", "push", "orders", str(ws.path / name)) for name in names]
-        assert [process.wait() for process in running] == [0] * len(names)
-        for name in names:
-            backstay.run("wal", "fetch", "orders", name, str(ws.path / f"{name}.back"))
-            assert (ws.path / f"{name}.back").read_bytes() == (ws.path / name).read_bytes()
+        paths = [write_history(ws, number) for number in range(3, 9)]
+        running = [backstay.start("wal", "push", "orders", str(path)) for path in paths]
+        assert [process.wait() for process in running] == [0] * len(paths)
+        for path in paths:
+            back = path.with_suffix(".back")
+            backstay.run("wal", "fetch", "orders", path.name, str(back))
+            assert back.read_bytes() == path.read_bytes()
 
 
 def lock(mode="governance", period="2h"):
