@@ -21,22 +21,38 @@ bk_retain_init(BkRetain *self, int64_t started_us, BkSnapshot *parent)
     };
 }
 
+/* Was the parent put into the part under a lock of such a time? Its manifest bears the one that all
+ * it names had at least. */
+static bool
+find_parent(const BkPart *part, BkSnapshot *parent, bool *found, BkOp *op, GError **error)
+{
+    const BkSnapshotHead *head = bk_snapshot_head(parent);
+    const int64_t lock_us = bk_store_lock_us(bk_part_store(part));
+    g_autofree char *name = bk_part_object_name(part, "snapshots/%s", head->id);
+    g_autoptr(GError) cause = NULL;
+    int64_t until_us;
+
+    *found = bk_store_get_lock(bk_part_store(part), name, &until_us, op, &cause);
+    if (!*found)
+        return bk_error_is(cause, BK_ERROR_ABSENT) || bk_propagate(error, &cause);
+    /* Stores keep seconds. */
+    *found = until_us >= head->started_us + lock_us + lock_us / 4 - BK_USEC_PER_SEC;
+    return true;
+}
+
 bool
 bk_retain_begin(BkRetain *self, const BkPart *part, int64_t started_us, BkSnapshot *parent,
                 BkOp *op, GError **error)
 {
-    g_autofree char *name = NULL;
-    g_autoptr(GError) cause = NULL;
-    uint64_t size;
+    bool found = true;
 
     bk_retain_init(self, started_us, parent);
-    if (parent == NULL || bk_store_lock_us(bk_part_store(part)) == 0)
-        return true;
-    name = bk_part_object_name(part, "snapshots/%s", bk_snapshot_head(parent)->id);
-    if (bk_store_stat(bk_part_store(part), name, &size, op, &cause))
-        return true;
-    self->taken_us = self->keys_us = INT64_MIN;
-    return bk_error_is(cause, BK_ERROR_ABSENT) || bk_propagate(error, &cause);
+    if (parent != NULL && bk_store_lock_us(bk_part_store(part)) > 0 &&
+        !find_parent(part, parent, &found, op, error))
+        return false;
+    if (!found)
+        self->taken_us = self->keys_us = INT64_MIN;
+    return true;
 }
 
 /* Locked in this quarter, however early, and for five of them: four are left. */

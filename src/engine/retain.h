@@ -19,8 +19,8 @@ typedef struct BkRetain {
  * (NULL: from none). */
 void bk_retain_init(BkRetain *self, int64_t started_us, BkSnapshot *parent);
 
-/* The same for the part that it is put into, which may lack the parent: its locks, then, are not
- * known to be of any time. Fails as bk_store_stat. */
+/* The same for the part that it is put into, which may lack the parent, or have had it put when
+ * locks were shorter: then nothing is known of its locks. Fails as bk_store_get_lock. */
 bool bk_retain_begin(BkRetain *self, const BkPart *part, int64_t started_us, BkSnapshot *parent,
                      BkOp *op, GError **error) BK_MUST_USE;
 

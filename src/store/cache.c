@@ -297,6 +297,12 @@ cache_lock_us(const BkStore *store)
 }
 
 static bool
+cache_get_lock(BkStore *store, const char *name, int64_t *until_us, BkOp *op, GError **error)
+{
+    return bk_store_get_lock(((CacheStore *)store)->inner, name, until_us, op, error);
+}
+
+static bool
 cache_retain(BkStore *store, const char *name, BkOp *op, GError **error)
 {
     CacheStore *self = (CacheStore *)store;
@@ -329,6 +335,7 @@ static const BkStoreDriver cache_driver = {
     .distrust = cache_distrust,
     .delete_many = cache_delete_many,
     .lock_us = cache_lock_us,
+    .get_lock = cache_get_lock,
     .retain = cache_retain,
     .list_folder = cache_list_folder,
     .note = cache_note,

@@ -157,4 +157,6 @@ bool bk_s3_distrust(BkStore *store, const char *name, bool *has_other, BkOp *op,
 bool bk_s3_delete(BkStore *store, const char *name, BkOp *op, GError **error) BK_MUST_USE;
 bool bk_s3_delete_many(BkStore *store, const char *const *names, size_t count, BkOp *op,
                        GError **error) BK_MUST_USE;
+bool bk_s3_get_lock(BkStore *store, const char *name, int64_t *until_us, BkOp *op,
+                    GError **error) BK_MUST_USE;
 bool bk_s3_retain(BkStore *store, const char *name, BkOp *op, GError **error) BK_MUST_USE;

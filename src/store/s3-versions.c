@@ -315,23 +315,40 @@ put_retention(S3Store *self, const char *name, const char *version, BkOp *op, GE
     return bk_s3_call(self, &call, &answer, NULL, op, error);
 }
 
-bool
-bk_s3_retain(BkStore *store, const char *name, BkOp *op, GError **error)
+/* The version that an object is, with the time until which it is locked. */
+static bool
+find_lock(S3Store *self, const char *name, char **version, int64_t *until_us, BkOp *op,
+          GError **error)
 {
-    S3Store *self = (S3Store *)store;
     g_autoptr(GPtrArray) versions = NULL;
     const BkS3Entry *first;
-    int64_t until_us;
 
-    if (!bk_s3_is_locked_kind(self, name))
-        return true;
     if (!bk_s3_get_versions(self, name, &versions, op, error))
         return false;
     first = bk_s3_find_first(versions);
     if (first == NULL)
         return bk_store_throw_absent(error);
-    if (!get_retention(self, name, first->version, &until_us, op, error))
-        return false;
-    return until_us >= bk_s3_lock_until_us(self) ||
-           put_retention(self, name, first->version, op, error);
+    *version = g_strdup(first->version);
+    return get_retention(self, name, first->version, until_us, op, error);
+}
+
+bool
+bk_s3_get_lock(BkStore *store, const char *name, int64_t *until_us, BkOp *op, GError **error)
+{
+    g_autofree char *version = NULL;
+
+    return find_lock((S3Store *)store, name, &version, until_us, op, error);
+}
+
+bool
+bk_s3_retain(BkStore *store, const char *name, BkOp *op, GError **error)
+{
+    S3Store *self = (S3Store *)store;
+    g_autofree char *version = NULL;
+    int64_t until_us;
+
+    if (!bk_s3_is_locked_kind(self, name))
+        return true;
+    return find_lock(self, name, &version, &until_us, op, error) &&
+           (until_us >= bk_s3_lock_until_us(self) || put_retention(self, name, version, op, error));
 }

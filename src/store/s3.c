@@ -283,6 +283,7 @@ static const BkStoreDriver s3_driver = {
     .distrust = bk_s3_distrust,
     .delete_many = bk_s3_delete_many,
     .lock_us = s3_lock_us,
+    .get_lock = bk_s3_get_lock,
     .retain = bk_s3_retain,
     .is_remote = true,
     .free = s3_free,

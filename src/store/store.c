@@ -304,6 +304,20 @@ bk_store_retain(BkStore *self, const char *name, BkOp *op, GError **error)
     return bk_prefix(error, "retain \"%s\" in %s", name, self->description);
 }
 
+bool
+bk_store_get_lock(BkStore *self, const char *name, int64_t *until_us, BkOp *op, GError **error)
+{
+    uint64_t size;
+
+    g_assert(bk_store_is_name(name));
+    *until_us = INT64_MAX;
+    if (self->driver->get_lock == NULL)
+        return bk_store_stat(self, name, &size, op, error);
+    if (bk_op_check(op, error) && self->driver->get_lock(self, name, until_us, op, error))
+        return true;
+    return bk_prefix(error, "ask for the lock of \"%s\" in %s", name, self->description);
+}
+
 void
 bk_store_note(BkStore *self, const char *name, const BkBuf *data)
 {

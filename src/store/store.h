@@ -101,6 +101,11 @@ int64_t bk_store_lock_us(const BkStore *self);
  * Fails with BK_ERROR_ABSENT, BK_ERROR_DENIED or BK_ERROR_STORE. */
 bool bk_store_retain(BkStore *self, const char *name, BkOp *op, GError **error) BK_MUST_USE;
 
+/* Until when an object refuses deletion: since 1970; 0 when it does not, INT64_MAX where the store
+ * cannot tell. Fails as retain. */
+bool bk_store_get_lock(BkStore *self, const char *name, int64_t *until_us, BkOp *op,
+                       GError **error) BK_MUST_USE;
+
 /* What a later command need not ask for again: keeps `data` under `name` on this host, for as long
  * as it pleases, where the store has a local cache; bk_store_recall reads it back, false when it is
  * not there. What is recalled is as it was kept, or not at all. */

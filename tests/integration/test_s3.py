@@ -389,6 +389,22 @@ def test_keys_are_locked_for_as_long_as_snapshots(ws, gateway):
         assert all(time >= manifest + timedelta(hours=2) for time in until.values()), until
 
 
+def test_a_longer_lock_reaches_what_is_taken_over(ws, gateway):
+    bucket = gateway.bucket(lock=True)
+    _, backstay = ws.bucket_pair(bucket, more=lock(period="1h"))
+    backstay.backup()
+    before = bucket.keys("orders/packs/")
+    backstay.edit_config("period: 1h", "period: 2d")
+    snapshot = backstay.backup()
+    assert snapshot["mode"] == "increment" and snapshot["taken_bytes"] > 0
+    manifest = bucket.head(f"orders/snapshots/{snapshot['snapshot']}")["LastModified"]
+    until = [bucket.locked_until(key) for key in before]
+    assert max(until) >= manifest + timedelta(days=2), "a pack may be given up, not all of them"
+    again = bucket.locked_until(before[0])
+    backstay.backup()
+    assert bucket.locked_until(before[0]) == again, "once a quarter"
+
+
 def test_in_a_bucket_with_versions_nothing_is_lost(ws, gateway):
     """Deleted (by a marker) and overwritten objects: the first version is the object."""
     bucket = gateway.bucket(versions=True)
