@@ -18,7 +18,7 @@ typedef struct BkLease BkLease;
 typedef struct BkLeaseInfo {
     uint64_t epoch;
     uint64_t oldest; /* epoch whose object is still there; 0: there is none */
-    char *holder; /* "host: process 123", for people */
+    char *holder;    /* "host: process 123", for people */
     int64_t expires_us;
     bool is_held;   /* false: given up, or nobody ever had it */
     bool is_dead;   /* held by a process of this host that does not live any more */

@@ -298,6 +298,37 @@ throw_fault(const Attempt *self, GError **error)
                     meaning != NULL ? meaning : "");
 }
 
+bool
+bk_s3_total(const BkHttpAnswer *answer, uint64_t *total, GError **error)
+{
+    const char *range = bk_http_answer_get(answer, "content-range");
+    const char *slash = range != NULL ? strrchr(range, '/') : NULL;
+    guint64 size;
+
+    if (answer->status == 200) {
+        *total = answer->body.size;
+        return true;
+    }
+    if (slash == NULL || !g_ascii_string_to_unsigned(slash + 1, 10, 0, UINT64_MAX, &size, NULL))
+        return bk_throw(error, BK_ERROR_STORE,
+                        "the server answered %u with a range of unknown size, \"%s\"",
+                        answer->status, range != NULL ? range : "");
+    *total = size;
+    return true;
+}
+
+/* A part of an object that does not tell which one is as good as a broken connection: ask again. */
+static bool
+check_part(const Attempt *self, GError **error)
+{
+    uint64_t total;
+
+    if (self->answer->status != 206 || bk_s3_total(self->answer, &total, error))
+        return true;
+    self->answer->outcome = BK_HTTP_BROKEN;
+    return false;
+}
+
 /* Sends once and judges the answer: true when the call is done. */
 static bool
 attempt(Attempt *self, BkOp *op, GError **error)
@@ -305,7 +336,7 @@ attempt(Attempt *self, BkOp *op, GError **error)
     bool is_good;
 
     bk_s3_fault_clear(&self->fault);
-    if (!send_once(self, op, error)) {
+    if (!send_once(self, op, error) || !check_part(self, error)) {
         self->fault.code = g_strdup("");
         self->fault.message = g_strdup("");
         return false;

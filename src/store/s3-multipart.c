@@ -105,6 +105,7 @@ complete(Upload *self, BkHttpAnswer *answer, bool *is_uncertain, BkOp *op, GErro
         .accepted = accepted,
         .may_hold_fault = true,
     };
+    g_autofree char *key = NULL;
 
     bk_s3_fields_init(&fields);
     bk_s3_fields_init(&headers);
@@ -117,6 +118,9 @@ complete(Upload *self, BkHttpAnswer *answer, bool *is_uncertain, BkOp *op, GErro
     call.body_size = body.size;
     if (!bk_s3_call(self->store, &call, answer, is_uncertain, op, error))
         return false;
+    /* What is cut off may have been an error. */
+    if (answer->status == 200 && !bk_s3_xml_text(&answer->body, "Key", &key, error))
+        return bk_prefix(error, "complete an upload");
     if (answer->status == 404 && !*is_uncertain)
         return bk_throw(error, BK_ERROR_STORE, "the server has forgotten an upload");
     if (answer->status == 404)

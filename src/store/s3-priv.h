@@ -76,6 +76,9 @@ bool bk_s3_call(S3Store *self, const S3Call *call, BkHttpAnswer *answer, bool *i
 bool bk_s3_is_absent(const S3Store *self, const BkHttpAnswer *answer, bool *is_absent,
                      GError **error) BK_MUST_USE;
 
+/* The size of the whole object, of which an answer to GET holds a part: "bytes 0-9/1234". */
+bool bk_s3_total(const BkHttpAnswer *answer, uint64_t *total, GError **error) BK_MUST_USE;
+
 /* The key that a name has in the bucket: a new string. */
 char *bk_s3_key(const S3Store *self, const char *name);
 

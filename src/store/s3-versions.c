@@ -67,9 +67,9 @@ bk_s3_remember_first(S3Store *self, const char *name, const char *version)
     (void)pthread_mutex_unlock(&self->mutex);
 }
 
-bool
-bk_s3_check_first(S3Store *self, const char *name, const char *version, bool *is_first, BkOp *op,
-                  GError **error)
+/* The version that an object is: a new string, NULL when there is none. */
+static bool
+get_first(S3Store *self, const char *name, char **version, BkOp *op, GError **error)
 {
     g_autoptr(GPtrArray) versions = NULL;
     const BkS3Entry *first;
@@ -77,24 +77,34 @@ bk_s3_check_first(S3Store *self, const char *name, const char *version, bool *is
     if (!bk_s3_get_versions(self, name, &versions, op, error))
         return false;
     first = bk_s3_find_first(versions);
-    *is_first = first == NULL || strcmp(first->version, version) == 0; /* NULL: just deleted */
+    *version = first != NULL ? g_strdup(first->version) : NULL;
+    return true;
+}
+
+bool
+bk_s3_check_first(S3Store *self, const char *name, const char *version, bool *is_first, BkOp *op,
+                  GError **error)
+{
+    g_autofree char *first = NULL;
+
+    if (!get_first(self, name, &first, op, error))
+        return false;
+    *is_first = first == NULL || strcmp(first, version) == 0; /* NULL: just deleted */
     if (!*is_first)
-        bk_s3_remember_first(self, name, first->version);
+        bk_s3_remember_first(self, name, first);
     return true;
 }
 
 bool
 bk_s3_find_hidden(S3Store *self, const char *name, bool *found, BkOp *op, GError **error)
 {
-    g_autoptr(GPtrArray) versions = NULL;
-    const BkS3Entry *first;
+    g_autofree char *first = NULL;
 
-    if (!bk_s3_get_versions(self, name, &versions, op, error))
+    if (!get_first(self, name, &first, op, error))
         return false;
-    first = bk_s3_find_first(versions);
     *found = first != NULL;
     if (*found)
-        bk_s3_remember_first(self, name, first->version);
+        bk_s3_remember_first(self, name, first);
     return true;
 }
 
@@ -320,16 +330,10 @@ static bool
 find_lock(S3Store *self, const char *name, char **version, int64_t *until_us, BkOp *op,
           GError **error)
 {
-    g_autoptr(GPtrArray) versions = NULL;
-    const BkS3Entry *first;
-
-    if (!bk_s3_get_versions(self, name, &versions, op, error))
+    if (!get_first(self, name, version, op, error))
         return false;
-    first = bk_s3_find_first(versions);
-    if (first == NULL)
-        return bk_store_throw_absent(error);
-    *version = g_strdup(first->version);
-    return get_retention(self, name, first->version, until_us, op, error);
+    return *version != NULL ? get_retention(self, name, *version, until_us, op, error)
+                            : bk_store_throw_absent(error);
 }
 
 bool
@@ -345,7 +349,7 @@ bk_s3_retain(BkStore *store, const char *name, BkOp *op, GError **error)
 {
     S3Store *self = (S3Store *)store;
     g_autofree char *version = NULL;
-    int64_t until_us;
+    int64_t until_us = 0;
 
     if (!bk_s3_is_locked_kind(self, name))
         return true;

@@ -52,24 +52,6 @@ find_hidden(S3Store *self, const char *name, bool *found, BkOp *op, GError **err
            (!*found || bk_s3_find_hidden(self, name, found, op, error));
 }
 
-/* The size of the whole object: "bytes 0-9/1234". */
-static bool
-total_of(const BkHttpAnswer *answer, uint64_t *total, GError **error)
-{
-    const char *range = bk_http_answer_get(answer, "content-range");
-    const char *slash = range != NULL ? strrchr(range, '/') : NULL;
-    guint64 size;
-
-    if (answer->status == 200) {
-        *total = answer->body.size;
-        return true;
-    }
-    if (slash == NULL || !g_ascii_string_to_unsigned(slash + 1, 10, 0, UINT64_MAX, &size, NULL))
-        return bk_throw(error, BK_ERROR_STORE, "the server answered with a range of unknown size");
-    *total = size;
-    return true;
-}
-
 /* Cuts the answer to what was asked for. */
 static bool
 clip(BkHttpAnswer *answer, uint64_t offset, size_t size, size_t limit, GError **error)
@@ -77,7 +59,7 @@ clip(BkHttpAnswer *answer, uint64_t offset, size_t size, size_t limit, GError **
     uint64_t total = 0;
     size_t wanted;
 
-    if (!total_of(answer, &total, error) ||
+    if (!bk_s3_total(answer, &total, error) ||
         !bk_store_clip(total, offset, size, limit, &wanted, error))
         return false;
     if (answer->status == 200 && offset > 0) { /* the range was ignored */
@@ -201,7 +183,7 @@ stat_by_get(S3Store *self, const char *name, uint64_t *size, BkOp *op, GError **
     if (!get_range(self, name, 0, 1, 1, &answer, op, error))
         return false;
     *size = 0;
-    return answer.status == 416 || total_of(&answer, size, error);
+    return answer.status == 416 || bk_s3_total(&answer, size, error);
 }
 
 static bool

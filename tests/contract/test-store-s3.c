@@ -529,6 +529,30 @@ test_ill_answers(void)
     fake_stop(&fake, 4);
 }
 
+/* A part that does not say of what is asked for again. */
+static void
+test_part_of_nothing(void)
+{
+    static const char *const answers[] = {
+        ANSWER("206 Partial Content", "1\r\n\r\nx"),
+        ANSWER("206 Partial Content", "1\r\nContent-Range: bytes 0-0/?\r\n\r\nx"),
+        ANSWER("206 Partial Content", "1\r\nContent-Range: bytes 0-0/1\r\n\r\ny"),
+        NULL,
+    };
+    g_autoptr(BkOp) op = bk_op_new(NULL);
+    g_autoptr(GError) error = NULL;
+    g_auto(BkBuf) out = BK_BUF_INIT;
+    BkStore *store;
+    Fake fake;
+
+    fake_start(&fake, answers);
+    store = open_fake(&fake);
+    EXPECT_DONE(bk_store_get(store, "a", 0, SIZE_MAX, SIZE_MAX, &out, op, &error));
+    EXPECT_BYTES(out.data, out.size, (const uint8_t *)"y", 1);
+    bk_store_free(store);
+    fake_stop(&fake, 3);
+}
+
 /* 412 after an attempt whose answer was lost: whose object is it? Here, another's. */
 static void
 test_lost_answer_of_another(void)
@@ -842,6 +866,7 @@ main(int argc, char **argv)
                     test_neither_versions_nor_conditions);
     g_test_add("/store-s3/paced", Fixture, NULL, set_up, test_paced, tear_down);
     g_test_add_func("/store-s3/ill-answers", test_ill_answers);
+    g_test_add_func("/store-s3/part-of-nothing", test_part_of_nothing);
     g_test_add_func("/store-s3/lost-answer-of-another", test_lost_answer_of_another);
     g_test_add_func("/store-s3/lost-answer-on-a-kept-connection",
                     test_lost_answer_on_a_kept_connection);
