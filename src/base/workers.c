@@ -22,11 +22,12 @@ typedef struct Worker {
 static void
 report(Team *team, GError *error)
 {
-    bk_op_cancel(team->op);
     (void)pthread_mutex_lock(&team->mutex);
     if (team->first_error == NULL)
         team->first_error = g_steal_pointer(&error);
     (void)pthread_mutex_unlock(&team->mutex);
+    /* Only now: what others report because of it must not come first. */
+    bk_op_cancel(team->op);
     g_clear_error(&error);
 }
 
