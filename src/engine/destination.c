@@ -12,7 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Does a server run in the directory? Its lock file begins with its process number. */
+/* Does a server run in the directory? Its lock file begins with its process number, negated by a
+ * single-user server. */
 static bool
 check_no_server(int dir, const char *path, GError **error)
 {
@@ -23,7 +24,9 @@ check_no_server(int dir, const char *path, GError **error)
     if (!bk_file_read(dir, "postmaster.pid", 64 * BK_KIB, &content, &cause))
         return bk_error_is(cause, BK_ERROR_ABSENT) || bk_propagate(error, &cause);
     pid = g_ascii_strtoll((const char *)content.data, NULL, 10);
-    if (pid <= 0 || (kill((pid_t)pid, 0) < 0 && errno == ESRCH))
+    pid = CLAMP(pid, -(gint64)INT32_MAX, (gint64)INT32_MAX);
+    pid = ABS(pid);
+    if (pid == 0 || (kill((pid_t)pid, 0) < 0 && errno == ESRCH))
         return true; /* left over from a crash */
     return bk_throw(error, BK_ERROR_UNFIT,
                     "a server (process %" G_GINT64_FORMAT

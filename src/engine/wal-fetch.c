@@ -7,6 +7,7 @@
 #include "source/pg/archive.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -251,6 +252,9 @@ start_ahead(const BkSourceSpec *source, const BkPart *part, const char *name,
     if (part != NULL && bk_store_is_remote(bk_part_store(part)))
         part = NULL;
     if (fork() == 0) {
+        /* The parent's handlers cancel what is not ours. */
+        (void)signal(SIGINT, SIG_DFL);
+        (void)signal(SIGTERM, SIG_DFL);
         leave_terminal();
         fetch_on(source, &ahead, part, wanted);
         _exit(0);

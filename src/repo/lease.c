@@ -253,7 +253,7 @@ advance(BkLease *self, bool is_held, BkOp *op, GError **error)
 static bool
 wait_for_turn(BkLease *self)
 {
-    int64_t until_us = g_get_real_time() + self->ttl_us / 3;
+    int64_t until_us = g_get_monotonic_time() + self->ttl_us / 3;
     struct timespec until = {
         .tv_sec = (time_t)(until_us / BK_USEC_PER_SEC),
         .tv_nsec = (long)(until_us % BK_USEC_PER_SEC) * 1000,
@@ -310,6 +310,7 @@ lease_free(BkLease *self)
 static BkLease *
 lease_new(const BkPart *part, const BkLeaseOptions *options, BkOp *op, GError **error)
 {
+    pthread_condattr_t attributes;
     BkLease *self;
     uint64_t token;
 
@@ -322,7 +323,10 @@ lease_new(const BkPart *part, const BkLeaseOptions *options, BkOp *op, GError **
     self->token = MAX(token, 1);
     self->sealer = bk_sealer_new(BK_CODEC_STORED, 0);
     (void)pthread_mutex_init(&self->mutex, NULL);
-    (void)pthread_cond_init(&self->stop_changed, NULL);
+    (void)pthread_condattr_init(&attributes);
+    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&self->stop_changed, &attributes);
+    (void)pthread_condattr_destroy(&attributes);
     return self;
 }
 

@@ -72,6 +72,7 @@ BkHttp *
 bk_http_new(const BkHttpOptions *options, GError **error)
 {
     BkHttp *self;
+    pthread_condattr_t attributes;
 
     if (!bk_curl_load(error))
         return NULL;
@@ -89,7 +90,10 @@ bk_http_new(const BkHttpOptions *options, GError **error)
     self->receiving.rate = options->max_receive_rate;
     self->idle = g_ptr_array_new();
     (void)pthread_mutex_init(&self->mutex, NULL);
-    (void)pthread_cond_init(&self->released, NULL);
+    (void)pthread_condattr_init(&attributes);
+    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&self->released, &attributes);
+    (void)pthread_condattr_destroy(&attributes);
     return self;
 }
 
@@ -121,7 +125,7 @@ acquire(BkHttp *self, const BkOp *op, GError **error)
            self->busy >= self->max_connections) {
         struct timespec until;
 
-        (void)clock_gettime(CLOCK_REALTIME, &until);
+        (void)clock_gettime(CLOCK_MONOTONIC, &until);
         until.tv_nsec += ACQUIRE_STEP_NS; /* then look whether the operation has ended */
         until.tv_sec += until.tv_nsec / 1000000000;
         until.tv_nsec %= 1000000000;
@@ -362,7 +366,9 @@ explain(Transfer *self, CURL *handle, CURLcode code, GError **error)
 {
     BkHttpAnswer *answer = self->answer;
     g_autofree char *origin = origin_of(self->request->url);
-    const char *text = self->message[0] != 0 ? self->message : curl_easy_strerror(code);
+    /* With an "@" it may quote a proxy's address with a password in it. */
+    bool is_public = self->message[0] != 0 && strchr(self->message, '@') == NULL;
+    const char *text = is_public ? self->message : curl_easy_strerror(code);
 
     if (!bk_op_check(self->op, error)) {
         answer->outcome = BK_HTTP_ENDED;

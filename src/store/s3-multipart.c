@@ -135,6 +135,7 @@ give_up(const Upload *self)
     g_autoptr(BkOp) op = bk_op_new(NULL);
     g_auto(BkHttpAnswer) answer = {0};
     g_auto(S3Fields) fields = {0};
+    static const unsigned accepted[] = {404, 0}; /* it was completed after all */
     const S3Call call = {
         .kind = BK_REQUEST_DELETE,
         .method = "DELETE",
@@ -142,6 +143,7 @@ give_up(const Upload *self)
         .name = self->name,
         .fields = &fields,
         .limit = BK_S3_ANSWER_MAX,
+        .accepted = accepted,
     };
     g_autoptr(GError) error = NULL;
 
@@ -178,7 +180,7 @@ bk_s3_put_parts(S3Store *self, const char *name, const BkBuf *data, const char *
         give_up(&upload);
         return false;
     }
-    if (answer->status == 501)
+    if (answer->status == 412 || answer->status == 501)
         give_up(&upload);
     return true;
 }

@@ -21,6 +21,7 @@ bk_s3_keeps_versions(S3Store *self, bool *keeps, BkOp *op, GError **error)
         .accepted = accepted,
     };
     g_autofree char *status = NULL;
+    int before = BK_S3_VERSIONS_UNKNOWN;
 
     *keeps = atomic_load(&self->versions) == BK_S3_VERSIONS_KEPT;
     if (atomic_load(&self->versions) != BK_S3_VERSIONS_UNKNOWN)
@@ -32,7 +33,10 @@ bk_s3_keeps_versions(S3Store *self, bool *keeps, BkOp *op, GError **error)
         (answer.status == 200 && !bk_s3_xml_text(&answer.body, "Status", &status, error)))
         return false;
     *keeps = g_strcmp0(status, "Enabled") == 0;
-    atomic_store(&self->versions, *keeps ? BK_S3_VERSIONS_KEPT : BK_S3_VERSIONS_NONE);
+    /* A put whose answer bore a version may have told meanwhile. */
+    if (!atomic_compare_exchange_strong(&self->versions, &before,
+                                        *keeps ? BK_S3_VERSIONS_KEPT : BK_S3_VERSIONS_NONE))
+        *keeps = before == BK_S3_VERSIONS_KEPT;
     return true;
 }
 

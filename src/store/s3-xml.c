@@ -34,6 +34,10 @@ start_element(GMarkupParseContext *context, const char *name, const char **attri
         return;
     }
     g_string_truncate(self->text, 0);
+    if (self->depth == 1 && self->root != NULL) {
+        g_set_error(error, G_MARKUP_ERROR, G_MARKUP_ERROR_INVALID_CONTENT, "two documents in one");
+        return;
+    }
     if (self->depth == 1) {
         self->root = g_strdup(name);
         return;

@@ -156,6 +156,23 @@ test_nobody(Fixture *self, const void *data)
     expect_failed(self, &error, BK_ERROR_STORE, BK_HTTP_IMPOSSIBLE);
 }
 
+/* libcurl quotes the proxy's whole address where it cannot use it: its password is for nobody. */
+static void
+test_proxy_with_a_password(Fixture *self, const void *data)
+{
+    const BkHttpOptions options = {.proxy = "foo://user:secret@localhost:1"};
+    const BkHttpRequest request = {.method = "GET", .url = "http://127.0.0.1:1/x", .limit = 10};
+    g_autoptr(BkHttp) http = NULL;
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    http = bk_http_new(&options, &error);
+    g_assert_no_error(error);
+    g_assert_false(bk_http_send(http, &request, &self->answer, self->op, &error));
+    g_assert_nonnull(error);
+    g_assert_null(strstr(error->message, "secret"));
+}
+
 static void *
 cancel_soon(void *data)
 {
@@ -193,6 +210,8 @@ main(int argc, char **argv)
     g_test_add("/http/answers", Fixture, whole, set_up, test_answers, tear_down);
     g_test_add("/http/broken", Fixture, cut, set_up, test_broken, tear_down);
     g_test_add("/http/nobody", Fixture, whole, set_up, test_nobody, tear_down);
+    g_test_add("/http/proxy-with-a-password", Fixture, whole, set_up, test_proxy_with_a_password,
+               tear_down);
     g_test_add("/http/ended", Fixture, "", set_up, test_ended, tear_down);
     return g_test_run();
 }

@@ -68,12 +68,16 @@ static void
 test_running_server(TempDir *self, const void *data)
 {
     g_autofree char *mine = g_strdup_printf("%ld\n%s\n", (long)getpid(), self->root);
+    /* As a single-user server writes it. */
+    g_autofree char *single = g_strdup_printf("-%ld\n%s\n", (long)getpid(), self->root);
     g_autoptr(GError) error = NULL;
     BkDestinationState state;
 
     (void)data;
     add(self->root, "PG_VERSION", "15\n");
     add(self->root, "postmaster.pid", mine);
+    EXPECT_ERROR(bk_destination_inspect(self->root, &state, &error), BK_ERROR_UNFIT);
+    add(self->root, "postmaster.pid", single);
     EXPECT_ERROR(bk_destination_inspect(self->root, &state, &error), BK_ERROR_UNFIT);
     add(self->root, "postmaster.pid", "2147483646\n");
     g_assert_cmpint(inspect(self->root), ==, BK_DESTINATION_DATA);

@@ -76,6 +76,7 @@ test_no_page(void)
         "<ListBucketResult>",
         "<ListBucketResult><Contents></ListBucketResult>",
         "<Other></Other>",
+        "<Other></Other><ListBucketResult></ListBucketResult>",
         "<ListBucketResult><Contents><Key>a</Key></Contents></ListBucketResult>",
         "<ListBucketResult><Contents><LastModified>2026-11-24T10:00:00Z</LastModified></Contents>"
         "</ListBucketResult>",
