@@ -1,5 +1,7 @@
 #include "base/queue.h"
 
+#include "base/cond.h"
+
 #include <pthread.h>
 #include <time.h>
 
@@ -18,14 +20,10 @@ BkQueue *
 bk_queue_new(size_t capacity, GDestroyNotify free_item)
 {
     BkQueue *self = g_new0(BkQueue, 1);
-    pthread_condattr_t attr;
 
     g_assert(capacity >= 1);
     (void)pthread_mutex_init(&self->mutex, NULL);
-    (void)pthread_condattr_init(&attr);
-    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&self->changed, &attr);
-    (void)pthread_condattr_destroy(&attr);
+    bk_cond_init(&self->changed);
     self->items = g_new0(void *, capacity);
     self->capacity = capacity;
     self->free_item = free_item;

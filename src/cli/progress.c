@@ -1,5 +1,7 @@
 #include "cli/progress.h"
 
+#include "base/cond.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -173,7 +175,6 @@ BkProgress *
 bk_progress_start(const BkOp *op, bool is_quiet)
 {
     BkProgress *self;
-    pthread_condattr_t attributes;
     sigset_t all;
     sigset_t before;
     int result;
@@ -184,10 +185,7 @@ bk_progress_start(const BkOp *op, bool is_quiet)
     self->op = op;
     self->is_terminal = isatty(STDERR_FILENO) == 1;
     (void)pthread_mutex_init(&self->lock, NULL);
-    (void)pthread_condattr_init(&attributes);
-    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC); /* as g_get_monotonic_time */
-    (void)pthread_cond_init(&self->wake, &attributes);
-    (void)pthread_condattr_destroy(&attributes);
+    bk_cond_init(&self->wake);
     /* Signals are for the main thread. */
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);

@@ -51,7 +51,7 @@ typedef struct Backup {
     GPtrArray *wal_files; /* of BkTreeFile: the WAL of a standalone snapshot */
     BkSelection *wal_selection;
     BkCopy *copy;
-    GPtrArray *unfinished; /* of GPtrArray of char *, one a part: manifests that this one ends */
+    GPtrArray *unfinished;                       /* what this and earlier attempts have put down */
     char checkpoint_id[BK_SNAPSHOT_ID_SIZE + 1]; /* of the last checkpoint manifest, or "" */
 } Backup;
 
@@ -495,16 +495,6 @@ copy_wal(Backup *self, GError **error)
            check_wal(self, error);
 }
 
-/* What this and earlier attempts have put down. */
-static void
-find_unfinished(Backup *self)
-{
-    self->unfinished = g_ptr_array_new_with_free_func((GDestroyNotify)g_ptr_array_unref);
-    for (guint i = 0; i < self->parts.parts->len; i++)
-        g_ptr_array_add(self->unfinished,
-                        bk_unfinished_find(g_ptr_array_index(self->parts.parts, i), self->op));
-}
-
 static bool
 end(Backup *self, GError **error)
 {
@@ -521,9 +511,10 @@ end(Backup *self, GError **error)
     if (self->options->standalone) {
         if (!copy_wal(self, error))
             return false;
-        find_unfinished(self);
+        self->unfinished = bk_unfinished_find(self->parts.parts, self->op);
     } else {
-        find_unfinished(self); /* while the server archives */
+        /* While the server archives. */
+        self->unfinished = bk_unfinished_find(self->parts.parts, self->op);
         bk_op_begin_phase(self->op, "waiting for the archive", 0);
         if (!bk_wal_wait(&(BkWalWait){self->parts.parts, self->data_dir, self->server,
                                       self->options->archive_timeout_us},
@@ -708,18 +699,6 @@ serve_best_effort(Backup *self, BkSnapshot *snapshot, GError **error)
                                    g_ptr_array_index(self->parts.parts, 0), error);
 }
 
-static void
-delete_unfinished(Backup *self)
-{
-    for (guint i = 0; i < self->parts.parts->len; i++) {
-        const GPtrArray *ids = g_ptr_array_index(self->unfinished, i);
-
-        for (guint j = 0; j < ids->len; j++)
-            bk_unfinished_delete(g_ptr_array_index(self->parts.parts, i), g_ptr_array_index(ids, j),
-                                 self->op);
-    }
-}
-
 static bool
 put_manifest(Backup *self, GError **error)
 {
@@ -732,7 +711,7 @@ put_manifest(Backup *self, GError **error)
     fill_head(self, bk_snapshot_head(assembly.snapshot));
     if (!put_snapshot(self, assembly.snapshot, error))
         return false;
-    delete_unfinished(self);
+    bk_unfinished_delete_all(self->parts.parts, self->unfinished, self->op);
     bk_backup_report_fill(self->report, &assembly);
     ok = serve_best_effort(self, assembly.snapshot, error);
     bk_backup_report_add_repositories(self->report, self->source, self->best_effort);

@@ -11,8 +11,8 @@ bk_unfinished_delete(const BkPart *part, const char *id, BkOp *op)
         bk_log(BK_LOG_INFO, "unfinished snapshot %s stays: %s", id, cause->message);
 }
 
-GPtrArray *
-bk_unfinished_find(const BkPart *part, BkOp *op)
+static GPtrArray *
+find_in(const BkPart *part, BkOp *op)
 {
     g_autoptr(GPtrArray) ids = bk_snapshot_list(part, op, NULL);
     GPtrArray *unfinished = g_ptr_array_new_with_free_func(g_free);
@@ -26,4 +26,25 @@ bk_unfinished_find(const BkPart *part, BkOp *op)
             g_ptr_array_add(unfinished, g_strdup(id));
     }
     return unfinished;
+}
+
+GPtrArray *
+bk_unfinished_find(const GPtrArray *parts, BkOp *op)
+{
+    GPtrArray *found = g_ptr_array_new_with_free_func((GDestroyNotify)g_ptr_array_unref);
+
+    for (guint i = 0; i < parts->len; i++)
+        g_ptr_array_add(found, find_in(g_ptr_array_index(parts, i), op));
+    return found;
+}
+
+void
+bk_unfinished_delete_all(const GPtrArray *parts, const GPtrArray *found, BkOp *op)
+{
+    for (guint i = 0; i < parts->len; i++) {
+        const GPtrArray *ids = g_ptr_array_index(found, i);
+
+        for (guint j = 0; j < ids->len; j++)
+            bk_unfinished_delete(g_ptr_array_index(parts, i), g_ptr_array_index(ids, j), op);
+    }
 }

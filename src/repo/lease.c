@@ -1,5 +1,6 @@
 #include "repo/lease.h"
 
+#include "base/cond.h"
 #include "base/secret.h"
 #include "repo/holder.h"
 #include "repo/opinion.h"
@@ -238,15 +239,39 @@ step(BkLease *self, bool is_held, BkOp *op, GError **error)
     return true;
 }
 
-/* The same, and a look whether it is the newest: another process may have taken over, gone on, and
- * deleted what it had put under that name. The mutex is held. */
+/* Is our epoch the newest? */
 static bool
-advance(BkLease *self, bool is_held, BkOp *op, GError **error)
+is_newest(const BkLease *self, bool *newest, BkOp *op, GError **error)
 {
     Epochs epochs;
 
-    return step(self, is_held, op, error) && find_epochs(self->part, &epochs, op, error) &&
-           (epochs.highest == self->epoch || throw_lost(self, error));
+    if (!find_epochs(self->part, &epochs, op, error))
+        return false;
+    *newest = epochs.highest == self->epoch;
+    return true;
+}
+
+/* The next step, and a look whether it is the newest: another process may have taken over, gone on,
+ * and deleted what it had put under that name. The mutex is held. */
+static bool
+advance(BkLease *self, bool is_held, BkOp *op, GError **error)
+{
+    bool newest = false;
+
+    return step(self, is_held, op, error) && is_newest(self, &newest, op, error) &&
+           (newest || throw_lost(self, error));
+}
+
+/* A listing that runs while a holder takes a step, which puts an object and deletes the one before,
+ * may see neither. What was put on such ground counts for nothing. */
+static bool
+check_taken(const BkLease *self, BkOp *op, GError **error)
+{
+    bool newest = false;
+
+    return is_newest(self, &newest, op, error) &&
+           (newest || bk_throw(error, BK_ERROR_BUSY, "source \"%s\" is held by another process",
+                               bk_part_source(self->part)));
 }
 
 /* Waits for a third of the time to live; false when the lease is to end. The mutex is held. */
@@ -310,7 +335,6 @@ lease_free(BkLease *self)
 static BkLease *
 lease_new(const BkPart *part, const BkLeaseOptions *options, BkOp *op, GError **error)
 {
-    pthread_condattr_t attributes;
     BkLease *self;
     uint64_t token;
 
@@ -323,24 +347,8 @@ lease_new(const BkPart *part, const BkLeaseOptions *options, BkOp *op, GError **
     self->token = MAX(token, 1);
     self->sealer = bk_sealer_new(BK_CODEC_STORED, 0);
     (void)pthread_mutex_init(&self->mutex, NULL);
-    (void)pthread_condattr_init(&attributes);
-    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&self->stop_changed, &attributes);
-    (void)pthread_condattr_destroy(&attributes);
+    bk_cond_init(&self->stop_changed);
     return self;
-}
-
-/* A listing that runs while a holder takes a step, which puts an object and deletes the one before,
- * may see neither. What was put on such ground counts for nothing. */
-static bool
-is_newest(BkLease *self, BkOp *op, GError **error)
-{
-    Epochs epochs;
-
-    return find_epochs(self->part, &epochs, op, error) &&
-           (epochs.highest == self->epoch ||
-            bk_throw(error, BK_ERROR_BUSY, "source \"%s\" is held by another process",
-                     bk_part_source(self->part)));
 }
 
 BkLease *
@@ -375,7 +383,7 @@ bk_lease_acquire(const BkPart *part, const BkLeaseOptions *options, BkOp *op, GE
         return NULL;
     }
     self->epoch = self->oldest = info.epoch + 1;
-    if (!is_newest(self, op, error)) {
+    if (!check_taken(self, op, error)) {
         self->epoch++; /* our own is litter, too */
         delete_litter(self, op);
         lease_free(self);

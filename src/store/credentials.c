@@ -1,3 +1,4 @@
+#include "base/cond.h"
 #include "base/log.h"
 #include "base/secret.h"
 #include "store/credentials-priv.h"
@@ -96,7 +97,6 @@ BkCredentialSource *
 bk_credential_source_new(const BkCredentialOptions *options)
 {
     BkCredentialSource *self = g_new0(BkCredentialSource, 1);
-    pthread_condattr_t attributes;
 
     self->clock = real_time;
     self->wish.file = g_strdup(options->file);
@@ -105,10 +105,7 @@ bk_credential_source_new(const BkCredentialOptions *options)
     self->wish.ca_file = g_strdup(options->ca_file);
     self->wish.proxy = g_strdup(options->proxy);
     (void)pthread_mutex_init(&self->mutex, NULL);
-    (void)pthread_condattr_init(&attributes);
-    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&self->refreshed, &attributes);
-    (void)pthread_condattr_destroy(&attributes);
+    bk_cond_init(&self->refreshed);
     return self;
 }
 

@@ -1,5 +1,6 @@
 #include "store/http.h"
 
+#include "base/cond.h"
 #include "store/curl.h"
 
 #include <pthread.h>
@@ -72,7 +73,6 @@ BkHttp *
 bk_http_new(const BkHttpOptions *options, GError **error)
 {
     BkHttp *self;
-    pthread_condattr_t attributes;
 
     if (!bk_curl_load(error))
         return NULL;
@@ -90,10 +90,7 @@ bk_http_new(const BkHttpOptions *options, GError **error)
     self->receiving.rate = options->max_receive_rate;
     self->idle = g_ptr_array_new();
     (void)pthread_mutex_init(&self->mutex, NULL);
-    (void)pthread_condattr_init(&attributes);
-    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&self->released, &attributes);
-    (void)pthread_condattr_destroy(&attributes);
+    bk_cond_init(&self->released);
     return self;
 }
 

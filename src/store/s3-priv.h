@@ -151,10 +151,6 @@ void bk_s3_remember_first(S3Store *self, const char *name, const char *version);
 bool bk_s3_find_hidden(S3Store *self, const char *name, bool *found, BkOp *op,
                        GError **error) BK_MUST_USE;
 
-/* Where the current version is not the first: remembers the first. */
-bool bk_s3_look_back(S3Store *self, const char *name, bool *has_other, BkOp *op,
-                     GError **error) BK_MUST_USE;
-
 bool bk_s3_distrust(BkStore *store, const char *name, bool *has_other, BkOp *op,
                     GError **error) BK_MUST_USE;
 bool bk_s3_delete(BkStore *store, const char *name, BkOp *op, GError **error) BK_MUST_USE;

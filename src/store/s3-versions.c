@@ -112,8 +112,9 @@ bk_s3_find_hidden(S3Store *self, const char *name, bool *found, BkOp *op, GError
     return true;
 }
 
-bool
-bk_s3_look_back(S3Store *self, const char *name, bool *has_other, BkOp *op, GError **error)
+/* Where the current version is not the first: remembers the first. */
+static bool
+look_back(S3Store *self, const char *name, bool *has_other, BkOp *op, GError **error)
 {
     g_autoptr(GPtrArray) versions = NULL;
     g_autofree char *known = bk_s3_first_of(self, name);
@@ -141,7 +142,7 @@ bk_s3_distrust(BkStore *store, const char *name, bool *has_other, BkOp *op, GErr
 
     *has_other = false;
     return bk_s3_keeps_versions(self, &keeps, op, error) &&
-           (!keeps || bk_s3_look_back(self, name, has_other, op, error));
+           (!keeps || look_back(self, name, has_other, op, error));
 }
 
 static bool

@@ -506,6 +506,41 @@ open_fake(const Fake *fake)
 #define ANSWER(status, body) "HTTP/1.1 " status "\r\nContent-Length: " body
 #define EMPTY                "0\r\n\r\n"
 
+/* Puts "a" into a store that gives these answers, to so many requests. */
+static bool
+put_to_fake(const char *const *answers, unsigned asked, GError **error)
+{
+    g_autoptr(BkOp) op = bk_op_new(NULL);
+    BkStore *store;
+    Fake fake;
+    bool ok;
+
+    fake_start(&fake, answers);
+    store = open_fake(&fake);
+    ok = try_put(store, "a", "x", op, error);
+    bk_store_free(store);
+    fake_stop(&fake, asked);
+    return ok;
+}
+
+/* The same for a get, which must find `text`. */
+static void
+expect_text_from_fake(const char *const *answers, unsigned asked, const char *text)
+{
+    g_autoptr(BkOp) op = bk_op_new(NULL);
+    g_autoptr(GError) error = NULL;
+    g_auto(BkBuf) out = BK_BUF_INIT;
+    BkStore *store;
+    Fake fake;
+
+    fake_start(&fake, answers);
+    store = open_fake(&fake);
+    EXPECT_DONE(bk_store_get(store, "a", 0, SIZE_MAX, SIZE_MAX, &out, op, &error));
+    EXPECT_BYTES(out.data, out.size, (const uint8_t *)text, strlen(text));
+    bk_store_free(store);
+    fake_stop(&fake, asked);
+}
+
 /* A put that is answered 200 with an error in it is tried again, and so is one that is cut. */
 static void
 test_ill_answers(void)
@@ -517,16 +552,9 @@ test_ill_answers(void)
         ANSWER("200 OK", EMPTY),
         NULL,
     };
-    g_autoptr(BkOp) op = bk_op_new(NULL);
     g_autoptr(GError) error = NULL;
-    BkStore *store;
-    Fake fake;
 
-    fake_start(&fake, answers);
-    store = open_fake(&fake);
-    EXPECT_DONE(try_put(store, "a", "x", op, &error));
-    bk_store_free(store);
-    fake_stop(&fake, 4);
+    EXPECT_DONE(put_to_fake(answers, 4, &error));
 }
 
 /* A part that does not say of what is asked for again. */
@@ -539,18 +567,8 @@ test_part_of_nothing(void)
         ANSWER("206 Partial Content", "1\r\nContent-Range: bytes 0-0/1\r\n\r\ny"),
         NULL,
     };
-    g_autoptr(BkOp) op = bk_op_new(NULL);
-    g_autoptr(GError) error = NULL;
-    g_auto(BkBuf) out = BK_BUF_INIT;
-    BkStore *store;
-    Fake fake;
 
-    fake_start(&fake, answers);
-    store = open_fake(&fake);
-    EXPECT_DONE(bk_store_get(store, "a", 0, SIZE_MAX, SIZE_MAX, &out, op, &error));
-    EXPECT_BYTES(out.data, out.size, (const uint8_t *)"y", 1);
-    bk_store_free(store);
-    fake_stop(&fake, 3);
+    expect_text_from_fake(answers, 3, "y");
 }
 
 /* 412 after an attempt whose answer was lost: whose object is it? Here, another's. */
@@ -563,16 +581,9 @@ test_lost_answer_of_another(void)
         "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nx-amz-meta-put: 0\r\n\r\n",
         NULL,
     };
-    g_autoptr(BkOp) op = bk_op_new(NULL);
     g_autoptr(GError) error = NULL;
-    BkStore *store;
-    Fake fake;
 
-    fake_start(&fake, answers);
-    store = open_fake(&fake);
-    EXPECT_ERROR(try_put(store, "a", "x", op, &error), BK_ERROR_EXISTS);
-    bk_store_free(store);
-    fake_stop(&fake, 3);
+    EXPECT_ERROR(put_to_fake(answers, 3, &error), BK_ERROR_EXISTS);
 }
 
 /* A kept connection that breaks after a request is one that libcurl sends again by itself: the
@@ -605,16 +616,9 @@ static void
 test_plain_conflict(void)
 {
     static const char *const answers[] = {ANSWER("412 Precondition Failed", EMPTY), NULL};
-    g_autoptr(BkOp) op = bk_op_new(NULL);
     g_autoptr(GError) error = NULL;
-    BkStore *store;
-    Fake fake;
 
-    fake_start(&fake, answers);
-    store = open_fake(&fake);
-    EXPECT_ERROR(try_put(store, "a", "x", op, &error), BK_ERROR_EXISTS);
-    bk_store_free(store);
-    fake_stop(&fake, 1);
+    EXPECT_ERROR(put_to_fake(answers, 1, &error), BK_ERROR_EXISTS);
 }
 
 /* A version that was on top is taken back just as it is asked for: 404, and then the first one is
@@ -631,18 +635,8 @@ test_there_all_the_time(void)
         ANSWER("200 OK", "1\r\n\r\nx"),
         NULL,
     };
-    g_autoptr(BkOp) op = bk_op_new(NULL);
-    g_autoptr(GError) error = NULL;
-    g_auto(BkBuf) out = BK_BUF_INIT;
-    BkStore *store;
-    Fake fake;
 
-    fake_start(&fake, answers);
-    store = open_fake(&fake);
-    EXPECT_DONE(bk_store_get(store, "a", 0, SIZE_MAX, SIZE_MAX, &out, op, &error));
-    EXPECT_BYTES(out.data, out.size, (const uint8_t *)"x", 1);
-    bk_store_free(store);
-    fake_stop(&fake, 4);
+    expect_text_from_fake(answers, 4, "x");
 }
 
 /* A listing that goes on and does not say where, or where it is already, is an error. */

@@ -1,0 +1,9 @@
+/* cond.h - a condition whose timed waits follow the steady clock, as g_get_monotonic_time does:
+ * setting the wall clock neither wakes nor delays anybody.
+ *
+ * Threads: as pthread_cond_init. */
+#pragma once
+#include <pthread.h>
+
+/* pthread_cond_destroy undoes it. */
+void bk_cond_init(pthread_cond_t *cond);
