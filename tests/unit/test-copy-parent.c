@@ -776,7 +776,7 @@ test_disturbed(Fixture *self, const void *data)
         want_checkpoints(self, on_disturbing_checkpoint);
         self->options.workers = 1 + cluster_draw(2);
         if (round == 0)
-            cluster_make(&self->cluster, 100);
+            cluster_make(&self->cluster, 400); /* more to read than two workers take at once */
         else
             cluster_change_half(&self->cluster);
         begin_copy(self, round == 0 ? READ_FULL : (Way)(READ_COMPARED + cluster_draw(3)));
