@@ -1,5 +1,5 @@
 # A thin face over meson. `make build` leaves build/backstay; `make test` needs PostgreSQL.
-# JOBS=N bounds the compilers that run at once.
+# JOBS=N bounds the compilers, and the test modules, that run at once.
 
 PYTHON := /usr/bin/python3
 MESON := $(firstword $(wildcard /usr/bin/meson) meson)
@@ -34,7 +34,8 @@ test:
 
 integration:
 	@BACKSTAY=$(CURDIR)/build/backstay BACKSTAY_FAULTS=$(CURDIR)/build/faults/backstay \
-	    BACKSTAY_TOOLS=$(CURDIR)/build/tests $(PYTHON) -B -m pytest tests/integration -q -p no:cacheprovider
+	    BACKSTAY_TOOLS=$(CURDIR)/build/tests $(PYTHON) -B -m pytest tests/integration -q \
+	    -p no:cacheprovider -n $(or $(JOBS),$(shell nproc)) --dist loadfile
 
 test-versions: build faults
 	@tests/versions.sh
