@@ -5,8 +5,9 @@ BACKSTAY_FAULTS  a binary with fault points (meson -Dfaults=true), for test_faul
 BACKSTAY_TOOLS   the folder with the test programs of tests/tools (default: build/tests)
 PG_BIN           PostgreSQL's programs (default /usr/lib/postgresql/15/bin)
 PG_CHROOT        a folder with another suite's PostgreSQL; every program then runs inside it
-BACKSTAY_TEST_BASE  where test directories are made (default /tmp); with PG_CHROOT the same path
-                 must be visible inside and outside
+BACKSTAY_TEST_BASE  where test directories are made (default: /dev/shm where it has room, since a
+                 sync of a shared disk waits for the neighbours, otherwise /tmp); with PG_CHROOT the
+                 same path must be visible inside and outside
 
 Root drops to `postgres` (of the folder, when there is one); an ordinary user runs all as himself.
 """
@@ -20,9 +21,21 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PG_BIN = Path(os.environ.get("PG_BIN", "/usr/lib/postgresql/15/bin"))
 CHROOT = os.environ.get("PG_CHROOT", "")
-BASE = Path(os.environ.get("BACKSTAY_TEST_BASE", "/tmp"))
+ROOM_IN_MEMORY = 8 << 30  # free bytes from which on tests run in memory
 TOOLS = Path(os.environ.get("BACKSTAY_TOOLS", ROOT / "build" / "tests"))
 IS_ROOT = os.geteuid() == 0
+
+
+def _base():
+    memory = Path("/dev/shm")
+    if "BACKSTAY_TEST_BASE" in os.environ:
+        return Path(os.environ["BACKSTAY_TEST_BASE"])
+    if not CHROOT and memory.is_dir() and shutil.disk_usage(memory).free >= ROOM_IN_MEMORY:
+        return memory
+    return Path("/tmp")
+
+
+BASE = _base()
 
 
 def _owner():
