@@ -111,15 +111,12 @@ bk_fd_sync(int fd, GError **error)
 }
 
 bool
-bk_file_read(int dir, const char *path, size_t limit, BkBuf *content, GError **error)
+bk_fd_read_all(int fd, const char *path, size_t limit, BkBuf *content, GError **error)
 {
-    g_auto(BkFd) fd = bk_fd_open(dir, path, O_RDONLY, 0, error);
     struct stat st;
     size_t got;
 
     bk_buf_clear(content);
-    if (fd < 0)
-        return false;
     if (fstat(fd, &st) < 0)
         return bk_throw_errno(error, "stat \"%s\"", path);
     if (S_ISDIR(st.st_mode))
@@ -139,6 +136,15 @@ bk_file_read(int dir, const char *path, size_t limit, BkBuf *content, GError **e
     }
     content->data[content->size] = 0;
     return true;
+}
+
+bool
+bk_file_read(int dir, const char *path, size_t limit, BkBuf *content, GError **error)
+{
+    g_auto(BkFd) fd = bk_fd_open(dir, path, O_RDONLY, 0, error);
+
+    bk_buf_clear(content);
+    return fd >= 0 && bk_fd_read_all(fd, path, limit, content, error);
 }
 
 bool

@@ -37,6 +37,10 @@ bool bk_fd_sync(int fd, GError **error) BK_MUST_USE;
 bool bk_file_read(int dir, const char *path, size_t limit, BkBuf *content,
                   GError **error) BK_MUST_USE;
 
+/* The same for one that is open; `path` is for messages. */
+bool bk_fd_read_all(int fd, const char *path, size_t limit, BkBuf *content,
+                    GError **error) BK_MUST_USE;
+
 typedef enum {
     BK_FILE_REPLACE, /* an existing file is replaced in one step */
     BK_FILE_NEW,     /* fails with BK_ERROR_EXISTS, and the existing file stays */

@@ -1,5 +1,7 @@
 #include "base/workers.h"
 
+#include "base/identity.h"
+
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
@@ -66,7 +68,7 @@ bk_workers_run(unsigned count, BkWork work, void *data, BkOp *op, GError **error
     sigset_t all;
     sigset_t before;
 
-    g_assert(count >= 1);
+    g_assert(count >= 1 && !bk_identity_is_entered());
     (void)pthread_mutex_init(&team.mutex, NULL);
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_BLOCK, &all, &before);
