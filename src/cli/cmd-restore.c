@@ -33,11 +33,23 @@ command_clear(Command *self)
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Command, command_clear)
 
+/* Recovery to a target ends with the last segment of its plan. */
+static const char *
+name_last_segment(const BkPlan *plan, BkTargetKind kind, char name[BK_WAL_NAME_SIZE])
+{
+    const BkWindowStep *end;
+
+    if (kind == BK_TARGET_LATEST || plan->path.count == 0)
+        return NULL;
+    end = &plan->path.steps[plan->path.count - 1];
+    return bk_wal_segment_name(end->timeline, end->last, plan->snapshot->meta.segment_size, name);
+}
+
 /* The server runs this very program to fetch its WAL, whatever its own PATH is. */
 static char *
-make_restore_command(const Command *self, GError **error)
+make_restore_command(const Command *self, const BkPlan *plan, GError **error)
 {
-    char exe[4096];
+    char exe[4096], last[BK_WAL_NAME_SIZE];
     ssize_t size = readlink("/proc/self/exe", exe, sizeof exe - 1);
 
     if (size < 0) {
@@ -46,7 +58,7 @@ make_restore_command(const Command *self, GError **error)
     }
     exe[size] = 0;
     return bk_recovery_restore_command(exe, self->source.config->path, self->source.spec.name,
-                                       error);
+                                       name_last_segment(plan, self->target.kind, last), error);
 }
 
 static bool
@@ -81,9 +93,7 @@ parse(Command *self, GError **error)
         return false;
     self->source.spec.workers =
         (unsigned)bk_args_get_int(args, "workers", self->source.spec.workers);
-    self->restore_command = make_restore_command(self, error);
-    self->request.restore_command = self->restore_command;
-    return self->restore_command != NULL;
+    return true;
 }
 
 static void
@@ -283,6 +293,10 @@ bk_cmd_restore(const BkArgs *args, BkCliContext *context, GError **error)
         return false;
     restore = bk_restore_plan(&self.source.spec, &self.request, context->op, error);
     if (restore == NULL)
+        return false;
+    self.restore_command = make_restore_command(&self, bk_restore_get_plan(restore), error);
+    self.request.restore_command = self.restore_command;
+    if (self.restore_command == NULL)
         return false;
     if (!as_json)
         print_plan(&self, restore);

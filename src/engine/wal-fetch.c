@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/workers.h"
 #include "engine/fetch-ahead.h"
+#include "engine/wal-hole.h"
 #include "source/pg/archive.h"
 
 #include <fcntl.h>
@@ -12,6 +13,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+#define HOLE_TRIES    20 /* while a segment may be on its way */
+#define HOLE_PAUSE_US (500 * 1000)
 
 typedef struct Ahead {
     BkFetchAhead *folder;
@@ -54,10 +58,11 @@ throw_answers(Answers *self, const BkSourceSpec *source, GError **error)
 }
 
 /* The file from the first repository that has it whole: its part, in `parts`. Those behind it are
- * not even opened: they may take long to fail. */
+ * not even opened: they may take long to fail. A repository without the file is asked for `hole`
+ * (may be NULL), until one shows it. */
 static const BkPart *
 get_first(const BkSourceSpec *source, const char *name, const BkWalName *parsed, BkBuf *content,
-          BkParts *parts, BkOp *op, GError **error)
+          BkParts *parts, BkWalHole *hole, BkOp *op, GError **error)
 {
     g_auto(Answers) answers = {NULL};
 
@@ -77,10 +82,73 @@ get_first(const BkSourceSpec *source, const char *name, const BkWalName *parsed,
         part = g_ptr_array_index(parts->parts, 0);
         if (bk_archive_get(part, name, parsed, content, op, &cause))
             return part;
+        if (hole != NULL && hole->evidence == NULL && bk_error_is(cause, BK_ERROR_NOT_FOUND)) {
+            g_autoptr(GError) failure = NULL;
+
+            if (!bk_wal_hole_find(part, parsed, g_get_real_time(), hole, op, &failure))
+                bk_parts_keep_worst(&answers.worst, &failure);
+        }
         bk_parts_keep_worst(&answers.worst, &cause);
     }
     throw_answers(&answers, source, error);
     return NULL;
+}
+
+/* --- absent: the end of the WAL, or a hole -------------------------------------------------- */
+
+/* Returns true if a hole does no harm: a standby waits for the segment and takes it from its
+ * primary, and a server that has it in its own pg_wal reads it there. */
+static bool
+is_hole_harmless(const char *name, const char *path)
+{
+    g_autofree char *wal = g_path_get_dirname(path);
+    g_autofree char *data = g_path_get_dirname(wal);
+    g_autofree char *own = g_build_filename(wal, name, NULL);
+    g_autofree char *standby = g_build_filename(data, "standby.signal", NULL);
+
+    return access(own, F_OK) == 0 || access(standby, F_OK) == 0;
+}
+
+/* Returns true if recovery ends before the segment: `until` is the last one that it needs. */
+static bool
+is_past(const BkWalName *name, const BkWalName *until)
+{
+    return until != NULL &&
+           (name->log > until->log || (name->log == until->log && name->seg > until->seg));
+}
+
+/* The segment, or NULL: with BK_ERROR_NOT_FOUND at the end of the WAL, with BK_ERROR_ABSENT where
+ * later WAL is there. */
+static const BkPart *
+get_or_explain(const BkSourceSpec *source, const BkWalFetch *fetch, const BkWalName *parsed,
+               BkBuf *content, BkParts *parts, BkOp *op, GError **error)
+{
+    const bool looks = parsed->kind == BK_WAL_SEGMENT && !is_past(parsed, fetch->until) &&
+                       !is_hole_harmless(fetch->name, fetch->path);
+
+    for (unsigned tries = 1;; tries++) {
+        g_autoptr(GError) cause = NULL;
+        g_auto(BkWalHole) hole = {NULL};
+        const BkPart *part = get_first(source, fetch->name, parsed, content, parts,
+                                       looks ? &hole : NULL, op, &cause);
+
+        if (part != NULL)
+            return part;
+        if (hole.evidence == NULL || !bk_error_is(cause, BK_ERROR_NOT_FOUND)) {
+            (void)bk_propagate(error, &cause);
+            return NULL;
+        }
+        if (!hole.is_fresh || tries == HOLE_TRIES) {
+            (void)bk_throw(error, BK_ERROR_ABSENT,
+                           "WAL segment \"%s\" of \"%s\" is missing in every repository, though "
+                           "\"%s\" is there: recovery must not end at this hole; archive the "
+                           "segment from the server's pg_wal, or restore to a target before it",
+                           fetch->name, source->name, hole.evidence);
+            return NULL;
+        }
+        if (!bk_op_sleep(op, HOLE_PAUSE_US, error))
+            return NULL;
+    }
 }
 
 static bool
@@ -299,14 +367,14 @@ identify(const BkSourceSpec *source)
 }
 
 bool
-bk_wal_fetch(const BkSourceSpec *source, const char *name, const char *path, unsigned ahead,
-             BkOp *op, GError **error)
+bk_wal_fetch(const BkSourceSpec *source, const BkWalFetch *fetch, BkOp *op, GError **error)
 {
     g_autofree char *archive = identify(source);
-    g_autoptr(BkFetchAhead) folder = bk_fetch_ahead_new(path, archive);
+    g_autoptr(BkFetchAhead) folder = bk_fetch_ahead_new(fetch->path, archive);
     g_auto(BkParts) parts = {0};
     g_auto(BkBuf) content = BK_BUF_INIT;
     g_autoptr(GError) cause = NULL;
+    const char *name = fetch->name;
     const BkPart *part;
     BkWalName parsed;
     bool taken = false;
@@ -314,22 +382,22 @@ bk_wal_fetch(const BkSourceSpec *source, const char *name, const char *path, uns
     if (!bk_wal_name_parse(name, &parsed))
         return bk_throw(error, BK_ERROR_USAGE, "\"%s\" is not the name of a WAL file", name);
     if (parsed.kind == BK_WAL_SEGMENT &&
-        !bk_fetch_ahead_take(folder, name, path, &taken, op, error))
+        !bk_fetch_ahead_take(folder, name, fetch->path, &taken, op, error))
         return false;
     if (parsed.kind == BK_WAL_SEGMENT && taken) {
-        refill(source, name, &parsed, path, ahead, folder);
+        refill(source, name, &parsed, fetch->path, fetch->ahead, folder);
         return true;
     }
-    part = get_first(source, name, &parsed, &content, &parts, op, &cause);
+    part = get_or_explain(source, fetch, &parsed, &content, &parts, op, &cause);
     if (part == NULL) {
         /* Recovery ends with asking for the history of the next timeline, which is not there. */
         if (parsed.kind == BK_WAL_HISTORY && bk_error_is(cause, BK_ERROR_NOT_FOUND))
             bk_fetch_ahead_discard(folder);
         return bk_propagate(error, &cause);
     }
-    if (!write_whole(path, &content, error))
+    if (!write_whole(fetch->path, &content, error))
         return false;
     if (parsed.kind == BK_WAL_SEGMENT)
-        start_ahead(source, part, name, &parsed, (uint32_t)content.size, ahead, folder);
+        start_ahead(source, part, name, &parsed, (uint32_t)content.size, fetch->ahead, folder);
     return true;
 }

@@ -3,13 +3,24 @@
  * A file appears at its path whole or not at all. The server asks for one after another, so after
  * each the next ones are fetched in the background, into the folder ".backstay-ahead" beside the
  * file; a later call only has to rename. Promise: "not in the archive" (BK_ERROR_NOT_FOUND) is said
- * only when every repository was asked and answered so; anything else is another error. Threads:
- * the call blocks; it may leave a process behind that fetches ahead and ends by itself. */
+ * only when every repository was asked and answered so, and none shows that the WAL goes on behind
+ * the segment (wal-hole.h); anything else is another error. Threads: the call blocks; it may leave
+ * a process behind that fetches ahead and ends by itself. */
 #pragma once
 #include "engine/source-spec.h"
+#include "source/pg/lsn.h"
 
-/* Fetches `name` to `path`; up to `ahead` segments behind it are then fetched in the background.
- * Fails with BK_ERROR_USAGE for a name of a wrong form, BK_ERROR_NOT_FOUND, BK_ERROR_STORE (a
- * repository could not be asked), BK_ERROR_CORRUPT, or as files do. */
-bool bk_wal_fetch(const BkSourceSpec *source, const char *name, const char *path, unsigned ahead,
-                  BkOp *op, GError **error) BK_MUST_USE;
+typedef struct BkWalFetch {
+    const char *name;       /* of the file */
+    const char *path;       /* where to write it */
+    unsigned ahead;         /* segments behind it to fetch in the background */
+    const BkWalName *until; /* the last segment that recovery needs: past it, absent is absent.
+                               NULL: recovery goes to the end of the WAL */
+} BkWalFetch;
+
+/* Fetches a file. Fails with BK_ERROR_USAGE for a name of a wrong form, BK_ERROR_NOT_FOUND,
+ * BK_ERROR_ABSENT (a hole: later WAL is there; not said to a standby, nor of a segment that lies
+ * beside `path`), BK_ERROR_STORE (a repository could not be asked), BK_ERROR_CORRUPT, or as files
+ * do. A segment that may be on its way into the archive is waited for, up to 10 seconds. */
+bool bk_wal_fetch(const BkSourceSpec *source, const BkWalFetch *fetch, BkOp *op,
+                  GError **error) BK_MUST_USE;

@@ -211,7 +211,8 @@ check_path(const char *path, GError **error)
 }
 
 char *
-bk_recovery_restore_command(const char *exe, const char *config, const char *source, GError **error)
+bk_recovery_restore_command(const char *exe, const char *config, const char *source,
+                            const char *until, GError **error)
 {
     g_autoptr(GString) command = g_string_new(NULL);
 
@@ -226,6 +227,8 @@ bk_recovery_restore_command(const char *exe, const char *config, const char *sou
         g_string_append(command, source);
     else
         append_quoted(command, source);
+    if (until != NULL)
+        g_string_append_printf(command, " --until %s", until);
     /* From 126 on the server gives up instead of taking the archive for finished; a signal's
      * number stays as it is, since the server ends quietly after SIGTERM. */
     g_string_append(command, " %f %p; s=$?; case $s in 0|3) exit $s;; esac; exit $((s | 128))");

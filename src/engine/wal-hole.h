@@ -1,0 +1,22 @@
+/* wal-hole.h - distinguishes a hole in archived WAL from its end.
+ *
+ * An absent segment is a hole when the archive shows that its timeline went on: it holds a later
+ * segment of that timeline, or the history of a timeline that left it in a later segment. Recovery
+ * that took a hole for the end of the WAL would promote in the middle.
+ * Threads: the calls block. */
+#pragma once
+#include "repo/repository.h"
+#include "source/pg/lsn.h"
+
+typedef struct BkWalHole {
+    char *evidence; /* file name of what comes later, owned; NULL: there is no hole */
+    bool is_fresh;  /* that was archived a moment ago: the absent segment may be on its way */
+} BkWalHole;
+
+void bk_wal_hole_clear(BkWalHole *self);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkWalHole, bk_wal_hole_clear)
+
+/* Looks in `part` for what comes after `absent`, a segment that is not there. `now_us` is the time
+ * since 1970. Fails as the store, or when a history is damaged. */
+bool bk_wal_hole_find(const BkPart *part, const BkWalName *absent, int64_t now_us, BkWalHole *hole,
+                      BkOp *op, GError **error) BK_MUST_USE;
