@@ -86,36 +86,46 @@ bk_curl_load(GError **error)
     return cause == NULL || bk_throw(error, BK_ERROR_SYSTEM, "%s", cause);
 }
 
-void
-bk_curl_set_long(CURL *handle, CURLoption option, long value)
+/* The first refusal is kept: what comes after it may be its consequence. */
+static void
+note_code(BkCurlSetup *self, CURLoption option, CURLcode code)
 {
-    CURLcode code = loaded.setopt(handle, option, value);
-
-    g_assert(code == CURLE_OK);
+    if (code == CURLE_OK || self->code != CURLE_OK)
+        return;
+    self->code = code;
+    self->option = option;
 }
 
 void
-bk_curl_set_offset(CURL *handle, CURLoption option, curl_off_t value)
+bk_curl_set_long(BkCurlSetup *self, CURLoption option, long value)
 {
-    CURLcode code = loaded.setopt(handle, option, value);
-
-    g_assert(code == CURLE_OK);
+    note_code(self, option, loaded.setopt(self->handle, option, value));
 }
 
 void
-bk_curl_set_pointer(CURL *handle, CURLoption option, const void *value)
+bk_curl_set_offset(BkCurlSetup *self, CURLoption option, curl_off_t value)
 {
-    CURLcode code = loaded.setopt(handle, option, value);
-
-    g_assert(code == CURLE_OK);
+    note_code(self, option, loaded.setopt(self->handle, option, value));
 }
 
 void
-bk_curl_set_function(CURL *handle, CURLoption option, BkCurlFunction value)
+bk_curl_set_pointer(BkCurlSetup *self, CURLoption option, const void *value)
 {
-    CURLcode code = loaded.setopt(handle, option, value);
+    note_code(self, option, loaded.setopt(self->handle, option, value));
+}
 
-    g_assert(code == CURLE_OK);
+void
+bk_curl_set_function(BkCurlSetup *self, CURLoption option, BkCurlFunction value)
+{
+    note_code(self, option, loaded.setopt(self->handle, option, value));
+}
+
+bool
+bk_curl_check_setup(const BkCurlSetup *self, GError **error)
+{
+    return self->code == CURLE_OK ||
+           bk_throw(error, BK_ERROR_SYSTEM, "libcurl refuses its option %d: %s", (int)self->option,
+                    loaded.curl_easy_strerror(self->code));
 }
 
 long

@@ -15,11 +15,20 @@ bool bk_curl_load(GError **error) BK_MUST_USE;
 
 typedef void (*BkCurlFunction)(void);
 
-/* An option that the library does not know is a programming mistake. */
-void bk_curl_set_long(CURL *handle, CURLoption option, long value);
-void bk_curl_set_offset(CURL *handle, CURLoption option, curl_off_t value);
-void bk_curl_set_pointer(CURL *handle, CURLoption option, const void *value);
-void bk_curl_set_function(CURL *handle, CURLoption option, BkCurlFunction value);
+/* Options that are set on a handle, one after the other: what the library answers to each. */
+typedef struct BkCurlSetup {
+    CURL *handle;
+    CURLcode code; /* of the first option that was refused; CURLE_OK: none was */
+    CURLoption option;
+} BkCurlSetup;
+
+void bk_curl_set_long(BkCurlSetup *self, CURLoption option, long value);
+void bk_curl_set_offset(BkCurlSetup *self, CURLoption option, curl_off_t value);
+void bk_curl_set_pointer(BkCurlSetup *self, CURLoption option, const void *value);
+void bk_curl_set_function(BkCurlSetup *self, CURLoption option, BkCurlFunction value);
+
+/* Fails with BK_ERROR_SYSTEM when any option was refused. */
+bool bk_curl_check_setup(const BkCurlSetup *self, GError **error) BK_MUST_USE;
 
 long bk_curl_get_long(CURL *handle, CURLINFO info);
 curl_off_t bk_curl_get_offset(CURL *handle, CURLINFO info);

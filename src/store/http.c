@@ -1,9 +1,6 @@
-#include "store/http.h"
-
 #include "base/cond.h"
-#include "store/curl.h"
+#include "store/http-priv.h"
 
-#include <pthread.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -15,39 +12,6 @@
 #define ACQUIRE_STEP_NS    50000000L
 #define PACE_STEP_US       INT64_C(20000)
 #define USER_AGENT         "backstay/" BK_VERSION
-
-/* When the next byte may pass in one direction. */
-typedef struct Pace {
-    uint64_t rate; /* bytes a second; 0: no bound */
-    int64_t next_us;
-} Pace;
-
-struct BkHttp {
-    char *ca_file;
-    char *proxy;
-    int64_t connect_timeout_us;
-    int64_t idle_timeout_us;
-    unsigned max_connections;
-
-    pthread_mutex_t mutex; /* guards what follows */
-    pthread_cond_t released;
-    GPtrArray *idle; /* of CURL, the last used last */
-    unsigned busy;
-    Pace sending;
-    Pace receiving;
-};
-
-/* One request under way: what libcurl's callbacks work on. */
-typedef struct Transfer {
-    BkHttp *http;
-    const BkHttpRequest *request;
-    BkHttpAnswer *answer;
-    BkOp *op;
-    size_t sent; /* of the body */
-    size_t header_bytes;
-    bool is_too_long;
-    char message[CURL_ERROR_SIZE];
-} Transfer;
 
 void
 bk_http_answer_init(BkHttpAnswer *self)
@@ -141,11 +105,16 @@ acquire(BkHttp *self, const BkOp *op, GError **error)
     return handle;
 }
 
+/* Of a handle whose transfer failed nothing is used again: neither its connections nor the
+ * addresses that it has found for a name. */
 static void
-release(BkHttp *self, CURL *handle)
+release(BkHttp *self, CURL *handle, bool is_good)
 {
+    if (!is_good)
+        curl_easy_cleanup(handle);
     (void)pthread_mutex_lock(&self->mutex);
-    g_ptr_array_add(self->idle, handle);
+    if (is_good)
+        g_ptr_array_add(self->idle, handle);
     self->busy--;
     (void)pthread_cond_signal(&self->released);
     (void)pthread_mutex_unlock(&self->mutex);
@@ -215,6 +184,12 @@ receive_body(char *data, size_t item_size, size_t items, void *user)
     return size;
 }
 
+static bool
+is_blank(const char *line, size_t size)
+{
+    return (size == 1 && line[0] == '\n') || (size == 2 && memcmp(line, "\r\n", 2) == 0);
+}
+
 static size_t
 receive_header(char *data, size_t item_size, size_t items, void *user)
 {
@@ -227,6 +202,9 @@ receive_header(char *data, size_t item_size, size_t items, void *user)
         return 0;
     if (size >= 5 && memcmp(data, "HTTP/", 5) == 0) {
         g_hash_table_remove_all(self->answer->headers); /* what came before was "100 Continue" */
+        self->has_headers = false;
+    } else if (is_blank(data, size)) {
+        self->has_headers = true;
     } else if (colon != NULL) {
         g_autofree char *name = g_strndup(data, (size_t)(colon - data));
         char *value = g_strndup(colon + 1, size - (size_t)(colon + 1 - data));
@@ -249,67 +227,70 @@ look_up(void *user, curl_off_t down_total, curl_off_t down, curl_off_t up_total,
 }
 
 static void
-set_callbacks(CURL *handle, Transfer *transfer)
+set_callbacks(BkCurlSetup *setup, Transfer *transfer)
 {
-    bk_curl_set_function(handle, CURLOPT_WRITEFUNCTION, (BkCurlFunction)receive_body);
-    bk_curl_set_pointer(handle, CURLOPT_WRITEDATA, transfer);
-    bk_curl_set_function(handle, CURLOPT_HEADERFUNCTION, (BkCurlFunction)receive_header);
-    bk_curl_set_pointer(handle, CURLOPT_HEADERDATA, transfer);
-    bk_curl_set_function(handle, CURLOPT_XFERINFOFUNCTION, (BkCurlFunction)look_up);
-    bk_curl_set_pointer(handle, CURLOPT_XFERINFODATA, transfer);
-    bk_curl_set_long(handle, CURLOPT_NOPROGRESS, 0);
-    bk_curl_set_pointer(handle, CURLOPT_ERRORBUFFER, transfer->message);
+    bk_curl_set_function(setup, CURLOPT_WRITEFUNCTION, (BkCurlFunction)receive_body);
+    bk_curl_set_pointer(setup, CURLOPT_WRITEDATA, transfer);
+    bk_curl_set_function(setup, CURLOPT_HEADERFUNCTION, (BkCurlFunction)receive_header);
+    bk_curl_set_pointer(setup, CURLOPT_HEADERDATA, transfer);
+    bk_curl_set_function(setup, CURLOPT_XFERINFOFUNCTION, (BkCurlFunction)look_up);
+    bk_curl_set_pointer(setup, CURLOPT_XFERINFODATA, transfer);
+    bk_curl_set_long(setup, CURLOPT_NOPROGRESS, 0);
+    bk_curl_set_pointer(setup, CURLOPT_ERRORBUFFER, transfer->message);
 }
 
 static void
-set_connection(CURL *handle, const BkHttp *self)
+set_connection(BkCurlSetup *setup, const BkHttp *self)
 {
-    bk_curl_set_long(handle, CURLOPT_NOSIGNAL, 1);
-    bk_curl_set_pointer(handle, CURLOPT_PROTOCOLS_STR, "http,https");
-    bk_curl_set_long(handle, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
-    bk_curl_set_long(handle, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
-    bk_curl_set_long(handle, CURLOPT_PATH_AS_IS, 1);
-    bk_curl_set_long(handle, CURLOPT_TCP_KEEPALIVE, 1);
-    bk_curl_set_long(handle, CURLOPT_UPLOAD_BUFFERSIZE, UPLOAD_BUFFER);
-    bk_curl_set_long(handle, CURLOPT_BUFFERSIZE, DOWNLOAD_BUFFER);
-    bk_curl_set_pointer(handle, CURLOPT_USERAGENT, USER_AGENT);
-    bk_curl_set_long(handle, CURLOPT_CONNECTTIMEOUT_MS, (long)(self->connect_timeout_us / 1000));
-    bk_curl_set_long(handle, CURLOPT_LOW_SPEED_LIMIT, 1);
-    bk_curl_set_long(handle, CURLOPT_LOW_SPEED_TIME,
+    bk_curl_set_long(setup, CURLOPT_NOSIGNAL, 1);
+    bk_curl_set_pointer(setup, CURLOPT_PROTOCOLS_STR, "http,https");
+    bk_curl_set_long(setup, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
+    bk_curl_set_long(setup, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
+    bk_curl_set_long(setup, CURLOPT_PATH_AS_IS, 1);
+    bk_curl_set_long(setup, CURLOPT_TCP_KEEPALIVE, 1);
+    bk_curl_set_long(setup, CURLOPT_UPLOAD_BUFFERSIZE, UPLOAD_BUFFER);
+    bk_curl_set_long(setup, CURLOPT_BUFFERSIZE, DOWNLOAD_BUFFER);
+    bk_curl_set_pointer(setup, CURLOPT_USERAGENT, USER_AGENT);
+    bk_curl_set_long(setup, CURLOPT_CONNECTTIMEOUT_MS, (long)(self->connect_timeout_us / 1000));
+    bk_curl_set_long(setup, CURLOPT_LOW_SPEED_LIMIT, 1);
+    bk_curl_set_long(setup, CURLOPT_LOW_SPEED_TIME,
                      (long)MAX(self->idle_timeout_us / BK_USEC_PER_SEC, 1));
+    /* While a name is being looked up, cancelling and time-outs do not wait for the answer: the
+     * library's thread that waits is left to itself, and frees what it has when it ends. */
+    bk_curl_set_long(setup, CURLOPT_QUICK_EXIT, 1);
     if (self->ca_file != NULL)
-        bk_curl_set_pointer(handle, CURLOPT_CAINFO, self->ca_file);
+        bk_curl_set_pointer(setup, CURLOPT_CAINFO, self->ca_file);
     if (self->proxy != NULL)
-        bk_curl_set_pointer(handle, CURLOPT_PROXY, self->proxy);
+        bk_curl_set_pointer(setup, CURLOPT_PROXY, self->proxy);
 }
 
 static void
-set_body(CURL *handle, Transfer *transfer)
+set_body(BkCurlSetup *setup, Transfer *transfer)
 {
-    bk_curl_set_function(handle, CURLOPT_READFUNCTION, (BkCurlFunction)send_body);
-    bk_curl_set_pointer(handle, CURLOPT_READDATA, transfer);
-    bk_curl_set_function(handle, CURLOPT_SEEKFUNCTION, (BkCurlFunction)rewind_body);
-    bk_curl_set_pointer(handle, CURLOPT_SEEKDATA, transfer);
+    bk_curl_set_function(setup, CURLOPT_READFUNCTION, (BkCurlFunction)send_body);
+    bk_curl_set_pointer(setup, CURLOPT_READDATA, transfer);
+    bk_curl_set_function(setup, CURLOPT_SEEKFUNCTION, (BkCurlFunction)rewind_body);
+    bk_curl_set_pointer(setup, CURLOPT_SEEKDATA, transfer);
 }
 
 static void
-set_method(CURL *handle, Transfer *transfer)
+set_method(BkCurlSetup *setup, Transfer *transfer)
 {
     const BkHttpRequest *request = transfer->request;
 
     if (strcmp(request->method, "PUT") == 0) {
-        bk_curl_set_long(handle, CURLOPT_UPLOAD, 1);
-        bk_curl_set_offset(handle, CURLOPT_INFILESIZE_LARGE, (curl_off_t)request->body_size);
-        set_body(handle, transfer);
+        bk_curl_set_long(setup, CURLOPT_UPLOAD, 1);
+        bk_curl_set_offset(setup, CURLOPT_INFILESIZE_LARGE, (curl_off_t)request->body_size);
+        set_body(setup, transfer);
     } else if (strcmp(request->method, "POST") == 0) {
-        bk_curl_set_long(handle, CURLOPT_POST, 1);
-        bk_curl_set_offset(handle, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_size);
-        set_body(handle, transfer);
+        bk_curl_set_long(setup, CURLOPT_POST, 1);
+        bk_curl_set_offset(setup, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_size);
+        set_body(setup, transfer);
     } else if (strcmp(request->method, "HEAD") == 0) {
-        bk_curl_set_long(handle, CURLOPT_NOBODY, 1);
+        bk_curl_set_long(setup, CURLOPT_NOBODY, 1);
     } else {
-        bk_curl_set_long(handle, CURLOPT_HTTPGET, 1);
-        bk_curl_set_pointer(handle, CURLOPT_CUSTOMREQUEST, request->method);
+        bk_curl_set_long(setup, CURLOPT_HTTPGET, 1);
+        bk_curl_set_pointer(setup, CURLOPT_CUSTOMREQUEST, request->method);
     }
 }
 
@@ -325,82 +306,27 @@ list_headers(const BkHttpRequest *request)
     return list;
 }
 
-static BkHttpOutcome
-outcome_of(CURL *handle, CURLcode code)
-{
-    switch ((unsigned)code) {
-    case CURLE_COULDNT_RESOLVE_HOST:
-    case CURLE_COULDNT_RESOLVE_PROXY:
-    case CURLE_COULDNT_CONNECT:
-    case CURLE_SSL_CONNECT_ERROR: /* a server that is being started breaks off, too */
-        return BK_HTTP_NOT_SENT;
-    case CURLE_PEER_FAILED_VERIFICATION:
-    case CURLE_SSL_CACERT_BADFILE:
-    case CURLE_SSL_ISSUER_ERROR:
-    case CURLE_URL_MALFORMAT:
-    case CURLE_UNSUPPORTED_PROTOCOL:
-        return BK_HTTP_IMPOSSIBLE;
-    case CURLE_OPERATION_TIMEDOUT:
-        return bk_curl_get_offset(handle, CURLINFO_PRETRANSFER_TIME_T) == 0 ? BK_HTTP_NOT_SENT
-                                                                            : BK_HTTP_BROKEN;
-    default:
-        return BK_HTTP_BROKEN;
-    }
-}
-
-/* "https://host:port": no more of the address gets into a message. */
-static char *
-origin_of(const char *url)
-{
-    const char *host = strstr(url, "://");
-    size_t size = host != NULL ? (size_t)(host + 3 - url) + strcspn(host + 3, "/?") : 0;
-
-    return g_strndup(url, size);
-}
-
-static bool
-explain(Transfer *self, CURL *handle, CURLcode code, GError **error)
-{
-    BkHttpAnswer *answer = self->answer;
-    g_autofree char *origin = origin_of(self->request->url);
-    /* With an "@" it may quote a proxy's address with a password in it. */
-    bool is_public = self->message[0] != 0 && strchr(self->message, '@') == NULL;
-    const char *text = is_public ? self->message : curl_easy_strerror(code);
-
-    if (!bk_op_check(self->op, error)) {
-        answer->outcome = BK_HTTP_ENDED;
-        return false;
-    }
-    answer->outcome = outcome_of(handle, code);
-    if (self->is_too_long) {
-        answer->outcome = BK_HTTP_IMPOSSIBLE;
-        return bk_throw(error, BK_ERROR_STORE, "%s: the answer is longer than %zu bytes", origin,
-                        self->request->limit);
-    }
-    if (code == CURLE_PEER_FAILED_VERIFICATION)
-        return bk_throw(error, BK_ERROR_STORE,
-                        "%s: the certificate is not trusted: %s: name the file of its authority "
-                        "as ca_file",
-                        origin, text);
-    return bk_throw(error, BK_ERROR_STORE, "%s: %s", origin, text);
-}
-
 static bool
 perform(Transfer *self, CURL *handle, GError **error)
 {
     struct curl_slist *headers = list_headers(self->request);
+    BkCurlSetup setup = {.handle = handle};
     CURLcode code;
     bool ok;
 
-    set_connection(handle, self->http);
-    set_callbacks(handle, self);
-    set_method(handle, self);
-    bk_curl_set_pointer(handle, CURLOPT_URL, self->request->url);
-    bk_curl_set_pointer(handle, CURLOPT_HTTPHEADER, headers);
-    code = curl_easy_perform(handle);
-    self->answer->status = (unsigned)bk_curl_get_long(handle, CURLINFO_RESPONSE_CODE);
-    self->answer->outcome = BK_HTTP_ANSWERED;
-    ok = code == CURLE_OK || explain(self, handle, code, error);
+    set_connection(&setup, self->http);
+    set_callbacks(&setup, self);
+    set_method(&setup, self);
+    bk_curl_set_pointer(&setup, CURLOPT_URL, self->request->url);
+    bk_curl_set_pointer(&setup, CURLOPT_HTTPHEADER, headers);
+    self->answer->outcome = BK_HTTP_IMPOSSIBLE;
+    ok = bk_curl_check_setup(&setup, error);
+    if (ok) {
+        code = curl_easy_perform(handle);
+        self->answer->status = (unsigned)bk_curl_get_long(handle, CURLINFO_RESPONSE_CODE);
+        self->answer->outcome = BK_HTTP_ANSWERED;
+        ok = bk_http_judge(self, handle, code, error);
+    }
     curl_easy_reset(handle); /* nothing of this call stays but the connection */
     curl_slist_free_all(headers);
     return ok;
@@ -423,6 +349,6 @@ bk_http_send(BkHttp *self, const BkHttpRequest *request, BkHttpAnswer *answer, B
     if (handle == NULL)
         return false;
     ok = perform(&transfer, handle, error);
-    release(self, handle);
+    release(self, handle, ok);
     return ok;
 }

@@ -317,13 +317,30 @@ bk_s3_total(const BkHttpAnswer *answer, uint64_t *total, GError **error)
     return true;
 }
 
-/* A part of an object that does not tell which one is as good as a broken connection: ask again. */
+/* Returns true if the answer tells where its body ends: otherwise the end of the connection is it,
+ * whatever is missing then. */
 static bool
-check_part(const Attempt *self, GError **error)
+has_end(const BkHttpAnswer *answer)
 {
+    return bk_http_answer_get(answer, "content-length") != NULL ||
+           bk_http_answer_get(answer, "transfer-encoding") != NULL;
+}
+
+/* A part of an object that does not tell which one, or an object that may have been cut off, is as
+ * good as a broken connection: ask again. */
+static bool
+check_extent(const Attempt *self, GError **error)
+{
+    const BkHttpAnswer *answer = self->answer;
     uint64_t total;
 
-    if (self->answer->status != 206 || bk_s3_total(self->answer, &total, error))
+    if (self->call->kind != BK_REQUEST_GET || self->call->name == NULL ||
+        (answer->status != 200 && answer->status != 206))
+        return true;
+    if (answer->status == 200 ? has_end(answer) || bk_throw(error, BK_ERROR_STORE,
+                                                            "the server does not tell where its "
+                                                            "answer ends")
+                              : bk_s3_total(answer, &total, error))
         return true;
     self->answer->outcome = BK_HTTP_BROKEN;
     return false;
@@ -336,7 +353,7 @@ attempt(Attempt *self, BkOp *op, GError **error)
     bool is_good;
 
     bk_s3_fault_clear(&self->fault);
-    if (!send_once(self, op, error) || !check_part(self, error)) {
+    if (!send_once(self, op, error) || !check_extent(self, error)) {
         self->fault.code = g_strdup("");
         self->fault.message = g_strdup("");
         return false;

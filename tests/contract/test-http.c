@@ -10,7 +10,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Accepts connections and gives to each request the one answer; "" reads and never answers. */
+/* Accepts connections and gives to each request the one answer; "" reads and never answers. One
+ * that begins with "!" is cut off: behind it the connection ends. */
 typedef struct Server {
     int fd;
     char *url;
@@ -26,6 +27,7 @@ typedef struct Fixture {
     BkHttpAnswer answer;
 } Fixture;
 
+/* The head of a request, or what a client of TLS begins with. */
 static bool
 read_head(int fd)
 {
@@ -39,7 +41,7 @@ read_head(int fd)
             return false;
         size += (size_t)got;
         buffer[size] = 0;
-    } while (strstr(buffer, "\r\n\r\n") == NULL);
+    } while (buffer[0] != 0x16 && strstr(buffer, "\r\n\r\n") == NULL);
     return true;
 }
 
@@ -51,9 +53,12 @@ serve(void *data)
 
     while ((fd = accept4(self->fd, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
         self->connections++;
-        while (read_head(fd))
-            if (self->answer[0] != 0 && write(fd, self->answer, strlen(self->answer)) < 0)
+        while (read_head(fd)) {
+            const char *answer = self->answer[0] == '!' ? self->answer + 1 : self->answer;
+
+            if ((answer[0] != 0 && write(fd, answer, strlen(answer)) < 0) || answer != self->answer)
                 break;
+        }
         (void)close(fd);
     }
     return NULL;
@@ -142,6 +147,71 @@ test_broken(Fixture *self, const void *data)
     expect_failed(self, &error, BK_ERROR_STORE, BK_HTTP_BROKEN);
 }
 
+/* No blank line behind the headers: whatever they say, it is not the whole answer. */
+static void
+test_cut_headers(Fixture *self, const void *data)
+{
+    static const char *const methods[] = {"GET", "PUT", "HEAD", "POST", "DELETE"};
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    for (size_t i = 0; i < G_N_ELEMENTS(methods); i++) {
+        const BkHttpRequest request = {.method = methods[i],
+                                       .url = self->server.url,
+                                       .body = "body",
+                                       .body_size = i % 2 == 0 ? 0 : 4,
+                                       .limit = 100};
+
+        g_assert_false(bk_http_send(self->http, &request, &self->answer, self->op, &error));
+        expect_failed(self, &error, BK_ERROR_STORE, BK_HTTP_BROKEN);
+    }
+}
+
+/* A name that cannot be looked up: as often as it is asked for. */
+static void
+test_no_such_name(Fixture *self, const void *data)
+{
+    g_autofree char *label = g_strnfill(70, 'a'); /* longer than DNS knows, so nobody is asked */
+    g_autofree char *url = g_strdup_printf("http://%s/x?token=1", label);
+    const BkHttpRequest request = {.method = "GET", .url = url, .limit = 10};
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    for (unsigned i = 0; i < 3; i++) {
+        g_assert_false(bk_http_send(self->http, &request, &self->answer, self->op, &error));
+        expect_failed(self, &error, BK_ERROR_STORE, BK_HTTP_NOT_SENT);
+    }
+    EXPECT_DONE(get(self, 100, &error));
+}
+
+/* A server that speaks no TLS, asked for it; what it would say instead helps nobody. */
+static void
+test_no_tls(Fixture *self, const void *data)
+{
+    g_autofree char *url = g_strconcat("https", self->server.url + strlen("http"), NULL);
+    const BkHttpRequest request = {.method = "GET", .url = url, .limit = 10};
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    g_assert_false(bk_http_send(self->http, &request, &self->answer, self->op, &error));
+    g_assert_nonnull(error);
+    g_assert_nonnull(strstr(error->message, "does not speak TLS"));
+    expect_failed(self, &error, BK_ERROR_STORE, BK_HTTP_IMPOSSIBLE);
+}
+
+/* And one that says that it wants TLS. */
+static void
+test_wants_tls(Fixture *self, const void *data)
+{
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    g_assert_false(get(self, 100, &error));
+    g_assert_nonnull(error);
+    g_assert_nonnull(strstr(error->message, "write \"https://\""));
+    expect_failed(self, &error, BK_ERROR_STORE, BK_HTTP_IMPOSSIBLE);
+}
+
 static void
 test_nobody(Fixture *self, const void *data)
 {
@@ -206,9 +276,24 @@ main(int argc, char **argv)
                                 "Content-Length: 4\r\n\r\ngone";
     static const char cut[] = "HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhalf";
 
+    static const char half[] = "!HTTP/1.1 200 OK\r\nContent-Le";
+    static const char no_blank[] = "!HTTP/1.1 200 OK\r\nETag: \"x\"\r\n";
+    static const char only_status[] = "!HTTP/1.1 200 OK\r\n";
+    static const char plain[] = "HTTP/1.1 400 Bad Request\r\nContent-Length: 47\r\n\r\n"
+                                "Client sent an HTTP request to an HTTPS server.";
+    static const char no_tls[] = "!HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n";
+
     g_test_init(&argc, &argv, NULL);
     g_test_add("/http/answers", Fixture, whole, set_up, test_answers, tear_down);
     g_test_add("/http/broken", Fixture, cut, set_up, test_broken, tear_down);
+    g_test_add("/http/cut-headers/half", Fixture, half, set_up, test_cut_headers, tear_down);
+    g_test_add("/http/cut-headers/no-blank", Fixture, no_blank, set_up, test_cut_headers,
+               tear_down);
+    g_test_add("/http/cut-headers/only-status", Fixture, only_status, set_up, test_cut_headers,
+               tear_down);
+    g_test_add("/http/no-such-name", Fixture, whole, set_up, test_no_such_name, tear_down);
+    g_test_add("/http/no-tls", Fixture, no_tls, set_up, test_no_tls, tear_down);
+    g_test_add("/http/wants-tls", Fixture, plain, set_up, test_wants_tls, tear_down);
     g_test_add("/http/nobody", Fixture, whole, set_up, test_nobody, tear_down);
     g_test_add("/http/proxy-with-a-password", Fixture, whole, set_up, test_proxy_with_a_password,
                tear_down);

@@ -424,7 +424,7 @@ read_request(Fake *self, int fd)
     while ((end = strstr(text->str, "\r\n\r\n")) == NULL) {
         ssize_t got = read(fd, buffer, sizeof buffer);
 
-        if (got <= 0)
+        if (got <= 0 || buffer[0] == 0x16) /* does it speak TLS? It does not */
             return false;
         g_string_append_len(text, buffer, got);
     }
@@ -461,7 +461,11 @@ run_fake(void *data)
                                       strlen(answer), answer)
                     : g_strdup(answer);
 
-            if (whole[0] == 0 || write(fd, whole, strlen(whole)) < 0)
+            const char *end = strstr(whole, "\r\n\r\n");
+
+            /* One that is cut, or does not say where it ends, ends with the connection. */
+            if (whole[0] == 0 || write(fd, whole, strlen(whole)) < 0 || end == NULL ||
+                strstr(whole, "Content-Length") == NULL)
                 break;
         }
         (void)close(fd);
@@ -555,6 +559,31 @@ test_ill_answers(void)
     g_autoptr(GError) error = NULL;
 
     EXPECT_DONE(put_to_fake(answers, 4, &error));
+}
+
+/* So is one that breaks off within its headers, whatever it has said until then. */
+static void
+test_cut_headers(void)
+{
+    static const char *const answers[] = {"HTTP/1.1 200 OK\r\nContent-Le", "HTTP/1.1 200 OK\r\n",
+                                          ANSWER("200 OK", EMPTY), NULL};
+    g_autoptr(GError) error = NULL;
+
+    EXPECT_DONE(put_to_fake(answers, 3, &error));
+}
+
+static void
+test_cut_headers_of_get(void)
+{
+    static const char *const answers[] = {
+        "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n",
+        "HTTP/1.1 404 Not Found\r\nContent-Len",
+        "HTTP/1.1 200 OK\r\n\r\nx", /* nor is this one known to be whole */
+        ANSWER("206 Partial Content", "1\r\nContent-Range: bytes 0-0/1\r\n\r\ny"),
+        NULL,
+    };
+
+    expect_text_from_fake(answers, 4, "y");
 }
 
 /* A part that does not say of what is asked for again. */
@@ -860,6 +889,8 @@ main(int argc, char **argv)
                     test_neither_versions_nor_conditions);
     g_test_add("/store-s3/paced", Fixture, NULL, set_up, test_paced, tear_down);
     g_test_add_func("/store-s3/ill-answers", test_ill_answers);
+    g_test_add_func("/store-s3/cut-headers", test_cut_headers);
+    g_test_add_func("/store-s3/cut-headers-of-get", test_cut_headers_of_get);
     g_test_add_func("/store-s3/part-of-nothing", test_part_of_nothing);
     g_test_add_func("/store-s3/lost-answer-of-another", test_lost_answer_of_another);
     g_test_add_func("/store-s3/lost-answer-on-a-kept-connection",
