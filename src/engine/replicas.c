@@ -3,6 +3,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/workers.h"
+#include "repo/opinion.h"
 #include "source/pg/archive.h"
 
 #include <stdatomic.h>
@@ -150,24 +151,19 @@ read_once(const Crew *crew, const BkReplica *replica, BkBuf *object, uint8_t dig
                       repository_of(from)));
 }
 
-/* Where the store has another answer, that may be whole. */
+/* What is damaged is read again, where that may help. */
 static bool
 read_whole(const Crew *crew, const BkReplica *replica, BkBuf *object,
            uint8_t digest[BK_SHA256_SIZE], BkOp *op, GError **error)
 {
     g_autoptr(GError) cause = NULL;
-    bool has_other = true;
+    unsigned tries = 0;
 
-    while (has_other) {
-        g_clear_error(&cause);
+    do
         if (read_once(crew, replica, object, digest, op, &cause))
             return true;
-        has_other = false;
-        if (bk_error_is(cause, BK_ERROR_CORRUPT) &&
-            !bk_store_distrust(bk_part_store(crew->replicas->from), replica->name, &has_other, op,
-                               error))
-            return false;
-    }
+    while (
+        bk_opinion_differs(bk_part_store(crew->replicas->from), replica->name, &tries, &cause, op));
     return bk_propagate(error, &cause);
 }
 

@@ -6,6 +6,7 @@
 #include "engine/replicate-choice.h"
 #include "engine/retain.h"
 #include "engine/wal-span.h"
+#include "repo/opinion.h"
 
 #include <string.h>
 
@@ -175,21 +176,17 @@ load(Replication *self, const char *id, BkBuf *object, BkOp *op, GError **error)
     const BkPart *from = self->replicas.from;
     g_autofree char *name = manifest_name(from, id);
     g_autoptr(GError) cause = NULL;
-    g_autoptr(BkSnapshot) snapshot = bk_snapshot_load_sealed(from, id, object, op, &cause);
-    bool has_other = false;
+    g_autoptr(BkSnapshot) snapshot = NULL;
+    unsigned tries = 0;
 
-    if (snapshot == NULL && bk_error_is(cause, BK_ERROR_CORRUPT)) {
-        if (!bk_store_distrust(bk_part_store(from), name, &has_other, op, error))
-            return NULL;
-        if (has_other) {
-            g_clear_error(&cause);
-            snapshot = bk_snapshot_load_sealed(from, id, object, op, &cause);
+    do {
+        snapshot = bk_snapshot_load_sealed(from, id, object, op, &cause);
+        if (snapshot != NULL && !bk_seal_check(object, &cause)) {
+            (void)bk_prefix(&cause, "object \"%s\" of repository \"%s\"", name,
+                            repository_of(from));
+            g_clear_pointer(&snapshot, bk_snapshot_free);
         }
-    }
-    if (snapshot != NULL && !bk_seal_check(object, &cause)) {
-        (void)bk_prefix(&cause, "object \"%s\" of repository \"%s\"", name, repository_of(from));
-        g_clear_pointer(&snapshot, bk_snapshot_free);
-    }
+    } while (snapshot == NULL && bk_opinion_differs(bk_part_store(from), name, &tries, &cause, op));
     if (snapshot == NULL)
         (void)pass_over(self, &cause, error);
     return g_steal_pointer(&snapshot);

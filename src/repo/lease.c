@@ -123,9 +123,10 @@ read_epoch(const BkPart *part, BkLeaseInfo *info, BkOp *op, GError **error)
 {
     g_autofree char *name = epoch_name(part, info->epoch);
     g_autoptr(GError) cause = NULL;
+    unsigned tries = 0;
 
     while (!read_epoch_once(part, name, info, op, &cause))
-        if (!bk_opinion_differs(bk_part_store(part), name, &cause, op))
+        if (!bk_opinion_differs(bk_part_store(part), name, &tries, &cause, op))
             return bk_propagate(error, &cause);
     return true;
 }

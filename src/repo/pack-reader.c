@@ -150,6 +150,7 @@ bk_pack_reader_open(BkPackReader *self, const BkPart *part, const BkPackRef *ref
                     BkOp *op, GError **error)
 {
     g_autoptr(GError) cause = NULL;
+    unsigned tries = 0;
     bool ok;
 
     whole = whole || (ref->size <= FAR_WHOLE && bk_store_is_remote(bk_part_store(part)));
@@ -159,7 +160,7 @@ bk_pack_reader_open(BkPackReader *self, const BkPart *part, const BkPackRef *ref
     self->name = bk_pack_object_name(part, ref->name);
     do
         ok = whole ? open_whole(self, op, &cause) : open_parts(self, op, &cause);
-    while (!ok && bk_opinion_differs(bk_part_store(part), self->name, &cause, op));
+    while (!ok && bk_opinion_differs(bk_part_store(part), self->name, &tries, &cause, op));
     if (!bk_propagate(error, &cause))
         return bk_prefix(error, "object \"%s\" of repository \"%s\"", self->name,
                          bk_repository_name(bk_part_repository(part)));
@@ -225,9 +226,10 @@ bk_pack_reader_read(BkPackReader *self, size_t index, size_t read_ahead, BkBuf *
                     GError **error)
 {
     g_autoptr(GError) cause = NULL;
+    unsigned tries = 0;
 
     while (!read_once(self, index, read_ahead, raw, op, &cause)) {
-        if (!bk_opinion_differs(bk_part_store(self->part), self->name, &cause, op))
+        if (!bk_opinion_differs(bk_part_store(self->part), self->name, &tries, &cause, op))
             return bk_propagate(error, &cause) ||
                    bk_prefix(error, "object \"%s\" of repository \"%s\"", self->name,
                              bk_repository_name(bk_part_repository(self->part)));

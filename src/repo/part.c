@@ -174,9 +174,10 @@ read_key(BkPart *self, uint32_t generation, BkOp *op, GError **error)
 {
     g_autofree char *name = bk_part_object_name(self, "key/%08x", generation);
     g_autoptr(GError) cause = NULL;
+    unsigned tries = 0;
 
     while (!read_key_once(self, name, generation, op, &cause))
-        if (!bk_opinion_differs(bk_part_store(self), name, &cause, op))
+        if (!bk_opinion_differs(bk_part_store(self), name, &tries, &cause, op))
             return bk_propagate(error, &cause);
     return true;
 }

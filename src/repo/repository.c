@@ -105,9 +105,10 @@ read_slot(BkRepository *self, const BkKeyFile *key, BkOp *op, GError **error)
 {
     g_autofree char *object_name = g_strdup_printf("keys/%s", key->slot);
     g_autoptr(GError) cause = NULL;
+    unsigned tries = 0;
 
     while (!read_slot_once(self, key, object_name, op, &cause))
-        if (!bk_opinion_differs(self->store, object_name, &cause, op))
+        if (!bk_opinion_differs(self->store, object_name, &tries, &cause, op))
             return bk_propagate(error, &cause);
     return true;
 }
@@ -190,9 +191,10 @@ static bool
 confirm_identity(const BkRepository *self, BkBuf *identity, BkOp *op, GError **error)
 {
     g_autoptr(GError) cause = NULL;
+    unsigned tries = 0;
 
     while (!check_identity(self, identity, &cause)) {
-        if (!bk_opinion_differs(self->store, "backstay.json", &cause, op))
+        if (!bk_opinion_differs(self->store, "backstay.json", &tries, &cause, op))
             return bk_propagate(error, &cause);
         if (!read_identity(self, identity, op, error))
             return false;

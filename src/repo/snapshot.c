@@ -368,11 +368,12 @@ bk_snapshot_load_sealed(const BkPart *part, const char *id, BkBuf *object, BkOp 
 {
     g_autofree char *name = bk_part_object_name(part, "snapshots/%s", id);
     GError *cause = NULL;
+    unsigned tries = 0;
     BkSnapshot *self;
 
     do
         self = load_once(part, name, id, object, op, &cause);
-    while (self == NULL && bk_opinion_differs(bk_part_store(part), name, &cause, op));
+    while (self == NULL && bk_opinion_differs(bk_part_store(part), name, &tries, &cause, op));
     if (self == NULL)
         explain(part, id, cause, error);
     return self;
@@ -421,11 +422,12 @@ bk_snapshot_load_head(const BkPart *part, const char *id, BkSnapshotHead *head, 
 {
     g_autofree char *name = bk_part_object_name(part, "snapshots/%s", id);
     GError *cause = NULL;
+    unsigned tries = 0;
 
     *head = (BkSnapshotHead){0};
     while (!load_head_once(part, name, id, head, op, &cause)) {
         bk_snapshot_head_clear(head);
-        if (!bk_opinion_differs(bk_part_store(part), name, &cause, op))
+        if (!bk_opinion_differs(bk_part_store(part), name, &tries, &cause, op))
             return explain(part, id, cause, error);
     }
     return true;

@@ -261,11 +261,12 @@ read_start(const BkPart *part, const char *object_name, const char *name, const 
            Start *start, BkOp *op, GError **error)
 {
     g_autoptr(GError) cause = NULL;
+    unsigned tries = 0;
 
     while (!read_start_once(part, object_name, name, parsed, start, op, &cause)) {
         start_clear(start);
         *start = (Start){0};
-        if (!bk_opinion_differs(bk_part_store(part), object_name, &cause, op))
+        if (!bk_opinion_differs(bk_part_store(part), object_name, &tries, &cause, op))
             return bk_propagate(error, &cause);
     }
     return true;
@@ -547,13 +548,14 @@ bk_archive_get(const BkPart *part, const char *name, const BkWalName *parsed, Bk
     g_autofree char *object_name = bk_archive_object_name(part, name, parsed);
     g_auto(BkBuf) object = BK_BUF_INIT;
     GError *cause = NULL;
+    unsigned tries = 0;
 
     do {
         if (bk_store_get(bk_part_store(part), object_name, 0, SIZE_MAX, MAX_OBJECT, &object, op,
                          &cause) &&
             open_file(part, name, parsed, &object, content, &cause))
             return true;
-    } while (bk_opinion_differs(bk_part_store(part), object_name, &cause, op));
+    } while (bk_opinion_differs(bk_part_store(part), object_name, &tries, &cause, op));
     return explain(part, name, object_name, cause, error);
 }
 
