@@ -462,7 +462,7 @@ compare_with_own(const BkStoreEntry *entry, void *data, GError **error)
     BkWalName name;
 
     (void)error;
-    if (bk_wal_name_parse(strrchr(entry->name, '/') + 1, &name) && name.kind == BK_WAL_SEGMENT &&
+    if (bk_wal_name_parse(bk_store_base_name(entry->name), &name) && name.kind == BK_WAL_SEGMENT &&
         !g_hash_table_contains(self->own, entry->name))
         self->lacks = true;
     return true;

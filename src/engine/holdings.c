@@ -91,7 +91,7 @@ visit_object(const BkStoreEntry *entry, void *data, GError **error)
 
     (void)error;
     object.name = g_string_chunk_insert(visit->holdings->names, entry->name);
-    object.base = strrchr(object.name, '/') + 1;
+    object.base = bk_store_base_name(object.name);
     if (has_place(visit, &object))
         g_array_append_val(visit->objects, object);
     else

@@ -67,7 +67,7 @@ add(BkReplicas *self, const char *name, uint64_t size, const GArray *there)
     BkReplica *replica = g_new0(BkReplica, 1);
 
     replica->name = g_string_chunk_insert(self->names, name);
-    replica->base = strrchr(replica->name, '/') + 1;
+    replica->base = bk_store_base_name(replica->name);
     replica->size = size;
     if (held != NULL)
         replica->state = held->size == size ? BK_REPLICA_PRESENT : BK_REPLICA_DOUBTED;

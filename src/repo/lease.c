@@ -46,7 +46,7 @@ static bool
 visit_epoch(const BkStoreEntry *entry, void *data, GError **error)
 {
     Epochs *epochs = data;
-    const char *base = strrchr(entry->name, '/') + 1;
+    const char *base = bk_store_base_name(entry->name);
     uint64_t epoch = g_ascii_strtoull(base, NULL, 16);
     char expected[17];
 

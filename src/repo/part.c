@@ -212,7 +212,7 @@ static bool
 visit_key(const BkStoreEntry *entry, void *data, GError **error)
 {
     GArray *numbers = data;
-    const char *base = strrchr(entry->name, '/') + 1;
+    const char *base = bk_store_base_name(entry->name);
     uint32_t number = (uint32_t)g_ascii_strtoull(base, NULL, 16);
     char expected[9];
 

@@ -437,7 +437,7 @@ static bool
 visit_snapshot(const BkStoreEntry *entry, void *data, GError **error)
 {
     GPtrArray *ids = data;
-    const char *id = strrchr(entry->name, '/') + 1;
+    const char *id = bk_store_base_name(entry->name);
 
     if (!bk_snapshot_is_id(id))
         return bk_throw(error, BK_ERROR_CORRUPT, "object \"%s\" has no place among snapshots",

@@ -27,6 +27,14 @@ bk_store_is_name(const char *name)
     return true;
 }
 
+const char *
+bk_store_base_name(const char *name)
+{
+    const char *slash = strrchr(name, '/');
+
+    return slash != NULL ? slash + 1 : name;
+}
+
 void
 bk_store_init(BkStore *self, const BkStoreDriver *driver, char *description)
 {
@@ -160,41 +168,86 @@ bk_store_stat(BkStore *self, const char *name, uint64_t *size, BkOp *op, GError 
     return bk_prefix(error, "look up \"%s\" in %s", name, self->description);
 }
 
+/* A listing under way. Names come from outside, and what uses them relies on where they lie and in
+ * which order they come: so each is checked here, whatever driver has it from whomever. */
 typedef struct Listing {
     BkStoreVisit visit;
     void *data;
     BkOp *op;
+    const char *prefix;
+    GString *last; /* the name before, or what the names must be greater than */
+    bool is_flat;  /* of one folder: nothing lies deeper */
     bool visitor_failed;
 } Listing;
 
 static bool
-visit_unless_cancelled(const BkStoreEntry *entry, void *data, GError **error)
+is_listed_name(const Listing *self, const char *name)
+{
+    const size_t size = strnlen(name, NAME_MAX_SIZE + 2);
+    const bool is_folder = size > 0 && size <= NAME_MAX_SIZE + 1 && name[size - 1] == '/';
+    char folder[NAME_MAX_SIZE + 1];
+
+    if (!self->is_flat || !is_folder)
+        return bk_store_is_name(name) &&
+               (!self->is_flat || strchr(name + strlen(self->prefix), '/') == NULL);
+    memcpy(folder, name, size - 1);
+    folder[size - 1] = '\0';
+    return size - 1 > strlen(self->prefix) && bk_store_is_name(folder) &&
+           strchr(folder + strlen(self->prefix), '/') == NULL;
+}
+
+static bool
+check_entry(Listing *self, const BkStoreEntry *entry, GError **error)
+{
+    if (entry->name == NULL || !g_str_has_prefix(entry->name, self->prefix) ||
+        !is_listed_name(self, entry->name))
+        return bk_throw(error, BK_ERROR_STORE,
+                        "the listing of \"%s\" holds \"%.100s\", which was not asked for",
+                        self->prefix, entry->name != NULL ? entry->name : "");
+    if (strcmp(entry->name, self->last->str) <= 0)
+        return bk_throw(error, BK_ERROR_STORE,
+                        "the listing of \"%s\" is out of order: \"%s\" comes behind \"%s\"",
+                        self->prefix, entry->name, self->last->str);
+    (void)g_string_assign(self->last, entry->name);
+    return true;
+}
+
+static bool
+visit_checked(const BkStoreEntry *entry, void *data, GError **error)
 {
     Listing *listing = data;
 
-    if (!bk_op_check(listing->op, error))
+    if (!bk_op_check(listing->op, error) || !check_entry(listing, entry, error))
         return false;
     listing->visitor_failed = !listing->visit(entry, listing->data, error);
     return !listing->visitor_failed;
+}
+
+/* Ends a listing: a visitor's failure is about what it did with the entry, not about the listing.
+ */
+static bool
+end_listing(const BkStore *self, Listing *listing, bool ok, GError **error)
+{
+    (void)g_string_free(listing->last, TRUE);
+    return ok || (!listing->visitor_failed && bk_prefix(error, "list %s", self->description));
 }
 
 bool
 bk_store_list(BkStore *self, const char *prefix, const char *after, BkStoreVisit visit, void *data,
               BkOp *op, GError **error)
 {
-    Listing listing = {.visit = visit, .data = data, .op = op};
+    Listing listing = {.visit = visit, .data = data, .op = op, .prefix = prefix};
+    bool ok;
 
-    if (bk_op_check(op, error) && self->driver->list(self, prefix, after != NULL ? after : "",
-                                                     visit_unless_cancelled, &listing, op, error))
-        return true;
-    /* A visitor's failure is about what it did with the entry, not about the listing. */
-    return !listing.visitor_failed && bk_prefix(error, "list %s", self->description);
+    listing.last = g_string_new(after);
+    ok = bk_op_check(op, error) && self->driver->list(self, prefix, after != NULL ? after : "",
+                                                      visit_checked, &listing, op, error);
+    return end_listing(self, &listing, ok, error);
 }
 
 /* A listing of all that is below a folder, of which the beginnings are wanted. */
 typedef struct FolderWalk {
     Listing *listing;
-    BkStoreVisit visit;
     size_t start; /* of what follows the folder's name */
     char *inner;  /* "folder/inner/": the one that was found; ends the listing */
 } FolderWalk;
@@ -203,23 +256,24 @@ static bool
 visit_below(const BkStoreEntry *entry, void *data, GError **error)
 {
     FolderWalk *walk = data;
-    const char *slash = strchr(entry->name + walk->start, '/');
+    const char *slash = NULL;
 
+    if (g_str_has_prefix(entry->name, walk->listing->prefix))
+        slash = strchr(entry->name + walk->start, '/');
     if (slash == NULL)
-        return walk->visit(entry, walk->listing, error);
+        return visit_checked(entry, walk->listing, error);
     walk->inner = g_strndup(entry->name, (size_t)(slash + 1 - entry->name));
     return bk_throw(error, BK_ERROR_EXISTS, "found");
 }
 
 /* For drivers that know no folders: each one costs a listing that ends with its first object. */
 static bool
-list_folder_by_list(BkStore *self, const char *folder, BkStoreVisit visit, Listing *listing,
-                    GError **error)
+list_folder_by_list(BkStore *self, const char *folder, Listing *listing, GError **error)
 {
     g_autofree char *after = g_strdup("");
 
     for (;;) {
-        FolderWalk walk = {.listing = listing, .visit = visit, .start = strlen(folder)};
+        FolderWalk walk = {.listing = listing, .start = strlen(folder)};
         g_autofree char *inner = NULL;
         g_autoptr(GError) cause = NULL;
         BkStoreEntry entry = {0};
@@ -229,7 +283,7 @@ list_folder_by_list(BkStore *self, const char *folder, BkStoreVisit visit, Listi
         if (inner == NULL)
             return ok || bk_propagate(error, &cause);
         entry.name = inner;
-        if (!visit(&entry, listing, error))
+        if (!visit_checked(&entry, listing, error))
             return false;
         /* Past everything in it: no name has a character behind "~". */
         g_free(after);
@@ -241,15 +295,16 @@ bool
 bk_store_list_folder(BkStore *self, const char *folder, BkStoreVisit visit, void *data, BkOp *op,
                      GError **error)
 {
-    Listing listing = {.visit = visit, .data = data, .op = op};
+    Listing listing = {.visit = visit, .data = data, .op = op, .prefix = folder, .is_flat = true};
     bool ok = bk_op_check(op, error);
 
     g_assert(folder[0] == '\0' || g_str_has_suffix(folder, "/"));
+    listing.last = g_string_new(NULL);
     if (ok && self->driver->list_folder != NULL)
-        ok = self->driver->list_folder(self, folder, visit_unless_cancelled, &listing, op, error);
+        ok = self->driver->list_folder(self, folder, visit_checked, &listing, op, error);
     else if (ok)
-        ok = list_folder_by_list(self, folder, visit_unless_cancelled, &listing, error);
-    return ok || (!listing.visitor_failed && bk_prefix(error, "list %s", self->description));
+        ok = list_folder_by_list(self, folder, &listing, error);
+    return end_listing(self, &listing, ok, error);
 }
 
 bool

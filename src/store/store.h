@@ -28,6 +28,9 @@ typedef bool (*BkStoreVisit)(const BkStoreEntry *entry, void *data, GError **err
 
 bool bk_store_is_name(const char *name);
 
+/* What stands behind the last slash of a name; all of it when it has none. In `name`. */
+const char *bk_store_base_name(const char *name);
+
 /* What the store is, for people: `directory "/var/lib/backstay"`. Owned by the store. */
 const char *bk_store_describe(const BkStore *self);
 
@@ -74,12 +77,14 @@ bool bk_store_stat(BkStore *self, const char *name, uint64_t *size, BkOp *op,
                    GError **error) BK_MUST_USE;
 
 /* Visits every object whose name starts with `prefix` (any string, not only a folder) and is
- * greater than `after` (NULL: all), in byte order of the names. */
+ * greater than `after` (NULL: all), in byte order of the names. Whatever a server answers, what is
+ * visited is a name (bk_store_is_name) of those, strictly greater than the one before; a listing
+ * with another one fails with BK_ERROR_STORE. */
 bool bk_store_list(BkStore *self, const char *prefix, const char *after, BkStoreVisit visit,
                    void *data, BkOp *op, GError **error) BK_MUST_USE;
 
 /* Visits what lies directly below `folder` ("" or a name and "/"), in byte order: objects, and
- * folders, whose names end in "/" and whose sizes and times are 0. */
+ * folders, whose names end in "/" and whose sizes and times are 0. Checked likewise. */
 bool bk_store_list_folder(BkStore *self, const char *folder, BkStoreVisit visit, void *data,
                           BkOp *op, GError **error) BK_MUST_USE;
 

@@ -109,7 +109,7 @@ static bool
 visit_file(const BkStoreEntry *entry, void *data, GError **error)
 {
     Walk *self = data;
-    const char *base = strrchr(entry->name, '/') + 1;
+    const char *base = bk_store_base_name(entry->name);
     g_autofree char *place = NULL;
     BkArchiveTimeline *timeline;
     BkWalName name;
