@@ -172,3 +172,30 @@ def test_a_target_before_a_hole_is_reached(line, shared, by):
     finally:
         shutil.move(away, lost)
     restored.stop()
+
+
+# --- times ---------------------------------------------------------------------------------------
+
+TIMES = [
+    ("Europe/Berlin", "2026-10-25 02:30",
+     r'twice: write "2026-10-25 02:30:00\+02:00" or "2026-10-25 02:30:00\+01:00"'),
+    ("Europe/Berlin", "2026-03-29 02:30",
+     r'never showed it: write "2026-03-29 01:30:00\+01:00" or "2026-03-29 03:30:00\+02:00"'),
+    ("Europe/Nowhere", "2026-11-21 10:15", "TZ=Europe/Nowhere.*add an offset"),
+    ("UTC", "11/12/2026 10:15", "none of the forms.*2026-11-21T09:15:00Z"),
+    ("UTC", "2026-11-21 10:15 CET", "\"CET\" is not a known zone"),
+]
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("zone, text, reason", TIMES)
+def test_a_time_that_is_ambiguous_is_refused(line, shared, zone, text, reason):
+    """With what to type instead, wherever a time is given."""
+    backstay = line[0]
+    env = {"TZ": zone}
+    backstay.fails(2, reason, "restore", "orders", "--to", shared.path / "never", "--at", text,
+                   env=env)
+    backstay.fails(2, reason, "timeline", "orders", "--from", text, env=env)
+    backstay.fails(2, reason, "timeline", "orders", "--to", text, env=env)
+    backstay.fails(2, reason, "copy", "orders", "--from", "local", "--to", "other", "--since",
+                   text, env=env)

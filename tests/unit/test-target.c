@@ -1,4 +1,4 @@
-/* test-target.c - what a user can name as the moment to recover to, and which moment it is. */
+/* test-target.c - what a user can name as recovery target, and which point in time it is. */
 #include "source/pg/pg-time.h"
 #include "source/pg/target.h"
 
@@ -13,78 +13,49 @@ typedef struct TimeCase {
 } TimeCase;
 
 static const TimeCase TIME_CASES[] = {
-    /* ISO 8601 and its kin */
+    /* ISO 8601, RFC 3339 */
     {"UTC", "2026-11-21 10:15:00", "2026-11-21 10:15:00.000000"},
     {"UTC", "2026-11-21T10:15:00Z", "2026-11-21 10:15:00.000000"},
-    {"UTC", "2026-11-21t10:15", "2026-11-21 10:15:00.000000"},
+    {"UTC", "2026-11-21t10:15:00z", "2026-11-21 10:15:00.000000"},
+    {"UTC", "2026-11-21T10:15", "2026-11-21 10:15:00.000000"},
     {"UTC", "20261121T101500", "2026-11-21 10:15:00.000000"},
     {"UTC", "20261121T101500.5+0200", "2026-11-21 08:15:00.500000"},
     {"UTC", "20261121 1015", "2026-11-21 10:15:00.000000"},
     {"UTC", "2026-11-21", "2026-11-21 00:00:00.000000"},
-    {"UTC", "2026-1-2 3:04", "2026-01-02 03:04:00.000000"},
-    {"UTC", "  2026-11-21,\t10:15  UTC ", "2026-11-21 10:15:00.000000"},
-    /* Fractions are rounded, and carried. */
-    {"UTC", "2026-11-21 10:15:00.1234564", "2026-11-21 10:15:00.123456"},
-    {"UTC", "2026-11-21 10:15:00.1234567", "2026-11-21 10:15:00.123457"},
-    {"UTC", "2026-12-31 23:59:59.9999999", "2027-01-01 00:00:00.000000"},
-    {"UTC", "2026-11-21 10:15:00.", "2026-11-21 10:15:00.000000"},
-    {"UTC", "2026-11-21 24:00", "2026-11-22 00:00:00.000000"},
-    {"UTC", "2026-11-21 10:15:60", "2026-11-21 10:16:00.000000"},
+    {"UTC", "  2026-11-21 10:15  UTC ", "2026-11-21 10:15:00.000000"},
+    {"UTC", "2028-02-29", "2028-02-29 00:00:00.000000"},
+    {"UTC", "9999-12-31 23:59:59", "9999-12-31 23:59:59.000000"},
+    {"UTC", "1970-01-01 00:00:00", "1970-01-01 00:00:00.000000"},
+    /* Fractions are cut off, never carried. */
+    {"UTC", "2026-11-21 10:15:00.5", "2026-11-21 10:15:00.500000"},
+    {"UTC", "2026-11-21 10:15:00,25", "2026-11-21 10:15:00.250000"},
+    {"UTC", "2026-11-21 10:15:00.123456999", "2026-11-21 10:15:00.123456"},
+    {"UTC", "2026-12-31 23:59:59.9999999", "2026-12-31 23:59:59.999999"},
     /* Zones */
     {"Asia/Tokyo", "2026-11-21 10:15:00+02", "2026-11-21 08:15:00.000000"},
     {"Asia/Tokyo", "2026-11-21 10:15:00 +02:00", "2026-11-21 08:15:00.000000"},
     {"Asia/Tokyo", "2026-11-21 10:15:00-03:30", "2026-11-21 13:45:00.000000"},
-    {"Asia/Tokyo", "2026-11-21 10:15:00 -5", "2026-11-21 15:15:00.000000"},
-    {"Asia/Tokyo", "2026-11-21 10:15:00 +05:30:15", "2026-11-21 04:44:45.000000"},
-    {"Asia/Tokyo", "2026-11-21 10:15:00 CET", "2026-11-21 09:15:00.000000"},
-    {"Asia/Tokyo", "2026-07-21 10:15:00 CET", "2026-07-21 09:15:00.000000"},
-    {"Asia/Tokyo", "2026-11-21 10:15:00 est", "2026-11-21 15:15:00.000000"},
-    {"Asia/Tokyo", "2026-11-21 10:15:00 MSK", "2026-11-21 07:15:00.000000"},
+    {"Asia/Tokyo", "2026-11-21 10:15:00 -0330", "2026-11-21 13:45:00.000000"},
+    {"Asia/Tokyo", "2026-11-21 10:15:00 GMT", "2026-11-21 10:15:00.000000"},
     {"Asia/Tokyo", "2026-11-21 10:15:00 Europe/Berlin", "2026-11-21 09:15:00.000000"},
-    {"Asia/Tokyo", "2026-07-21 10:15:00 europe/berlin", "2026-07-21 08:15:00.000000"},
-    {"Asia/Tokyo", "2026-07-21 10:15:00 EST5EDT", "2026-07-21 14:15:00.000000"},
+    {"Asia/Tokyo", "2026-07-21 10:15:00 Europe/Berlin", "2026-07-21 08:15:00.000000"},
+    {"Asia/Tokyo", "2026-07-21 10:15 America/Argentina/Buenos_Aires", "2026-07-21 13:15:00.000000"},
     {"Asia/Tokyo", "2026-11-21 10:15:00", "2026-11-21 01:15:00.000000"},
+    {":Asia/Tokyo", "2026-11-21 10:15:00", "2026-11-21 01:15:00.000000"},
+    {"/usr/share/zoneinfo/Asia/Tokyo", "2026-11-21 10:15:00", "2026-11-21 01:15:00.000000"},
+    {"", "2026-11-21 10:15:00", "2026-11-21 10:15:00.000000"},
     {"EST5", "2026-11-21 10:15:00", "2026-11-21 15:15:00.000000"},
-    /* Clocks put forward: counted from before; put back: the second time. */
+    /* Around the hour that is put forward or back. */
     {"Europe/Berlin", "2026-03-29 01:59:59", "2026-03-29 00:59:59.000000"},
-    {"Europe/Berlin", "2026-03-29 02:30", "2026-03-29 01:30:00.000000"},
     {"Europe/Berlin", "2026-03-29 03:00", "2026-03-29 01:00:00.000000"},
     {"Europe/Berlin", "2026-10-25 01:59:59", "2026-10-24 23:59:59.000000"},
-    {"Europe/Berlin", "2026-10-25 02:30", "2026-10-25 01:30:00.000000"},
-    {"Europe/Berlin", "2026-10-25 02:30 CEST", "2026-10-25 00:30:00.000000"},
-    {"America/New_York", "2026-03-08 02:30", "2026-03-08 07:30:00.000000"},
-    {"America/New_York", "2026-11-01 01:30", "2026-11-01 06:30:00.000000"},
-    /* Names of months, other orders */
-    {"UTC", "Nov 21 2026 10:15", "2026-11-21 10:15:00.000000"},
-    {"UTC", "November 21, 2026", "2026-11-21 00:00:00.000000"},
-    {"UTC", "21 November 2026 10:15:00 CET", "2026-11-21 09:15:00.000000"},
-    {"UTC", "Sat Nov 21 10:15:00 2026 UTC", "2026-11-21 10:15:00.000000"},
-    {"UTC", "Saturday, 21 Nov 2026 10:15:00 +0100", "2026-11-21 09:15:00.000000"},
-    {"UTC", "21-Nov-2026", "2026-11-21 00:00:00.000000"},
-    {"UTC", "2026-Nov-21", "2026-11-21 00:00:00.000000"},
-    {"UTC", "Nov-21-2026", "2026-11-21 00:00:00.000000"},
-    {"UTC", "9 sept 2026", "2026-09-09 00:00:00.000000"},
-    {"UTC", "11/21/2026", "2026-11-21 00:00:00.000000"},
-    {"UTC", "11/21/26", "2026-11-21 00:00:00.000000"},
-    {"UTC", "01/02/1999", "1999-01-02 00:00:00.000000"},
-    {"UTC", "2026/11/21", "2026-11-21 00:00:00.000000"},
-    {"UTC", "Nov 21 2026 10:15 pm", "2026-11-21 22:15:00.000000"},
-    {"UTC", "2026-11-21 12:15am", "2026-11-21 00:15:00.000000"},
-    {"UTC", "2026-11-21 12:15 PM", "2026-11-21 12:15:00.000000"},
-    {"UTC", "2028-02-29", "2028-02-29 00:00:00.000000"},
-    {"UTC", "9999-12-31 23:59:59", "9999-12-31 23:59:59.000000"},
-    /* Words */
-    {"UTC", "now", "2026-11-21 10:15:00.000000"},
-    {"UTC", "epoch", "1970-01-01 00:00:00.000000"},
-    {"UTC", "today", "2026-11-21 00:00:00.000000"},
-    {"Pacific/Auckland", "today", "2026-11-20 11:00:00.000000"},
-    {"Pacific/Auckland", "today 10:15", "2026-11-20 21:15:00.000000"},
-    {"UTC", "yesterday 23:00", "2026-11-20 23:00:00.000000"},
-    {"UTC", "tomorrow 10:15 CET", "2026-11-22 09:15:00.000000"},
+    {"Europe/Berlin", "2026-10-25 03:00", "2026-10-25 02:00:00.000000"},
+    {"Europe/Berlin", "2026-10-25 02:30+02:00", "2026-10-25 00:30:00.000000"},
+    /* Ago */
     {"UTC", "90 minutes ago", "2026-11-21 08:45:00.000000"},
-    {"UTC", "1 day 2 hours ago", "2026-11-20 08:15:00.000000"},
-    {"UTC", "2h 5m ago", "2026-11-21 08:10:00.000000"},
-    {"UTC", "1 Week Ago", "2026-11-14 10:15:00.000000"},
+    {"UTC", "1 minute ago", "2026-11-21 10:14:00.000000"},
+    {"UTC", "2 hours ago", "2026-11-21 08:15:00.000000"},
+    {"Europe/Berlin", "30 days ago", "2026-10-22 10:15:00.000000"},
     /* Refused */
     {"UTC", "", NULL},
     {"UTC", "2026-02-29", NULL},
@@ -93,51 +64,63 @@ static const TimeCase TIME_CASES[] = {
     {"UTC", "2026-13-01", NULL},
     {"UTC", "2026-00-10", NULL},
     {"UTC", "2026-11-00", NULL},
-    {"UTC", "21/11/2026", NULL},
     {"UTC", "1969-12-31", NULL},
-    {"UTC", "2026-11-21 25:00", NULL},
-    {"UTC", "2026-11-21 24:00:01", NULL},
+    {"UTC", "2026-1-2 3:04", NULL},
+    {"UTC", "2026-11-21 3:04", NULL},
+    {"UTC", "2026-11-21 24:00", NULL},
     {"UTC", "2026-11-21 10:60", NULL},
-    {"UTC", "2026-11-21 10:15:61", NULL},
-    {"UTC", "2026-11-21 13:15 pm", NULL},
+    {"UTC", "2026-11-21 10:15:60", NULL},
+    {"UTC", "2026-11-21 10:15:00.", NULL},
     {"UTC", "2026-11-21 10", NULL},
     {"UTC", "2026-11-21 10:5", NULL},
     {"UTC", "2026-11-21 10:15.5", NULL},
     {"UTC", "2026-11-21 10:15 x", NULL},
     {"UTC", "2026-11-21 10:15 10:16", NULL},
-    {"UTC", "2026-11-21 2026-11-22", NULL},
+    {"UTC", "2026-11-21 1015", NULL},
+    {"UTC", "20261121 10:15", NULL},
+    {"UTC", "2026-11-21  10:15", NULL},
+    {"UTC", "2026-11-21T", NULL},
+    {"UTC", "2026-11-21 Z", NULL},
     {"UTC", "2026-11-21-05", NULL},
     {"UTC", "2026-11-21 10:15 UTC+3", NULL},
-    {"UTC", "2026-11-21 10:15 pm-5", NULL},
-    {"UTC", "2026-11-21 10:15 +02 CET", NULL},
+    {"UTC", "2026-11-21 10:15 Etc/GMT+3", NULL},
+    {"UTC", "2026-11-21 10:15 -5", NULL},
     {"UTC", "2026-11-21 10:15 +16", NULL},
     {"UTC", "2026-11-21 10:15 +02x", NULL},
-    {"UTC", "2026-11-21 10:15 IST", NULL},
-    {"UTC", "2012-11-21 10:15 MSK", NULL},
+    {"UTC", "2026-11-21 10:15 +02:", NULL},
+    {"UTC", "2026-11-21 10:15 CET", NULL}, /* +01:00 to some, with summer time to others */
+    {"UTC", "2026-11-21 10:15 EST5EDT", NULL},
     {"UTC", "2026-11-21 10:15 Europe/Nowhere", NULL},
-    {"UTC", "2026-11-21 10:15 ../etc/passwd", NULL},
-    {"UTC", "Sun Nov 21 2026", NULL},
-    {"UTC", "Nov Nov 21 2026", NULL},
-    {"UTC", "Nov 21", NULL},
+    {"UTC", "2026-11-21 10:15 Europe/../../../etc/passwd", NULL},
+    {"UTC", "2026-11-21 10:15 /usr/share/zoneinfo/UTC", NULL},
+    {"UTC", "11/21/2026", NULL},
+    {"UTC", "01/02/1999", NULL},
+    {"UTC", "21.11.2026", NULL},
+    {"UTC", "2026/11/21", NULL},
+    {"UTC", "Nov 21 2026 10:15", NULL},
+    {"UTC", "21 November 2026", NULL},
     {"UTC", "2026", NULL},
-    {"UTC", "2026 2027 11", NULL},
     {"UTC", "10:15", NULL},
     {"UTC", "261121", NULL},
     {"UTC", "20261121101500", NULL},
-    {"UTC", "2026.11/21", NULL},
-    {"UTC", "now UTC", NULL},
-    {"UTC", "today today", NULL},
-    {"UTC", "am 2026-11-21", NULL},
+    {"UTC", "2026-11-21 10:15 am", NULL},
+    {"UTC", "now", NULL},
+    {"UTC", "today", NULL},
+    {"UTC", "yesterday 10:15", NULL},
     {"UTC", "infinity", NULL},
     {"UTC", "5 ago", NULL},
     {"UTC", "ago", NULL},
+    {"UTC", "-5 minutes ago", NULL},
+    {"UTC", "5m ago", NULL},
+    {"UTC", "1 day 2 hours ago", NULL},
     {"UTC", "5 fortnights ago", NULL},
-    {"UTC", "999999999 weeks ago", NULL},
+    {"UTC", "999999999 days ago", NULL},
+    {"UTC", "9999999999 minutes ago", NULL},
     {"UTC", "2026-11-21 \xc3\xa4", NULL},
-    {"UTC", "Nov-", NULL},
-    {"UTC", "Nov", NULL},
-    {"UTC", "-", NULL},
-    {"UTC", "2026-11-21T", NULL},
+    {"Europe/Nowhere", "2026-11-21 10:15", NULL},
+    {"/usr/share/zoneinfo/Nowhere", "2026-11-21 10:15", NULL},
+    {"nonsense", "2026-11-21", NULL},
+    {"+03", "2026-11-21", NULL}, /* UTC to the C library */
 };
 
 static void
@@ -168,23 +151,46 @@ test_time(void)
 static void
 test_time_reasons(void)
 {
-    static const char *const cases[][2] = {
-        {"2026-11-31", "November 2026 has 30 days"},
-        {"21/11/2026", "there is no month 21 (a date is year-month-day or month/day/year)"},
-        {"Sun Nov 21 2026", "that day is a Saturday and not a Sunday"},
-        {"2026-11-21 10:15 Mars/Base", "\"Mars/Base\" is not a known word or zone"},
-        {"10:15", "the date is missing or not whole"},
-        {"3026-1-1 10:15 10:16", "the time of day is given twice"},
-        {"2026-11-21 10:15 UTC+3", "\"+3\" sticks to a word (an offset stands alone: +02:00)"},
+    static const char *const cases[][3] = {
+        {"UTC", "2026-11-31", "month 11 of 2026 has 30 days"},
+        {"UTC", "2026-21-11", "there is no month 21: a date is YEAR-MONTH-DAY"},
+        {"UTC", "2026-11-21 10:15 Mars/Base",
+         "\"Mars/Base\" is not a known zone: add an offset such as +01:00, Z, UTC, or a name such "
+         "as "
+         "Europe/Berlin"},
+        {"Mars/Base", "2026-11-21 10:15",
+         "it has no zone, and the local one is unknown (TZ=Mars/Base): add an offset such as "
+         "+01:00"},
+        {"UTC", "11/21/2026",
+         "it is in none of the forms of a time: write it like 2026-11-21 10:15:00+01:00, "
+         "2026-11-21T09:15:00Z, 2026-11-21 10:15 Europe/Berlin or 90 minutes ago"},
+        {"Europe/Berlin", "2026-10-25 02:30",
+         "the clocks of Europe/Berlin showed it twice: write \"2026-10-25 02:30:00+02:00\" or "
+         "\"2026-10-25 02:30:00+01:00\""},
+        {"UTC", "2026-10-25T02:30:00 Europe/Berlin",
+         "the clocks of Europe/Berlin showed it twice: write \"2026-10-25 02:30:00+02:00\" or "
+         "\"2026-10-25 02:30:00+01:00\""},
+        {"Europe/Berlin", "2026-03-29 02:30",
+         "the clocks of Europe/Berlin never showed it: write \"2026-03-29 01:30:00+01:00\" or "
+         "\"2026-03-29 03:30:00+02:00\""},
+        {"America/New_York", "2026-11-01 01:30",
+         "the clocks of America/New_York showed it twice: write \"2026-11-01 01:30:00-04:00\" or "
+         "\"2026-11-01 01:30:00-05:00\""},
+        {"Australia/Lord_Howe", "2026-10-04 02:15",
+         "the clocks of Australia/Lord_Howe never showed it: write \"2026-10-04 01:45:00+10:30\" "
+         "or "
+         "\"2026-10-04 02:45:00+11:00\""},
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autoptr(GError) error = NULL;
         int64_t time_us;
 
-        g_assert_false(bk_pg_time_parse(cases[i][0], NOW_US, &time_us, &error));
-        g_assert_cmpstr(error->message, ==, cases[i][1]);
+        g_setenv("TZ", cases[i][0], TRUE);
+        g_assert_false(bk_pg_time_parse(cases[i][1], NOW_US, &time_us, &error));
+        g_assert_cmpstr(error->message, ==, cases[i][2]);
     }
+    g_setenv("TZ", "UTC", TRUE);
 }
 
 /* What was printed is read back as the same moment. */
@@ -227,7 +233,7 @@ test_forms(void)
         {"name:latest", BK_TARGET_NAME, "latest", "restore point \"latest\""},
         {"2026-11-21T11:15:00+01:00", BK_TARGET_TIME, "2026-11-21 10:15:00.000000+00",
          "time 2026-11-21 10:15:00.000000 UTC"},
-        {"now", BK_TARGET_TIME, "2026-11-21 10:15:00.000000+00",
+        {"0 minutes ago", BK_TARGET_TIME, "2026-11-21 10:15:00.000000+00",
          "time 2026-11-21 10:15:00.000000 UTC"},
     };
 
@@ -293,7 +299,7 @@ test_refused(void)
         g_assert_error(error, BK_ERROR, BK_ERROR_USAGE);
         g_assert_cmpint(target.kind, ==, BK_TARGET_LATEST);
         g_assert_null(target.text);
-        g_assert_nonnull(strstr(error->message, "lsn:X/Y, xid:N, name:POINT or a time like"));
+        g_assert_nonnull(strstr(error->message, "lsn:X/Y, xid:N, name:POINT and a time like"));
         g_assert_null(strchr(error->message, '\n'));
     }
 }

@@ -17,10 +17,11 @@ bk_target_clear(BkTarget *self)
 static bool
 fail(GError **error, const char *text, const char *reason)
 {
-    g_autofree char *message = g_strdup_printf(
-        "\"%s\" is no moment to restore to: %s; use latest, immediate, a snapshot's id, lsn:X/Y, "
-        "xid:N, name:POINT or a time like \"2026-11-21 10:15:00+01\"",
-        text, reason);
+    g_autofree char *message =
+        g_strdup_printf("\"%s\" is no recovery target: %s; targets are latest, immediate, a "
+                        "snapshot's id, lsn:X/Y, "
+                        "xid:N, name:POINT and a time like \"2026-11-21 10:15:00+01\"",
+                        text, reason);
 
     /* A line break in the text would make two lines of it. */
     for (char *c = message; *c != '\0'; c++)
