@@ -50,10 +50,12 @@ visit_epoch(const BkStoreEntry *entry, void *data, GError **error)
     uint64_t epoch = g_ascii_strtoull(base, NULL, 16);
     char expected[17];
 
+    (void)error;
     (void)g_snprintf(expected, sizeof expected, "%016" G_GINT64_MODIFIER "x", epoch);
-    if (strcmp(base, expected) != 0)
-        return bk_throw(error, BK_ERROR_CORRUPT, "object \"%s\" has no place among leases",
-                        entry->name);
+    if (strcmp(base, expected) != 0) {
+        bk_repository_warn_foreign(entry->name, "the leases");
+        return true;
+    }
     epochs->highest = MAX(epochs->highest, epoch);
     epochs->lowest = epochs->lowest == 0 ? epoch : MIN(epochs->lowest, epoch);
     return true;

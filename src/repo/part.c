@@ -218,9 +218,13 @@ visit_key(const BkStoreEntry *entry, void *data, GError **error)
 
     /* One name a number: not "0000000A", nor what strtoull allows besides digits. */
     (void)g_snprintf(expected, sizeof expected, "%08x", number);
-    if (strcmp(base, expected) != 0 || number == 0 || numbers->len >= MAX_GENERATIONS)
-        return bk_throw(error, BK_ERROR_CORRUPT, "object \"%s\" has no place among keys",
-                        entry->name);
+    if (strcmp(base, expected) != 0 || number == 0) {
+        bk_repository_warn_foreign(entry->name, "the keys");
+        return true;
+    }
+    if (numbers->len >= MAX_GENERATIONS)
+        return bk_throw(error, BK_ERROR_CORRUPT, "\"%s\": more than %d keys of a source",
+                        entry->name, MAX_GENERATIONS);
     g_array_append_val(numbers, number);
     return true;
 }

@@ -460,3 +460,9 @@ bk_repository_keys(const BkRepository *self)
 {
     return self->keys;
 }
+
+void
+bk_repository_warn_foreign(const char *name, const char *place)
+{
+    bk_log(BK_LOG_WARNING, "skipped \"%s\", which does not belong to %s: delete it", name, place);
+}

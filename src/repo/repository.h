@@ -86,3 +86,8 @@ bool bk_part_shares_keys(const BkPart *self, const BkPart *other);
 
 /* "SOURCE/…": a new string. */
 char *bk_part_object_name(const BkPart *self, const char *format, ...) BK_PRINTF(2, 3);
+
+/* Logs a warning that object `name`, which a listing of `place` ("the leases") has shown, is none
+ * of Backstay's: an NFS client's ".nfs…", an editor's copy. It must not keep the others from use.
+ */
+void bk_repository_warn_foreign(const char *name, const char *place);

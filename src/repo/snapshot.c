@@ -439,10 +439,11 @@ visit_snapshot(const BkStoreEntry *entry, void *data, GError **error)
     GPtrArray *ids = data;
     const char *id = bk_store_base_name(entry->name);
 
-    if (!bk_snapshot_is_id(id))
-        return bk_throw(error, BK_ERROR_CORRUPT, "object \"%s\" has no place among snapshots",
-                        entry->name);
-    g_ptr_array_add(ids, g_strdup(id));
+    (void)error;
+    if (bk_snapshot_is_id(id))
+        g_ptr_array_add(ids, g_strdup(id));
+    else
+        bk_repository_warn_foreign(entry->name, "the snapshots");
     return true;
 }
 

@@ -345,28 +345,34 @@ test_racing_parts(RepoFixture *self, const void *data)
     g_assert_true(bk_part_shares_keys(first, late));
 }
 
-/* A key object under the name of another source or generation is not taken for its key, and names
- * of a wrong form are damage, not a crash. */
+/* A key object under the name of another source or generation is not taken for its key. What has no
+ * name of a key is none, and does not keep the source from use. */
 static void
 test_keys_out_of_place(RepoFixture *self, const void *data)
 {
-    static const char *const names[] = {"web/key/00000001",    "orders/key/00000002",
-                                        "orders/key/0x000001", "orders/key/-0000001",
-                                        "orders/key/0000000A", "orders/key/1",
-                                        "orders/key/00000000", "orders/key/000000001"};
+    static const char *const misplaced[] = {"web/key/00000001", "orders/key/00000002"};
+    static const char *const foreign[] = {
+        "orders/key/0x000001", "orders/key/-0000001",  "orders/key/0000000A",   "orders/key/1",
+        "orders/key/00000000", "orders/key/000000001", "orders/key/.nfs00000a1"};
+    g_autoptr(BkPart) part = NULL;
     g_auto(BkBuf) object = BK_BUF_INIT;
     g_autoptr(GError) error = NULL;
 
     (void)data;
     repo_fixture_get(self->store, "orders/key/00000001", &object, self->op);
-    for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
-        g_autofree char *source = g_strndup(names[i], strcspn(names[i], "/"));
+    for (size_t i = 0; i < G_N_ELEMENTS(misplaced); i++) {
+        g_autofree char *source = g_strndup(misplaced[i], strcspn(misplaced[i], "/"));
 
-        EXPECT_DONE(bk_store_put(self->store, names[i], &object, self->op, &error));
+        EXPECT_DONE(bk_store_put(self->store, misplaced[i], &object, self->op, &error));
         EXPECT_ERROR(bk_part_open(self->repository, source, self->op, &error) != NULL,
                      BK_ERROR_CORRUPT);
-        EXPECT_DONE(bk_store_delete(self->store, names[i], self->op, &error));
+        EXPECT_DONE(bk_store_delete(self->store, misplaced[i], self->op, &error));
     }
+    for (size_t i = 0; i < G_N_ELEMENTS(foreign); i++)
+        EXPECT_DONE(bk_store_put(self->store, foreign[i], &object, self->op, &error));
+    part = bk_part_open(self->repository, "orders", self->op, &error);
+    g_assert_no_error(error);
+    g_assert_true(bk_part_shares_keys(part, self->part));
 }
 
 static bool

@@ -1,6 +1,5 @@
 #include "source/pg/archive-list.h"
 
-#include "base/log.h"
 #include "codec/wire.h"
 #include "source/pg/archive.h"
 
@@ -118,8 +117,7 @@ visit_file(const BkStoreEntry *entry, void *data, GError **error)
     if (bk_wal_name_parse(base, &name))
         place = bk_archive_object_name(self->part, base, &name);
     if (g_strcmp0(place, entry->name) != 0) {
-        /* An NFS client's ".nfs…", an editor's copy: no reason to find nothing at all. */
-        bk_log(BK_LOG_WARNING, "skipped \"%s\": it has no place in a WAL archive", entry->name);
+        bk_repository_warn_foreign(entry->name, "the WAL archive");
         return true;
     }
     timeline = timeline_in(self->timelines, name.timeline);
