@@ -15,6 +15,7 @@ typedef struct OddStore {
     BkStore *inner;
     _Atomic(const char *) hang;   /* part of the names whose puts never end by themselves */
     _Atomic(const char *) refuse; /* the same of those that cannot be put or retained */
+    atomic_bool is_dead;          /* nothing is answered any more */
     atomic_uint tries;            /* puts, whatever became of them */
     bool overwrites;              /* as no store of ours may */
     int64_t lock_us;
@@ -37,7 +38,7 @@ odd_put(BkStore *store, const char *name, const BkBuf *data, const uint8_t *sha2
     atomic_fetch_add(&self->tries, 1);
     if (odd_is_meant(atomic_load(&self->refuse), name))
         return bk_throw(error, BK_ERROR_NO_SPACE, "refused");
-    if (odd_is_meant(atomic_load(&self->hang), name) &&
+    if ((odd_is_meant(atomic_load(&self->hang), name) || atomic_load(&self->is_dead)) &&
         !bk_op_sleep(op, 3600 * BK_USEC_PER_SEC, error))
         return false;
     if (self->overwrites && !self->inner->driver->delete (self->inner, name, op, error))
@@ -59,6 +60,9 @@ odd_stat(BkStore *store, const char *name, uint64_t *size, BkOp *op, GError **er
 {
     BkStore *inner = ((OddStore *)store)->inner;
 
+    if (atomic_load(&((OddStore *)store)->is_dead) &&
+        !bk_op_sleep(op, 3600 * BK_USEC_PER_SEC, error))
+        return false;
     return inner->driver->stat(inner, name, size, op, error);
 }
 

@@ -11,6 +11,13 @@
 /* Once the required repositories have all, nothing waits any more but the report. */
 #define PATIENCE_AFTERWARDS 10
 
+/* But one that is dead by then is not waited for: it must answer within a part of the patience
+ * before anything longer is asked of it. */
+#define PATIENCE_PARTS 6
+
+/* How long giving up the lease in one that was dropped may take: it would run out by itself. */
+#define RELEASE_US (2 * BK_USEC_PER_SEC)
+
 /* What is known of a snapshot. */
 typedef struct Newest {
     char id[BK_SNAPSHOT_ID_SIZE + 1]; /* "": there is none */
@@ -55,7 +62,10 @@ effort_free(void *data)
 {
     Effort *self = data;
 
-    bk_lease_release(self->lease);
+    if (self->why != NULL)
+        bk_lease_release_within(self->lease, RELEASE_US);
+    else
+        bk_lease_release(self->lease);
     bk_part_free(self->part);
     bk_repository_free(self->repository);
     bk_op_free(self->op);
@@ -432,9 +442,22 @@ publish_one(Effort *effort, const void *data, GError **error)
                                                &retain, effort->op, error));
 }
 
+static bool
+ask_whether_alive(Effort *effort, const void *data, GError **error)
+{
+    uint64_t size;
+
+    (void)data;
+    return bk_store_stat(bk_part_store(effort->part), "backstay.json", &size, effort->op, error) ||
+           bk_prefix(error, "at the end of the backup");
+}
+
 bool
 bk_best_effort_publish(BkBestEffort *self, const BkBestEffortSnapshot *snapshot, GError **error)
 {
+    if (!call_each(self, ask_whether_alive, NULL,
+                   MAX(self->options.patience_us / PATIENCE_PARTS, BK_USEC_PER_SEC), error))
+        return false;
     return call_each(self, publish_one, snapshot, PATIENCE_AFTERWARDS * self->options.patience_us,
                      error);
 }

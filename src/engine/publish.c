@@ -15,8 +15,8 @@ bk_publish(const BkPublishRequest *request, const BkPart *part, BkLease *lease, 
     g_auto(BkBuf) object = BK_BUF_INIT;
 
     /* Locking takes its time: the lease is confirmed last. */
-    if (!bk_retain_packs(retain, &locks, op, error) || !bk_retain_keys(retain, &locks, op, error) ||
-        !bk_lease_confirm(lease, error))
+    if (!bk_retain_packs(retain, &locks, op, error) || !bk_retain_wal(retain, &locks, op, error) ||
+        !bk_retain_keys(retain, &locks, op, error) || !bk_lease_confirm(lease, error))
         return false;
     head->lease_epoch = bk_lease_epoch(lease);
     return bk_snapshot_seal(request->snapshot, part, &object, error) &&

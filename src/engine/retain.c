@@ -1,13 +1,15 @@
 #include "engine/retain.h"
 
 #include "base/workers.h"
+#include "source/pg/archive.h"
+#include "source/pg/meta.h"
 
 #include <stdatomic.h>
 #include <string.h>
 
 typedef struct Extension {
     const BkPart *part;
-    GArray *packs; /* of BkPackRef */
+    GPtrArray *names; /* of char *: objects */
     atomic_uint next;
 } Extension;
 
@@ -17,6 +19,7 @@ bk_retain_init(BkRetain *self, int64_t started_us, BkSnapshot *parent)
     *self = (BkRetain){
         .taken_us = parent != NULL ? bk_snapshot_head(parent)->started_us : started_us,
         .made_us = started_us,
+        .wal_us = started_us,
         .keys_us = parent != NULL ? bk_snapshot_head(parent)->started_us : INT64_MIN,
     };
 }
@@ -71,9 +74,8 @@ extend(unsigned index, void *data, BkOp *op, GError **error)
     unsigned next;
 
     (void)index;
-    while ((next = atomic_fetch_add(&self->next, 1)) < self->packs->len) {
-        const BkPackRef *pack = &g_array_index(self->packs, BkPackRef, next);
-        g_autofree char *name = bk_pack_object_name(self->part, pack->name);
+    while ((next = atomic_fetch_add(&self->next, 1)) < self->names->len) {
+        const char *name = g_ptr_array_index(self->names, next);
 
         if (!bk_store_retain(bk_part_store(self->part), name, op, error))
             return false;
@@ -97,11 +99,11 @@ is_same_name(const void *left, const void *right)
     return memcmp(left, right, BK_SHA256_SIZE) == 0;
 }
 
-static GArray *
+static GPtrArray *
 choose_packs(const BkRetainRequest *request, bool takes_taken, bool takes_made)
 {
     g_autoptr(GHashTable) taken = g_hash_table_new(hash_name, is_same_name);
-    g_autoptr(GArray) chosen = g_array_new(FALSE, FALSE, sizeof(BkPackRef));
+    g_autoptr(GPtrArray) chosen = g_ptr_array_new_with_free_func(g_free);
     size_t count = 0;
     const BkPackRef *packs =
         request->parent != NULL ? bk_snapshot_packs(request->parent, &count) : NULL;
@@ -111,22 +113,22 @@ choose_packs(const BkRetainRequest *request, bool takes_taken, bool takes_made)
     packs = bk_snapshot_packs(request->snapshot, &count);
     for (size_t i = 0; i < count; i++)
         if (g_hash_table_contains(taken, packs[i].name) ? takes_taken : takes_made)
-            g_array_append_val(chosen, packs[i]);
+            g_ptr_array_add(chosen, bk_pack_object_name(request->part, packs[i].name));
     return g_steal_pointer(&chosen);
 }
 
 static bool
-extend_all(const BkRetainRequest *request, GArray *packs, BkOp *op, GError **error)
+extend_all(const BkRetainRequest *request, GPtrArray *names, BkOp *op, GError **error)
 {
-    Extension extension = {.part = request->part, .packs = packs};
+    Extension extension = {.part = request->part, .names = names};
     BkOpProgress before;
     bool ok;
 
-    if (packs->len == 0)
+    if (names->len == 0)
         return true;
     bk_op_get_progress(op, &before);
-    bk_op_begin_phase(op, "extending locks", packs->len);
-    ok = bk_workers_run(MIN(request->workers, packs->len), extend, &extension, op, error);
+    bk_op_begin_phase(op, "extending locks", names->len);
+    ok = bk_workers_run(MIN(request->workers, names->len), extend, &extension, op, error);
     bk_op_begin_phase(op, before.phase, before.total);
     bk_op_advance(op, before.done);
     return ok;
@@ -138,7 +140,7 @@ bk_retain_packs(BkRetain *self, const BkRetainRequest *request, BkOp *op, GError
     const int64_t lock_us = bk_store_lock_us(bk_part_store(request->part));
     bool is_taken_due = bk_retain_is_due(lock_us, self->taken_us, request->now_us);
     bool is_made_due = bk_retain_is_due(lock_us, self->made_us, request->now_us);
-    g_autoptr(GArray) packs = NULL;
+    g_autoptr(GPtrArray) packs = NULL;
 
     if (!is_taken_due && !is_made_due)
         return true;
@@ -162,5 +164,64 @@ bk_retain_keys(BkRetain *self, const BkRetainRequest *request, BkOp *op, GError 
     if (!bk_part_retain_keys(request->part, op, error))
         return false;
     self->keys_us = request->now_us;
+    return true;
+}
+
+/* The segments from start to stop. */
+static GPtrArray *
+name_segments(const BkPart *part, const BkPgMeta *meta)
+{
+    GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
+    const uint64_t first = bk_wal_segment_of(meta->start_lsn, meta->segment_size);
+    const uint64_t last = bk_wal_segment_of(meta->stop_lsn - 1, meta->segment_size);
+
+    for (uint64_t segno = first; segno <= last; segno++) {
+        char name[BK_WAL_NAME_SIZE];
+        const BkWalName parsed =
+            bk_wal_name_of_segment(meta->timeline, segno, meta->segment_size, name);
+
+        g_ptr_array_add(names, bk_archive_object_name(part, name, &parsed));
+    }
+    return names;
+}
+
+/* The first timeline has none, and one that was lost is not for us to find out. */
+static bool
+retain_history(const BkPart *part, uint32_t timeline, BkOp *op, GError **error)
+{
+    g_autofree char *name = g_strdup_printf("%08X.history", timeline);
+    g_autofree char *object = NULL;
+    g_autoptr(GError) cause = NULL;
+    BkWalName parsed;
+
+    if (timeline == 1 || !bk_wal_name_parse(name, &parsed))
+        return true;
+    object = bk_archive_object_name(part, name, &parsed);
+    return bk_store_retain(bk_part_store(part), object, op, &cause) ||
+           bk_error_is(cause, BK_ERROR_ABSENT) || bk_propagate(error, &cause);
+}
+
+bool
+bk_retain_wal(BkRetain *self, const BkRetainRequest *request, BkOp *op, GError **error)
+{
+    const int64_t lock_us = bk_store_lock_us(bk_part_store(request->part));
+    const BkSnapshotHead *head = bk_snapshot_head((BkSnapshot *)(uintptr_t)request->snapshot);
+    bool are_keys_due = bk_retain_is_due(lock_us, self->keys_us, request->now_us);
+    bool is_due = bk_retain_is_due(lock_us, self->wal_us, request->now_us);
+    g_auto(BkPgMeta) meta = {0};
+    g_autoptr(GPtrArray) segments = NULL;
+
+    if ((!is_due && !are_keys_due) || head->state == BK_SNAPSHOT_UNFINISHED)
+        return true;
+    if (!bk_pg_meta_decode(&meta, &head->meta, error))
+        return false;
+    if (are_keys_due && !retain_history(request->part, meta.timeline, op, error))
+        return false;
+    if (!is_due || meta.is_standalone)
+        return true;
+    segments = name_segments(request->part, &meta);
+    if (!extend_all(request, segments, op, error))
+        return false;
+    self->wal_us = request->now_us;
     return true;
 }

@@ -1,9 +1,10 @@
-/* retain.h - keeps what a snapshot needs locked, in stores that lock: its packs, and the keys.
+/* retain.h - keeps what a snapshot needs locked, in stores that lock: its packs, the keys, its WAL.
  *
- * Promise: when a manifest is put, each pack that it names, and each key that is needed to read
- * them, refuses deletion for at least the lock's time from then on. Stores lock what is put or
- * retained for a quarter longer than that, so it is enough to extend locks once in each quarter of
- * the time, and most backups need not. Threads: a call starts and joins threads of its own. */
+ * Promise: when a manifest is put, each pack that it names, each key that is needed to read them,
+ * and each WAL file that it needs to be consistent refuses deletion for at least the lock's time
+ * from then on. Stores lock what is put or retained for a quarter longer than that, so it is enough
+ * to extend locks once in each quarter of the time, and most backups need not. Threads: a call
+ * starts and joins threads of its own. */
 #pragma once
 #include "repo/snapshot.h"
 
@@ -12,7 +13,8 @@ typedef struct BkRetain {
     int64_t taken_us; /* packs taken over were locked in its quarter or later; at first the moment
                          when their snapshot was begun */
     int64_t keys_us;  /* the same of the keys: each snapshot sees to them */
-    int64_t made_us;  /* the same of new ones; at first the moment when this snapshot was begun */
+    int64_t made_us;  /* the same of new ones; at first the time when this snapshot was begun */
+    int64_t wal_us;   /* the same of its WAL */
 } BkRetain;
 
 /* What the state is before a snapshot begun at `started_us` that takes packs over from `parent`
@@ -38,6 +40,12 @@ bool bk_retain_is_due(int64_t lock_us, int64_t since_us, int64_t now_us);
 /* Extends the locks of keys, of the repository and of the source, when they are due. */
 bool bk_retain_keys(BkRetain *self, const BkRetainRequest *request, BkOp *op,
                     GError **error) BK_MUST_USE;
+
+/* Extends the locks of the WAL from the snapshot's start to its stop, which was archived while it
+ * was made, when that took until the next quarter; and that of its timeline's history file, which
+ * may be older, when the locks of the keys are due: to be called before bk_retain_keys. */
+bool bk_retain_wal(BkRetain *self, const BkRetainRequest *request, BkOp *op,
+                   GError **error) BK_MUST_USE;
 
 /* Extends the locks of packs that are due. Fails as bk_store_retain. */
 bool bk_retain_packs(BkRetain *self, const BkRetainRequest *request, BkOp *op,

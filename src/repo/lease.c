@@ -8,9 +8,9 @@
 #include <pthread.h>
 #include <string.h>
 
+#define RELEASE_US    (10 * BK_USEC_PER_SEC)
 #define LEASE_VERSION 2 /* 1 had no token */
 #define MAX_LEASE     16384
-#define RELEASE_US    (10 * BK_USEC_PER_SEC)
 #define MAX_LITTER    16 /* deleted at once */
 
 struct BkLease {
@@ -421,7 +421,7 @@ bk_lease_epoch(BkLease *self)
 }
 
 void
-bk_lease_release(BkLease *self)
+bk_lease_release_within(BkLease *self, int64_t timeout_us)
 {
     g_autoptr(GError) ignored = NULL;
     /* Also after cancelling: the operation's own state must not keep us from giving up. */
@@ -430,7 +430,7 @@ bk_lease_release(BkLease *self)
     if (self == NULL)
         return;
     op = bk_op_new(NULL);
-    bk_op_set_deadline(op, g_get_monotonic_time() + RELEASE_US);
+    bk_op_set_deadline(op, g_get_monotonic_time() + timeout_us);
     (void)pthread_mutex_lock(&self->mutex);
     self->stop = true;
     (void)pthread_cond_signal(&self->stop_changed);
@@ -443,4 +443,10 @@ bk_lease_release(BkLease *self)
         g_clear_error(&ignored);
     delete_litter(self, op);
     lease_free(self);
+}
+
+void
+bk_lease_release(BkLease *self)
+{
+    bk_lease_release_within(self, RELEASE_US);
 }

@@ -49,6 +49,8 @@ bool bk_lease_confirm(BkLease *self, GError **error) BK_MUST_USE;
 /* The epoch, which grows with every step: for the manifest. */
 uint64_t bk_lease_epoch(BkLease *self);
 
-/* Gives the lease up (best effort: it would run out by itself) and frees it. NULL is fine. */
+/* Gives the lease up (best effort: it would run out by itself) and frees it. NULL is fine. The
+ * second takes at most `timeout_us`, where the store notices that its time is over. */
 void bk_lease_release(BkLease *self);
+void bk_lease_release_within(BkLease *self, int64_t timeout_us);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BkLease, bk_lease_release)

@@ -2,6 +2,10 @@
 
 #include <string.h>
 
+/* Pages have a thousand names. A server that goes on and on must not keep us for ever. */
+#define MAX_PAGES       100000
+#define MAX_EMPTY_PAGES 1000 /* one after the other */
+
 /* A listing under way. */
 typedef struct Listing {
     S3Store *store;
@@ -9,6 +13,8 @@ typedef struct Listing {
     const char *after;
     bool with_versions;
     bool is_flat; /* folders are not entered but visited themselves */
+    unsigned pages;
+    unsigned empty_pages; /* since the last one that had anything */
     BkStoreVisit visit;
     void *data;
     char *folder; /* the last one that was visited */
@@ -128,18 +134,36 @@ describe_next(const Listing *self, const BkS3Page *page)
 
 /* A server that tells of more, but not where, or where we are already, would keep us for ever. */
 static bool
-check_goes_on(const Listing *self, const BkS3Page *page, const char *start, GError **error)
+check_goes_on(Listing *self, const BkS3Page *page, const char *start, GError **error)
 {
     g_autofree char *next = describe_next(self, page);
 
+    self->pages++;
+    self->empty_pages = page->entries->len + page->prefixes->len == 0 ? self->empty_pages + 1 : 0;
+    if (page->is_truncated && (self->pages >= MAX_PAGES || self->empty_pages >= MAX_EMPTY_PAGES))
+        return bk_throw(error, BK_ERROR_STORE,
+                        "the server's listing does not end: %u pages, the last %u of them empty",
+                        self->pages, self->empty_pages);
     return !page->is_truncated || (next != NULL && strcmp(next, start) != 0) ||
            bk_throw(error, BK_ERROR_STORE,
                     "the server says that its listing goes on, and does not say where");
 }
 
+/* Whether the bucket keeps versions was not told, nor may they be listed: then nobody knows whether
+ * what can be seen is what was put. */
+static bool
+explain_refusal(const Listing *self, GError **error)
+{
+    if (!self->with_versions || !atomic_load(&self->store->versions_are_untold) || error == NULL ||
+        !bk_error_is(*error, BK_ERROR_DENIED))
+        return false;
+    return bk_prefix(error, "the credentials may not ask whether the bucket keeps versions: allow "
+                            "s3:GetBucketVersioning (and, if it does, s3:ListBucketVersions)");
+}
+
 /* Gets the page behind `page`, which it replaces. */
 static bool
-get_page(const Listing *self, BkS3Page *page, BkOp *op, GError **error)
+get_page(Listing *self, BkS3Page *page, BkOp *op, GError **error)
 {
     g_autofree char *prefix = bk_s3_key(self->store, self->prefix);
     g_autofree char *start = describe_next(self, page);
@@ -166,7 +190,8 @@ get_page(const Listing *self, BkS3Page *page, BkOp *op, GError **error)
     add_start(self, page, &fields);
     if (self->store->options.requester_pays)
         bk_s3_fields_add(&headers, "x-amz-request-payer", "requester");
-    return bk_s3_call(self->store, &call, &answer, NULL, op, error) &&
+    return (bk_s3_call(self->store, &call, &answer, NULL, op, error) ||
+            explain_refusal(self, error)) &&
            bk_s3_xml_page(&answer.body, page, error) && check_goes_on(self, page, start, error);
 }
 
@@ -214,7 +239,7 @@ bk_s3_list_folder(BkStore *store, const char *folder, BkStoreVisit visit, void *
 bool
 bk_s3_get_versions(S3Store *self, const char *name, GPtrArray **versions, BkOp *op, GError **error)
 {
-    const Listing listing = {.store = self, .prefix = name, .after = "", .with_versions = true};
+    Listing listing = {.store = self, .prefix = name, .after = "", .with_versions = true};
     g_autofree char *key = bk_s3_key(self, name);
     g_autoptr(GPtrArray) found = g_ptr_array_new_with_free_func(bk_s3_entry_free);
     g_auto(BkS3Page) page = {0};

@@ -24,17 +24,18 @@ typedef struct S3Store {
     GPtrArray *strings;
     BkHttp *http;
     BkCredentialSource *credentials;
-    char *origin;            /* "https://host:port" */
-    char *host;              /* as in the Host header */
-    char *root;              /* "/bucket/" or "/" */
-    char *prefix;            /* "" or "a/b/" */
-    char *customer_key;      /* base64, or NULL */
-    char *customer_key_md5;  /* likewise */
-    int64_t (*now_us)(void); /* since 1970; tests set it */
-    size_t single_max;       /* what is larger is put in parts; tests set it */
-    atomic_int versions;     /* BkS3Versions */
-    atomic_bool has_bucket;  /* an answer has shown that there is one */
-    atomic_bool is_bare;     /* puts bear no condition: the store does not know it */
+    char *origin;                    /* "https://host:port" */
+    char *host;                      /* as in the Host header */
+    char *root;                      /* "/bucket/" or "/" */
+    char *prefix;                    /* "" or "a/b/" */
+    char *customer_key;              /* base64, or NULL */
+    char *customer_key_md5;          /* likewise */
+    int64_t (*now_us)(void);         /* since 1970; tests set it */
+    size_t single_max;               /* what is larger is put in parts; tests set it */
+    atomic_int versions;             /* BkS3Versions */
+    atomic_bool versions_are_untold; /* they are taken for kept since we may not ask */
+    atomic_bool has_bucket;          /* an answer has shown that there is one */
+    atomic_bool is_bare;             /* puts bear no condition: the store does not know it */
 
     pthread_mutex_t mutex; /* guards what follows */
     GHashTable *firsts;    /* name -> version id, where the current version is not the first */
@@ -126,7 +127,8 @@ bool bk_s3_list_folder(BkStore *store, const char *folder, BkStoreVisit visit, v
 
 /* --- s3-versions.c --- */
 
-/* Does the bucket keep versions? Asked once. */
+/* Does the bucket keep versions? Asked once. One that does not let us ask counts as one that does:
+ * listing versions is right in any bucket. */
 bool bk_s3_keeps_versions(S3Store *self, bool *keeps, BkOp *op, GError **error) BK_MUST_USE;
 
 /* The versions of one name, newest first: an array of BkS3Entry * with markers among them. */

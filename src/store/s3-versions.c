@@ -8,7 +8,7 @@
 bool
 bk_s3_keeps_versions(S3Store *self, bool *keeps, BkOp *op, GError **error)
 {
-    /* Not allowed to ask, or not known to the store: then it is not a matter of versions. */
+    /* 403: we may not ask. 405, 501: the store does not know of versions, so it keeps none. */
     static const unsigned accepted[] = {403, 405, 501, 0};
     g_auto(BkHttpAnswer) answer = {0};
     g_auto(S3Fields) fields = {0};
@@ -32,7 +32,9 @@ bk_s3_keeps_versions(S3Store *self, bool *keeps, BkOp *op, GError **error)
     if (!bk_s3_call(self, &call, &answer, NULL, op, error) ||
         (answer.status == 200 && !bk_s3_xml_text(&answer.body, "Status", &status, error)))
         return false;
-    *keeps = g_strcmp0(status, "Enabled") == 0;
+    if (answer.status == 403)
+        atomic_store(&self->versions_are_untold, true);
+    *keeps = answer.status == 403 || g_strcmp0(status, "Enabled") == 0;
     /* A put whose answer bore a version may have told meanwhile. */
     if (!atomic_compare_exchange_strong(&self->versions, &before,
                                         *keeps ? BK_S3_VERSIONS_KEPT : BK_S3_VERSIONS_NONE))

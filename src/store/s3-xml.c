@@ -184,6 +184,7 @@ typedef struct PageWalk {
     BkS3Page *page;
     BkS3Entry *entry; /* at hand */
     bool is_encoded;
+    bool tells_end; /* whether it goes on */
     bool failed;
 } PageWalk;
 
@@ -264,6 +265,8 @@ leave_page(const char *path, const char *text, void *data)
         self->failed |= page->prefixes->len > MAX_ENTRIES;
     } else if (strcmp(path, "IsTruncated") == 0) {
         page->is_truncated = strcmp(text, "true") == 0;
+        self->failed |= self->tells_end || (!page->is_truncated && strcmp(text, "false") != 0);
+        self->tells_end = true;
     } else if (strcmp(path, "EncodingType") == 0) {
         self->is_encoded = strcmp(text, "url") == 0;
     }
@@ -332,6 +335,9 @@ bk_s3_xml_page(const BkBuf *body, BkS3Page *page, GError **error)
     if (strcmp(self.root, "ListBucketResult") != 0 && strcmp(self.root, "ListVersionsResult") != 0)
         return bk_throw(error, BK_ERROR_STORE, "the server answered <%s> and not a listing",
                         self.root);
+    if (!state.tells_end)
+        return bk_throw(error, BK_ERROR_STORE,
+                        "the server's listing does not tell whether it is complete (IsTruncated)");
     if (state.failed || (state.is_encoded && !decode_names(page)) || !is_whole(page))
         return bk_throw(error, BK_ERROR_STORE, "the server's listing is not what S3 answers");
     return true;

@@ -41,8 +41,8 @@ typedef struct BkS3Page {
 void bk_s3_page_clear(BkS3Page *self);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkS3Page, bk_s3_page_clear)
 
-/* Decodes a listing asked for with encoding-type=url: keys are percent-decoded when the answer
- * says <EncodingType>url</EncodingType>. */
+/* Decodes a listing asked for with encoding-type=url, which must tell whether it goes on: keys are
+ * percent-decoded when the answer says <EncodingType>url</EncodingType>. */
 bool bk_s3_xml_page(const BkBuf *body, BkS3Page *page, GError **error) BK_MUST_USE;
 
 /* The text of the first element at `path` below the root, such as "UploadId" or

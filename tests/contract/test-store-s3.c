@@ -668,6 +668,17 @@ test_there_all_the_time(void)
     expect_text_from_fake(answers, 4, "x");
 }
 
+#define VERSIONING_ON  "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
+#define VERSIONING_OFF "<VersioningConfiguration/>"
+#define NO_VERSIONS    "<ListVersionsResult><IsTruncated>false</IsTruncated></ListVersionsResult>"
+#define ONE_VERSION(name)                                                                          \
+    "<ListVersionsResult><IsTruncated>false</IsTruncated><Version><Key>" name                      \
+    "</Key><VersionId>v1</VersionId><Size>1</Size>"                                                \
+    "<LastModified>2026-11-24T00:00:00.000Z</LastModified></Version></ListVersionsResult>"
+#define REFUSED   ANSWER("501 Not Implemented", EMPTY)
+#define NOT_THERE ANSWER("404 Not Found", EMPTY)
+#define PUT_DONE  "HTTP/1.1 200 OK\r\nx-amz-version-id: v1\r\nContent-Length: 0\r\n\r\n"
+
 /* A listing that goes on and does not say where, or where it is already, is an error. */
 static void
 test_listings_without_end(void)
@@ -695,6 +706,88 @@ test_listings_without_end(void)
     bk_store_free(store);
     fake_stop(&fake, 4);
 #undef PAGE
+}
+
+/* A server may not keep us with empty pages for ever, each of which names another one. */
+static void
+test_empty_pages(void)
+{
+    const unsigned count = 1000;
+    g_autoptr(GPtrArray) answers = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(BkOp) op = bk_op_new(NULL);
+    g_autoptr(GError) error = NULL;
+    unsigned visited = 0;
+    BkStore *store;
+    Fake fake;
+
+    g_ptr_array_add(answers, g_strdup("<VersioningConfiguration></VersioningConfiguration>"));
+    for (unsigned i = 0; i < count; i++)
+        g_ptr_array_add(answers, g_strdup_printf("<ListBucketResult><IsTruncated>true</IsTruncated>"
+                                                 "<NextContinuationToken>%u</NextContinuationToken>"
+                                                 "</ListBucketResult>",
+                                                 i));
+    g_ptr_array_add(answers, NULL);
+    fake_start(&fake, (const char *const *)answers->pdata);
+    store = open_fake(&fake);
+    g_assert_false(bk_store_list(store, "", NULL, count_entry, &visited, op, &error));
+    g_assert_error(error, BK_ERROR, BK_ERROR_STORE);
+    expect_message(error, "does not end");
+    bk_store_free(store);
+    fake_stop(&fake, count + 1);
+}
+
+/* A listing that does not tell whether it is complete is not. */
+static void
+test_listing_without_end_mark(void)
+{
+    static const char *const answers[] = {
+        "<VersioningConfiguration></VersioningConfiguration>",
+        "<ListBucketResult></ListBucketResult>",
+        "<ListBucketResult><IsTruncated>perhaps</IsTruncated></ListBucketResult>",
+        NULL,
+    };
+    g_autoptr(BkOp) op = bk_op_new(NULL);
+    g_autoptr(GError) error = NULL;
+    unsigned visited = 0;
+    BkStore *store;
+    Fake fake;
+
+    fake_start(&fake, answers);
+    store = open_fake(&fake);
+    for (unsigned i = 0; i < 2; i++)
+        EXPECT_ERROR(bk_store_list(store, "", NULL, count_entry, &visited, op, &error),
+                     BK_ERROR_STORE);
+    bk_store_free(store);
+    fake_stop(&fake, 3);
+}
+
+#define DENIED ANSWER("403 Forbidden", EMPTY)
+
+/* Who may not ask whether the bucket keeps versions does not know that it keeps none. */
+static void
+test_untold_versions(void)
+{
+    static const char *const allowed[] = {DENIED, ONE_VERSION("a"), NULL};
+    static const char *const denied[] = {DENIED, DENIED, NULL};
+    g_autoptr(BkOp) op = bk_op_new(NULL);
+    g_autoptr(GError) error = NULL;
+    unsigned visited = 0;
+    BkStore *store;
+    Fake fake;
+
+    fake_start(&fake, allowed);
+    store = open_fake(&fake);
+    EXPECT_DONE(bk_store_list(store, "", NULL, count_entry, &visited, op, &error));
+    g_assert_cmpuint(visited, ==, 1);
+    bk_store_free(store);
+    fake_stop(&fake, 2);
+    fake_start(&fake, denied);
+    store = open_fake(&fake);
+    g_assert_false(bk_store_list(store, "", NULL, count_entry, &visited, op, &error));
+    g_assert_error(error, BK_ERROR, BK_ERROR_DENIED);
+    expect_message(error, "allow s3:GetBucketVersioning");
+    bk_store_free(store);
+    fake_stop(&fake, 2);
 }
 
 static void
@@ -731,17 +824,6 @@ test_refusals(void)
         fake_stop(&fake, 1);
     }
 }
-
-#define VERSIONING_ON  "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
-#define VERSIONING_OFF "<VersioningConfiguration/>"
-#define NO_VERSIONS    "<ListVersionsResult><IsTruncated>false</IsTruncated></ListVersionsResult>"
-#define ONE_VERSION(name)                                                                          \
-    "<ListVersionsResult><IsTruncated>false</IsTruncated><Version><Key>" name                      \
-    "</Key><VersionId>v1</VersionId><Size>1</Size>"                                                \
-    "<LastModified>2026-11-24T00:00:00.000Z</LastModified></Version></ListVersionsResult>"
-#define REFUSED   ANSWER("501 Not Implemented", EMPTY)
-#define NOT_THERE ANSWER("404 Not Found", EMPTY)
-#define PUT_DONE  "HTTP/1.1 200 OK\r\nx-amz-version-id: v1\r\nContent-Length: 0\r\n\r\n"
 
 /* A store that refuses the condition but keeps versions is asked without it, after a look whether
  * the name is free, and its versions tell who was first. The next put knows. */
@@ -898,6 +980,9 @@ main(int argc, char **argv)
     g_test_add_func("/store-s3/plain-conflict", test_plain_conflict);
     g_test_add_func("/store-s3/there-all-the-time", test_there_all_the_time);
     g_test_add_func("/store-s3/listings-without-end", test_listings_without_end);
+    g_test_add_func("/store-s3/empty-pages", test_empty_pages);
+    g_test_add_func("/store-s3/listing-without-end-mark", test_listing_without_end_mark);
+    g_test_add_func("/store-s3/untold-versions", test_untold_versions);
     g_test_add_func("/store-s3/refusals", test_refusals);
     s3_server_start(&server);
     status = g_test_run();

@@ -222,6 +222,25 @@ test_hangs(Fixture *self, const void *data)
     g_assert_cmpuint(count(self, 1, "orders/snapshots/"), ==, 0);
 }
 
+/* One that has died is not waited for at the end, neither for its manifest nor for its lease. */
+static void
+test_dead_at_the_end(Fixture *self, const void *data)
+{
+    g_autoptr(GError) error = NULL;
+    unsigned tries;
+
+    (void)data;
+    take(self);
+    EXPECT_DONE(put_pack(self, 1, &error));
+    atomic_store(&self->stores[1]->is_dead, true);
+    tries = atomic_load(&self->stores[1]->tries);
+    EXPECT_DONE(publish(self, NULL, &error));
+    g_assert_nonnull(strstr(why(self, 1), "at the end of the backup"));
+    g_assert_cmpuint(atomic_load(&self->stores[1]->tries), ==, tries);
+    g_assert_cmpuint(count(self, 1, "orders/snapshots/"), ==, 0);
+    g_assert_null(why(self, 0));
+}
+
 static void
 test_hangs_from_the_start(Fixture *self, const void *data)
 {
@@ -529,6 +548,7 @@ main(int argc, char **argv)
     EFFORT_TEST("/best-effort/dropped-in-the-middle", test_dropped_in_the_middle);
     EFFORT_TEST("/best-effort/dropped-by-many-threads", test_dropped_by_many_threads);
     EFFORT_TEST("/best-effort/hangs", test_hangs);
+    EFFORT_TEST("/best-effort/dead-at-the-end", test_dead_at_the_end);
     EFFORT_TEST("/best-effort/hangs-from-the-start", test_hangs_from_the_start);
     EFFORT_TEST("/best-effort/cancelled", test_cancelled);
     EFFORT_TEST("/best-effort/lease-taken-over", test_lease_taken_over);

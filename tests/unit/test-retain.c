@@ -1,14 +1,17 @@
-/* test-retain.c - the locks of packs that a snapshot names: extended when they are due, and then
- * all of them. */
+/* test-retain.c - the locks of what a snapshot needs: extended when they are due, and then all of
+ * them. */
 #include "engine/publish.h"
 #include "odd-store.h"
 #include "repo-fixture.h"
+#include "source/pg/archive.h"
+#include "source/pg/meta.h"
 
 #define DAY   (INT64_C(86400) * BK_USEC_PER_SEC)
 #define LOCK  (40 * DAY) /* a quarter is 10 days */
 #define START (20000 * DAY)
 #define OLD   6u /* packs that are taken over */
 #define NEW   3u
+#define WAL   4u /* segments from start to stop */
 
 typedef struct Fixture {
     BkOp *op;
@@ -31,6 +34,37 @@ add_pack(Fixture *self, BkSnapshot *snapshot, uint8_t number)
     bk_buf_extend(&object, 10);
     EXPECT_DONE(bk_pack_put(self->part, ref.name, &object, self->op, &error));
     (void)bk_snapshot_add_pack(snapshot, &ref);
+}
+
+/* On timeline 2: its segments and history file are in the archive, without content. */
+static void
+set_meta(Fixture *self, bool is_standalone)
+{
+    g_auto(BkPgMeta) meta = {0};
+    BkSnapshotHead *head = bk_snapshot_head(self->snapshot);
+
+    bk_pg_meta_init(&meta);
+    meta.timeline = 2;
+    meta.segment_size = BK_MIB;
+    meta.block_size = 8192;
+    meta.start_lsn = 5 * BK_MIB + 40;
+    meta.stop_lsn = (5 + WAL) * BK_MIB; /* the first byte behind it */
+    meta.is_standalone = is_standalone;
+    head->meta.size = 0;
+    bk_pg_meta_encode(&meta, &head->meta);
+}
+
+static void
+put_wal(Fixture *self, const char *name)
+{
+    g_autofree char *object = NULL;
+    g_auto(BkBuf) empty = BK_BUF_INIT;
+    g_autoptr(GError) error = NULL;
+    BkWalName parsed;
+
+    g_assert_true(bk_wal_name_parse(name, &parsed));
+    object = bk_archive_object_name(self->part, name, &parsed);
+    EXPECT_DONE(bk_store_put(&self->store->base, object, &empty, self->op, &error));
 }
 
 /* The snapshot takes the parent's packs over but for one. */
@@ -56,6 +90,12 @@ set_up(Fixture *self, const void *data)
     for (uint8_t i = 1; i < OLD + NEW; i++)
         add_pack(self, self->snapshot, i);
     bk_snapshot_head(self->parent)->started_us = START;
+    set_meta(self, false);
+    for (unsigned i = 4; i < 5 + WAL + 1; i++) {
+        g_autofree char *name = g_strdup_printf("0000000200000000%08X", i);
+
+        put_wal(self, name);
+    }
 }
 
 static void
@@ -254,6 +294,50 @@ test_keys(Fixture *self, const void *data)
     g_assert_cmpuint(self->store->retained->len, ==, 2 * G_N_ELEMENTS(needed));
 }
 
+static guint
+retain_wal(Fixture *self, int64_t now_us)
+{
+    const BkRetainRequest request = request_at(self, now_us);
+    g_autoptr(GError) error = NULL;
+    guint before = self->store->retained->len;
+
+    EXPECT_DONE(bk_retain_wal(&self->retain, &request, self->op, &error));
+    return self->store->retained->len - before;
+}
+
+/* What was archived when a long backup began has been locked for as long: it gets the whole period
+ * with the manifest. */
+static void
+test_wal(Fixture *self, const void *data)
+{
+    (void)data;
+    bk_retain_init(&self->retain, START + DAY, self->parent);
+    g_assert_cmpuint(retain_wal(self, START + 2 * DAY), ==, 0);
+    g_assert_cmpuint(retain_wal(self, START + 11 * DAY), ==, WAL);
+    for (unsigned i = 4; i < 5 + WAL + 1; i++) {
+        g_autofree char *name = g_strdup_printf("0000000200000000%08X", i);
+        bool found = false;
+
+        for (guint j = 0; j < self->store->retained->len; j++)
+            found |= g_str_has_suffix(g_ptr_array_index(self->store->retained, j), name);
+        g_assert_cmpint(found, ==, i >= 5 && i < 5 + WAL);
+    }
+    g_assert_cmpuint(retain_wal(self, START + 12 * DAY), ==, 0);
+    set_meta(self, true); /* one that brings its own has none in the archive */
+    g_assert_cmpuint(retain_wal(self, START + 21 * DAY), ==, 0);
+}
+
+/* A timeline's history is put once, perhaps years ago. */
+static void
+test_history(Fixture *self, const void *data)
+{
+    (void)data;
+    put_wal(self, "00000002.history");
+    bk_retain_init(&self->retain, START + DAY, NULL); /* knows nothing of the keys */
+    g_assert_cmpuint(retain_wal(self, START + 2 * DAY), ==, 1);
+    g_assert_true(g_str_has_suffix(g_ptr_array_index(self->store->retained, 0), ".history"));
+}
+
 /* No manifest is put whose packs could not be locked, and it stays due. */
 static void
 test_publishing_needs_it(Fixture *self, const void *data)
@@ -297,6 +381,8 @@ main(int argc, char **argv)
     RETAIN_TEST("/retain/store-without-locks", test_store_without_locks);
     RETAIN_TEST("/retain/progress", test_progress);
     RETAIN_TEST("/retain/keys", test_keys);
+    RETAIN_TEST("/retain/wal", test_wal);
+    RETAIN_TEST("/retain/history", test_history);
     RETAIN_TEST("/retain/publishing-needs-it", test_publishing_needs_it);
     return g_test_run();
 }
