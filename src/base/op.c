@@ -5,6 +5,7 @@
 struct BkOp {
     BkOp *parent;
     atomic_bool cancelled;
+    _Atomic(GError *) cause;         /* owned; set once, before `cancelled` */
     atomic_int_fast64_t deadline_us; /* 0: none */
     atomic_int_fast64_t patience_us; /* by which progress moves the deadline on; 0: it does not */
     _Atomic(const char *) phase;
@@ -28,12 +29,26 @@ bk_op_new(BkOp *parent)
 void
 bk_op_free(BkOp *self)
 {
+    GError *cause = self != NULL ? atomic_load(&self->cause) : NULL;
+
+    g_clear_error(&cause);
     g_free(self);
 }
 
 void
 bk_op_cancel(BkOp *self)
 {
+    atomic_store(&self->cancelled, true);
+}
+
+void
+bk_op_fail(BkOp *self, const GError *cause)
+{
+    GError *none = NULL;
+    GError *copy = g_error_copy(cause);
+
+    if (atomic_load(&self->cancelled) || !atomic_compare_exchange_strong(&self->cause, &none, copy))
+        g_error_free(copy);
     atomic_store(&self->cancelled, true);
 }
 
@@ -59,11 +74,29 @@ bk_op_set_patience(BkOp *self, int64_t patience_us)
     atomic_store(&self->deadline_us, patience_us != 0 ? g_get_monotonic_time() + patience_us : 0);
 }
 
+static const GError *
+find_cause(const BkOp *self)
+{
+    for (; self != NULL; self = self->parent) {
+        const GError *cause = atomic_load(&self->cause);
+
+        if (cause != NULL)
+            return cause;
+    }
+    return NULL;
+}
+
 bool
 bk_op_check(const BkOp *self, GError **error)
 {
-    if (bk_op_is_cancelled(self))
-        return bk_throw(error, BK_ERROR_CANCELLED, "cancelled");
+    if (bk_op_is_cancelled(self)) {
+        const GError *cause = find_cause(self);
+
+        if (cause == NULL)
+            return bk_throw(error, BK_ERROR_CANCELLED, "cancelled");
+        g_propagate_error(error, g_error_copy(cause));
+        return false;
+    }
     for (; self != NULL; self = self->parent) {
         int64_t deadline_us = atomic_load(&self->deadline_us);
 

@@ -2,7 +2,8 @@
  *
  * Long calls take a `BkOp *op`. A child operation is cancelled with its parent but may also be
  * cancelled alone; progress goes to the topmost one.
- * Threads: every function is safe from any thread; bk_op_cancel also from a signal handler. */
+ * Threads: every function is safe from any thread; bk_op_cancel also from a signal handler. The
+ * others must have returned when the operation is freed. */
 #pragma once
 #include "base/error.h"
 
@@ -23,6 +24,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(BkOp, bk_op_free)
 void bk_op_cancel(BkOp *self);
 bool bk_op_is_cancelled(const BkOp *self);
 
+/* Cancels because of `cause`, which bk_op_check then reports instead of BK_ERROR_CANCELLED: for a
+ * thread in the background whose failure ends the work of others. The first cause counts; of an
+ * operation that was cancelled before, none does. */
+void bk_op_fail(BkOp *self, const GError *cause);
+
 /* Ends the operation with BK_ERROR_TIMEOUT once the monotonic clock has reached `deadline_us`. */
 void bk_op_set_deadline(BkOp *self, int64_t deadline_us);
 
@@ -30,7 +36,8 @@ void bk_op_set_deadline(BkOp *self, int64_t deadline_us);
  * from now; replaces a deadline. 0: no more. */
 void bk_op_set_patience(BkOp *self, int64_t patience_us);
 
-/* False with BK_ERROR_CANCELLED or BK_ERROR_TIMEOUT when the operation is to stop. */
+/* False when the operation is to stop: with the cause that it failed with (its own or that of the
+ * nearest parent that has one), BK_ERROR_CANCELLED or BK_ERROR_TIMEOUT. */
 bool bk_op_check(const BkOp *self, GError **error) BK_MUST_USE;
 
 /* Sleeps `duration_us`, in steps that notice cancelling; false as bk_op_check. */

@@ -37,6 +37,7 @@ bk_cli_source_init(BkCliSource *self, const BkConfigSource *source)
         .max_rate = source->max_rate,
         .refresh_us = source->refresh_us,
         .checkpoint_us = source->checkpoint_us,
+        .push_timeout_us = source->push_timeout_us,
     };
 }
 

@@ -8,9 +8,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#define MAX_FILE_SIZE         BK_MIB
-#define DEFAULT_CHECKPOINT_US (INT64_C(5) * 60 * BK_USEC_PER_SEC)
-#define MAX_DEFAULT_WORKERS   8
+#define MAX_FILE_SIZE           BK_MIB
+#define DEFAULT_CHECKPOINT_US   (INT64_C(5) * 60 * BK_USEC_PER_SEC)
+#define DEFAULT_PUSH_TIMEOUT_US (INT64_C(10) * BK_USEC_PER_SEC)
+#define MAX_DEFAULT_WORKERS     8
 
 static void
 repository_free(void *data)
@@ -196,6 +197,9 @@ take_source(BkConfig *config, const BkNode *node, GError **error)
     source->checkpoint_us = bk_take_duration(node, "checkpoint");
     if (source->checkpoint_us == 0)
         source->checkpoint_us = DEFAULT_CHECKPOINT_US;
+    source->push_timeout_us = bk_take_duration(node, "push_timeout");
+    if (source->push_timeout_us == 0)
+        source->push_timeout_us = DEFAULT_PUSH_TIMEOUT_US;
     return take_compress(config, source, bk_node_find(node, "compress"), error) &&
            take_destinations(config, source, node, error) &&
            take_best_effort(config, source, node, error);
@@ -262,6 +266,7 @@ bk_config_add_source(BkConfig *self, const char *name)
     source->compress.method = 1;
     source->compress.level = 1;
     source->checkpoint_us = DEFAULT_CHECKPOINT_US;
+    source->push_timeout_us = DEFAULT_PUSH_TIMEOUT_US;
     for (unsigned i = 0; i < self->repositories->len; i++)
         g_ptr_array_add(source->to, g_ptr_array_index(self->repositories, i));
     g_ptr_array_add(self->sources, source);

@@ -177,10 +177,7 @@ drop(Effort *effort, const GError *cause)
 {
     (void)pthread_mutex_lock(&effort->mutex);
     if (effort->why == NULL) {
-        /* Nobody but the lease's keeper has cancelled it until now. */
-        effort->why = g_strdup(bk_op_is_cancelled(effort->op)
-                                   ? "another process took over the lease of the source there"
-                                   : cause->message);
+        effort->why = g_strdup(cause->message);
         bk_op_cancel(effort->op);
         bk_log(BK_LOG_WARNING,
                "repository \"%s\" (best effort) is left out from here on, \"copy\" or the next "

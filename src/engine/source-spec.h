@@ -22,9 +22,10 @@ typedef struct BkSourceSpec {
     unsigned workers;        /* at least 1 */
     BkCodec codec;
     int level;
-    uint64_t max_rate;     /* bytes read a second, 0: no bound */
-    int64_t refresh_us;    /* no pack in use gets older, 0: no bound */
-    int64_t checkpoint_us; /* how often a backup puts down how far it has come */
+    uint64_t max_rate;       /* bytes read a second, 0: no bound */
+    int64_t refresh_us;      /* no pack in use gets older, 0: no bound */
+    int64_t checkpoint_us;   /* how often a backup puts down how far it has come */
+    int64_t push_timeout_us; /* wal push fails when nothing has moved for so long */
 } BkSourceSpec;
 
 /* The parts of one source in its repositories. */

@@ -5,6 +5,7 @@
 #include "base/workers.h"
 #include "engine/best-effort.h"
 #include "engine/system-id.h"
+#include "source/pg/archive-check.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -19,6 +20,10 @@
 
 /* How many files a repository gets at once while another one fails. */
 #define FILES_APART 256
+
+/* Once the file has failed, how small a share of the time-out another repository gets: each may be
+ * the one that does not answer, and the server waits meanwhile. */
+#define ALONE_SHARE 4
 
 /* How long the server may have to wait for repositories that it need not wait for. */
 #define BEST_EFFORT_US (5 * BK_USEC_PER_SEC)
@@ -152,8 +157,10 @@ put_file(Push *self, const char *name, const BkWalName *parsed, BkArchiveWriter 
     identity = bk_archive_identify(path);
     if (g_strcmp0(before, identity) == 0)
         file.identity = identity; /* so it was all the while */
-    if (!bk_archive_put(writer, self->parts.parts, &file, self->system_id, op, error))
+    if (!bk_archive_check_other(&file, self->system_id, error) ||
+        !bk_archive_put(writer, self->parts.parts, &file, self->system_id, op, error))
         return false;
+    bk_op_advance(op, 0);
     return self->best_effort == NULL ||
            (open_best_effort(self, error) &&
             bk_best_effort_put_file(self->best_effort, writer, &file, error));
@@ -217,6 +224,7 @@ static bool
 push_everywhere(const BkSourceSpec *source, const char *folder, const char *name,
                 const BkWalName *parsed, BkOp *op, GError **error)
 {
+    g_autoptr(BkOp) own = bk_op_new(op);
     const BkBestEffortOptions options = {
         .patience_us = BEST_EFFORT_US,
         .budget_us = BEST_EFFORT_US,
@@ -225,12 +233,13 @@ push_everywhere(const BkSourceSpec *source, const char *folder, const char *name
     g_autofree char *path = g_build_filename(folder, name, NULL);
     bool archived; /* by an earlier call, ahead */
 
+    bk_op_set_patience(own, source->push_timeout_us);
     push_init(&self, source, folder, name);
-    self.best_effort = bk_best_effort_new(&options, op);
-    if (!bk_parts_open_for_writing(source, &self.parts, op, error) ||
-        !bk_archive_has(self.parts.parts, path, parsed, &archived, op, error))
+    self.best_effort = bk_best_effort_new(&options, own);
+    if (!bk_parts_open_for_writing(source, &self.parts, own, error) ||
+        !bk_archive_has(self.parts.parts, path, parsed, &archived, own, error))
         return false;
-    return archived || push_names(&self, (size_t)source->workers * FILES_PER_WORKER, op, error);
+    return archived || push_names(&self, (size_t)source->workers * FILES_PER_WORKER, own, error);
 }
 
 static bool
@@ -241,7 +250,9 @@ push_alone(const BkSourceSpec *source, const BkRepositorySpec *spec, const char 
     g_auto(Push) self = {NULL};
 
     push_init(&self, source, folder, name);
-    if (!spec->is_required)
+    if (spec->is_required)
+        bk_op_set_patience(own, source->push_timeout_us / ALONE_SHARE);
+    else
         bk_op_set_deadline(own, g_get_monotonic_time() + BEST_EFFORT_US);
     return bk_parts_open_for_reading(source, spec->name, &self.parts, own, error) &&
            (self.parts.parts->len == 0 || push_names(&self, FILES_APART, own, error));
@@ -275,6 +286,22 @@ may_be_of_one(const GError *error)
     return true;
 }
 
+/* The archiver's log is read by people who know the server, not this program. */
+static void
+explain_timeout(const BkSourceSpec *source, const char *name, GError **cause)
+{
+    g_autofree char *message = NULL;
+
+    if (!bk_error_is(*cause, BK_ERROR_TIMEOUT))
+        return;
+    message = g_strdup_printf("\"%s\" is not archived: nothing has moved in a repository of "
+                              "\"%s\" for %.3g s (push_timeout): %s; the server will try again",
+                              name, source->name, (double)source->push_timeout_us / BK_USEC_PER_SEC,
+                              (*cause)->message);
+    g_clear_error(cause);
+    bk_throw(cause, BK_ERROR_TIMEOUT, "%s", message);
+}
+
 bool
 bk_wal_push(const BkSourceSpec *source, const char *path, BkOp *op, GError **error)
 {
@@ -289,5 +316,6 @@ bk_wal_push(const BkSourceSpec *source, const char *path, BkOp *op, GError **err
         return true;
     if (source->repository_count > 1 && may_be_of_one(cause))
         push_apart(source, folder, name, op);
+    explain_timeout(source, name, &cause);
     return bk_propagate(error, &cause);
 }

@@ -12,7 +12,8 @@
 
 /* Archives the file `path` (%p of archive_command), and on the way other files that the server has
  * marked ready; only the outcome of `path` counts. Fails with BK_ERROR_USAGE for a name that is
- * none of a WAL file, BK_ERROR_CONFLICT, BK_ERROR_CORRUPT, BK_ERROR_UNFIT (another cluster), or as
- * the stores. */
+ * none of a WAL file, BK_ERROR_CONFLICT, BK_ERROR_UNFIT (the file is not what its name says, or of
+ * another cluster), BK_ERROR_TIMEOUT (nothing moved for the source's time-out), or as the stores.
+ */
 bool bk_wal_push(const BkSourceSpec *source, const char *path, BkOp *op,
                  GError **error) BK_MUST_USE;

@@ -25,6 +25,7 @@ struct BkLease {
     pthread_mutex_t mutex; /* guards what follows */
     pthread_cond_t stop_changed;
     bool stop;
+    int64_t renewed_us; /* when it was last proven to be held, monotonic */
     uint64_t epoch;
     uint64_t oldest; /* epoch that may still be there */
 };
@@ -191,12 +192,24 @@ delete_litter(BkLease *self, BkOp *op)
                                     names->len, op, &ignored);
 }
 
+/* Says so when this process itself let the lease run out: it was stopped, or the store did not
+ * answer. */
 static bool
 throw_lost(const BkLease *self, GError **error)
 {
+    const int64_t silent_us = g_get_monotonic_time() - self->renewed_us;
+    g_autofree char *silence =
+        self->renewed_us != 0 && silent_us >= self->ttl_us
+            ? g_strdup_printf(": this one had not renewed it for %" G_GINT64_FORMAT
+                              " s, as when it is stopped or the repository does not answer",
+                              silent_us / BK_USEC_PER_SEC)
+            : g_strdup("");
+
     return bk_throw(error, BK_ERROR_LEASE_LOST,
-                    "the lease of source \"%s\" in repository \"%s\" was taken by another process",
-                    bk_part_source(self->part), bk_repository_name(bk_part_repository(self->part)));
+                    "the lease of source \"%s\" in repository \"%s\" was taken over by another "
+                    "process%s",
+                    bk_part_source(self->part), bk_repository_name(bk_part_repository(self->part)),
+                    silence);
 }
 
 /* Is the object of `epoch` one that this very lease has put, as held or given up? Then the answer
@@ -261,8 +274,12 @@ advance(BkLease *self, bool is_held, BkOp *op, GError **error)
 {
     bool newest = false;
 
-    return step(self, is_held, op, error) && is_newest(self, &newest, op, error) &&
-           (newest || throw_lost(self, error));
+    if (!step(self, is_held, op, error) || !is_newest(self, &newest, op, error))
+        return false;
+    if (!newest)
+        return throw_lost(self, error);
+    self->renewed_us = g_get_monotonic_time();
+    return true;
 }
 
 /* A listing that runs while a holder takes a step, which puts an object and deletes the one before,
@@ -307,7 +324,7 @@ keep(void *data)
         if (advance(self, true, self->op, &error)) {
             delete_litter(self, self->op);
         } else if (bk_error_is(error, BK_ERROR_LEASE_LOST)) {
-            bk_op_cancel(self->op);
+            bk_op_fail(self->op, error);
             break;
         }
     }
@@ -394,6 +411,7 @@ bk_lease_acquire(const BkPart *part, const BkLeaseOptions *options, BkOp *op, GE
     }
     if (info.oldest > 0)
         self->oldest = info.oldest;
+    self->renewed_us = g_get_monotonic_time();
     self->has_keeper = pthread_create(&self->keeper, NULL, keep, self) == 0;
     return self;
 }

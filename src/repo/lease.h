@@ -37,8 +37,8 @@ typedef struct BkLeaseOptions {
 } BkLeaseOptions;
 
 /* Takes the lease. Fails with BK_ERROR_BUSY when another process holds it. While it is held it is
- * renewed; when that fails because another took over, `op` is cancelled. `part` and `op` must
- * outlive it. */
+ * renewed; when that fails because another took over, `op` fails with BK_ERROR_LEASE_LOST (see
+ * bk_op_fail). `part` and `op` must outlive it. */
 BkLease *bk_lease_acquire(const BkPart *part, const BkLeaseOptions *options, BkOp *op,
                           GError **error) BK_MUST_USE;
 

@@ -36,7 +36,8 @@ typedef struct Transfer {
     const BkHttpRequest *request;
     BkHttpAnswer *answer;
     BkOp *op;
-    size_t sent; /* of the body */
+    size_t sent;      /* of the body */
+    curl_off_t moved; /* either way, as far as it was counted as progress */
     size_t header_bytes;
     bool has_headers; /* all of them: the blank line behind them has come */
     bool is_too_long;

@@ -87,16 +87,16 @@ test_refused_segments(RepoFixture *self, const void *data)
     EXPECT_ERROR(put(self, parts, SEGMENT, builder.out.data, WAL_SEGMENT, 1, &error),
                  BK_ERROR_UNFIT);
     EXPECT_ERROR(put_one(self, "000000010000000000000006", builder.out.data, WAL_SEGMENT, &error),
-                 BK_ERROR_CORRUPT);
+                 BK_ERROR_UNFIT);
     wal_builder_init(&newer, BK_WAL_MAGIC_15, START);
     newer.timeline = 2;
     (void)wal_builder_xact(&newer, 0x00, 700, NOON);
     wal_builder_pad(&newer);
-    EXPECT_ERROR(put_one(self, SEGMENT, newer.out.data, WAL_SEGMENT, &error), BK_ERROR_CORRUPT);
+    EXPECT_ERROR(put_one(self, SEGMENT, newer.out.data, WAL_SEGMENT, &error), BK_ERROR_UNFIT);
     EXPECT_ERROR(put_one(self, SEGMENT, builder.out.data, WAL_SEGMENT - 8192, &error),
-                 BK_ERROR_CORRUPT);
-    EXPECT_ERROR(put_one(self, SEGMENT, "not WAL", 7, &error), BK_ERROR_CORRUPT);
-    EXPECT_ERROR(put_one(self, SEGMENT, "", 0, &error), BK_ERROR_CORRUPT);
+                 BK_ERROR_UNFIT);
+    EXPECT_ERROR(put_one(self, SEGMENT, "not WAL", 7, &error), BK_ERROR_UNFIT);
+    EXPECT_ERROR(put_one(self, SEGMENT, "", 0, &error), BK_ERROR_UNFIT);
     names = repo_fixture_names(self->store, "orders/wal/", self->op);
     g_assert_cmpuint(names->len, ==, 0);
     EXPECT_DONE(put(self, parts, SEGMENT, builder.out.data, WAL_SEGMENT, WAL_SYSTEM, &error));

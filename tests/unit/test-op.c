@@ -25,6 +25,40 @@ test_children(void)
     g_assert_true(bk_op_is_cancelled(other));
 }
 
+/* What ended the work is what everybody in it reports, not that it was cancelled. */
+static void
+test_cause(void)
+{
+    g_autoptr(BkOp) parent = bk_op_new(NULL);
+    g_autoptr(BkOp) child = bk_op_new(parent);
+    g_autoptr(GError) cause = NULL;
+    g_autoptr(GError) later = NULL;
+    g_autoptr(GError) error = NULL;
+
+    bk_throw(&cause, BK_ERROR_LEASE_LOST, "the lease is gone");
+    bk_throw(&later, BK_ERROR_STORE, "the store is gone");
+    bk_op_fail(parent, cause);
+    bk_op_fail(parent, later);
+    bk_op_cancel(child);
+    bk_op_cancel(parent);
+    EXPECT_ERROR(bk_op_sleep(child, 60 * BK_USEC_PER_SEC, &error), BK_ERROR_LEASE_LOST);
+    g_assert_cmpstr(error->message, ==, "the lease is gone");
+}
+
+/* Somebody who cancelled first need not hear of what failed because of it. */
+static void
+test_cause_after_cancelling(void)
+{
+    g_autoptr(BkOp) op = bk_op_new(NULL);
+    g_autoptr(GError) cause = NULL;
+    g_autoptr(GError) error = NULL;
+
+    bk_throw(&cause, BK_ERROR_LEASE_LOST, "the lease is gone");
+    bk_op_cancel(op);
+    bk_op_fail(op, cause);
+    EXPECT_ERROR(bk_op_check(op, &error), BK_ERROR_CANCELLED);
+}
+
 static void
 test_deadline(void)
 {
@@ -279,6 +313,8 @@ int
 main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/op/cause", test_cause);
+    g_test_add_func("/op/cause-after-cancelling", test_cause_after_cancelling);
     g_test_add_func("/op/children", test_children);
     g_test_add_func("/op/deadline", test_deadline);
     g_test_add_func("/op/patience", test_patience);

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "codec/wire.h"
 #include "repo/opinion.h"
+#include "source/pg/archive-check.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -75,29 +76,6 @@ seal_kind(const BkWalName *parsed)
     return parsed->kind == BK_WAL_SEGMENT ? BK_SEAL_WAL_SEGMENT : BK_SEAL_WAL_FILE;
 }
 
-/* Refuses what must not get into the archive under this name. */
-static bool
-check_segment(const BkArchiveFile *file, uint64_t system_id, const BkWalInfo *info, GError **error)
-{
-    uint64_t segno;
-
-    if (!bk_wal_name_segno(&file->parsed, info->segment_size, &segno) ||
-        segno * info->segment_size != info->start_lsn)
-        return bk_throw(error, BK_ERROR_CORRUPT, "its header is that of another segment");
-    if (file->content->size != info->segment_size)
-        return bk_throw(error, BK_ERROR_CORRUPT, "it has %zu bytes instead of %u",
-                        file->content->size, info->segment_size);
-    if (!file->is_ready && info->end == BK_WAL_END_ZERO)
-        return bk_throw(error, BK_ERROR_UNFIT,
-                        "it is not complete: the server is still writing it");
-    if (system_id != 0 && info->system_id != system_id)
-        return bk_throw(error, BK_ERROR_UNFIT,
-                        "it belongs to system %" G_GUINT64_FORMAT
-                        ", this source's snapshots to system %" G_GUINT64_FORMAT,
-                        info->system_id, system_id);
-    return true;
-}
-
 static bool
 collect(const BkWalName *parsed, const BkBuf *content, BkWalInfo *info, BkWalBlocks *blocks,
         GError **error)
@@ -117,9 +95,8 @@ inspect(BkArchiveWriter *self, const BkArchiveFile *file, uint64_t system_id, GE
     self->info.size = self->summary.size = 0;
     if (file->parsed.kind != BK_WAL_SEGMENT)
         return true;
-    if (!collect(&file->parsed, file->content, &info, &blocks, error) ||
-        !check_segment(file, system_id, &info, error))
-        return bk_prefix(error, "WAL segment \"%s\"", file->name);
+    if (!bk_archive_check_segment(file, system_id, &info, &blocks, error))
+        return false;
     bk_wal_info_encode(&info, &self->info);
     bk_wal_blocks_encode(&blocks, &self->summary);
     return true;

@@ -35,9 +35,9 @@ typedef struct BkArchiveFile {
     const char *identity; /* of the file that the content was read from, or NULL */
 } BkArchiveFile;
 
-/* Archives a file in every one of `parts`; true only when each holds it durably. A segment whose
- * header contradicts its name or that is not WAL fails with BK_ERROR_CORRUPT, WAL of a system other
- * than `system_id` (0: not known yet) with BK_ERROR_UNFIT. */
+/* Archives a file in every one of `parts`; true only when each holds it durably. A segment is
+ * checked as by bk_archive_check_segment (archive-check.h), with its errors; other files are taken
+ * as they are. */
 bool bk_archive_put(BkArchiveWriter *self, GPtrArray *parts, const BkArchiveFile *file,
                     uint64_t system_id, BkOp *op, GError **error) BK_MUST_USE;
 
