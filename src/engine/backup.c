@@ -7,9 +7,11 @@
 #include "engine/backup-report.h"
 #include "engine/base.h"
 #include "engine/overtaken.h"
+#include "engine/own-wal.h"
 #include "engine/refresh.h"
 #include "engine/system-id.h"
 #include "engine/unfinished.h"
+#include "engine/wal-fill.h"
 #include "engine/wal-wait.h"
 #include "source/pg/control.h"
 #include "source/pg/page.h"
@@ -17,7 +19,6 @@
 
 #include <fcntl.h>
 #include <string.h>
-#include <unistd.h>
 
 #define CONTROL_PATH "global/pg_control"
 
@@ -265,6 +266,33 @@ begin(Backup *self, GError **error)
     return true;
 }
 
+/* The backup itself can do without what came before it. */
+static bool
+fill_archive(Backup *self, GError **error)
+{
+    const BkPgMeta *meta = &self->report->meta;
+    g_autofree char *wal_dir = g_build_filename(self->data_dir, "pg_wal", NULL);
+    const BkWalFillRequest request = {
+        .parts = self->parts.parts,
+        .wal_dir = wal_dir,
+        .timeline = meta->timeline,
+        .end_lsn = meta->start_lsn,
+        .system_id = meta->system_id,
+        .codec = self->source->codec,
+        .level = self->source->level,
+    };
+    g_autoptr(GError) cause = NULL;
+    BkWalFilled filled;
+
+    if (self->options->standalone || bk_wal_fill(&request, &filled, self->op, &cause))
+        return true;
+    if (!bk_op_check(self->op, error))
+        return false;
+    bk_log(BK_LOG_WARNING, "whether the archive lacks WAL that is in \"%s\" is not known: %s",
+           wal_dir, cause->message);
+    return true;
+}
+
 /* What the parent's packs are worth, and then what to read because of it. */
 static bool
 select_increment(Backup *self, GError **error)
@@ -428,71 +456,18 @@ copy_files(Backup *self, GError **error)
            copy_control(self, control, error);
 }
 
-static void
-free_wal_file(void *data)
-{
-    BkTreeFile *file = data;
-
-    g_free(file->path);
-    g_free(file);
-}
-
-/* Without a slot the server may have removed a segment while it was copied, or made it a later one,
- * whose content was read then. A segment that still has its name was neither. */
-static bool
-check_wal(Backup *self, GError **error)
-{
-    g_auto(BkCopied) copied = {NULL};
-
-    bk_copied_init(&copied);
-    for (guint i = 0; i < self->wal_files->len; i++) {
-        const BkTreeFile *file = g_ptr_array_index(self->wal_files, i);
-        g_autofree char *path = g_build_filename(self->data_dir, file->path, NULL);
-
-        if (!bk_copy_get_file(self->copy, file, &copied) ||
-            copied.size != self->report->meta.segment_size || access(path, F_OK) < 0)
-            return bk_throw(error, BK_ERROR_UNFIT,
-                            "WAL that the snapshot needs, \"%s\", was removed while it was copied: "
-                            "raise wal_keep_size, or let the user have a replication slot",
-                            path);
-    }
-    return true;
-}
-
 /* The segments from start to stop, from the data directory. */
 static bool
 copy_wal(Backup *self, GError **error)
 {
     const BkPgMeta *meta = &self->report->meta;
-    uint64_t last = bk_wal_segment_of(meta->stop_lsn - 1, meta->segment_size);
 
-    self->wal_files = g_ptr_array_new_with_free_func(free_wal_file);
-    for (uint64_t segno = bk_wal_segment_of(meta->start_lsn, meta->segment_size); segno <= last;
-         segno++) {
-        BkTreeFile *file = g_new0(BkTreeFile, 1);
-        g_autofree char *path = NULL;
-        char name[BK_WAL_NAME_SIZE];
-        struct stat st;
-
-        g_ptr_array_add(self->wal_files, file);
-        file->path = g_strconcat(
-            "pg_wal/", bk_wal_segment_name(meta->timeline, segno, meta->segment_size, name), NULL);
-        path = g_build_filename(self->data_dir, file->path, NULL);
-        if (stat(path, &st) < 0)
-            return bk_throw_errno(
-                error,
-                "WAL that the snapshot needs, \"%s\" (raise wal_keep_size, or let the "
-                "user have a replication slot)",
-                path);
-        file->size = (uint64_t)st.st_size;
-        file->mode = st.st_mode;
-        file->uid = st.st_uid;
-        file->gid = st.st_gid;
-        file->mtime_us = st.st_mtim.tv_sec * BK_USEC_PER_SEC;
-    }
+    self->wal_files = bk_own_wal_list(self->data_dir, meta, error);
+    if (self->wal_files == NULL)
+        return false;
     self->wal_selection = bk_selection_new_full(self->wal_files);
     return bk_copy_run(self->copy, self->wal_selection, NULL, self->op, error) &&
-           check_wal(self, error);
+           bk_own_wal_check(self->copy, self->wal_files, self->data_dir, meta, error);
 }
 
 static bool
@@ -737,7 +712,7 @@ run(Backup *self, bool *is_overtaken, GError **error)
         return false;
     report->start_us = g_get_monotonic_time() - before_us;
     before_us = g_get_monotonic_time();
-    if (!select_files(self, error) || !copy_files(self, error))
+    if (!fill_archive(self, error) || !select_files(self, error) || !copy_files(self, error))
         return false;
     report->copy_us = g_get_monotonic_time() - before_us;
     if (!end(self, error) || !check_databases(self, is_overtaken, error))

@@ -5,6 +5,7 @@
 #include "base/workers.h"
 #include "engine/best-effort.h"
 #include "engine/system-id.h"
+#include "engine/wal-fill.h"
 #include "source/pg/archive-check.h"
 
 #include <dirent.h>
@@ -220,6 +221,29 @@ push_names(Push *self, size_t limit, BkOp *op, GError **error)
                           error);
 }
 
+/* A new timeline begins here: what of its ancestors did nobody archive? The next backup looks for
+ * it again, so this is no reason to have the server call once more. */
+static void
+fill_ancestors(const Push *self, uint32_t timeline, BkOp *op)
+{
+    BkWalFillRequest request = {
+        .parts = self->parts.parts,
+        .wal_dir = self->folder,
+        .timeline = timeline,
+        .codec = self->source->codec,
+        .level = self->source->level,
+    };
+    g_autoptr(GError) cause = NULL;
+    BkWalFilled filled;
+
+    if (!bk_find_system_id(g_ptr_array_index(self->parts.parts, 0), &request.system_id, op,
+                           &cause) ||
+        !bk_wal_fill(&request, &filled, op, &cause))
+        bk_log(BK_LOG_WARNING,
+               "whether the archive lacks WAL of before timeline %u is not known: %s", timeline,
+               cause->message);
+}
+
 static bool
 push_everywhere(const BkSourceSpec *source, const char *folder, const char *name,
                 const BkWalName *parsed, BkOp *op, GError **error)
@@ -239,7 +263,11 @@ push_everywhere(const BkSourceSpec *source, const char *folder, const char *name
     if (!bk_parts_open_for_writing(source, &self.parts, own, error) ||
         !bk_archive_has(self.parts.parts, path, parsed, &archived, own, error))
         return false;
-    return archived || push_names(&self, (size_t)source->workers * FILES_PER_WORKER, own, error);
+    if (!archived && !push_names(&self, (size_t)source->workers * FILES_PER_WORKER, own, error))
+        return false;
+    if (bk_wal_fill_is_due(folder, name, parsed))
+        fill_ancestors(&self, parsed->timeline, own);
+    return true;
 }
 
 static bool

@@ -5,8 +5,10 @@
  * they do not get then is for a backup or a copy to bring. The server calls for one file after
  * another; since more are usually ready by then, one call archives several in parallel, and the
  * calls for those then find them there. While one repository fails, so does the call, but the
- * others get what is ready. Nothing but the repository says that a file is archived: there is no
- * local state that could be wrong. Threads: the call blocks and starts threads of its own. */
+ * others get what is ready. With the first file of a new timeline comes what pg_wal has of its
+ * ancestors and the archive lacks (wal-fill.h). Nothing but the repository says that a file is
+ * archived: there is no local state that could be wrong. Threads: the call blocks and starts
+ * threads of its own. */
 #pragma once
 #include "engine/source-spec.h"
 
