@@ -115,6 +115,12 @@ bk_beneath_new(BkFd dir, const BkIdentity *identity)
 }
 
 void
+bk_beneath_become(BkBeneath *self, const BkIdentity *identity)
+{
+    self->identity = identity;
+}
+
+void
 bk_beneath_forget_openat2(BkBeneath *self)
 {
     self->has_openat2 = false;

@@ -17,6 +17,9 @@ BkBeneath *bk_beneath_new(BkFd dir, const BkIdentity *identity);
 void bk_beneath_free(BkBeneath *self); /* NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BkBeneath, bk_beneath_free)
 
+/* The same directory as somebody else from now on. */
+void bk_beneath_become(BkBeneath *self, const BkIdentity *identity);
+
 /* For tests: opens step by step from now on, as on a kernel without openat2. */
 void bk_beneath_forget_openat2(BkBeneath *self);
 

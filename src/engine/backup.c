@@ -105,6 +105,17 @@ check_data_dir(const Backup *self, GError **error)
 }
 
 static bool
+note_mode(const Backup *self, GError **error)
+{
+    struct stat st;
+
+    if (stat(self->data_dir, &st) < 0)
+        return bk_throw_errno(error, "data directory \"%s\"", self->data_dir);
+    self->report->meta.data_mode = st.st_mode & 0777;
+    return true;
+}
+
+static bool
 inspect_server(Backup *self, GError **error)
 {
     BkPgMeta *meta = &self->report->meta;
@@ -115,7 +126,7 @@ inspect_server(Backup *self, GError **error)
         return false;
     self->data_dir =
         g_strdup(self->source->data != NULL ? self->source->data : self->facts.data_directory);
-    if (!check_data_dir(self, error))
+    if (!check_data_dir(self, error) || !note_mode(self, error))
         return false;
     meta->system_id = self->facts.system_id;
     meta->version = self->facts.version;

@@ -19,10 +19,15 @@ check_no_server(int dir, const char *path, GError **error)
 {
     g_auto(BkBuf) content = BK_BUF_INIT;
     g_autoptr(GError) cause = NULL;
+    g_auto(BkFd) fd = -1;
     gint64 pid;
 
-    if (!bk_file_read(dir, "postmaster.pid", 64 * BK_KIB, &content, &cause))
-        return bk_error_is(cause, BK_ERROR_ABSENT) || bk_propagate(error, &cause);
+    /* Neither a link nor a pipe in its place may lead root elsewhere, or hold it up. */
+    fd = bk_fd_open(dir, "postmaster.pid", O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0, &cause);
+    if (fd < 0 && bk_error_is(cause, BK_ERROR_ABSENT))
+        return true;
+    if (fd < 0 || !bk_fd_read_all(fd, "postmaster.pid", 64 * BK_KIB, &content, &cause))
+        return bk_propagate(error, &cause);
     pid = g_ascii_strtoll((const char *)content.data, NULL, 10);
     pid = CLAMP(pid, -(gint64)INT32_MAX, (gint64)INT32_MAX);
     pid = ABS(pid);
@@ -198,6 +203,8 @@ bk_destination_move_aside(const char *path, int64_t now_us, char **moved, GError
 }
 
 typedef struct Sweep {
+    const BkBeneath *place;
+    uid_t owner;        /* of the files */
     GHashTable *wanted; /* path → const BkFile * */
     BkOp *op;
 } Sweep;
@@ -205,29 +212,32 @@ typedef struct Sweep {
 static bool sweep_folder(const Sweep *sweep, int dir, const char *path, bool keep_wanted,
                          GError **error);
 
-/* Opens a folder of the destination; a link is followed only where the snapshot has a link. */
+/* Opens a directory of the destination; a link is not followed. */
 static bool
 enter(const Sweep *sweep, int dir, const char *name, const char *path, bool keep_wanted,
-      bool follow, GError **error)
+      GError **error)
 {
-    g_autoptr(GError) cause = NULL;
-    g_auto(BkFd) fd =
-        bk_fd_open(dir, name, O_RDONLY | O_DIRECTORY | (follow ? 0 : O_NOFOLLOW), 0, &cause);
+    g_auto(BkFd) fd = bk_fd_open(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, error);
 
     if (fd >= 0)
         return sweep_folder(sweep, fd, path, keep_wanted, error);
-    /* A tablespace whose place was lost with its disk: there is nothing to remove. */
-    if (follow && bk_error_is(cause, BK_ERROR_ABSENT))
-        return true;
-    g_propagate_prefixed_error(error, g_steal_pointer(&cause), "\"%s\": ", path);
-    return false;
+    return bk_prefix(error, "\"%s\"", path);
+}
+
+/* Enters what is mounted at a link; elsewhere a link is none of the destination's directories. */
+static bool
+enter_mounted(const Sweep *sweep, const char *path, GError **error)
+{
+    int mounted = bk_beneath_mounted(sweep->place, path);
+
+    return mounted < 0 || sweep_folder(sweep, mounted, path, true, error);
 }
 
 static bool
 remove_entry(const Sweep *sweep, int dir, const char *name, const char *path, bool is_dir,
              GError **error)
 {
-    if (is_dir && !enter(sweep, dir, name, path, false, false, error))
+    if (is_dir && !enter(sweep, dir, name, path, false, error))
         return false;
     if (unlinkat(dir, name, is_dir ? AT_REMOVEDIR : 0) < 0 && errno != ENOENT)
         return bk_throw_errno(error, "remove \"%s\"", path);
@@ -235,11 +245,14 @@ remove_entry(const Sweep *sweep, int dir, const char *name, const char *path, bo
 }
 
 /* A file that has another name too belongs to someone else as well: a copy made of links would be
- * overwritten with this one. One that its owner cannot write is made anew. */
+ * overwritten with this one. One that its owner cannot write, or that is another user's, is made
+ * anew.
+ */
 static bool
-can_be_mended(const struct stat *st)
+can_be_mended(const Sweep *sweep, const struct stat *st)
 {
-    return S_ISREG(st->st_mode) && st->st_nlink == 1 && (st->st_mode & 0600) == 0600;
+    return S_ISREG(st->st_mode) && st->st_nlink == 1 && (st->st_mode & 0600) == 0600 &&
+           st->st_uid == sweep->owner;
 }
 
 static bool
@@ -259,15 +272,17 @@ sweep_entry(const Sweep *sweep, int dir, const char *name, const char *path, boo
         return remove_entry(sweep, dir, name, path, is_dir, error);
     switch (file->kind) {
     case BK_FILE_SYMLINK:
-        return is_link ? enter(sweep, dir, name, path, true, true, error)
+        return is_link ? enter_mounted(sweep, path, error)
                        : remove_entry(sweep, dir, name, path, is_dir, error);
     case BK_FILE_DIRECTORY:
-        return is_dir ? enter(sweep, dir, name, path, true, false, error)
+        if (is_link && bk_beneath_mounted(sweep->place, path) >= 0)
+            return enter_mounted(sweep, path, error);
+        return is_dir ? enter(sweep, dir, name, path, true, error)
                       : remove_entry(sweep, dir, name, path, false, error);
     case BK_FILE_REGULAR:
         break;
     }
-    return can_be_mended(&st) || remove_entry(sweep, dir, name, path, is_dir, error);
+    return can_be_mended(sweep, &st) || remove_entry(sweep, dir, name, path, is_dir, error);
 }
 
 /* Is the folder the directory of a tablespace, which other clusters may use too? */
@@ -310,17 +325,23 @@ sweep_folder(const Sweep *sweep, int dir, const char *path, bool keep_wanted, GE
 }
 
 bool
-bk_destination_remove_others(int root, const BkSnapshot *snapshot, BkOp *op, GError **error)
+bk_destination_remove_others(const BkBeneath *place, const BkSnapshot *snapshot, BkOp *op,
+                             GError **error)
 {
+    g_auto(BkIdentityScope) scope = bk_identity_enter(bk_beneath_identity(place));
     g_autoptr(GHashTable) wanted = g_hash_table_new(g_str_hash, g_str_equal);
-    Sweep sweep = {wanted, op};
+    Sweep sweep = {.place = place, .wanted = wanted, .op = op};
+    struct stat st;
     size_t count;
     const BkFile *files = bk_snapshot_files(snapshot, &count);
 
+    if (fstat(bk_beneath_dir(place), &st) < 0)
+        return bk_throw_errno(error, "stat the directory");
+    sweep.owner = st.st_uid;
     for (size_t i = 0; i < count; i++)
         (void)g_hash_table_insert(wanted, (void *)(uintptr_t)files[i].path,
                                   (void *)(uintptr_t)&files[i]);
-    return sweep_folder(&sweep, root, "", true, error);
+    return sweep_folder(&sweep, bk_beneath_dir(place), "", true, error);
 }
 
 static void
@@ -329,40 +350,48 @@ close_fd(void *fd)
     bk_fd_clear(fd);
 }
 
-/* Opens `path` when it is on a file system that none of `folders` is on. `path` is below `root`. */
+/* Takes the directory when it is on a file system that none of `folders` is on. */
 static bool
-add_file_system(GArray *folders, GArray *devices, int root, const char *path, GError **error)
+add_file_system(GArray *folders, GArray *devices, const BkBeneath *place, const char *path,
+                GError **error)
 {
     struct stat st;
-    BkFd fd;
+    BkFd fd = bk_beneath_open(place, path, O_RDONLY | O_DIRECTORY, 0, error);
+    bool is_known = false;
 
-    if (fstatat(root, path, &st, 0) < 0)
-        return bk_throw_errno(error, "stat \"%s\"", path);
-    for (guint i = 0; i < devices->len; i++)
-        if (g_array_index(devices, dev_t, i) == st.st_dev)
-            return true;
-    fd = bk_fd_open_dir(root, path, error);
     if (fd < 0)
         return false;
+    if (fstat(fd, &st) < 0) {
+        bk_throw_errno(error, "stat \"%s\"", path);
+        bk_fd_clear(&fd);
+        return false;
+    }
+    for (guint i = 0; i < devices->len; i++)
+        is_known = is_known || g_array_index(devices, dev_t, i) == st.st_dev;
+    if (is_known) {
+        bk_fd_clear(&fd);
+        return true;
+    }
     g_array_append_val(folders, fd);
     g_array_append_val(devices, st.st_dev);
     return true;
 }
 
 GArray *
-bk_destination_file_systems(int root, const BkSnapshot *snapshot, GError **error)
+bk_destination_file_systems(const BkBeneath *place, const BkSnapshot *snapshot, GError **error)
 {
+    g_auto(BkIdentityScope) scope = bk_identity_enter(bk_beneath_identity(place));
     g_autoptr(GArray) folders = g_array_new(FALSE, FALSE, sizeof(BkFd));
     g_autoptr(GArray) devices = g_array_new(FALSE, FALSE, sizeof(dev_t));
     size_t count;
     const BkFile *files = bk_snapshot_files(snapshot, &count);
 
     g_array_set_clear_func(folders, close_fd);
-    if (!add_file_system(folders, devices, root, ".", error))
+    if (!add_file_system(folders, devices, place, "", error))
         return NULL;
     for (size_t i = 0; i < count; i++)
         if (files[i].kind != BK_FILE_REGULAR &&
-            !add_file_system(folders, devices, root, files[i].path, error))
+            !add_file_system(folders, devices, place, files[i].path, error))
             return NULL;
     return g_steal_pointer(&folders);
 }

@@ -2,6 +2,7 @@
  *
  * Threads: belongs to one thread. */
 #pragma once
+#include "base/beneath.h"
 #include "base/op.h"
 #include "repo/snapshot.h"
 
@@ -32,15 +33,16 @@ const char *bk_destination_describe(BkDestinationState state);
 bool bk_destination_move_aside(const char *path, int64_t now_us, char **moved,
                                GError **error) BK_MUST_USE;
 
-/* Removes everything below `root` that `snapshot` does not have, except the mark: names of files
- * and links that differ in kind too, and files that cannot be written in place: those that have
- * another name as well, and those that their owner may not write. Folders behind links that the
- * snapshot has are entered; right behind one, in a tablespace's directory, what the snapshot does
- * not have is left alone: other clusters have their folders there. */
-bool bk_destination_remove_others(int root, const BkSnapshot *snapshot, BkOp *op,
+/* Removes everything in `place` that `snapshot` does not have, except the mark: names of files and
+ * links that differ in kind too, and files that cannot be written in place: those that have another
+ * name as well, those that their owner may not write, and those of another user. Of links only
+ * those are entered that something is mounted at, and as what is mounted; right behind one, in a
+ * tablespace's directory, what the snapshot does not have is left alone: other clusters have their
+ * directories there. */
+bool bk_destination_remove_others(const BkBeneath *place, const BkSnapshot *snapshot, BkOp *op,
                                   GError **error) BK_MUST_USE;
 
-/* Opens one folder on each file system that `root` and the folders of `snapshot` below it, links
- * followed, are on: an array of BkFd, which are closed with it. */
-GArray *bk_destination_file_systems(int root, const BkSnapshot *snapshot,
+/* Opens one directory on each file system that `place` and the directories of `snapshot` in it,
+ * mounted ones included, are on: an array of BkFd, which are closed with it. */
+GArray *bk_destination_file_systems(const BkBeneath *place, const BkSnapshot *snapshot,
                                     GError **error) BK_MUST_USE;

@@ -351,7 +351,7 @@ run_worker(unsigned index, void *data, BkOp *op, GError **error)
         .extract = self,
         .op = op,
         .reader = bk_pack_reader_new(),
-        .sink = bk_sink_new(self->options.root, self->files, self->options.owners),
+        .sink = bk_sink_new(self->options.place, self->files),
         .wanted = g_array_new(FALSE, FALSE, sizeof(size_t)),
         .spans = g_array_new(FALSE, FALSE, sizeof(Span)),
     };
@@ -396,8 +396,9 @@ clear_hole(BkSink *sink, const BkNeed *hole, uint8_t *buffer, GError **error)
 static bool
 finish_files(BkExtract *self, GError **error)
 {
-    g_autoptr(BkSink) sink = bk_sink_new(self->options.root, self->files, self->options.owners);
+    g_autoptr(BkSink) sink = bk_sink_new(self->options.place, self->files);
     g_autofree uint8_t *buffer = g_malloc(ZERO_STEP);
+    g_auto(BkIdentityScope) scope = bk_identity_enter(bk_beneath_identity(self->options.place));
 
     for (guint i = 0; self->options.delta && i < self->needs.holes->len; i++)
         if (!clear_hole(sink, &g_array_index(self->needs.holes, BkNeed, i), buffer, error))
@@ -407,7 +408,7 @@ finish_files(BkExtract *self, GError **error)
 
         if (file->kind != BK_FILE_REGULAR || g_strcmp0(file->path, self->options.skip) == 0)
             continue;
-        if (!bk_sink_finish(sink, i, error))
+        if (!bk_sink_finish(sink, i, self->options.owners, error))
             return false;
     }
     return true;

@@ -6,14 +6,15 @@
  * compared with what was written); nothing is durable before the caller syncs. Threads: a BkExtract
  * belongs to one thread, which starts and joins the others. */
 #pragma once
+#include "base/beneath.h"
 #include "engine/owner-map.h"
 
 typedef struct BkExtractOptions {
     GPtrArray *parts; /* of BkPart: read from the first that has an object whole; borrowed */
     const BkSnapshot *snapshot;
-    const BkOwnerMap *owners;
-    int root;         /* the destination, whose folders and links are there already */
-    const char *skip; /* path of a file to leave out, or NULL */
+    BkOwnerMap *owners;
+    const BkBeneath *place; /* the destination, whose directories are there already */
+    const char *skip;       /* path of a file to leave out, or NULL */
     bool delta;
     unsigned workers;
 } BkExtractOptions;

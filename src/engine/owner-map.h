@@ -1,20 +1,31 @@
-/* owner-map.h - to whom restored files are given.
+/* owner-map.h - owner, group and mode of restored files.
  *
- * Root gives each file to its owner in the snapshot: the user of that name on this machine, else
- * the same number. Anyone else owns what he restores. Threads: a map is read only once it is made.
- */
+ * All files of a cluster belong to one user: that of pg_control, by his name on this machine, else
+ * by his number. Root writes as that user, so that no chown is needed, and a snapshot cannot make a
+ * file of anybody else's: one that belonged to somebody else becomes his, and its group loses what
+ * others did not have. The group of a file comes back where the user is in it. No file gets a bit
+ * that runs it as somebody else. Anyone but root owns what he restores.
+ * Threads: belongs to one thread. */
 #pragma once
+#include "base/identity.h"
+#include "engine/place.h"
 #include "repo/snapshot.h"
+
+#include <sys/stat.h>
 
 typedef struct BkOwnerMap BkOwnerMap;
 
-BkOwnerMap *bk_owner_map_new(const BkSnapshot *snapshot);
+/* `owner` is the cluster's, an index of the snapshot's owners. */
+BkOwnerMap *bk_owner_map_new(const BkSnapshot *snapshot, uint32_t owner);
 void bk_owner_map_free(BkOwnerMap *self); /* NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BkOwnerMap, bk_owner_map_free)
 
-/* Gives the open file to owner `index` of the snapshot, when that is to be done. */
-bool bk_owner_map_give(const BkOwnerMap *self, int fd, uint32_t index, GError **error) BK_MUST_USE;
+/* The cluster's owner on this machine. */
+BkPlaceOwner bk_owner_map_cluster(const BkOwnerMap *self);
 
-/* The same by name, for what cannot be opened; a link itself, not what it leads to. */
-bool bk_owner_map_give_at(const BkOwnerMap *self, int dir, const char *path, uint32_t index,
-                          GError **error) BK_MUST_USE;
+/* Gives the open file or directory the mode and group of `file`, as far as above; to be called as
+ * the cluster's owner. */
+bool bk_owner_map_apply(BkOwnerMap *self, int fd, const BkFile *file, GError **error) BK_MUST_USE;
+
+/* Logs what was not as in the snapshot. */
+void bk_owner_map_warn(const BkOwnerMap *self);

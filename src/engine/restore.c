@@ -6,6 +6,7 @@
 #include "codec/crc32c.h"
 #include "engine/destination.h"
 #include "engine/extract.h"
+#include "engine/place.h"
 #include "engine/plan-choice.h"
 #include "engine/tablespace-map.h"
 #include "source/pg/backup-manifest.h"
@@ -34,7 +35,11 @@ struct BkRestore {
     BkSnapshot *snapshot;
     BkOwnerMap *owners;
     const BkFile *control; /* of `snapshot` */
-    BkFd root;
+    BkPlaceOwner owner;    /* of what is restored */
+    BkIdentity *above;     /* as whom the directory is made, and moved aside */
+    BkIdentity *identity;  /* the owner, as whom all in it is written */
+    BkBeneath *place;
+    int root; /* its descriptor */
 };
 
 void
@@ -54,7 +59,9 @@ bk_restore_free(BkRestore *self)
     bk_tablespace_map_free(self->tablespaces);
     bk_owner_map_free(self->owners);
     bk_snapshot_free(self->snapshot);
-    bk_fd_clear(&self->root);
+    bk_beneath_free(self->place);
+    bk_identity_free(self->identity);
+    bk_identity_free(self->above);
     g_free(self);
 }
 
@@ -173,27 +180,37 @@ bk_restore_plan(const BkSourceSpec *source, const BkRestoreRequest *request, BkO
 static bool
 mark(BkRestore *self, GError **error)
 {
-    if (!bk_file_write(self->root, BK_DESTINATION_MARK, "", 0, 0600, BK_FILE_REPLACE, error))
+    struct stat st;
+    bool found;
+
+    if (!bk_beneath_write(self->place, BK_DESTINATION_MARK, "", 0, 0600, BK_FILE_REPLACE, error) ||
+        !bk_beneath_stat(self->place, "global", &st, &found, error))
         return false;
-    if (unlinkat(self->root, CONTROL_PATH, 0) < 0)
-        return errno == ENOENT || errno == ENOTDIR ||
-               bk_throw_errno(error, "remove \"%s\"", CONTROL_PATH);
-    return bk_file_sync_parent(self->root, CONTROL_PATH, error);
+    /* Whatever else stands in the place of the directory, the sweep removes it. */
+    if (!found || !S_ISDIR(st.st_mode))
+        return true;
+    return bk_beneath_unlink(self->place, CONTROL_PATH, 0, error) &&
+           bk_beneath_sync_parent(self->place, CONTROL_PATH, error);
 }
 
 /* Opens the directory for this restore alone: two at once would mix two snapshots in it. The lock
  * ends with the process. A file system without locks is no reason not to restore. */
 static bool
-lock_destination(BkRestore *self, GError **error)
+lock_destination(BkRestore *self, bool is_empty, GError **error)
 {
     const char *to = self->request->to;
 
-    bk_fd_clear(&self->root);
-    if (!bk_dir_make(AT_FDCWD, to, 0700, error))
-        return false;
-    self->root = bk_fd_open_dir(AT_FDCWD, to, error);
+    g_clear_pointer(&self->place, bk_beneath_free);
+    g_clear_pointer(&self->identity, bk_identity_free);
+    self->owner = bk_owner_map_cluster(self->owners);
+    self->root = bk_place_open(to, self->above, is_empty, &self->owner, error);
     if (self->root < 0)
         return false;
+    self->place = bk_beneath_new(self->root, NULL);
+    self->identity = bk_identity_new(self->owner.uid, self->owner.gid, error);
+    if (self->identity == NULL)
+        return false;
+    bk_beneath_become(self->place, self->identity);
     return flock(self->root, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK ||
            bk_throw(error, BK_ERROR_UNFIT, "another restore to \"%s\" is at work", to);
 }
@@ -214,34 +231,70 @@ check_unchanged(const BkRestore *self, GError **error)
                     self->request->to, bk_destination_describe(now));
 }
 
+/* The old cluster makes room, with its tablespaces. */
+static bool
+move_aside(BkRestore *self, GError **error)
+{
+    const char *to = self->request->to;
+
+    if (!bk_tablespace_map_move_aside(self->tablespaces, to, self->identity, error))
+        return false;
+    {
+        g_auto(BkIdentityScope) scope = bk_identity_enter(self->above);
+
+        if (!bk_destination_move_aside(to, g_get_real_time(), &self->report->moved_aside, error))
+            return false;
+    }
+    return lock_destination(self, true, error);
+}
+
+/* With the group's access or without: the server accepts no other mode. */
+static mode_t
+data_mode(const BkRestore *self)
+{
+    return (self->choice.plan.snapshot->meta.data_mode & S_IRGRP) != 0 ? 0750 : 0700;
+}
+
+static bool
+set_mode(BkRestore *self, GError **error)
+{
+    g_auto(BkIdentityScope) scope = bk_identity_enter(self->identity);
+
+    return fchmod(self->root, data_mode(self)) == 0 ||
+           bk_throw_errno(error, "set the mode of \"%s\"", self->request->to);
+}
+
 static bool
 open_destination(BkRestore *self, GError **error)
 {
     const BkRestoreRequest *request = self->request;
+    const BkPlaceOwner owner = bk_owner_map_cluster(self->owners);
+    bool is_empty = self->state == BK_DESTINATION_NEW || self->state == BK_DESTINATION_EMPTY;
 
-    if (!lock_destination(self, error) || !check_unchanged(self, error))
+    if (geteuid() == 0 && owner.uid == 0)
+        return bk_throw(error, BK_ERROR_UNFIT,
+                        "the files of the snapshot belong to root, as whom no server runs: run the "
+                        "restore as the server's user");
+    self->above = bk_place_find_above(request->to, &owner, error);
+    if (self->above == NULL || !lock_destination(self, is_empty, error) ||
+        !check_unchanged(self, error))
         return false;
-    if (request->replace && self->state != BK_DESTINATION_NEW &&
-        self->state != BK_DESTINATION_EMPTY &&
-        (!bk_tablespace_map_move_aside(self->tablespaces, request->to, error) ||
-         !bk_destination_move_aside(request->to, g_get_real_time(), &self->report->moved_aside,
-                                    error) ||
-         !lock_destination(self, error)))
+    if (request->replace && !is_empty && !move_aside(self, error))
         return false;
-    if (fchmod(self->root, 0700) < 0)
-        return bk_throw_errno(error, "set the mode of \"%s\"", request->to);
-    return bk_owner_map_give(self->owners, self->root, self->control->owner, error) &&
-           mark(self, error);
+    return set_mode(self, error) && mark(self, error);
 }
 
 static bool
 make_folder(BkRestore *self, const BkFile *file, GError **error)
 {
-    if (mkdirat(self->root, file->path, 0700) < 0 && errno != EEXIST)
-        return bk_throw_errno(error, "create the folder \"%s\"", file->path);
-    if (fchmodat(self->root, file->path, file->mode, 0) < 0)
-        return bk_throw_errno(error, "set the mode of \"%s\"", file->path);
-    return bk_owner_map_give_at(self->owners, self->root, file->path, file->owner, error);
+    g_auto(BkIdentityScope) scope = bk_identity_enter(self->identity);
+    g_auto(BkFd) dir = -1;
+
+    if (!bk_beneath_mkdir(self->place, file->path, 0700, error))
+        return false;
+    dir = bk_beneath_open(self->place, file->path, O_RDONLY | O_DIRECTORY, 0, error);
+    return dir >= 0 && (bk_owner_map_apply(self->owners, dir, file, error) ||
+                        bk_prefix(error, "\"%s\"", file->path));
 }
 
 /* Links that the destination has already lead from now on to where the tablespaces go: what is
@@ -254,11 +307,13 @@ mend_links(BkRestore *self, GError **error)
 
     for (size_t i = 0; i < count; i++) {
         struct stat st;
+        bool found;
 
-        if (files[i].kind == BK_FILE_SYMLINK &&
-            fstatat(self->root, files[i].path, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-            S_ISLNK(st.st_mode) &&
-            !bk_tablespace_map_link(self->tablespaces, self->root, &files[i], error))
+        if (files[i].kind != BK_FILE_SYMLINK)
+            continue;
+        if (!bk_beneath_stat(self->place, files[i].path, &st, &found, error) ||
+            (found && S_ISLNK(st.st_mode) &&
+             !bk_tablespace_map_link(self->tablespaces, self->place, &files[i], error)))
             return false;
     }
     return true;
@@ -277,9 +332,7 @@ make_folders(BkRestore *self, GError **error)
         if (files[i].kind == BK_FILE_DIRECTORY)
             ok = make_folder(self, &files[i], error);
         else if (files[i].kind == BK_FILE_SYMLINK)
-            ok = bk_tablespace_map_link(self->tablespaces, self->root, &files[i], error) &&
-                 bk_owner_map_give_at(self->owners, self->root, files[i].path, files[i].owner,
-                                      error);
+            ok = bk_tablespace_map_link(self->tablespaces, self->place, &files[i], error);
         if (!ok)
             return false;
     }
@@ -298,19 +351,26 @@ find_file(const BkSnapshot *snapshot, const char *path)
     return NULL;
 }
 
+/* Of the files that are added. */
+static mode_t
+file_mode(const BkRestore *self)
+{
+    return (data_mode(self) & S_IRGRP) != 0 ? 0640 : 0600;
+}
+
 static bool
 write_label(BkRestore *self, GError **error)
 {
     const char *label = self->choice.plan.snapshot->meta.backup_label;
 
-    return bk_file_write(self->root, LABEL_PATH, label, strlen(label), 0600, BK_FILE_REPLACE,
-                         error) &&
-           bk_owner_map_give_at(self->owners, self->root, LABEL_PATH, self->control->owner, error);
+    return bk_beneath_write(self->place, LABEL_PATH, label, strlen(label), file_mode(self),
+                            BK_FILE_REPLACE, error);
 }
 
 static bool
 write_recovery(BkRestore *self, GError **error)
 {
+    g_auto(BkIdentityScope) scope = bk_identity_enter(self->identity);
     const BkRestoreRequest *request = self->request;
     char timeline[16];
     BkRecoverySettings settings = {
@@ -336,6 +396,7 @@ is_listed(const BkFile *file)
 static bool
 write_manifest(BkRestore *self, BkExtract *extract, const BkBuf *control, GError **error)
 {
+    g_auto(BkIdentityScope) scope = bk_identity_enter(self->identity);
     const BkPgMeta *meta = &self->choice.plan.snapshot->meta;
     g_autoptr(BkBackupManifest) manifest =
         bk_backup_manifest_begin(self->root, meta->version / 10000, meta->system_id, error);
@@ -372,7 +433,7 @@ sync_all(BkRestore *self, GError **error)
 
     if (!bk_fault(BK_FAULT_RESTORE_SYNC, error))
         return false;
-    folders = bk_destination_file_systems(self->root, self->snapshot, error);
+    folders = bk_destination_file_systems(self->place, self->snapshot, error);
     for (guint i = 0; folders != NULL && i < folders->len; i++)
         if (syncfs(g_array_index(folders, BkFd, i)) < 0)
             return bk_throw_errno(error, "sync \"%s\"", self->request->to);
@@ -399,12 +460,10 @@ write_control(BkRestore *self, const BkBuf *control, GError **error)
     const BkFile *file = self->control;
 
     if (!bk_fault(BK_FAULT_RESTORE_CONTROL, error) ||
-        !bk_file_write(self->root, CONTROL_PATH, control->data, control->size, file->mode,
-                       BK_FILE_REPLACE, error) ||
-        !bk_owner_map_give_at(self->owners, self->root, CONTROL_PATH, file->owner, error))
+        !bk_beneath_write(self->place, CONTROL_PATH, control->data, control->size,
+                          file->mode & 0777, BK_FILE_REPLACE, error) ||
+        !bk_beneath_unlink(self->place, BK_DESTINATION_MARK, 0, error))
         return false;
-    if (unlinkat(self->root, BK_DESTINATION_MARK, 0) < 0)
-        return bk_throw_errno(error, "remove \"%s\"", BK_DESTINATION_MARK);
     return bk_fd_sync(self->root, error);
 }
 
@@ -429,7 +488,7 @@ write_files(BkRestore *self, GError **error)
         .parts = parts,
         .snapshot = self->snapshot,
         .owners = self->owners,
-        .root = self->root,
+        .place = self->place,
         .skip = CONTROL_PATH,
         .delta = self->request->delta && self->state >= BK_DESTINATION_PART,
         .workers = self->source->workers,
@@ -484,18 +543,19 @@ run(BkRestore *self, GError **error)
         return false;
     if (!bk_tablespace_map_check_links(self->tablespaces, self->snapshot, error))
         return bk_prefix(error, "snapshot %s", self->choice.plan.snapshot->head.id);
-    self->owners = bk_owner_map_new(self->snapshot);
     self->control = find_file(self->snapshot, CONTROL_PATH);
     if (self->control == NULL)
         return bk_throw(error, BK_ERROR_CORRUPT, "snapshot %s has no %s",
                         self->choice.plan.snapshot->head.id, CONTROL_PATH);
+    self->owners = bk_owner_map_new(self->snapshot, self->control->owner);
     self->report->bytes = self->choice.plan.snapshot->head.bytes;
     self->report->files = self->choice.plan.snapshot->head.file_count;
     return open_destination(self, error) &&
-           bk_tablespace_map_make(self->tablespaces, self->owners, self->control->owner, error) &&
+           bk_tablespace_map_make(self->tablespaces, self->place, &self->owner, data_mode(self),
+                                  error) &&
            (self->state < BK_DESTINATION_PART || self->request->replace ||
             (mend_links(self, error) &&
-             bk_destination_remove_others(self->root, self->snapshot, self->op, error))) &&
+             bk_destination_remove_others(self->place, self->snapshot, self->op, error))) &&
            make_folders(self, error) && write_files(self, error);
 }
 
@@ -505,5 +565,9 @@ bk_restore_run(BkRestore *self, BkRestoreReport *report, BkOp *op, GError **erro
     *report = (BkRestoreReport){0};
     self->report = report;
     self->op = op;
-    return run(self, error) || bk_prefix(error, "restore to \"%s\"", self->request->to);
+    if (run(self, error)) {
+        bk_owner_map_warn(self->owners);
+        return true;
+    }
+    return bk_prefix(error, "restore to \"%s\"", self->request->to);
 }

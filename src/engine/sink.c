@@ -16,20 +16,18 @@ typedef struct OpenFile {
 } OpenFile;
 
 struct BkSink {
-    int root;
+    const BkBeneath *place;
     const BkFile *files;
-    const BkOwnerMap *owners;
     OpenFile open[OPEN_FILES]; /* by index modulo OPEN_FILES */
 };
 
 BkSink *
-bk_sink_new(int root, const BkFile *files, const BkOwnerMap *owners)
+bk_sink_new(const BkBeneath *place, const BkFile *files)
 {
     BkSink *self = g_new0(BkSink, 1);
 
-    self->root = root;
+    self->place = place;
     self->files = files;
-    self->owners = owners;
     for (size_t i = 0; i < OPEN_FILES; i++)
         self->open[i].fd = -1;
     return self;
@@ -52,14 +50,14 @@ open_file(BkSink *self, size_t index, bool create, GError **error)
 {
     OpenFile *slot = &self->open[index % OPEN_FILES];
     g_autoptr(GError) cause = NULL;
-    int flags = O_RDWR | O_NOFOLLOW;
+    int flags = O_RDWR;
 
     if (slot->fd >= 0 && slot->index == index)
         return slot->fd;
     bk_fd_clear(&slot->fd);
     slot->index = index;
-    slot->fd = bk_fd_open(self->root, self->files[index].path, create ? flags | O_CREAT : flags,
-                          0600, &cause);
+    slot->fd = bk_beneath_open_file(self->place, self->files[index].path,
+                                    create ? flags | O_CREAT : flags, 0600, &cause);
     if (slot->fd < 0 && (create || !bk_error_is(cause, BK_ERROR_ABSENT)))
         g_propagate_error(error, g_steal_pointer(&cause));
     return slot->fd;
@@ -97,7 +95,7 @@ bk_sink_read(BkSink *self, size_t index, void *data, size_t size, uint64_t offse
 }
 
 bool
-bk_sink_finish(BkSink *self, size_t index, GError **error)
+bk_sink_finish(BkSink *self, size_t index, BkOwnerMap *owners, GError **error)
 {
     const BkFile *file = &self->files[index];
     int fd = open_file(self, index, true, error);
@@ -109,9 +107,5 @@ bk_sink_finish(BkSink *self, size_t index, GError **error)
         return bk_throw_errno(error, "stat \"%s\"", file->path);
     if ((uint64_t)st.st_size != file->size && ftruncate(fd, (off_t)file->size) < 0)
         return bk_throw_errno(error, "set the size of \"%s\"", file->path);
-    if (!bk_owner_map_give(self->owners, fd, file->owner, error))
-        return bk_prefix(error, "\"%s\"", file->path);
-    if ((st.st_mode & 07777) != file->mode && fchmod(fd, file->mode) < 0)
-        return bk_throw_errno(error, "set the mode of \"%s\"", file->path);
-    return true;
+    return bk_owner_map_apply(owners, fd, file, error) || bk_prefix(error, "\"%s\"", file->path);
 }

@@ -3,12 +3,13 @@
  * Threads: a sink belongs to one thread; several may work on the same destination, each on other
  * bytes. */
 #pragma once
+#include "base/beneath.h"
 #include "engine/owner-map.h"
 
 typedef struct BkSink BkSink;
 
-BkSink *bk_sink_new(int root, const BkFile *files, const BkOwnerMap *owners); /* all borrowed */
-void bk_sink_free(BkSink *self);                                              /* NULL is fine */
+BkSink *bk_sink_new(const BkBeneath *place, const BkFile *files); /* both borrowed */
+void bk_sink_free(BkSink *self);                                  /* NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BkSink, bk_sink_free)
 
 /* Writes into file `index`, creating it when it is not there. */
@@ -19,5 +20,6 @@ bool bk_sink_write(BkSink *self, size_t index, const void *data, size_t size, ui
 bool bk_sink_read(BkSink *self, size_t index, void *data, size_t size, uint64_t offset, size_t *got,
                   GError **error) BK_MUST_USE;
 
-/* Gives the file its exact size, mode and owner, creating it when it is not there. */
-bool bk_sink_finish(BkSink *self, size_t index, GError **error) BK_MUST_USE;
+/* Gives the file its exact size, mode and group, creating it when it is not there. To be called as
+ * the owner of the place. */
+bool bk_sink_finish(BkSink *self, size_t index, BkOwnerMap *owners, GError **error) BK_MUST_USE;

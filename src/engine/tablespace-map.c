@@ -162,29 +162,79 @@ follow(const char *root, const BkRestoreTablespace *tablespace, const char *move
     return bk_file_sync_parent(AT_FDCWD, link, error);
 }
 
-bool
-bk_tablespace_map_move_aside(const GArray *self, const char *root, GError **error)
+static bool
+move_one_aside(const BkRestoreTablespace *tablespace, const char *root, const BkIdentity *above,
+               const BkIdentity *old, GError **error)
 {
+    g_autofree char *moved = NULL;
+
+    {
+        g_auto(BkIdentityScope) scope = bk_identity_enter(above);
+
+        if (!bk_destination_move_aside(tablespace->to, g_get_real_time(), &moved, error))
+            return false;
+    }
+    {
+        g_auto(BkIdentityScope) scope = bk_identity_enter(old);
+
+        return follow(root, tablespace, moved, error);
+    }
+}
+
+bool
+bk_tablespace_map_move_aside(const GArray *self, const char *root, const BkIdentity *old,
+                             GError **error)
+{
+    const BkPlaceOwner owner = {bk_identity_uid(old), bk_identity_gid(old)};
+
     for (guint i = 0; i < self->len; i++) {
         const BkRestoreTablespace *tablespace = &g_array_index(self, BkRestoreTablespace, i);
-        g_autofree char *moved = NULL;
+        g_autoptr(BkIdentity) above = NULL;
 
-        if (is_own(tablespace, root) && access(tablespace->to, F_OK) == 0 &&
-            (!bk_destination_move_aside(tablespace->to, g_get_real_time(), &moved, error) ||
-             !follow(root, tablespace, moved, error)))
+        if (!is_own(tablespace, root) || access(tablespace->to, F_OK) < 0)
+            continue;
+        above = bk_place_find_above(tablespace->to, &owner, error);
+        if (above == NULL || !move_one_aside(tablespace, root, above, old, error))
             return false;
     }
     return true;
 }
 
+static bool
+make_one(const BkRestoreTablespace *tablespace, BkBeneath *place, const BkPlaceOwner *owner,
+         mode_t mode, GError **error)
+{
+    g_autofree char *path = g_strdup_printf("pg_tblspc/%u", tablespace->oid);
+    g_autoptr(BkIdentity) above = bk_place_find_above(tablespace->to, owner, error);
+    BkDestinationState state;
+    BkPlaceOwner found = *owner;
+    g_auto(BkFd) dir = -1;
+
+    if (above == NULL || !bk_destination_inspect(tablespace->to, &state, error))
+        return false;
+    dir =
+        bk_place_open(tablespace->to, above,
+                      state == BK_DESTINATION_NEW || state == BK_DESTINATION_EMPTY, &found, error);
+    if (dir < 0)
+        return false;
+    if (state == BK_DESTINATION_NEW) {
+        g_auto(BkIdentityScope) scope = bk_identity_enter(bk_beneath_identity(place));
+
+        if (fchmod(dir, mode) < 0)
+            return bk_throw_errno(error, "set the mode of \"%s\"", tablespace->to);
+    }
+    bk_beneath_mount(place, path, bk_fd_steal(&dir));
+    return true;
+}
+
 bool
-bk_tablespace_map_make(const GArray *self, const BkOwnerMap *owners, uint32_t owner, GError **error)
+bk_tablespace_map_make(const GArray *self, BkBeneath *place, const BkPlaceOwner *owner, mode_t mode,
+                       GError **error)
 {
     for (guint i = 0; i < self->len; i++) {
         const BkRestoreTablespace *tablespace = &g_array_index(self, BkRestoreTablespace, i);
 
-        if (!bk_dir_make(AT_FDCWD, tablespace->to, 0700, error) ||
-            !bk_owner_map_give_at(owners, AT_FDCWD, tablespace->to, owner, error))
+        if (!make_one(tablespace, place, owner, mode, error))
             return bk_prefix(error, "tablespace \"%s\"", tablespace->name);
     }
     return true;
@@ -222,13 +272,12 @@ bk_tablespace_map_check_links(const GArray *self, const BkSnapshot *snapshot, GE
 }
 
 bool
-bk_tablespace_map_link(const GArray *self, int root, const BkFile *file, GError **error)
+bk_tablespace_map_link(const GArray *self, const BkBeneath *place, const BkFile *file,
+                       GError **error)
 {
     const char *to = place_of(self, file);
 
     g_assert(to != NULL);
-    if (unlinkat(root, file->path, 0) < 0 && errno != ENOENT)
-        return bk_throw_errno(error, "remove the link \"%s\"", file->path);
-    return symlinkat(to, root, file->path) == 0 ||
-           bk_throw_errno(error, "create the link \"%s\"", file->path);
+    return bk_beneath_unlink(place, file->path, 0, error) &&
+           bk_beneath_symlink(place, file->path, to, error);
 }

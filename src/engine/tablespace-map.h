@@ -4,6 +4,7 @@
  * Threads: belongs to one thread. */
 #pragma once
 #include "engine/owner-map.h"
+#include "engine/place.h"
 #include "engine/restore.h"
 
 /* Maps each tablespace of `meta` to where it was, or to what "NAME=DIR" in `remaps` says; a
@@ -20,20 +21,22 @@ void bk_tablespace_map_free(GArray *self); /* NULL is fine */
 bool bk_tablespace_map_check(const GArray *self, const BkRestoreRequest *request,
                              GError **error) BK_MUST_USE;
 
-/* Moves the directories aside that the old cluster in `root` has its tablespaces in; its links
- * follow them. */
-bool bk_tablespace_map_move_aside(const GArray *self, const char *root, GError **error) BK_MUST_USE;
+/* Moves the directories aside that the old cluster in `root`, `old`'s, has its tablespaces in; its
+ * links follow them. */
+bool bk_tablespace_map_move_aside(const GArray *self, const char *root, const BkIdentity *old,
+                                  GError **error) BK_MUST_USE;
 
-/* Makes the directories, and gives them to owner `owner` of the snapshot. */
-bool bk_tablespace_map_make(const GArray *self, const BkOwnerMap *owners, uint32_t owner,
-                            GError **error) BK_MUST_USE;
+/* Makes the directories, for the cluster's owner, and mounts each in `place` at its link. The mode
+ * of new ones is `mode`. */
+bool bk_tablespace_map_make(const GArray *self, BkBeneath *place, const BkPlaceOwner *owner,
+                            mode_t mode, GError **error) BK_MUST_USE;
 
 /* Is each link of `snapshot` that of a tablespace of the map? Fails with BK_ERROR_CORRUPT when one
  * is not: a data directory has no others, and where such a one leads nobody has looked at. */
 bool bk_tablespace_map_check_links(const GArray *self, const BkSnapshot *snapshot,
                                    GError **error) BK_MUST_USE;
 
-/* Makes the link `file` ("pg_tblspc/OID", which was checked) below `root`, to the tablespace's new
- * place. */
-bool bk_tablespace_map_link(const GArray *self, int root, const BkFile *file,
+/* Makes the link `file` ("pg_tblspc/OID", which was checked) in `place`, to where the tablespace is
+ * now. */
+bool bk_tablespace_map_link(const GArray *self, const BkBeneath *place, const BkFile *file,
                             GError **error) BK_MUST_USE;

@@ -175,10 +175,10 @@ make_folders(const BkSnapshot *snapshot, const char *to)
 static void
 restore(Fixture *self, const BkSnapshot *snapshot, const char *to)
 {
-    g_autoptr(BkOwnerMap) owners = bk_owner_map_new(snapshot);
-    g_auto(BkFd) root = open(to, O_RDONLY | O_DIRECTORY);
+    g_autoptr(BkOwnerMap) owners = bk_owner_map_new(snapshot, 0);
+    g_autoptr(BkBeneath) place = bk_beneath_new(open(to, O_RDONLY | O_DIRECTORY), NULL);
     const BkExtractOptions options = {
-        .parts = self->parts, .snapshot = snapshot, .owners = owners, .root = root, .workers = 2};
+        .parts = self->parts, .snapshot = snapshot, .owners = owners, .place = place, .workers = 2};
     g_autoptr(BkExtract) extract = bk_extract_new(&options);
     g_autoptr(GError) error = NULL;
 

@@ -153,12 +153,12 @@ assert_same_file(const Fixture *self, BkExtract *extract, size_t index, const Bk
 static uint64_t
 extract_and_compare(Fixture *self, bool delta)
 {
-    g_autoptr(BkOwnerMap) owners = bk_owner_map_new(self->snapshot);
-    int root = open(self->to, O_RDONLY | O_DIRECTORY);
+    g_autoptr(BkOwnerMap) owners = bk_owner_map_new(self->snapshot, 0);
+    g_autoptr(BkBeneath) place = bk_beneath_new(open(self->to, O_RDONLY | O_DIRECTORY), NULL);
     BkExtractOptions options = {.parts = self->parts,
                                 .snapshot = self->snapshot,
                                 .owners = owners,
-                                .root = root,
+                                .place = place,
                                 .delta = delta,
                                 .workers = 2};
     g_autoptr(BkExtract) extract = bk_extract_new(&options);
@@ -181,7 +181,6 @@ extract_and_compare(Fixture *self, bool delta)
         g_assert_cmpuint(bk_crc32c(0, content.data, content.size), ==,
                          bk_extract_crc32c(extract, i));
     }
-    g_assert_cmpint(close(root), ==, 0);
     return bk_extract_reused_bytes(extract);
 }
 
@@ -421,17 +420,16 @@ test_next_repository(Fixture *self, const void *data)
     (void)extract_and_compare(self, false);
     g_ptr_array_set_size(self->parts, 1); /* the first alone does not do */
     {
-        g_autoptr(BkOwnerMap) owners = bk_owner_map_new(self->snapshot);
-        int root = open(self->to, O_RDONLY | O_DIRECTORY);
+        g_autoptr(BkOwnerMap) owners = bk_owner_map_new(self->snapshot, 0);
+        g_autoptr(BkBeneath) place = bk_beneath_new(open(self->to, O_RDONLY | O_DIRECTORY), NULL);
         BkExtractOptions options = {.parts = self->parts,
                                     .snapshot = self->snapshot,
                                     .owners = owners,
-                                    .root = root,
+                                    .place = place,
                                     .workers = 1};
         g_autoptr(BkExtract) extract = bk_extract_new(&options);
 
         EXPECT_ERROR(bk_extract_run(extract, self->repo.op, &error), BK_ERROR_CORRUPT);
-        g_assert_cmpint(close(root), ==, 0);
     }
 }
 

@@ -155,14 +155,27 @@ make_snapshot(const char *place)
     return snapshot;
 }
 
-static bool
-sweep(TempDir *self, const BkSnapshot *snapshot, GError **error)
+/* The tablespace is mounted where `tablespace` is. */
+static BkBeneath *
+open_place(const char *path, const char *tablespace)
 {
-    int root = open(self->root, O_RDONLY | O_DIRECTORY);
-    bool ok = bk_destination_remove_others(root, snapshot, self->op, error);
+    BkBeneath *place = bk_beneath_new(open(path, O_RDONLY | O_DIRECTORY), NULL);
+    int mounted = tablespace != NULL ? open(tablespace, O_RDONLY | O_DIRECTORY) : -1;
 
-    g_assert_cmpint(close(root), ==, 0);
-    return ok;
+    g_assert_cmpint(bk_beneath_dir(place), >=, 0);
+    if (tablespace != NULL)
+        g_assert_cmpint(mounted, >=, 0);
+    if (mounted >= 0)
+        bk_beneath_mount(place, "pg_tblspc/16385", mounted);
+    return place;
+}
+
+static bool
+sweep(TempDir *self, const BkSnapshot *snapshot, const char *tablespace, GError **error)
+{
+    g_autoptr(BkBeneath) place = open_place(self->root, tablespace);
+
+    return bk_destination_remove_others(place, snapshot, self->op, error);
 }
 
 static void
@@ -198,7 +211,7 @@ test_remove_others(TempDir *self, const void *data)
     link_to(self, place, "pg_tblspc/16385");
     link_to(self, elsewhere, "pg_tblspc/16386");
     link_to(self, elsewhere, "base/7");
-    EXPECT_DONE(sweep(self, snapshot, &error));
+    EXPECT_DONE(sweep(self, snapshot, place, &error));
     for (size_t i = 0; i < G_N_ELEMENTS(others); i++)
         g_assert_false(has(self->root, others[i]));
     g_assert_true(has(self->root, "PG_VERSION") && has(self->root, "base/5/1"));
@@ -224,7 +237,7 @@ test_links_in_the_way(TempDir *self, const void *data)
     add(elsewhere, "file", "x");
     link_to(self, elsewhere, "base");
     link_to(self, "../elsewhere/file", "PG_VERSION");
-    EXPECT_DONE(sweep(self, snapshot, &error));
+    EXPECT_DONE(sweep(self, snapshot, NULL, &error));
     g_assert_false(has(self->root, "base") || has(self->root, "PG_VERSION"));
     g_assert_true(has(elsewhere, "5/1") && has(elsewhere, "file"));
 }
@@ -240,7 +253,7 @@ test_dangling_tablespace(TempDir *self, const void *data)
     (void)data;
     add(self->root, "pg_tblspc/x", "x");
     link_to(self, place, "pg_tblspc/16385");
-    EXPECT_DONE(sweep(self, snapshot, &error));
+    EXPECT_DONE(sweep(self, snapshot, NULL, &error));
     g_assert_false(has(self->root, "pg_tblspc/x"));
 }
 
@@ -260,7 +273,7 @@ test_shared_files(TempDir *self, const void *data)
     add(self->root, "base/5/2", "x");
     g_assert_cmpint(link(mine, copy), ==, 0);
     g_assert_cmpint(chmod(read_only, 0400), ==, 0);
-    EXPECT_DONE(sweep(self, snapshot, &error));
+    EXPECT_DONE(sweep(self, snapshot, NULL, &error));
     g_assert_true(has(self->root, "PG_VERSION") && has(self->parent, "copy"));
     g_assert_false(has(self->root, "base/5/1") || has(self->root, "base/5/2"));
 }
@@ -273,6 +286,7 @@ test_file_systems(TempDir *self, const void *data)
     g_autoptr(BkSnapshot) small = bk_snapshot_new();
     g_autoptr(GArray) folders = NULL;
     g_autoptr(GArray) alone = NULL;
+    g_autoptr(BkBeneath) place = NULL;
     g_autoptr(GError) error = NULL;
     struct stat st;
 
@@ -282,17 +296,18 @@ test_file_systems(TempDir *self, const void *data)
     link_to(self, "/proc", "pg_tblspc/16385");
     add_file(small, "base", BK_FILE_DIRECTORY, "");
     add_file(small, "base/5", BK_FILE_DIRECTORY, "");
-    alone = bk_destination_file_systems(self->dir, small, &error);
+    place = open_place(self->root, "/proc");
+    alone = bk_destination_file_systems(place, small, &error);
     g_assert_no_error(error);
     g_assert_cmpuint(alone->len, ==, 1);
     add_file(small, "pg_tblspc", BK_FILE_DIRECTORY, "");
     add_file(small, "pg_tblspc/16385", BK_FILE_SYMLINK, "/proc");
-    folders = bk_destination_file_systems(self->dir, small, &error);
+    folders = bk_destination_file_systems(place, small, &error);
     g_assert_no_error(error);
     g_assert_cmpuint(folders->len, ==, 2);
     g_assert_cmpint(fstatat(g_array_index(folders, BkFd, 1), "self", &st, 0), ==, 0);
     /* What should be there and is not cannot be made durable. */
-    EXPECT_ERROR(bk_destination_file_systems(self->dir, snapshot, &error) != NULL, BK_ERROR_ABSENT);
+    EXPECT_ERROR(bk_destination_file_systems(place, snapshot, &error) != NULL, BK_ERROR_ABSENT);
 }
 
 static void

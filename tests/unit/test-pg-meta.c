@@ -23,6 +23,8 @@ fill(BkPgMeta *meta)
     bk_pg_meta_add_tablespace(meta, 16385, "fast disk", "/mnt/fast");
     bk_pg_meta_add_tablespace(meta, UINT32_MAX, "b", "/mnt/b");
     bk_pg_meta_add_damage(meta, "base/5/16384.1", UINT32_MAX);
+    meta->data_mode = 0750;
+    bk_pg_meta_add_left_out(meta, "log", "/var/log/postgresql");
 }
 
 static void
@@ -35,6 +37,7 @@ test_round_trip(void)
     g_autoptr(GError) error = NULL;
     const BkPgTablespace *tablespace;
     const BkPgDamage *damage;
+    const BkPgLeftOut *left_out;
 
     fill(&meta);
     bk_pg_meta_encode(&meta, &once);
@@ -55,6 +58,10 @@ test_round_trip(void)
     damage = g_ptr_array_index(again.damage, 0);
     g_assert_cmpstr(damage->file, ==, "base/5/16384.1");
     g_assert_cmpuint(damage->block, ==, UINT32_MAX);
+    g_assert_cmpuint(again.data_mode, ==, 0750);
+    left_out = g_ptr_array_index(again.left_out, 0);
+    g_assert_cmpstr(left_out->path, ==, "log");
+    g_assert_cmpstr(left_out->target, ==, "/var/log/postgresql");
 }
 
 static void

@@ -101,6 +101,7 @@ test_move_aside(void)
     g_autofree char *target = NULL;
     g_auto(BkPgMeta) meta = {0};
     g_autoptr(GError) error = NULL;
+    g_autoptr(BkIdentity) old = bk_identity_new(geteuid(), getegid(), &error);
     GArray *self;
 
     bk_pg_meta_init(&meta);
@@ -110,7 +111,7 @@ test_move_aside(void)
     g_assert_cmpint(symlink(place, link), ==, 0);
     self = bk_tablespace_map_new(&meta, NULL, root, &error);
     g_assert_no_error(error);
-    EXPECT_DONE(bk_tablespace_map_move_aside(self, root, &error));
+    EXPECT_DONE(bk_tablespace_map_move_aside(self, root, old, &error));
     g_assert_false(g_file_test(place, G_FILE_TEST_EXISTS));
     target = g_file_read_link(link, &error);
     g_assert_no_error(error);

@@ -26,12 +26,23 @@ free_damage(void *data)
     g_free(damage);
 }
 
+static void
+free_left_out(void *data)
+{
+    BkPgLeftOut *left_out = data;
+
+    g_free(left_out->path);
+    g_free(left_out->target);
+    g_free(left_out);
+}
+
 void
 bk_pg_meta_init(BkPgMeta *self)
 {
     *self = (BkPgMeta){
         .tablespaces = g_ptr_array_new_with_free_func(free_tablespace),
         .damage = g_ptr_array_new_with_free_func(free_damage),
+        .left_out = g_ptr_array_new_with_free_func(free_left_out),
     };
 }
 
@@ -43,6 +54,7 @@ bk_pg_meta_clear(BkPgMeta *self)
     g_free(self->tablespace_map);
     g_clear_pointer(&self->tablespaces, g_ptr_array_unref);
     g_clear_pointer(&self->damage, g_ptr_array_unref);
+    g_clear_pointer(&self->left_out, g_ptr_array_unref);
     *self = (BkPgMeta){0};
 }
 
@@ -53,6 +65,18 @@ bk_pg_meta_add_tablespace(BkPgMeta *self, uint32_t oid, const char *name, const 
 
     *tablespace = (BkPgTablespace){oid, g_strdup(name), g_strdup(location)};
     g_ptr_array_add(self->tablespaces, tablespace);
+}
+
+void
+bk_pg_meta_add_left_out(BkPgMeta *self, const char *path, const char *target)
+{
+    BkPgLeftOut *left_out;
+
+    if (self->left_out->len >= BK_PG_LEFT_OUT_LISTED)
+        return;
+    left_out = g_new0(BkPgLeftOut, 1);
+    *left_out = (BkPgLeftOut){g_strdup(path), g_strdup(target)};
+    g_ptr_array_add(self->left_out, left_out);
 }
 
 void
@@ -88,6 +112,7 @@ bk_pg_meta_encode(const BkPgMeta *self, BkBuf *out)
     bk_wire_put_u32(out, self->mark.crc);
     bk_wire_put_zigzag(out, self->stop_us);
     bk_wire_put_string(out, self->data_directory);
+    bk_wire_put_varint(out, self->data_mode);
     bk_wire_put_string(out, self->backup_label);
     bk_wire_put_string(out, self->tablespace_map);
     bk_wire_put_varint(out, self->tablespaces->len);
@@ -105,6 +130,13 @@ bk_pg_meta_encode(const BkPgMeta *self, BkBuf *out)
 
         bk_wire_put_string(out, damage->file);
         bk_wire_put_varint(out, damage->block);
+    }
+    bk_wire_put_varint(out, self->left_out->len);
+    for (guint i = 0; i < self->left_out->len; i++) {
+        const BkPgLeftOut *left_out = g_ptr_array_index(self->left_out, i);
+
+        bk_wire_put_string(out, left_out->path);
+        bk_wire_put_string(out, left_out->target);
     }
 }
 
@@ -142,6 +174,19 @@ decode_damage(BkPgMeta *self, BkWireReader *reader)
     self->damaged_pages = total;
 }
 
+static void
+decode_left_out(BkPgMeta *self, BkWireReader *reader)
+{
+    uint64_t count = bk_wire_get_bounded(reader, BK_PG_LEFT_OUT_LISTED);
+
+    for (uint64_t i = 0; i < count && bk_wire_is_ok(reader); i++) {
+        g_autofree char *path = bk_wire_get_string(reader, MAX_TEXT);
+        g_autofree char *target = bk_wire_get_string(reader, MAX_TEXT);
+
+        bk_pg_meta_add_left_out(self, path, target);
+    }
+}
+
 bool
 bk_pg_meta_decode(BkPgMeta *self, const BkBuf *meta, GError **error)
 {
@@ -167,10 +212,12 @@ bk_pg_meta_decode(BkPgMeta *self, const BkBuf *meta, GError **error)
     self->mark.crc = bk_wire_get_u32(&reader);
     self->stop_us = bk_wire_get_zigzag(&reader);
     self->data_directory = bk_wire_get_string(&reader, MAX_TEXT);
+    self->data_mode = (uint32_t)bk_wire_get_bounded(&reader, 0777);
     self->backup_label = bk_wire_get_string(&reader, MAX_LABEL);
     self->tablespace_map = bk_wire_get_string(&reader, MAX_LABEL);
     decode_tablespaces(self, &reader);
     decode_damage(self, &reader);
+    decode_left_out(self, &reader);
     if (!bk_wal_segment_size_is_valid(self->segment_size))
         reader.failed = true;
     if (bk_wire_end(&reader, "PostgreSQL part of a snapshot", error))

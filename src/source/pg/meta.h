@@ -19,6 +19,12 @@ typedef struct BkPgDamage {
     uint32_t block; /* within the relation's fork */
 } BkPgDamage;
 
+/* A link that leads out of the data directory, and is neither a tablespace nor pg_wal. */
+typedef struct BkPgLeftOut {
+    char *path;   /* of the link in the data directory */
+    char *target; /* as it is in the link */
+} BkPgLeftOut;
+
 typedef struct BkPgMeta {
     uint64_t system_id;
     uint32_t version; /* as server_version_num, such as 150020 */
@@ -35,14 +41,17 @@ typedef struct BkPgMeta {
     BkWalMark mark;  /* a checkpoint not before the start: the history that the snapshot is of */
     int64_t stop_us; /* when pg_backup_stop returned, the server's clock */
     char *data_directory;
-    char *backup_label; /* contents of the two files, "" for no tablespace */
+    uint32_t data_mode;  /* permission bits of the data directory: 0700 or 0750 */
+    GPtrArray *left_out; /* of BkPgLeftOut */
+    char *backup_label;  /* contents of the two files, "" for no tablespace */
     char *tablespace_map;
     GPtrArray *tablespaces; /* of BkPgTablespace */
     uint64_t damaged_pages; /* all of them; the first are listed */
     GPtrArray *damage;      /* of BkPgDamage */
 } BkPgMeta;
 
-#define BK_PG_DAMAGE_LISTED 1000
+#define BK_PG_DAMAGE_LISTED   1000
+#define BK_PG_LEFT_OUT_LISTED 1000
 
 void bk_pg_meta_init(BkPgMeta *self);
 void bk_pg_meta_clear(BkPgMeta *self);
@@ -50,6 +59,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkPgMeta, bk_pg_meta_clear)
 
 void bk_pg_meta_add_tablespace(BkPgMeta *self, uint32_t oid, const char *name,
                                const char *location);
+/* Lists a link that was left out, while there is room. */
+void bk_pg_meta_add_left_out(BkPgMeta *self, const char *path, const char *target);
 /* Counts a damaged page, and lists it while there is room. */
 void bk_pg_meta_add_damage(BkPgMeta *self, const char *file, uint32_t block);
 
