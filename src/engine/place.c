@@ -186,6 +186,7 @@ int
 bk_place_open(const char *path, const BkIdentity *above, bool is_empty, BkPlaceOwner *owner,
               GError **error)
 {
+    g_auto(BkFd) found = -1;
     g_auto(BkFd) dir = -1;
 
     {
@@ -193,8 +194,11 @@ bk_place_open(const char *path, const BkIdentity *above, bool is_empty, BkPlaceO
 
         if (!bk_dir_make(AT_FDCWD, path, 0700, error))
             return -1;
-        dir = bk_fd_open_dir(AT_FDCWD, path, error);
+        /* It need not be open to who made it. */
+        found = bk_fd_open(AT_FDCWD, path, O_PATH | O_DIRECTORY, 0, error);
     }
+    if (found >= 0)
+        dir = bk_fd_open_dir(found, ".", error);
     if (dir < 0 || (geteuid() == 0 && !find_owner(dir, path, above, is_empty, owner, error)))
         return -1;
     return bk_fd_steal(&dir);

@@ -227,7 +227,7 @@ def test_owners_and_bits_that_are_not_given(shared):
         (server.data / name).write_text(name)
         os.chown(server.data / name, uid, gid)
         os.chmod(server.data / name, mode)
-    must(as_root(shared, bs, "backup", "orders"))
+    bs.backup()
     to = shared.path / "odd-restored"
     result = must(as_root(shared, bs, "restore", "orders", "--to", to, "--no-archive"))
     assert owners(to) == {place.OWNER}
