@@ -3,6 +3,7 @@
  * Threads: a process belongs to one thread. */
 #pragma once
 #include "base/fd.h"
+#include "base/identity.h"
 #include "engine/start.h"
 
 typedef struct BkServerProcess {
@@ -14,9 +15,11 @@ typedef struct BkServerProcess {
     int64_t start_us;   /* when it was spawned, since 1970 */
     uid_t uid;
     gid_t gid;
-    GArray *groups; /* of gid_t; NULL: nothing is to be dropped */
-    GPid pid;       /* 0: not running */
-    int status;     /* of waitpid, once it is not running any more */
+    GArray *groups;       /* of gid_t; NULL: nothing is to be dropped */
+    BkIdentity *identity; /* the owner, as whom its files are opened */
+    mode_t log_mode;
+    GPid pid;   /* 0: not running */
+    int status; /* of waitpid, once it is not running any more */
 } BkServerProcess;
 
 void bk_server_process_clear(BkServerProcess *self);

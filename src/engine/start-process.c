@@ -1,5 +1,7 @@
 #include "engine/start-priv.h"
 
+#include "engine/server-environment.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -25,22 +27,64 @@ bk_server_process_clear(BkServerProcess *self)
     g_free(self->data_dir);
     g_free(self->log_path);
     g_clear_pointer(&self->groups, g_array_unref);
+    bk_identity_free(self->identity);
     *self = (BkServerProcess){0};
+}
+
+/* --- in a child, where only async-signal-safe calls are allowed ---------------------------- */
+
+/* Root's child becomes the owner of the data directory, or ends. */
+static void
+become_owner(const BkServerProcess *self)
+{
+    static const char message[] = "backstay: cannot become the owner of the data directory\n";
+
+    if (self->groups == NULL)
+        return;
+    if (setgroups(self->groups->len, (const gid_t *)(const void *)self->groups->data) == 0 &&
+        setgid(self->gid) == 0 && setuid(self->uid) == 0)
+        return;
+    if (write(STDERR_FILENO, message, sizeof message - 1) < 0) {
+        /* Whether it was written or not, it ends here. */
+    }
+    (void)kill(getpid(), SIGKILL);
+}
+
+static void
+prepare_child(void *data)
+{
+    sigset_t none;
+
+    (void)setsid();
+    (void)umask(077);
+    (void)sigemptyset(&none);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+    (void)signal(SIGINT, SIG_DFL);
+    (void)signal(SIGTERM, SIG_DFL);
+    become_owner(data);
+}
+
+static void
+prepare_question(void *data)
+{
+    become_owner(data);
 }
 
 /* --- the program -------------------------------------------------------------------------- */
 
-/* Major version of the program; 0 when it cannot be run or is something else. */
+/* Major version of the program; 0 when it cannot be run or is something else. It is run as the
+ * owner of the data directory: whoever put it there, root does not run it. */
 static unsigned
-major_of_program(const char *program)
+major_of_program(const BkServerProcess *self, const char *program)
 {
     const char *const argv[] = {program, "--version", NULL};
+    g_auto(GStrv) environment = bk_server_environment_new(self->groups != NULL ? self->user : NULL);
     g_autofree char *out = NULL;
     const char *version;
     int status;
 
-    if (!g_spawn_sync(NULL, (char **)(uintptr_t)argv, NULL, G_SPAWN_STDERR_TO_DEV_NULL, NULL, NULL,
-                      &out, NULL, &status, NULL) ||
+    if (!g_spawn_sync("/", (char **)(uintptr_t)argv, environment, G_SPAWN_STDERR_TO_DEV_NULL,
+                      prepare_question, (void *)(uintptr_t)self, &out, NULL, &status, NULL) ||
         status != 0)
         return 0;
     version = strstr(out, "(PostgreSQL) ");
@@ -57,7 +101,7 @@ use_given_folder(BkServerProcess *self, const BkStartOptions *options, GError **
 
     if (!g_file_test(program, G_FILE_TEST_IS_EXECUTABLE))
         return bk_throw(error, BK_ERROR_UNFIT, "there is no program \"%s\"", program);
-    major = major_of_program(program);
+    major = major_of_program(self, program);
     if (major != options->major)
         return bk_throw(error, BK_ERROR_UNFIT, "\"%s\" is not of PostgreSQL %u but of %u", program,
                         options->major, major);
@@ -81,7 +125,7 @@ find_program(BkServerProcess *self, const BkStartOptions *options, GError **erro
         g_autofree char *program = g_build_filename(*folder, "postgres", NULL);
 
         if (g_path_is_absolute(program) && g_file_test(program, G_FILE_TEST_IS_EXECUTABLE) &&
-            major_of_program(program) == options->major) {
+            major_of_program(self, program) == options->major) {
             self->program = g_steal_pointer(&program);
             return true;
         }
@@ -136,6 +180,10 @@ find_owner(BkServerProcess *self, GError **error)
                         "\"%s\" belongs to root, as whom no server runs: give it to the server's "
                         "user (chown -R postgres)",
                         self->data_dir);
+    self->log_mode = (st.st_mode & S_IRGRP) != 0 ? 0640 : 0600;
+    self->identity = bk_identity_new(self->uid, self->gid, error);
+    if (self->identity == NULL)
+        return false;
     if (geteuid() == 0)
         find_groups(self);
     else if (geteuid() != st.st_uid)
@@ -146,18 +194,28 @@ find_owner(BkServerProcess *self, GError **error)
 
 /* --- spawning ----------------------------------------------------------------------------- */
 
+/* As the owner, and not through a link: the name is in a directory of his. */
 static int
 open_log(BkServerProcess *self, GError **error)
 {
+    g_auto(BkIdentityScope) scope = bk_identity_enter(self->identity);
     g_auto(BkFd) fd =
-        bk_fd_open(AT_FDCWD, self->log_path, O_WRONLY | O_CREAT | O_APPEND, 0600, error);
+        bk_fd_open(AT_FDCWD, self->log_path,
+                   O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK, self->log_mode, error);
     struct stat st;
 
     if (fd < 0)
         return -1;
-    if (fstat(fd, &st) < 0 || (st.st_size == 0 && self->groups != NULL && S_ISREG(st.st_mode) &&
-                               fchown(fd, self->uid, self->gid) < 0)) {
-        bk_throw_errno(error, "prepare \"%s\"", self->log_path);
+    if (fstat(fd, &st) < 0) {
+        bk_throw_errno(error, "stat \"%s\"", self->log_path);
+        return -1;
+    }
+    if (!S_ISREG(st.st_mode)) {
+        bk_throw(error, BK_ERROR_UNFIT, "\"%s\" is no regular file: remove it", self->log_path);
+        return -1;
+    }
+    if (st.st_size == 0 && fchmod(fd, self->log_mode) < 0) {
+        bk_throw_errno(error, "set the mode of \"%s\"", self->log_path);
         return -1;
     }
     self->log_start = (uint64_t)st.st_size;
@@ -192,49 +250,6 @@ make_argv(const BkServerProcess *self, const BkStartOptions *options)
     return argv;
 }
 
-/* Ours without what would change the server's defaults, such as PGPORT and PGDATA. */
-static char **
-make_environment(const BkServerProcess *self)
-{
-    char **environment = g_get_environ();
-    g_auto(GStrv) names = g_listenv();
-
-    for (char **name = names; *name != NULL; name++)
-        if (g_str_has_prefix(*name, "PG"))
-            environment = g_environ_unsetenv(environment, *name);
-    if (self->groups != NULL) {
-        environment = g_environ_setenv(environment, "USER", self->user, TRUE);
-        environment = g_environ_setenv(environment, "LOGNAME", self->user, TRUE);
-        environment = g_environ_unsetenv(environment, "HOME");
-    }
-    return environment;
-}
-
-/* In the child, where only async-signal-safe calls are allowed. */
-static void
-prepare_child(void *data)
-{
-    static const char message[] = "backstay: cannot become the owner of the data directory\n";
-    const BkServerProcess *self = data;
-    sigset_t none;
-
-    (void)setsid();
-    (void)umask(077);
-    (void)sigemptyset(&none);
-    (void)sigprocmask(SIG_SETMASK, &none, NULL);
-    (void)signal(SIGINT, SIG_DFL);
-    (void)signal(SIGTERM, SIG_DFL);
-    if (self->groups == NULL)
-        return;
-    if (setgroups(self->groups->len, (const gid_t *)(const void *)self->groups->data) == 0 &&
-        setgid(self->gid) == 0 && setuid(self->uid) == 0)
-        return;
-    if (write(STDERR_FILENO, message, sizeof message - 1) < 0) {
-        /* Whether it was written or not, it ends here. */
-    }
-    (void)kill(getpid(), SIGKILL);
-}
-
 static bool
 check_configuration(const BkServerProcess *self, const BkStartOptions *options, GError **error)
 {
@@ -267,7 +282,7 @@ bk_server_process_spawn(BkServerProcess *self, const BkStartOptions *options, GE
     if (log < 0)
         return false;
     argv = make_argv(self, options);
-    environment = make_environment(self);
+    environment = bk_server_environment_new(self->groups != NULL ? self->user : NULL);
     self->start_us = g_get_real_time();
     if (!g_spawn_async_with_pipes_and_fds(
             "/", (const char *const *)argv->pdata, (const char *const *)environment,
@@ -317,7 +332,7 @@ bk_server_process_stop(BkServerProcess *self)
 static void
 append_tail(GString *text, const char *path, uint64_t start)
 {
-    g_auto(BkFd) fd = bk_fd_open(AT_FDCWD, path, O_RDONLY, 0, NULL);
+    g_auto(BkFd) fd = bk_fd_open(AT_FDCWD, path, O_RDONLY | O_NONBLOCK, 0, NULL);
     g_autofree char *buffer = g_malloc(LOG_TAIL);
     struct stat st;
     size_t got;
@@ -360,6 +375,7 @@ append_collected(const BkServerProcess *self, GString *text)
 char *
 bk_server_process_log(const BkServerProcess *self)
 {
+    g_auto(BkIdentityScope) scope = bk_identity_enter(self->identity);
     g_autoptr(GString) text = g_string_new(NULL);
 
     append_tail(text, self->log_path, self->log_start);

@@ -59,6 +59,7 @@ bk_start_result_clear(BkStartResult *self)
 static void
 read_pid_file(Watch *self)
 {
+    g_auto(BkIdentityScope) scope = bk_identity_enter(self->process.identity);
     g_auto(BkBuf) content = BK_BUF_INIT;
     g_auto(GStrv) lines = NULL;
     const char *place;
@@ -89,6 +90,7 @@ read_pid_file(Watch *self)
 static bool
 read_control(const Watch *self, BkPgControl *control)
 {
+    g_auto(BkIdentityScope) scope = bk_identity_enter(self->process.identity);
     g_auto(BkBuf) content = BK_BUF_INIT;
 
     return bk_file_read(self->data_dir, "global/pg_control", (size_t)2 * BK_PG_CONTROL_SIZE,

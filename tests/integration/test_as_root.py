@@ -236,3 +236,47 @@ def test_owners_and_bits_that_are_not_given(shared):
                      "foreign-group": 0o600}
     assert "another user" in result.stderr and "setuid" in result.stderr, result.stderr
     assert "group" in result.stderr
+
+
+def spying_programs(ws, name):
+    """A directory with a `postgres` that writes down as whom, and with what, it is run."""
+    folder = ws.directory(name)
+    log = folder / "log"
+    script = folder / "postgres"
+    script.write_text(f"#!/bin/sh\n{{ echo \"uid $(id -u) $1\"; env; }} >> {log}\n"
+                      f"exec {place.PG_BIN}/postgres \"$@\"\n")
+    script.chmod(0o755)
+    place.give_to_owner(script)
+    return folder, log
+
+
+def test_a_server_that_root_starts(shared, cluster):
+    """Programs run as the owner, without the caller's secrets; its log is no way out either."""
+    server, bs = cluster
+    os.chmod(bs.config, 0o600)
+    to = shared.path / "started"
+    victim = Victim(shared.path / "victim-log", ["log"])
+    programs, log = spying_programs(shared, "spy")
+    restored = shared.restored("started")
+    argv = ["restore", "orders", "--to", to, "--no-archive", "--action", "shutdown",
+            "--at", "immediate", "--tablespace", f"fast={to}-fast"]
+    argv += ["--start", "--pg-bin", programs, "--pg-port", restored.port]
+    secrets = {"AWS_SECRET_ACCESS_KEY": "s3cr3t-one", "AWS_SESSION_TOKEN": "s3cr3t-two",
+               "HTTPS_PROXY": "http://me:s3cr3t-three@proxy", "PGPASSWORD": "s3cr3t-four"}
+    # The archive is closed to the server, so that it stops; what matters happens before.
+    as_root(shared, bs, *argv, env=secrets)
+    seen = log.read_text()
+    assert f"uid {place.OWNER[0]} --version" in seen and f"uid {place.OWNER[0]} -D" in seen, seen
+    assert "uid 0" not in seen and "s3cr3t" not in seen and "AWS_" not in seen
+    assert (to / "startup.log").stat().st_uid == place.OWNER[0]
+    (to / "startup.log").unlink()
+    (to / "startup.log").symlink_to(victim.path / "log")
+    # A snapshot does not have the link: --delta removes it. So it is planted while root restores.
+    with subprocess.Popen(place.as_owner(
+            ["sh", "-c", f"while :; do ln -sf {victim.path}/log {to}/startup.log; done"]),
+            stderr=subprocess.DEVNULL) as planter:
+        result = as_root(shared, bs, *argv, "--delta", env=secrets)
+        planter.kill()
+    assert result.returncode == 1
+    victim.assert_untouched()
+    assert "root's own" not in result.stderr
