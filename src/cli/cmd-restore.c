@@ -19,6 +19,7 @@ typedef struct Command {
     BkTarget target;
     char *to;
     char *restore_command;
+    char *command; /* this one, without target and timeline */
     BkRestoreRequest request;
 } Command;
 
@@ -29,6 +30,7 @@ command_clear(Command *self)
     bk_target_clear(&self->target);
     g_free(self->to);
     g_free(self->restore_command);
+    g_free(self->command);
 }
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Command, command_clear)
@@ -64,6 +66,7 @@ make_restore_command(const Command *self, const BkPlan *plan, GError **error)
 static bool
 parse(Command *self, GError **error)
 {
+    static const char *const without[] = {"at", "exclusive", "timeline", NULL};
     const BkArgs *args = self->args;
 
     if (!bk_target_parse(bk_args_get_string(args, "at"), g_get_real_time(), &self->target, error))
@@ -74,12 +77,14 @@ parse(Command *self, GError **error)
         return bk_throw(error, BK_ERROR_USAGE, "--exclusive goes with a time, lsn:X/Y or xid:N");
     if (bk_args_get_string(args, "to")[0] == 0)
         return bk_throw(error, BK_ERROR_USAGE, "--to: an empty path");
+    self->command = bk_args_format(args, without);
     self->to = g_canonicalize_filename(bk_args_get_string(args, "to"), NULL);
     self->request = (BkRestoreRequest){
         .to = self->to,
         .target = &self->target,
         .timeline = bk_args_get_string(args, "timeline"),
         .snapshot = bk_args_get_string(args, "snapshot"),
+        .command = self->command,
         .repository = bk_args_get_string(args, "repository"),
         .tablespaces = bk_args_get_list(args, "tablespace"),
         .delta = bk_args_get_flag(args, "delta"),
@@ -139,6 +144,8 @@ print_plan(const Command *self, const BkRestore *restore)
         (void)printf("  last commit  %s, transaction %u at %s\n", time, plan->last_commit.xid,
                      bk_lsn_format(plan->last_commit.lsn, lsn));
     }
+    if (plan->note != NULL)
+        (void)printf("  line         %s\n", plan->note);
     (void)printf("  destination  %s, which %s\n", self->to,
                  bk_restore_describe_destination(restore));
     for (size_t i = 0; i < count; i++)
@@ -216,6 +223,7 @@ print_json(const Command *self, const BkRestore *restore, const BkRestoreReport 
     bk_json_add_string(json, "source", self->source.spec.name);
     bk_json_add_string(json, "snapshot", plan->snapshot->head.id);
     bk_json_add_uint(json, "timeline", plan->timeline);
+    bk_json_add_string(json, "line_note", plan->note);
     add_target(json, &self->target);
     bk_json_add_string(json, "destination", self->to);
     bk_json_add_uint(json, "files", plan->snapshot->head.file_count);

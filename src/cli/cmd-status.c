@@ -1,6 +1,7 @@
 #include "cli/each.h"
 #include "cli/format.h"
 #include "cli/report-fields.h"
+#include "cli/report-line.h"
 #include "cli/source.h"
 #include "engine/status.h"
 
@@ -55,6 +56,8 @@ print_text(const BkConfigSource *config, const BkStatus *status, int64_t now_us)
         (void)printf("  last snapshot  %s, %s ago\n", status->newest->head.id, age);
     }
     print_windows(status);
+    if (status->listing.lines.map.line_count > 1)
+        bk_cli_print_lines(&status->listing.lines);
     if (status->last_archived_us != 0) {
         g_autofree char *age = bk_format_age(status->rpo_us);
 
@@ -69,6 +72,8 @@ print_text(const BkConfigSource *config, const BkStatus *status, int64_t now_us)
                      status->lease.is_dead ? ", which is dead" : "");
     for (guint i = 0; i < status->problems->len; i++)
         (void)printf("  problem        %s\n", (const char *)g_ptr_array_index(status->problems, i));
+    for (guint i = 0; i < status->notes->len; i++)
+        (void)printf("  note           %s\n", (const char *)g_ptr_array_index(status->notes, i));
 }
 
 static void
@@ -194,8 +199,13 @@ add_json(BkJson *json, const BkConfigSource *config, const BkStatus *status, int
     for (guint i = 0; i < status->problems->len; i++)
         bk_json_add_string(json, NULL, g_ptr_array_index(status->problems, i));
     bk_json_end_array(json);
+    bk_json_begin_array(json, "notes");
+    for (guint i = 0; i < status->notes->len; i++)
+        bk_json_add_string(json, NULL, g_ptr_array_index(status->notes, i));
+    bk_json_end_array(json);
     add_newest(json, status, now_us);
     add_windows(json, status);
+    bk_json_add_lines(json, &status->listing.lines);
     add_wal(json, status);
     bk_json_add_lease(json, "lease", &status->lease);
     add_standings(json, status);

@@ -109,7 +109,7 @@ restore_arguments(const BkTimeline *timeline, const BkTimelineEvent *event)
     if (!event->has_before)
         return NULL;
     arguments = g_ptr_array_new_with_free_func(g_free);
-    if (!timeline->is_latest) {
+    if (!timeline->is_only) {
         g_ptr_array_add(arguments, g_strdup("--timeline"));
         g_ptr_array_add(arguments, g_strdup_printf("%u", timeline->timeline));
     }
@@ -141,6 +141,28 @@ print_event(const BkTimeline *timeline, const BkTimelineEvent *event)
     (void)puts(line->str);
 }
 
+/* What was read, so that nobody takes it for all there is. */
+static void
+print_nothing(const BkTimeline *timeline)
+{
+    g_autofree char *from = bk_format_time(timeline->start_us);
+    g_autofree char *to = timeline->end_us != 0 ? bk_format_time(timeline->end_us) : NULL;
+
+    (void)printf(
+        "No transaction dropped, truncated, rewrote or deleted much on the line of timeline "
+        "%u, in repository \"%s\", in that time.\n",
+        timeline->timeline, timeline->repository);
+    if (timeline->first[0] != 0)
+        (void)printf(
+            "  read         WAL %s to %s; recovery can begin at %s, the last transaction is "
+            "of %s\n",
+            timeline->first, timeline->last, from, to != NULL ? to : "before that");
+    else
+        (void)printf("  read         no WAL; recovery can begin at %s\n", from);
+    for (guint i = 0; i < timeline->others->len; i++)
+        (void)printf("  not read     %s\n", (const char *)g_ptr_array_index(timeline->others, i));
+}
+
 static void
 print_report(const BkTimeline *timeline)
 {
@@ -151,8 +173,7 @@ print_report(const BkTimeline *timeline)
                      " more transactions are not shown: choose a shorter time\n",
                      timeline->omitted);
     if (timeline->events->len == 0)
-        (void)printf("No transaction in the archive dropped, truncated, rewrote or deleted much "
-                     "in that time.\n");
+        print_nothing(timeline);
 }
 
 static void
@@ -223,6 +244,12 @@ print_json(const BkTimeline *timeline, const char *source, const BkOp *op)
     bk_json_add_time(json, "to", timeline->end_us);
     bk_json_end_object(json);
     bk_json_add_uint(json, "segments", timeline->segments);
+    bk_json_add_string(json, "first", timeline->first[0] != 0 ? timeline->first : NULL);
+    bk_json_add_string(json, "last", timeline->last[0] != 0 ? timeline->last : NULL);
+    bk_json_begin_array(json, "other_lines");
+    for (guint i = 0; i < timeline->others->len; i++)
+        bk_json_add_string(json, NULL, g_ptr_array_index(timeline->others, i));
+    bk_json_end_array(json);
     bk_json_begin_array(json, "events");
     for (guint i = 0; i < timeline->events->len; i++)
         add_event(json, timeline, g_ptr_array_index(timeline->events, i));
@@ -266,6 +293,8 @@ bk_cmd_timeline(const BkArgs *args, BkCliContext *context, GError **error)
 {
     g_auto(BkCliSource) source = {0};
     g_auto(BkTimeline) timeline = {0};
+    static const char *const without[] = {"timeline", NULL};
+    g_autofree char *command = bk_args_format(args, without);
     BkTimelineRequest request;
     BkProgress *progress;
     bool ok;
@@ -273,6 +302,7 @@ bk_cmd_timeline(const BkArgs *args, BkCliContext *context, GError **error)
     if (!parse(args, &request, error) ||
         !bk_cli_source_load_for_reading(args, context, &source, error))
         return false;
+    request.command = command;
     progress = bk_progress_start(context->op, context->is_quiet);
     ok = bk_timeline_load(&source.spec, &request, &timeline, context->op, error);
     bk_progress_stop(progress);

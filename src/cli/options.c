@@ -420,3 +420,61 @@ bk_args_get_list(const BkArgs *self, const char *name)
 
     return value != NULL ? (const char *const *)value->texts->pdata : none;
 }
+
+/* A word that needs no quotes stays readable. */
+static void
+append_word(GString *line, const char *word)
+{
+    g_autofree char *quoted = g_shell_quote(word);
+    bool is_plain =
+        word[0] != 0 && strspn(word, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                                     "0123456789_-+=:,./@%") == strlen(word);
+
+    g_string_append_printf(line, " %s", is_plain ? word : quoted);
+}
+
+static void
+append_option(GString *line, const BkArgs *args, const BkOptionInfo *option)
+{
+    const Value *value = g_hash_table_lookup(args->values, option->name);
+
+    if (value == NULL)
+        return;
+    if (option->type == BK_OPTION_FLAG || option->type == BK_OPTION_COUNT) {
+        g_string_append_printf(line, " --%s", option->name);
+        return;
+    }
+    for (guint i = 0; i < value->texts->len; i++) {
+        const char *text = g_ptr_array_index(value->texts, i);
+
+        if (text == NULL)
+            continue; /* the end of a list */
+        g_string_append_printf(line, " --%s", option->name);
+        append_word(line, text);
+    }
+}
+
+char *
+bk_args_format(const BkArgs *self, const char *const *without)
+{
+    g_autoptr(GString) line = g_string_new("backstay");
+    const Value *config = g_hash_table_lookup(self->values, "config");
+
+    if (config != NULL) {
+        g_string_append(line, " -c");
+        append_word(line, g_ptr_array_index(config->texts, 0));
+    }
+    if (self->command == NULL)
+        return g_string_free(g_steal_pointer(&line), FALSE);
+    g_string_append_printf(line, " %s", self->command->name);
+    for (size_t i = 0; i < self->command->n_arguments; i++) {
+        const Value *value = g_hash_table_lookup(self->values, self->command->arguments[i].name);
+
+        if (value != NULL)
+            append_word(line, g_ptr_array_index(value->texts, 0));
+    }
+    for (size_t i = 0; i < self->command->n_options; i++)
+        if (!g_strv_contains(without, self->command->options[i].name))
+            append_option(line, self, &self->command->options[i]);
+    return g_string_free(g_steal_pointer(&line), FALSE);
+}

@@ -41,3 +41,7 @@ uint64_t bk_args_get_size(const BkArgs *self, const char *name, uint64_t otherwi
 
 /* The strings of a list, NULL-terminated; never NULL itself. */
 const char *const *bk_args_get_list(const BkArgs *self, const char *name);
+
+/* The command line again, quoted for a shell, without the options `without` (NULL-terminated):
+ * "backstay -c FILE restore orders --to DIR". A new string. */
+char *bk_args_format(const BkArgs *self, const char *const *without);

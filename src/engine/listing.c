@@ -22,6 +22,7 @@ void
 bk_listing_clear(BkListing *self)
 {
     g_clear_pointer(&self->snapshots, g_ptr_array_unref);
+    bk_lines_clear(&self->lines); /* they refer to the pasts */
     g_clear_pointer(&self->pasts, g_ptr_array_unref);
     bk_parts_clear(&self->parts);
 }
@@ -57,13 +58,10 @@ merge(BkListing *self, const BkPast *past)
     }
 }
 
-static int
-compare(const void *left, const void *right)
+static const BkPastSnapshot *
+get_snapshot(const void *element)
 {
-    const BkListedSnapshot *const *a = left;
-    const BkListedSnapshot *const *b = right;
-
-    return bk_past_snapshot_compare((*a)->snapshot, (*b)->snapshot);
+    return ((const BkListedSnapshot *)element)->snapshot;
 }
 
 bool
@@ -96,6 +94,9 @@ bk_listing_load(const BkSourceSpec *source, BkPastArchive archive, BkListing *se
         return false;
     if (self->pasts->len == 0 && first != NULL)
         return bk_propagate(error, &first);
-    g_ptr_array_sort(self->snapshots, compare);
+    if (!bk_lines_load(self->pasts, archive != BK_PAST_NO_ARCHIVE ? source : NULL, &self->lines, op,
+                       error))
+        return false;
+    bk_lines_sort(&self->lines, self->snapshots, get_snapshot);
     return true;
 }

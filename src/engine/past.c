@@ -36,6 +36,15 @@ free_const(const void *data)
 int
 bk_past_snapshot_compare(const BkPastSnapshot *a, const BkPastSnapshot *b)
 {
+    BkLsn left = MAX(a->meta.start_lsn, a->meta.stop_lsn);
+    BkLsn right = MAX(b->meta.start_lsn, b->meta.stop_lsn);
+
+    if (a->meta.timeline != b->meta.timeline)
+        return a->meta.timeline < b->meta.timeline ? -1 : 1;
+    if (left != right)
+        return left < right ? -1 : 1;
+    if (a->meta.start_lsn != b->meta.start_lsn)
+        return a->meta.start_lsn < b->meta.start_lsn ? -1 : 1;
     if (a->head.started_us != b->head.started_us)
         return a->head.started_us < b->head.started_us ? -1 : 1;
     return strcmp(a->head.id, b->head.id);
@@ -220,7 +229,7 @@ load_archive(BkPast *self, BkPastArchive archive, BkOp *op, GError **error)
 {
     BkWindowTimeline *timelines;
 
-    self->archive = archive == BK_PAST_KNOWN_ARCHIVE
+    self->archive = archive != BK_PAST_WHOLE_ARCHIVE
                         ? bk_archive_list_known(self->part, self->input.segment_size,
                                                 g_get_real_time(), op, error)
                         : bk_archive_list(self->part, op, error);
@@ -241,13 +250,26 @@ load_archive(BkPast *self, BkPastArchive archive, BkOp *op, GError **error)
     return true;
 }
 
+/* Are there snapshots of several timelines, which only their histories put in order? */
+static bool
+has_timelines(const BkPast *self)
+{
+    const BkPastSnapshot *first, *last;
+
+    if (self->snapshots->len == 0)
+        return false;
+    first = g_ptr_array_index(self->snapshots, 0);
+    last = g_ptr_array_index(self->snapshots, self->snapshots->len - 1);
+    return first->meta.timeline != last->meta.timeline;
+}
+
 bool
 bk_past_load(const BkPart *part, BkPastArchive archive, BkPast *self, BkOp *op, GError **error)
 {
     *self = (BkPast){.part = part};
     if (!load_snapshots(self, op, error))
         return false;
-    if (archive == BK_PAST_NO_ARCHIVE)
+    if (archive == BK_PAST_NO_ARCHIVE && !has_timelines(self))
         return true;
     self->input.segment_size = DEFAULT_SEGMENT_SIZE;
     if (self->snapshots->len > 0) {
@@ -287,7 +309,7 @@ bk_past_get_segment(const BkPast *self, uint32_t timeline, uint64_t segno, BkBuf
 
 bool
 bk_past_find_end(const BkPast *self, const BkWindowPath *path, BkLsn after, BkPastEnd *end,
-                 BkOp *op, GError **error)
+                 GPtrArray *damage, BkOp *op, GError **error)
 {
     *end = (BkPastEnd){.lsn = path->end_lsn};
     for (size_t step = path->count; step-- > 0;) {
@@ -296,15 +318,21 @@ bk_past_find_end(const BkPast *self, const BkWindowPath *path, BkLsn after, BkPa
         for (uint64_t segno = at->last; segno >= at->first && segno != UINT64_MAX; segno--) {
             bool is_last = step == path->count - 1 && segno == at->last;
             g_auto(BkWalInfo) info = {0};
+            g_autoptr(GError) cause = NULL;
 
             if ((segno + 1) * self->input.segment_size <= after)
                 return true;
-            if (!bk_past_get_info(self, at->timeline, segno, &info, op, error))
-                return false;
+            if (!bk_past_get_info(self, at->timeline, segno, &info, op, &cause)) {
+                if (damage == NULL || !is_damage(cause))
+                    return bk_propagate(error, &cause);
+                g_ptr_array_add(damage, g_strdup(cause->message));
+                continue;
+            }
             if (is_last)
                 end->lsn = MAX(info.end_lsn, after);
             if (info.xacts > 0 && info.last.lsn >= after) {
                 end->time_us = info.max_time_us;
+                end->last_lsn = info.last.lsn;
                 return true;
             }
         }

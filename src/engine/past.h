@@ -21,12 +21,12 @@ typedef struct BkPastUnreadable {
     char *why; /* names the object */
 } BkPastUnreadable;
 
-/* Oldest first, to the microsecond: ids tell seconds only. */
+/* By timeline, then by position in the WAL, which no clock can lead astray. */
 int bk_past_snapshot_compare(const BkPastSnapshot *a, const BkPastSnapshot *b);
 
 typedef struct BkPast {
     const BkPart *part;
-    GPtrArray *snapshots;  /* of BkPastSnapshot, oldest first, unfinished ones too */
+    GPtrArray *snapshots;  /* of BkPastSnapshot, by timeline and position, unfinished ones too */
     GPtrArray *restorable; /* borrowed from `snapshots`: those that `input` counts */
     GPtrArray *unreadable; /* of BkPastUnreadable, not among `snapshots` */
     GPtrArray *problems;   /* of char *: what else is damaged, for people */
@@ -40,7 +40,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkPast, bk_past_clear)
 
 /* How closely to look at the archive, which may have very many objects. */
 typedef enum BkPastArchive {
-    BK_PAST_NO_ARCHIVE,    /* not at all: then there are no windows either */
+    BK_PAST_NO_ARCHIVE,    /* not at all, and there are no windows, while all snapshots are of one
+                              timeline; otherwise as the next one */
     BK_PAST_KNOWN_ARCHIVE, /* as bk_archive_list_known: for reports */
     BK_PAST_WHOLE_ARCHIVE,
 } BkPastArchive;
@@ -55,11 +56,13 @@ bool bk_past_load(const BkPart *part, BkPastArchive archive, BkPast *past, BkOp 
 typedef struct BkPastEnd {
     BkLsn lsn;       /* end of the valid WAL */
     int64_t time_us; /* of the last commit or abort past `after`; 0: there was none */
+    BkLsn last_lsn;  /* where its record begins */
 } BkPastEnd;
 
-/* Finds the end of `path`, looking back no further than `after`. */
+/* Finds the end of `path`, looking back no further than `after`. With `damage` (of char *; or NULL)
+ * segments whose heads cannot be read are told of in it and passed by. */
 bool bk_past_find_end(const BkPast *self, const BkWindowPath *path, BkLsn after, BkPastEnd *end,
-                      BkOp *op, GError **error) BK_MUST_USE;
+                      GPtrArray *damage, BkOp *op, GError **error) BK_MUST_USE;
 
 /* The info of segment `segno` under the name of `timeline`. */
 bool bk_past_get_info(const BkPast *self, uint32_t timeline, uint64_t segno, BkWalInfo *info,

@@ -6,16 +6,25 @@ void
 bk_plan_choice_clear(BkPlanChoice *self)
 {
     bk_plan_clear(&self->plan);
-    bk_past_clear(&self->past);
+    bk_lines_clear(&self->lines);
+    g_clear_pointer(&self->pasts, g_ptr_array_unref);
     *self = (BkPlanChoice){0};
 }
 
-static bool
-make(BkPlanChoice *self, const BkPart *part, const BkPlanRequest *request, BkOp *op, GError **error)
+/* The plan of one repository. */
+typedef struct Offer {
+    guint part;
+    const BkPast *past;
+    BkPlan plan;
+} Offer;
+
+static void
+offer_clear(Offer *self)
 {
-    return bk_past_load(part, BK_PAST_WHOLE_ARCHIVE, &self->past, op, error) &&
-           bk_plan_make(&self->past, request, &self->plan, op, error);
+    bk_plan_clear(&self->plan);
 }
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Offer, offer_clear)
 
 static int
 compare_numbers(uint64_t a, uint64_t b)
@@ -23,13 +32,14 @@ compare_numbers(uint64_t a, uint64_t b)
     return (a > b) - (a < b);
 }
 
-/* Greater than 0 when `a` comes further than `b`. A snapshot alone is its own end. */
+/* Greater than 0 when `a` comes further than `b`, which follow the same line. A snapshot alone is
+ * its own end. */
 static int
 compare_reach(const BkPlan *a, const BkPlan *b, BkTargetKind kind)
 {
-    int order = compare_numbers(a->timeline, b->timeline);
+    int order = 0;
 
-    if (order == 0 && kind == BK_TARGET_LATEST)
+    if (kind == BK_TARGET_LATEST)
         order = compare_numbers(a->end_lsn, b->end_lsn);
     if (order == 0)
         order = compare_numbers(a->snapshot->head.state == BK_SNAPSHOT_COMPLETE,
@@ -40,31 +50,33 @@ compare_reach(const BkPlan *a, const BkPlan *b, BkTargetKind kind)
 }
 
 static bool
-is_better(const BkPlanChoice *self, const BkPlanChoice *best, BkTargetKind kind)
+is_better(const Offer *self, const Offer *best, BkTargetKind kind)
 {
     if (kind == BK_TARGET_LATEST || kind == BK_TARGET_IMMEDIATE)
         return compare_reach(&self->plan, &best->plan, kind) > 0;
-    return self->past.unreadable->len == 0 && best->past.unreadable->len > 0;
+    return self->past->unreadable->len == 0 && best->past->unreadable->len > 0;
 }
 
 /* Nothing can be better than a plan to a fixed target by a repository that is whole. */
 static bool
-is_settled(const BkPlanChoice *self, BkTargetKind kind)
+is_settled(const Offer *self, BkTargetKind kind)
 {
     return kind != BK_TARGET_LATEST && kind != BK_TARGET_IMMEDIATE &&
-           self->past.unreadable->len == 0;
+           self->past->unreadable->len == 0;
 }
 
 static void
-warn(const BkPlanChoice *self, const GPtrArray *failures)
+warn(const BkPlanChoice *self, const BkPast *past, const GPtrArray *failures)
 {
-    for (guint i = 0; i < self->past.unreadable->len; i++) {
-        const BkPastUnreadable *unreadable = g_ptr_array_index(self->past.unreadable, i);
+    for (guint i = 0; i < past->unreadable->len; i++) {
+        const BkPastUnreadable *unreadable = g_ptr_array_index(past->unreadable, i);
 
         bk_log(BK_LOG_WARNING, "%s", unreadable->why);
     }
-    for (guint i = 0; i < self->past.problems->len; i++)
-        bk_log(BK_LOG_WARNING, "%s", (const char *)g_ptr_array_index(self->past.problems, i));
+    for (guint i = 0; i < past->problems->len; i++)
+        bk_log(BK_LOG_WARNING, "%s", (const char *)g_ptr_array_index(past->problems, i));
+    for (guint i = 0; i < self->lines.problems->len; i++)
+        bk_log(BK_LOG_WARNING, "%s", (const char *)g_ptr_array_index(self->lines.problems, i));
     for (guint i = 0; i < failures->len; i++) {
         const GError *failure = g_ptr_array_index(failures, i);
 
@@ -93,32 +105,90 @@ free_error(void *data)
     g_error_free(data);
 }
 
+static void
+free_past(void *data)
+{
+    bk_past_clear(data);
+    g_free(data);
+}
+
+static bool
+load_pasts(BkPlanChoice *self, const GPtrArray *parts, GPtrArray *failures, BkOp *op,
+           GError **error)
+{
+    self->pasts = g_ptr_array_new_with_free_func(free_past);
+    for (guint i = 0; i < parts->len; i++) {
+        BkPast *past = g_new0(BkPast, 1);
+        GError *cause = NULL;
+
+        if (bk_past_load(g_ptr_array_index(parts, i), BK_PAST_WHOLE_ARCHIVE, past, op, &cause)) {
+            g_ptr_array_add(self->pasts, past);
+            continue;
+        }
+        free_past(past);
+        g_ptr_array_add(failures, cause);
+        if (!bk_op_check(op, error))
+            return false;
+    }
+    return true;
+}
+
+static guint
+find_part(const GPtrArray *parts, const BkPast *past)
+{
+    guint index = 0;
+
+    while (g_ptr_array_index(parts, index) != past->part)
+        index++;
+    return index;
+}
+
+static bool
+choose_offer(const BkPlanChoice *self, const BkPlanRequest *request, Offer *best,
+             GPtrArray *failures, BkOp *op, GError **error)
+{
+    BkTargetKind kind = request->target->kind;
+
+    for (guint i = 0; i < self->pasts->len; i++) {
+        g_auto(Offer) next = {.part = i, .past = g_ptr_array_index(self->pasts, i)};
+        GError *cause = NULL;
+
+        if (best->past != NULL && is_settled(best, kind))
+            return true;
+        if (!bk_plan_make(next.past, request, &next.plan, op, &cause)) {
+            g_ptr_array_add(failures, cause);
+            if (!bk_op_check(op, error))
+                return false;
+        } else if (best->past == NULL || is_better(&next, best, kind)) {
+            offer_clear(best);
+            *best = next;
+            next = (Offer){0}; /* moved */
+        }
+    }
+    return best->past != NULL || throw_worst(failures, error);
+}
+
 bool
 bk_plan_choose(const GPtrArray *parts, const BkPlanRequest *request, BkPlanChoice *choice, BkOp *op,
                GError **error)
 {
     g_autoptr(GPtrArray) failures = g_ptr_array_new_with_free_func(free_error);
-    BkTargetKind kind = request->target->kind;
-    bool found = false;
+    g_auto(Offer) best = {0};
+    BkPlanRequest resolved = *request;
 
     *choice = (BkPlanChoice){0};
-    for (guint i = 0; i < parts->len && !(found && is_settled(choice, kind)); i++) {
-        g_auto(BkPlanChoice) next = {.part = i};
-        GError *cause = NULL;
-
-        if (!make(&next, g_ptr_array_index(parts, i), request, op, &cause)) {
-            g_ptr_array_add(failures, cause);
-            if (!bk_op_check(op, error))
-                return false;
-        } else if (!found || is_better(&next, choice, kind)) {
-            bk_plan_choice_clear(choice);
-            *choice = next;
-            next = (BkPlanChoice){0};
-            found = true;
-        }
-    }
-    if (!found)
+    if (!load_pasts(choice, parts, failures, op, error))
+        return false;
+    if (choice->pasts->len == 0)
         return throw_worst(failures, error);
-    warn(choice, failures);
+    if (!bk_lines_load(choice->pasts, request->source, &choice->lines, op, error))
+        return false;
+    resolved.lines = &choice->lines;
+    if (!choose_offer(choice, &resolved, &best, failures, op, error))
+        return false;
+    warn(choice, best.past, failures);
+    choice->part = find_part(parts, best.past);
+    choice->plan = best.plan;
+    best.plan = (BkPlan){0}; /* moved */
     return true;
 }

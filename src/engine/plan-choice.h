@@ -1,14 +1,15 @@
 /* plan-choice.h - the plan of a restore when several repositories hold something of the source.
  *
  * Promise: a repository that cannot lead to the target, or that cannot be asked, hides no other one
- * that leads there.
+ * that leads there; and which line of the history is followed is decided by what all of them have.
  * Threads: belongs to one thread. */
 #pragma once
 #include "engine/plan.h"
 
 typedef struct BkPlanChoice {
-    guint part; /* index of the one that the plan is made of */
-    BkPast past;
+    guint part;       /* index of the one that the plan is made of */
+    GPtrArray *pasts; /* of BkPast, of all that could be asked */
+    BkLines lines;    /* of all of them */
     BkPlan plan;
 } BkPlanChoice;
 
@@ -17,10 +18,9 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkPlanChoice, bk_plan_choice_clear)
 
 /* Plans with each of `parts` (of BkPart; at least one; they must outlive the choice). To a target
  * that must be reached the first one leads that can, at best one whose manifests can all be read;
- * to the end of everything (or to the newest snapshot alone) the one that comes furthest, by
- * timeline and position, from a whole snapshot, and from the newest; of equal ones the first. What
- * is wrong with the chosen one, and why others could not be asked, is logged.
- * Fails as bk_plan_make or bk_past_load: with BK_ERROR_NOT_FOUND only when each repository answered
- * so. */
+ * to the end of a line (or to its newest snapshot alone) the one that comes furthest, from a whole
+ * snapshot, and from the newest; of equal ones the first. What is wrong with the chosen one, and
+ * why others could not be asked, is logged. Fails as bk_plan_make or bk_past_load: with
+ * BK_ERROR_NOT_FOUND only when each repository answered so. */
 bool bk_plan_choose(const GPtrArray *parts, const BkPlanRequest *request, BkPlanChoice *choice,
                     BkOp *op, GError **error) BK_MUST_USE;

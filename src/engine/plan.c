@@ -7,6 +7,7 @@
 typedef struct Planner {
     const BkPast *past;
     const BkPlanRequest *request;
+    const BkLines *lines;
     BkPlan *plan;
     BkOp *op;
     uint32_t leaf;
@@ -16,6 +17,7 @@ void
 bk_plan_clear(BkPlan *self)
 {
     bk_window_path_clear(&self->path);
+    g_free(self->note);
     *self = (BkPlan){0};
 }
 
@@ -38,7 +40,7 @@ describe_windows(const Planner *self)
         char end_lsn[BK_LSN_TEXT_SIZE];
 
         if (bk_window_path(&self->past->input, window->last_snapshot, window->timeline, &path) &&
-            !bk_past_find_end(self->past, &path, window->from_lsn, &end, self->op, NULL))
+            !bk_past_find_end(self->past, &path, window->from_lsn, &end, NULL, self->op, NULL))
             continue;
         if (end.time_us != 0) {
             g_autoptr(GDateTime) to = g_date_time_new_from_unix_utc(end.time_us / BK_USEC_PER_SEC);
@@ -148,39 +150,6 @@ check_wanted(const Planner *self, GError **error)
                     bk_repository_name(bk_part_repository(self->past->part)));
 }
 
-/* The highest timeline that can be reached, of those in the archive and those of the snapshots. */
-static uint32_t
-find_latest(const Planner *self)
-{
-    uint32_t latest = 0;
-
-    for (size_t i = 0; i < self->past->input.timeline_count; i++) {
-        uint32_t timeline = self->past->input.timelines[i].timeline;
-
-        if (timeline > latest && is_reachable_leaf(self, timeline))
-            latest = timeline;
-    }
-    for (size_t i = 0; i < self->past->restorable->len; i++) {
-        uint32_t timeline = snapshot_at(self, i)->meta.timeline;
-
-        if (timeline > latest && is_reachable_leaf(self, timeline))
-            latest = timeline;
-    }
-    return latest;
-}
-
-/* The timeline of the snapshot that is to be restored: the newest, unless one is wanted. */
-static uint32_t
-find_current(const Planner *self)
-{
-    uint32_t current = 0;
-
-    for (size_t i = 0; i < self->past->restorable->len; i++)
-        if (is_candidate(self, i, snapshot_at(self, i)->meta.timeline))
-            current = snapshot_at(self, i)->meta.timeline;
-    return current;
-}
-
 bool
 bk_plan_check_timeline(const char *timeline, GError **error)
 {
@@ -189,30 +158,6 @@ bk_plan_check_timeline(const char *timeline, GError **error)
         return true;
     return bk_throw(error, BK_ERROR_USAGE, "--timeline: \"%s\" is not latest, current or a number",
                     timeline);
-}
-
-static bool
-choose_leaf(Planner *self, GError **error)
-{
-    const char *timeline = self->request->timeline;
-    guint64 number = 0;
-
-    if (timeline == NULL || strcmp(timeline, "latest") == 0) {
-        self->leaf = find_latest(self);
-    } else if (strcmp(timeline, "current") == 0) {
-        self->leaf = find_current(self);
-    } else {
-        if (!bk_plan_check_timeline(timeline, error))
-            return false;
-        number = g_ascii_strtoull(timeline, NULL, 10);
-        self->leaf = (uint32_t)number;
-        if (!is_reachable_leaf(self, self->leaf)) {
-            g_autofree char *why = g_strdup_printf("no snapshot leads to timeline %u", self->leaf);
-
-            return refuse(self, why, error);
-        }
-    }
-    return self->leaf != 0 || refuse(self, "no snapshot has all its WAL", error);
 }
 
 /* Is snapshot `meta` complete before the target? xid and name are looked for afterwards. */
@@ -261,6 +206,7 @@ take_snapshot(Planner *self, gssize index)
     bk_window_path_clear(&plan->path);
     plan->snapshot = snapshot_at(self, (size_t)index);
     plan->timeline = self->leaf;
+    plan->stop_lsn = plan->snapshot->meta.stop_lsn - 1;
     if (!has_path(self, (size_t)index, self->leaf, &plan->path))
         g_assert_not_reached();
 }
@@ -281,6 +227,7 @@ search(Planner *self, GError **error)
                            below_lsn, self->request->target, &found, self->op, error))
             return false;
         if (found.lsn != 0) {
+            self->plan->stop_lsn = found.lsn;
             bk_window_path_cut(&self->plan->path, found.end_lsn, self->past->input.segment_size);
             return true;
         }
@@ -316,9 +263,54 @@ plan_stop(Planner *self, GError **error)
                             target->time_us - target->exclusive, &stop, self->op, error))
         return false;
     plan->last_commit = stop.commit;
+    if (stop.commit.lsn != 0)
+        plan->stop_lsn = stop.commit.lsn;
     if (stop.stop.lsn != 0)
         bk_window_path_cut(&plan->path, stop.stop.end_lsn, self->past->input.segment_size);
     return true;
+}
+
+/* The command that leads to the last transaction before a gap: a new string. */
+static char *
+offer_end(const Planner *self, const BkPastEnd *end)
+{
+    char lsn[BK_LSN_TEXT_SIZE];
+    g_autofree char *at = NULL;
+
+    if (end->time_us == 0)
+        at = g_strdup(self->plan->snapshot->head.id);
+    else
+        at = g_strdup_printf("lsn:%s", bk_lsn_format(end->last_lsn, lsn));
+    return bk_plan_format_command(self->request, at, self->leaf);
+}
+
+/* The end of what can be replayed must be the end of the line, of which another repository may have
+ * more: recovery asks all of them. */
+static bool
+check_whole(const Planner *self, const BkPastEnd *end, GError **error)
+{
+    const BkWindowInput *all = &self->lines->input;
+    size_t index = bk_lines_find_snapshot(self->lines, self->plan->snapshot->head.id);
+    g_auto(BkWindowPath) path = {0};
+    g_autofree char *command = NULL;
+    g_autofree char *windows = NULL;
+    char first[BK_WAL_NAME_SIZE], last[BK_WAL_NAME_SIZE];
+
+    if (self->request->accepts_gap || index == SIZE_MAX ||
+        !bk_window_path(all, index, self->leaf, &path) || path.gap.timeline == 0)
+        return true;
+    command = offer_end(self, end);
+    windows = describe_windows(self);
+    return bk_throw(
+        error, BK_ERROR_NOT_FOUND,
+        "the end of timeline %u of \"%s\" cannot be reached: WAL segments %s to %s are missing, "
+        "and "
+        "there is WAL behind them; archive them if the old or the new primary still has them, or "
+        "restore up to the last transaction before them by: %s%s",
+        self->leaf, bk_part_source(self->past->part),
+        bk_wal_segment_name(path.gap.timeline, path.gap.first, all->segment_size, first),
+        bk_wal_segment_name(path.gap.timeline, path.gap.last, all->segment_size, last), command,
+        windows);
 }
 
 static bool
@@ -332,8 +324,8 @@ plan_without_search(Planner *self, GError **error)
     if (index < 0)
         return refuse(self, "it is before the end of every snapshot", error);
     take_snapshot(self, index);
-    if (!bk_past_find_end(self->past, &plan->path, plan->snapshot->meta.stop_lsn, &end, self->op,
-                          error))
+    if (!bk_past_find_end(self->past, &plan->path, plan->snapshot->meta.stop_lsn, &end, NULL,
+                          self->op, error))
         return false;
     plan->end_lsn = end.lsn;
     plan->end_time_us = end.time_us;
@@ -343,6 +335,7 @@ plan_without_search(Planner *self, GError **error)
     case BK_TARGET_LSN:
         if (target->lsn >= end.lsn)
             return refuse(self, "the WAL in the archive ends before it", error);
+        plan->stop_lsn = target->lsn;
         bk_window_path_cut(&plan->path, target->lsn + 1, self->past->input.segment_size);
         return true;
     case BK_TARGET_IMMEDIATE:
@@ -351,6 +344,7 @@ plan_without_search(Planner *self, GError **error)
                            self->past->input.segment_size);
         return true;
     case BK_TARGET_LATEST:
+        return check_whole(self, &end, error);
     case BK_TARGET_XID:
     case BK_TARGET_NAME:
         break;
@@ -369,16 +363,28 @@ count_segments(const BkWindowPath *path)
 }
 
 bool
-bk_plan_make(const BkPast *past, const BkPlanRequest *request, BkPlan *plan, BkOp *op,
-             GError **error)
+bk_plan_make_along(const BkPast *past, const BkPlanRequest *request, uint32_t timeline,
+                   BkPlan *plan, BkOp *op, GError **error)
 {
-    Planner self = {.past = past, .request = request, .plan = plan, .op = op};
+    Planner self = {
+        .past = past,
+        .request = request,
+        .lines = request->lines,
+        .plan = plan,
+        .op = op,
+        .leaf = timeline,
+    };
     BkTargetKind kind = request->target->kind;
     bool ok;
 
     *plan = (BkPlan){0};
-    if (!check_wanted(&self, error) || !choose_leaf(&self, error))
+    if (!check_wanted(&self, error))
         return false;
+    if (!is_reachable_leaf(&self, timeline)) {
+        g_autofree char *why = g_strdup_printf("no snapshot leads to timeline %u", timeline);
+
+        return refuse(&self, past->windows.count > 0 ? why : "no snapshot has all its WAL", error);
+    }
     ok = kind == BK_TARGET_XID || kind == BK_TARGET_NAME ? search(&self, error)
                                                          : plan_without_search(&self, error);
     plan->segments = count_segments(&plan->path);

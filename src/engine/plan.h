@@ -1,16 +1,22 @@
 /* plan.h - from a target to the snapshot and the WAL that lead there.
  *
  * Promise: a plan that is made can be carried out with what the repository holds; a target that
- * cannot be reached is refused, with the windows that exist.
+ * cannot be reached is refused, with the windows that exist, and so is one that may mean two
+ * different states, with the command for each.
  * Threads: belongs to one thread. */
 #pragma once
-#include "engine/past.h"
+#include "engine/lines.h"
 #include "source/pg/target.h"
 
 typedef struct BkPlanRequest {
     const BkTarget *target;
     const char *timeline; /* "latest", "current", a number, or NULL: latest */
     const char *snapshot; /* id to start from, or NULL: the best one */
+    const char *command;  /* for the user to type, to which --timeline and --at can be added; NULL:
+                             the options alone are shown */
+    bool accepts_gap;     /* `latest` may mean the last position before a gap */
+    const BkSourceSpec *source; /* whose server may be asked on which timeline it is; or NULL */
+    const BkLines *lines;       /* of all repositories; NULL: those of the one past */
 } BkPlanRequest;
 
 typedef struct BkPlan {
@@ -22,6 +28,8 @@ typedef struct BkPlan {
     int64_t end_time_us;            /* of the last transaction in it; 0: none past the snapshot */
     BkWalMoment last_commit;        /* for a time: the last that is replayed; lsn 0: none past the
                                        snapshot's start */
+    BkLsn stop_lsn; /* the position that is reached, by which two plans are the same */
+    char *note;     /* for people: why it is this timeline; NULL: as always */
 } BkPlan;
 
 void bk_plan_clear(BkPlan *self);
@@ -30,8 +38,20 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkPlan, bk_plan_clear)
 /* Is that a timeline as a request names it (see there)? BK_ERROR_USAGE otherwise. */
 bool bk_plan_check_timeline(const char *timeline, GError **error) BK_MUST_USE;
 
-/* Makes a plan. Fails with BK_ERROR_NOT_FOUND when there is no such snapshot or the target is
- * outside every window, BK_ERROR_USAGE for a timeline of a wrong form, BK_ERROR_CORRUPT when the
- * wanted snapshot's manifest, or every one, is damaged. `past` must outlive the plan. */
+/* The plan that follows one timeline, whatever the request says of timelines; it needs
+ * request->lines. Fails as bk_plan_make. */
+bool bk_plan_make_along(const BkPast *past, const BkPlanRequest *request, uint32_t timeline,
+                        BkPlan *plan, BkOp *op, GError **error) BK_MUST_USE;
+
+/* The request's command with another target (NULL: its own) along `timeline`: a new string. */
+char *bk_plan_format_command(const BkPlanRequest *request, const char *at, uint32_t timeline);
+
+/* Makes a plan. Without a timeline in the request, `latest` and `immediate` follow the line on
+ * which the cluster lives; any other target is looked for on every line that was not declared dead,
+ * and must be found at one place only. `latest` leads to the end of its line and never to a gap
+ * before it. Fails with BK_ERROR_NOT_FOUND when there is no such snapshot, the target is outside
+ * every window, or it is ambiguous which line is meant (and says by which commands each is
+ * reached), BK_ERROR_USAGE for a timeline of a wrong form, BK_ERROR_CORRUPT when the wanted
+ * snapshot's manifest, or every one, is damaged. `past` must outlive the plan. */
 bool bk_plan_make(const BkPast *past, const BkPlanRequest *request, BkPlan *plan, BkOp *op,
                   GError **error) BK_MUST_USE;

@@ -1,7 +1,7 @@
 #include "engine/repo-check.h"
 
+#include "engine/lines.h"
 #include "engine/manifests.h"
-#include "engine/past.h"
 
 #include <string.h>
 
@@ -117,6 +117,26 @@ check_wal(BkRepoCheck *self, const BkPast *past)
     }
 }
 
+/* A history file that is missing is a gap, too. */
+static bool
+check_histories(BkRepoCheck *self, const BkPast *past, BkOp *op, GError **error)
+{
+    g_autoptr(GPtrArray) pasts = g_ptr_array_new();
+    g_auto(BkLines) lines = {.pasts = NULL};
+    g_autoptr(GArray) orphans = NULL;
+
+    g_ptr_array_add(pasts, (void *)(uintptr_t)past);
+    if (!bk_lines_load(pasts, NULL, &lines, op, error))
+        return false;
+    for (guint i = 0; i < lines.problems->len; i++)
+        add_problem(self, "%s", (const char *)g_ptr_array_index(lines.problems, i));
+    orphans = bk_lines_find_orphans(&lines);
+    for (guint i = 0; i < orphans->len; i++)
+        add_problem(self, "timeline history %08X.history is missing, though there is WAL of it",
+                    g_array_index(orphans, uint32_t, i));
+    return true;
+}
+
 static bool
 check_past(BkRepoCheck *self, const BkPart *part, BkOp *op, GError **error)
 {
@@ -132,7 +152,7 @@ check_past(BkRepoCheck *self, const BkPart *part, BkOp *op, GError **error)
     for (guint i = 0; i < past.problems->len; i++)
         add_problem(self, "%s", (const char *)g_ptr_array_index(past.problems, i));
     check_wal(self, &past);
-    return true;
+    return check_histories(self, &past, op, error);
 }
 
 bool

@@ -88,7 +88,13 @@ static bool
 make_plan(BkRestore *self, BkOp *op, GError **error)
 {
     const BkRestoreRequest *request = self->request;
-    BkPlanRequest plan_request = {request->target, request->timeline, request->snapshot};
+    const BkPlanRequest plan_request = {
+        .target = request->target,
+        .timeline = request->timeline,
+        .snapshot = request->snapshot,
+        .command = request->command,
+        .source = self->source,
+    };
 
     if (self->parts.parts->len == 0)
         return bk_throw(error, BK_ERROR_NOT_FOUND,

@@ -1,5 +1,7 @@
 #include "engine/status.h"
 
+#include "engine/status-lines.h"
+
 #include <string.h>
 
 void
@@ -7,6 +9,7 @@ bk_status_clear(BkStatus *self)
 {
     g_clear_pointer(&self->windows, g_array_unref);
     g_clear_pointer(&self->problems, g_ptr_array_unref);
+    g_clear_pointer(&self->notes, g_ptr_array_unref);
     g_clear_pointer(&self->standings, g_ptr_array_unref);
     bk_lease_info_clear(&self->lease);
     bk_listing_clear(&self->listing);
@@ -48,46 +51,9 @@ repository_of(const BkStatus *self, const BkPast *past)
 }
 
 static void
-note_broken(BkStatus *self, const BkPast *past)
-{
-    g_autofree char *repository = repository_of(self, past);
-
-    for (size_t i = 0; i < past->windows.broken_count; i++) {
-        const BkWindowBroken *broken = &past->windows.broken[i];
-        char name[BK_WAL_NAME_SIZE];
-
-        add_problem(
-            self, "snapshot %s in %s cannot be recovered: its WAL segment %s is missing",
-            past->input.snapshots[broken->snapshot].id, repository,
-            bk_wal_segment_name(broken->timeline, broken->segno, past->input.segment_size, name));
-    }
-}
-
-static void
-note_gaps(BkStatus *self, const BkPast *past)
-{
-    g_autofree char *repository = repository_of(self, past);
-
-    for (size_t i = 0; i < past->windows.count; i++) {
-        const BkWindowGap *gap = &past->windows.windows[i].gap;
-        char first[BK_WAL_NAME_SIZE];
-        char last[BK_WAL_NAME_SIZE];
-
-        if (gap->timeline == 0)
-            continue;
-        add_problem(self,
-                    "WAL segments %s to %s are missing in %s: nothing from there to the "
-                    "next snapshot can be recovered",
-                    bk_wal_segment_name(gap->timeline, gap->first, past->input.segment_size, first),
-                    bk_wal_segment_name(gap->timeline, gap->last, past->input.segment_size, last),
-                    repository);
-    }
-}
-
-static void
 note_past(BkStatus *self, const BkPast *past)
 {
-    const BkPastSnapshot *newest;
+    g_autofree char *repository = repository_of(self, past);
 
     for (guint i = 0; i < past->unreadable->len; i++) {
         const BkPastUnreadable *unreadable = g_ptr_array_index(past->unreadable, i);
@@ -96,24 +62,30 @@ note_past(BkStatus *self, const BkPast *past)
     }
     for (guint i = 0; i < past->problems->len; i++)
         add_problem(self, "%s", (const char *)g_ptr_array_index(past->problems, i));
-    note_broken(self, past);
-    note_gaps(self, past);
-    if (past->windows.count == 0) {
-        g_autofree char *repository = repository_of(self, past);
-
+    bk_status_note_gaps(self, past, repository);
+    if (past->windows.count == 0)
         add_problem(self, "there is no usable snapshot in %s", repository);
-        return;
+    else if (self->past == NULL)
+        self->past = past;
+}
+
+static void
+note_newest(BkStatus *self)
+{
+    size_t index = bk_lines_newest_snapshot(&self->listing.lines);
+
+    for (guint i = 0; index != SIZE_MAX && self->past != NULL && i < self->listing.snapshots->len;
+         i++) {
+        const BkListedSnapshot *listed = g_ptr_array_index(self->listing.snapshots, i);
+
+        if (strcmp(listed->snapshot->head.id, self->listing.lines.input.snapshots[index].id) == 0)
+            self->newest = listed->snapshot;
     }
-    newest = g_ptr_array_index(past->restorable, past->restorable->len - 1);
-    if (newest->head.state == BK_SNAPSHOT_DAMAGED)
+    if (self->newest != NULL && self->newest->head.state == BK_SNAPSHOT_DAMAGED)
         add_problem(self,
                     "the newest snapshot %s is damaged: %" G_GUINT64_FORMAT
                     " pages of the source failed their checksum",
-                    newest->head.id, newest->meta.damaged_pages);
-    if (self->past == NULL) {
-        self->past = past;
-        self->newest = newest;
-    }
+                    self->newest->head.id, self->newest->meta.damaged_pages);
 }
 
 static bool
@@ -130,7 +102,8 @@ find_windows(BkStatus *self, BkOp *op, GError **error)
         BkPastEnd end;
 
         if (bk_window_path(&self->past->input, window->first_snapshot, window->timeline, &path)) {
-            if (!bk_past_find_end(self->past, &path, window->from_lsn, &end, op, error))
+            if (!bk_past_find_end(self->past, &path, window->from_lsn, &end, self->problems, op,
+                                  error))
                 return false;
             shown.to_lsn = end.lsn;
             shown.to_us = end.time_us;
@@ -195,6 +168,7 @@ bk_status_load(const BkSourceSpec *source, int64_t rpo_us, int64_t now_us, BkSta
 {
     self->windows = g_array_new(FALSE, FALSE, sizeof(BkStatusWindow));
     self->problems = g_ptr_array_new_with_free_func(g_free);
+    self->notes = g_ptr_array_new_with_free_func(g_free);
     if (!bk_listing_load(source, BK_PAST_KNOWN_ARCHIVE, &self->listing, op, error))
         return false;
     self->standings = bk_standing_find(source, &self->listing, now_us);
@@ -202,6 +176,8 @@ bk_status_load(const BkSourceSpec *source, int64_t rpo_us, int64_t now_us, BkSta
         note_standing(self, g_ptr_array_index(self->standings, i));
     for (guint i = 0; i < self->listing.pasts->len; i++)
         note_past(self, g_ptr_array_index(self->listing.pasts, i));
+    note_newest(self);
+    bk_status_note_lines(self, source->name);
     if (self->listing.pasts->len == 0)
         add_problem(self, "there is no snapshot yet");
     else if (!bk_lease_read(find_lease(self), &self->lease, op, error))

@@ -18,9 +18,10 @@ typedef struct BkStatus {
     const BkPast *past;   /* of the first repository with anything usable; NULL for none */
     GArray *windows;      /* BkStatusWindow */
     GPtrArray *problems;  /* of char *, for people */
+    GPtrArray *notes;     /* of char *: what cannot be mended and needs nobody's attention */
     GPtrArray *standings; /* of BkStanding, one for each repository */
     BkLeaseInfo lease;
-    const BkPastSnapshot *newest; /* restorable; NULL for none */
+    const BkPastSnapshot *newest; /* of the living line, by position; restorable; NULL for none */
     int64_t last_archived_us;     /* when the newest WAL was put; 0: none */
     int64_t rpo_us;               /* measured: time without archived WAL; 0: unknown */
     bool rpo_is_met;              /* or none is promised */
@@ -30,6 +31,8 @@ void bk_status_clear(BkStatus *self);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkStatus, bk_status_clear)
 
 /* Finds out. `rpo_us` is the promised one, 0 for none. What is wrong with the source is in
- * `problems`; the call itself fails only when no repository could be asked. */
+ * `problems`: also a line that grew beside the living one, and a gap, unless it lies wholly before
+ * the newest snapshot of the living line: then it is among the notes. The call itself fails only
+ * when no repository could be asked. */
 bool bk_status_load(const BkSourceSpec *source, int64_t rpo_us, int64_t now_us, BkStatus *status,
                     BkOp *op, GError **error) BK_MUST_USE;

@@ -38,6 +38,7 @@ bk_timeline_clear(BkTimeline *self)
     g_clear_pointer(&self->events, g_ptr_array_unref);
     g_clear_pointer(&self->notes, g_ptr_array_unref);
     g_clear_pointer(&self->failed, g_ptr_array_unref);
+    g_clear_pointer(&self->others, g_ptr_array_unref);
     g_clear_pointer(&self->repository, g_free);
 }
 
@@ -101,6 +102,9 @@ read_segment(Reading *self, BkWalXacts *xacts, uint32_t timeline, uint64_t segno
         bk_wal_xacts_scan(xacts, content.data, content.size, told, &cause)) {
         bk_op_advance(self->op, self->past->input.segment_size);
         self->timeline->segments++;
+        bk_wal_segment_name(timeline, segno, self->past->input.segment_size, self->timeline->last);
+        if (self->timeline->first[0] == 0)
+            memcpy(self->timeline->first, self->timeline->last, sizeof self->timeline->first);
         if (told->reason != NULL)
             add_note(self, "WAL segment %s could not be read to its end: %s",
                      bk_wal_segment_name(timeline, segno, self->past->input.segment_size, name),
@@ -324,11 +328,18 @@ find_names(const Reading *self)
 
 /* --- the way that is read -------------------------------------------------------------------- */
 
+/* What can be read is, also before and behind a gap. */
 static bool
-choose_leaf(const Reading *self, const char *name, uint32_t *leaf, GError **error)
+choose_leaf(const Reading *self, const BkLines *lines, uint32_t *leaf, GError **error)
 {
     const BkTarget latest = BK_TARGET_INIT;
-    const BkPlanRequest request = {.target = &latest, .timeline = name};
+    const BkPlanRequest request = {
+        .target = &latest,
+        .accepts_gap = true,
+        .timeline = self->request->timeline,
+        .command = self->request->command,
+        .lines = lines,
+    };
     g_auto(BkPlan) plan = {0};
 
     if (!bk_plan_make(self->past, &request, &plan, self->op, error))
@@ -337,16 +348,29 @@ choose_leaf(const Reading *self, const char *name, uint32_t *leaf, GError **erro
     return true;
 }
 
+static void
+note_others(const Reading *self, const BkLines *lines)
+{
+    BkTimeline *timeline = self->timeline;
+
+    timeline->is_only = lines->map.line_count < 2;
+    for (size_t i = 0; i < lines->map.line_count; i++)
+        if (lines->map.lines[i].timeline != timeline->timeline)
+            g_ptr_array_add(timeline->others, bk_lines_describe(lines, i));
+}
+
 static bool
 read_past(Reading *self, GError **error)
 {
+    g_autoptr(GPtrArray) pasts = g_ptr_array_new();
+    g_auto(BkLines) lines = {.pasts = NULL};
     BkTimeline *timeline = self->timeline;
-    uint32_t latest;
 
-    if (!choose_leaf(self, self->request->timeline, &timeline->timeline, error) ||
-        !choose_leaf(self, NULL, &latest, error))
+    g_ptr_array_add(pasts, (void *)(uintptr_t)self->past);
+    if (!bk_lines_load(pasts, self->source, &lines, self->op, error) ||
+        !choose_leaf(self, &lines, &timeline->timeline, error))
         return false;
-    timeline->is_latest = latest == timeline->timeline;
+    note_others(self, &lines);
     timeline->repository = g_strdup(bk_repository_name(bk_part_repository(self->past->part)));
     if (!read_windows(self, timeline->timeline, error))
         return false;
@@ -403,6 +427,7 @@ bk_timeline_load(const BkSourceSpec *source, const BkTimelineRequest *request, B
         .events = g_ptr_array_new_with_free_func(free_event),
         .notes = g_ptr_array_new_with_free_func(g_free),
         .failed = g_ptr_array_new_with_free_func(g_free),
+        .others = g_ptr_array_new_with_free_func(g_free),
     };
     if (!bk_plan_check_timeline(request->timeline, error) ||
         !bk_parts_open_for_reading(source, request->repository, &parts, op, error))

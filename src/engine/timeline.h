@@ -17,6 +17,7 @@ typedef struct BkTimelineRequest {
     uint64_t min_deletes;
     const char *timeline;   /* as of a restore: "latest", "current", a number, or NULL: latest */
     const char *repository; /* read this one only, or NULL */
+    const char *command;    /* as in BkPlanRequest */
 } BkTimelineRequest;
 
 typedef struct BkTimelineEvent {
@@ -25,14 +26,17 @@ typedef struct BkTimelineEvent {
 } BkTimelineEvent;
 
 typedef struct BkTimeline {
-    GPtrArray *events; /* of BkTimelineEvent, in the order of their commits */
-    uint64_t omitted;  /* events beyond the bounds above */
-    GPtrArray *notes;  /* of char *: what could not be looked at, for people */
-    uint32_t timeline; /* the WAL of which way was read */
-    bool is_latest;    /* a restore takes that way unless told otherwise */
-    int64_t start_us;  /* the first moment that can be told of */
-    int64_t end_us;    /* the last transaction's; 0: none */
-    uint64_t segments; /* that were read */
+    GPtrArray *events;            /* of BkTimelineEvent, in the order of their commits */
+    uint64_t omitted;             /* events beyond the bounds above */
+    GPtrArray *notes;             /* of char *: what could not be looked at, for people */
+    uint32_t timeline;            /* the WAL of which way was read */
+    bool is_only;                 /* there is no other line, which a restore could take */
+    GPtrArray *others;            /* of char *: what other lines there are, which were not read */
+    int64_t start_us;             /* the first moment that can be told of */
+    int64_t end_us;               /* the last transaction's; 0: none */
+    uint64_t segments;            /* that were read */
+    char first[BK_WAL_NAME_SIZE]; /* the first of them, and the last; "": none was */
+    char last[BK_WAL_NAME_SIZE];
     GPtrArray *failed; /* of char *: why a repository could not be asked */
     char *repository;  /* that was read */
 } BkTimeline;

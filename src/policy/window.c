@@ -368,6 +368,15 @@ shares_snapshots(const BkWindowInput *input, const Route *a, const Route *b, uin
     return true;
 }
 
+/* Does `other` have the gap at which `window` ends? One that is not told anywhere else must be. */
+static bool
+has_gap_of(const BkWindow *other, const BkWindow *window)
+{
+    return window->gap.timeline == 0 ||
+           (other->gap.timeline == window->gap.timeline && other->gap.first == window->gap.first &&
+            other->gap.last == window->gap.last);
+}
+
 /* Does `other` say all that `window` says? Of two that say the same, the one of the older timeline
  * stays: the way does not reach the younger one. */
 static bool
@@ -377,10 +386,10 @@ is_contained(const BkWindowInput *input, const BkWindow *window, const BkWindow 
     const Route *route, *other_route;
 
     if (other->timeline == window->timeline || other->from_lsn > window->from_lsn ||
-        other->end_lsn < window->end_lsn)
+        other->end_lsn < window->end_lsn || !has_gap_of(other, window))
         return false;
     if (other->from_lsn == window->from_lsn && other->end_lsn == window->end_lsn &&
-        other->timeline > window->timeline)
+        other->timeline > window->timeline && has_gap_of(window, other))
         return false;
     route = route_of(routes, window->timeline);
     other_route = route_of(routes, other->timeline);

@@ -88,7 +88,8 @@ void bk_windows_clear(BkWindows *self);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkWindows, bk_windows_clear)
 
 /* Calculates all windows. A window that another one contains on the way to a later timeline is not
- * listed on its own, nor is one that leads to a timeline without reaching it. */
+ * listed on its own, nor is one that leads to a timeline without reaching it, unless it ends at a
+ * gap that no other one ends at. */
 void bk_windows_find(const BkWindowInput *input, BkWindows *windows);
 
 /* Segments first to last, read under the name of `timeline`. */

@@ -35,6 +35,7 @@ typedef enum {
     BK_SEAL_WAL_SEGMENT = 5,
     BK_SEAL_WAL_FILE = 6,
     BK_SEAL_LEASE = 7,
+    BK_SEAL_DECISION = 8,
 } BkSealKind; /* the numbers are on disk */
 
 /* The generations of one key. New objects are sealed with the newest. */

@@ -9,7 +9,8 @@ import pytest
 import place
 
 pytestmark = pytest.mark.once
-COMMANDS = ["init", "backup", "restore", "list", "status", "timeline", "copy", "repo list", "repo check",
+COMMANDS = ["init", "backup", "restore", "list", "status", "timeline", "copy", "line list",
+            "line dead", "line current", "line forget", "repo list", "repo check",
             "wal push", "wal fetch"]
 
 

@@ -237,6 +237,9 @@ def test_either_timeline_can_be_followed(ws):
     assert {window["timeline"] for window in status["windows"]} >= {1, 2}
     assert backstay.run("wal", "fetch", "orders", "00000002.history", second.sockets / "history")
 
+    # Both went on by turns: nobody but the operator knows which one is meant.
+    backstay.fails(3, "ambiguous", "restore", "orders", "--to", ws.path / "tl-latest")
+    backstay.run("line", "current", "orders", "2")
     expected = {"latest": ["fork", "new 1"], "2": ["fork", "new 1"],
                 "current": ["fork", "old 1", "old 2"], "1": ["fork", "old 1", "old 2"]}
     for timeline, notes in expected.items():

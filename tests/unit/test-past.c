@@ -138,12 +138,12 @@ test_find_end(Fixture *self, const void *data)
 
     (void)data;
     g_assert_true(bk_window_path(&self->past.input, 0, 1, &path));
-    EXPECT_DONE(bk_past_find_end(&self->past, &path, START, &end, self->repo.op, &error));
+    EXPECT_DONE(bk_past_find_end(&self->past, &path, START, &end, NULL, self->repo.op, &error));
     g_assert_cmpint(end.time_us, ==, NOON + 9);
     g_assert_cmpuint(end.lsn, >, self->xid_702);
     g_assert_cmpuint(end.lsn, <, START + SEGMENTS * WAL_SEGMENT);
     /* Nothing was committed past the last transaction. */
-    EXPECT_DONE(bk_past_find_end(&self->past, &path, end.lsn, &end, self->repo.op, &error));
+    EXPECT_DONE(bk_past_find_end(&self->past, &path, end.lsn, &end, NULL, self->repo.op, &error));
     g_assert_cmpint(end.time_us, ==, 0);
 }
 

@@ -198,13 +198,37 @@ test_parent_went_on(void)
     g_auto(BkWindowPath) path = {0};
 
     bk_windows_find(&input, &windows);
-    g_assert_cmpuint(windows.count, ==, 1); /* the child is not reached */
+    g_assert_cmpuint(windows.count, ==, 2);
     assert_window(&windows.windows[0], 1, 1200, 10000, 1);
+    assert_window(&windows.windows[1], 2, 1200, 4500, 1); /* the child is not reached */
+    g_assert_cmpuint(windows.windows[1].gap.timeline, ==, 2);
+    g_assert_cmpuint(windows.windows[1].gap.first, ==, 4);
     g_assert_true(bk_window_path(&input, 0, 2, &path));
     g_assert_cmpuint(path.end_lsn, ==, 4500);
     g_assert_cmpuint(path.gap.timeline, ==, 2);
     g_assert_cmpuint(path.gap.first, ==, 4);
     g_assert_cmpuint(path.gap.last, ==, 4);
+}
+
+/* Segments that only the primary had are missing before its standby was promoted: the way to the
+ * new timeline ends there, and says so, although the old timeline's ends there as well. */
+static void
+test_gap_before_fork(void)
+{
+    const BkWindowSnapshot snapshots[] = {snapshot(1, 1100, 1200)};
+    const BkWindowSpan parent[] = {{1, 3}};
+    const BkWindowSpan child[] = {{6, 9}};
+    const BkWindowSwitch left[] = {{1, 6500}};
+    const BkWindowTimeline timelines[] = {{1, parent, 1, NULL, 0}, {2, child, 1, left, 1}};
+    const BkWindowInput input = INPUT(snapshots, timelines);
+    g_auto(BkWindows) windows = {0};
+
+    bk_windows_find(&input, &windows);
+    g_assert_cmpuint(windows.count, ==, 1);
+    assert_window(&windows.windows[0], 2, 1200, 4000, 1);
+    g_assert_cmpuint(windows.windows[0].gap.timeline, ==, 1);
+    g_assert_cmpuint(windows.windows[0].gap.first, ==, 4);
+    g_assert_cmpuint(windows.windows[0].gap.last, ==, 5);
 }
 
 static void
@@ -476,6 +500,7 @@ main(int argc, char **argv)
     g_test_add_func("/window/standalone", test_standalone);
     g_test_add_func("/window/switch", test_switch);
     g_test_add_func("/window/parent-went-on", test_parent_went_on);
+    g_test_add_func("/window/gap-before-fork", test_gap_before_fork);
     g_test_add_func("/window/two-children", test_two_children);
     g_test_add_func("/window/short-timeline", test_short_timeline);
     g_test_add_func("/window/damaged", test_damaged);

@@ -282,6 +282,25 @@ bk_server_get_facts(BkServer *self, BkServerFacts *facts, BkOp *op, GError **err
 }
 
 bool
+bk_server_get_timeline(BkServer *self, uint64_t *system_id, uint32_t *timeline, BkOp *op,
+                       GError **error)
+{
+    /* That of pg_control is older until the checkpoint after a promotion is done. */
+    g_autoptr(PGresult) result =
+        query(self, "ask the server for its timeline",
+              "select (select system_identifier from pg_control_system()),"
+              " case when pg_is_in_recovery() then '0'"
+              " else substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) end",
+              NULL, 0, op, error);
+
+    if (result == NULL)
+        return false;
+    *system_id = number(result, 0, 0);
+    *timeline = (uint32_t)g_ascii_strtoull(value(result, 0, 1), NULL, 16);
+    return true;
+}
+
+bool
 bk_server_check_fit(const BkServerFacts *facts, bool standalone, GError **error)
 {
     if (!facts->may_backup)

@@ -41,6 +41,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(BkServer, bk_server_close)
 bool bk_server_get_facts(BkServer *self, BkServerFacts *facts, BkOp *op,
                          GError **error) BK_MUST_USE;
 
+/* Which cluster this is, and on which timeline it writes: 0 while it is in recovery. */
+bool bk_server_get_timeline(BkServer *self, uint64_t *system_id, uint32_t *timeline, BkOp *op,
+                            GError **error) BK_MUST_USE;
+
 /* Fails with BK_ERROR_UNFIT when a backup of this server cannot work: recovery, wal_level,
  * archiving (not asked for when `standalone`), permission. */
 bool bk_server_check_fit(const BkServerFacts *facts, bool standalone, GError **error) BK_MUST_USE;

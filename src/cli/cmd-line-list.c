@@ -1,0 +1,83 @@
+#include "cli/format.h"
+#include "cli/report-fields.h"
+#include "cli/report-line.h"
+#include "cli/requests.h"
+#include "cli/source.h"
+#include "engine/listing.h"
+
+#include <stdio.h>
+
+static const char *
+name_decision(BkDecisionKind kind)
+{
+    switch (kind) {
+    case BK_DECISION_DEAD:
+        return "dead";
+    case BK_DECISION_CURRENT:
+        return "current";
+    case BK_DECISION_FORGET:
+        break;
+    }
+    return "forget";
+}
+
+static void
+print_report(const char *source, const BkLines *lines)
+{
+    (void)printf("%s\n", source);
+    bk_cli_print_lines(lines);
+    for (guint i = 0; i < lines->decisions->len; i++) {
+        const BkDecision *decision = &g_array_index(lines->decisions, BkDecision, i);
+        g_autofree char *time = bk_format_time(decision->time_us);
+
+        (void)printf("  decision       %s timeline %u, %s on %s\n", name_decision(decision->kind),
+                     decision->timeline, time, decision->host);
+    }
+}
+
+static void
+print_json(const char *source, const BkLines *lines, const BkOp *op)
+{
+    g_autoptr(BkJson) json = bk_json_new();
+
+    bk_json_begin_object(json, NULL);
+    bk_json_add_string(json, "source", source);
+    bk_json_add_lines(json, lines);
+    bk_json_begin_array(json, "decisions");
+    for (guint i = 0; i < lines->decisions->len; i++) {
+        const BkDecision *decision = &g_array_index(lines->decisions, BkDecision, i);
+
+        bk_json_begin_object(json, NULL);
+        bk_json_add_uint(json, "number", decision->number);
+        bk_json_add_string(json, "decision", name_decision(decision->kind));
+        bk_json_add_uint(json, "timeline", decision->timeline);
+        bk_json_add_lsn(json, "lsn", decision->lsn);
+        bk_json_add_time(json, "time", decision->time_us);
+        bk_json_add_string(json, "host", decision->host);
+        bk_json_end_object(json);
+    }
+    bk_json_end_array(json);
+    bk_cli_end_report(json, op);
+}
+
+bool
+bk_cmd_line_list(const BkArgs *args, BkCliContext *context, GError **error)
+{
+    g_auto(BkCliSource) source = {0};
+    g_auto(BkListing) listing = {.pasts = NULL};
+    BkLines *lines = &listing.lines;
+
+    if (!bk_cli_source_load_for_reading(args, context, &source, error) ||
+        !bk_listing_load(&source.spec, BK_PAST_KNOWN_ARCHIVE, &listing, context->op, error) ||
+        !bk_lines_load_decisions(lines, context->op, error))
+        return false;
+    for (guint i = 0; i < listing.parts.failed->len; i++)
+        bk_cli_warn("%s", (const char *)g_ptr_array_index(listing.parts.failed, i));
+    for (guint i = 0; i < lines->problems->len; i++)
+        bk_cli_warn("%s", (const char *)g_ptr_array_index(lines->problems, i));
+    if (bk_args_get_flag(args, "json"))
+        print_json(source.spec.name, lines, context->op);
+    else
+        print_report(source.spec.name, lines);
+    return true;
+}

@@ -1,0 +1,56 @@
+#include "cli/report-line.h"
+
+#include "cli/report-fields.h"
+
+#include <stdio.h>
+
+static const char *
+name_verdict(const BkLine *line)
+{
+    switch (line->verdict) {
+    case BK_LINE_LIVING:
+        return line->is_declared_current ? "current by decision" : "current";
+    case BK_LINE_OPEN:
+        return "ambiguous";
+    case BK_LINE_ENDED:
+        return "ended";
+    case BK_LINE_EMPTY:
+        return "empty";
+    case BK_LINE_DECLARED:
+        break;
+    }
+    return "dead by decision";
+}
+
+void
+bk_cli_print_lines(const BkLines *lines)
+{
+    for (size_t i = 0; i < lines->map.line_count; i++) {
+        g_autofree char *what = bk_lines_describe(lines, i);
+
+        (void)printf("  line           %s: %s\n", name_verdict(&lines->map.lines[i]), what);
+    }
+}
+
+void
+bk_json_add_lines(BkJson *json, const BkLines *lines)
+{
+    bk_json_begin_array(json, "lines");
+    for (size_t i = 0; i < lines->map.line_count; i++) {
+        const BkLine *line = &lines->map.lines[i];
+        const BkLineActivity *last = &lines->activities[line->end];
+        g_autofree char *what = bk_lines_describe(lines, i);
+
+        bk_json_begin_object(json, NULL);
+        bk_json_add_uint(json, "timeline", line->timeline);
+        bk_json_add_string(json, "state", name_verdict(line));
+        bk_json_add_bool(json, "copy", line->is_copy);
+        bk_json_add_bool(json, "grew_beside", line->grew_beside);
+        bk_json_add_lsn(json, "from_lsn",
+                        lines->map.stretches[bk_line_map_own_stretch(&lines->map, i)].begin_lsn);
+        bk_json_add_time(json, "last_commit", last->has_commits ? last->last_us : 0);
+        bk_json_add_string(json, "what", what);
+        bk_json_end_object(json);
+    }
+    bk_json_end_array(json);
+}

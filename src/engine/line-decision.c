@@ -1,0 +1,133 @@
+#include "engine/line-decision.h"
+
+#include "engine/listing.h"
+
+#include <string.h>
+
+typedef struct Deciding {
+    const BkListing *listing;
+    GPtrArray *failed;
+    BkOp *op;
+} Deciding;
+
+static bool
+refuse_timeline(const BkLines *lines, const char *source, uint32_t timeline, GError **error)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+
+    if (lines->map.line_count < 2)
+        return bk_throw(error, BK_ERROR_NOT_FOUND,
+                        "\"%s\" has a single line: there is nothing to decide", source);
+    for (size_t i = 0; i < lines->map.line_count; i++) {
+        g_autofree char *what = bk_lines_describe(lines, i);
+
+        g_string_append_printf(text, "; %s", what);
+    }
+    return bk_throw(error, BK_ERROR_NOT_FOUND, "no line of \"%s\" ends on timeline %u%s", source,
+                    timeline, text->str);
+}
+
+static bool
+make_decision(const BkLines *lines, const char *source, BkDecision *decision, GError **error)
+{
+    size_t line = bk_line_map_find_line(&lines->map, decision->timeline);
+    bool is_known = false;
+
+    for (guint i = 0; i < lines->decisions->len; i++)
+        decision->number =
+            MAX(decision->number, g_array_index(lines->decisions, BkDecision, i).number);
+    decision->number++;
+    decision->time_us = g_get_real_time();
+    (void)g_strlcpy(decision->host, g_get_host_name(), sizeof decision->host);
+    if (decision->kind == BK_DECISION_FORGET) {
+        for (guint i = 0; i < lines->valid->len; i++)
+            is_known = is_known || g_array_index(lines->valid, BkLineDecision, i).timeline ==
+                                       decision->timeline;
+        return is_known ||
+               bk_throw(error, BK_ERROR_NOT_FOUND, "nothing is decided about timeline %u of \"%s\"",
+                        decision->timeline, source);
+    }
+    if (line == BK_LINE_NONE || lines->map.line_count < 2)
+        return refuse_timeline(lines, source, decision->timeline, error);
+    decision->lsn =
+        bk_line_map_decide(&lines->map, line, decision->kind == BK_DECISION_CURRENT).lsn;
+    return true;
+}
+
+static bool
+has_number(const GArray *decisions, uint64_t number)
+{
+    for (guint i = 0; i < decisions->len; i++)
+        if (g_array_index(decisions, BkDecision, i).number == number)
+            return true;
+    return false;
+}
+
+/* What the repository lacks of the earlier decisions, and the new one. */
+static bool
+put_decisions(const Deciding *self, const BkPart *part, const BkDecision *decision, GError **error)
+{
+    g_autoptr(GArray) present = g_array_new(FALSE, FALSE, sizeof(BkDecision));
+    const GArray *all = self->listing->lines.decisions;
+
+    if (!bk_decision_list(part, present, self->failed, self->op, error))
+        return false;
+    for (guint i = 0; i < all->len; i++) {
+        const BkDecision *earlier = &g_array_index(all, BkDecision, i);
+
+        if (!has_number(present, earlier->number) &&
+            !bk_decision_put(part, earlier, self->op, error))
+            return false;
+    }
+    return bk_decision_put(part, decision, self->op, error);
+}
+
+static bool
+put_everywhere(const Deciding *self, const BkDecision *decision, GError **error)
+{
+    const GPtrArray *parts = self->listing->parts.parts;
+    g_autoptr(GError) worst = NULL;
+    guint done = 0;
+
+    for (guint i = 0; i < parts->len; i++) {
+        const BkPart *part = g_ptr_array_index(parts, i);
+        g_autoptr(GError) cause = NULL;
+
+        if (put_decisions(self, part, decision, &cause)) {
+            done++;
+            continue;
+        }
+        if (!bk_op_check(self->op, error))
+            return false;
+        if (bk_error_is(cause, BK_ERROR_EXISTS))
+            return bk_throw(error, BK_ERROR_CONFLICT,
+                            "another decision about \"%s\" was made at the same time: look at it "
+                            "by \"backstay line list %s\", and decide again",
+                            bk_part_source(part), bk_part_source(part));
+        g_ptr_array_add(self->failed, g_strdup_printf("repository \"%s\" lacks the decision: %s",
+                                                      bk_repository_name(bk_part_repository(part)),
+                                                      cause->message));
+        bk_parts_keep_worst(&worst, &cause);
+    }
+    return done > 0 || bk_propagate(error, &worst);
+}
+
+bool
+bk_line_decide(const BkSourceSpec *source, BkDecisionKind kind, uint32_t timeline,
+               GPtrArray *failed, BkOp *op, GError **error)
+{
+    g_auto(BkListing) listing = {.pasts = NULL};
+    BkDecision decision = {.kind = kind, .timeline = timeline};
+    const Deciding self = {&listing, failed, op};
+
+    if (!bk_listing_load(source, BK_PAST_WHOLE_ARCHIVE, &listing, op, error))
+        return false;
+    if (listing.pasts->len == 0)
+        return bk_throw(error, BK_ERROR_NOT_FOUND, "there is nothing of \"%s\" in its repositories",
+                        source->name);
+    for (guint i = 0; i < listing.parts.failed->len; i++)
+        g_ptr_array_add(failed, g_strdup(g_ptr_array_index(listing.parts.failed, i)));
+    return bk_lines_load_decisions(&listing.lines, op, error) &&
+           make_decision(&listing.lines, source->name, &decision, error) &&
+           put_everywhere(&self, &decision, error);
+}

@@ -1,0 +1,341 @@
+/* plan-lines.c - which line of the source's history the target of a restore is on. */
+#include "base/log.h"
+#include "engine/plan.h"
+
+#include <string.h>
+
+typedef struct Choice {
+    const BkPast *past;
+    const BkPlanRequest *request;
+    const BkLines *lines;
+    BkOp *op;
+} Choice;
+
+/* --- words ------------------------------------------------------------------------------------ */
+
+/* The target as the command line takes it, with --exclusive: a new string; "" for the default. */
+static char *
+format_target(const BkTarget *target)
+{
+    g_autofree char *value = bk_target_value(target);
+    g_autofree char *text = NULL;
+    g_autofree char *quoted = NULL;
+
+    switch (target->kind) {
+    case BK_TARGET_LATEST:
+        return g_strdup("");
+    case BK_TARGET_IMMEDIATE:
+        text = g_strdup("immediate");
+        break;
+    case BK_TARGET_LSN:
+    case BK_TARGET_XID:
+    case BK_TARGET_NAME:
+        text = g_strdup_printf("%s:%s", bk_target_kind_name(target->kind), value);
+        break;
+    case BK_TARGET_TIME:
+    case BK_TARGET_SNAPSHOT:
+        text = g_strdup(value);
+        break;
+    }
+    quoted = g_shell_quote(text);
+    return g_strdup_printf(" --at %s%s", quoted, target->exclusive ? " --exclusive" : "");
+}
+
+char *
+bk_plan_format_command(const BkPlanRequest *request, const char *at, uint32_t timeline)
+{
+    g_autofree char *target =
+        at != NULL ? g_strdup_printf(" --at %s", at) : format_target(request->target);
+
+    return request->command != NULL
+               ? g_strdup_printf("%s%s --timeline %u", request->command, target, timeline)
+               : g_strdup_printf("%s%s--timeline %u", target[0] != 0 ? target + 1 : "",
+                                 target[0] != 0 ? " " : "", timeline);
+}
+
+/* "; timeline 1: …: COMMAND; timeline 2 …": a new string. */
+static char *
+describe_lines(const Choice *self, const GArray *leaves)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+
+    for (guint i = 0; i < leaves->len; i++) {
+        uint32_t leaf = g_array_index(leaves, uint32_t, i);
+        size_t line = bk_line_map_find_line(&self->lines->map, leaf);
+        g_autofree char *what = line != BK_LINE_NONE ? bk_lines_describe(self->lines, line)
+                                                     : g_strdup_printf("timeline %u", leaf);
+        g_autofree char *command = bk_plan_format_command(self->request, NULL, leaf);
+
+        g_string_append_printf(text, "; %s: %s", what, command);
+    }
+    return g_string_free(g_steal_pointer(&text), FALSE);
+}
+
+/* --- which lines ------------------------------------------------------------------------------ */
+
+static const char *
+wanted_of(const BkPlanRequest *request)
+{
+    return request->target->kind == BK_TARGET_SNAPSHOT ? request->target->text : request->snapshot;
+}
+
+static const BkLine *
+line_at(const Choice *self, size_t index)
+{
+    return &self->lines->map.lines[index];
+}
+
+/* The lines that were not declared dead and pass through `snapshot` (SIZE_MAX: any). The living one
+ * comes first, those that are empty last. */
+static GArray *
+find_lines(const Choice *self, size_t snapshot)
+{
+    GArray *leaves = g_array_new(FALSE, FALSE, sizeof(uint32_t));
+
+    for (int turn = 0; turn < 3; turn++)
+        for (size_t i = 0; i < self->lines->map.line_count; i++) {
+            const BkLine *line = line_at(self, i);
+            bool is_living = i == self->lines->map.living;
+            int place = is_living ? 0 : !line->is_empty ? 1 : 2;
+
+            if (place == turn && line->verdict != BK_LINE_DECLARED &&
+                (snapshot == SIZE_MAX || bk_lines_has_snapshot(self->lines, i, snapshot)))
+                g_array_append_val(leaves, line->timeline);
+        }
+    return leaves;
+}
+
+static GArray *
+all_lines(const Choice *self)
+{
+    GArray *leaves = g_array_new(FALSE, FALSE, sizeof(uint32_t));
+
+    for (size_t i = 0; i < self->lines->map.line_count; i++)
+        g_array_append_val(leaves, line_at(self, i)->timeline);
+    return leaves;
+}
+
+static bool
+refuse_ambiguous(const Choice *self, GError **error)
+{
+    g_autoptr(GArray) leaves = find_lines(self, SIZE_MAX);
+    g_autoptr(GArray) all = all_lines(self);
+    g_autofree char *lines = describe_lines(self, leaves->len > 0 ? leaves : all);
+    const char *source = bk_part_source(self->past->part);
+
+    if (leaves->len == 0)
+        return bk_throw(error, BK_ERROR_NOT_FOUND,
+                        "every line of \"%s\" was declared dead: \"backstay line forget %s N\" "
+                        "takes that back%s",
+                        source, source, lines);
+    return bk_throw(error, BK_ERROR_NOT_FOUND,
+                    "it is ambiguous on which line \"%s\" lives: say which one is meant, or decide "
+                    "it for good by \"backstay line current %s N\"%s",
+                    source, source, lines);
+}
+
+/* The timeline of the newest snapshot of the living line, or of the one that is wanted. */
+static bool
+find_current(const Choice *self, uint32_t *leaf, GError **error)
+{
+    const BkLineMap *map = &self->lines->map;
+    const char *wanted = wanted_of(self->request);
+    const BkPastSnapshot *newest = NULL;
+
+    for (guint i = 0; i < self->past->restorable->len; i++) {
+        const BkPastSnapshot *snapshot = g_ptr_array_index(self->past->restorable, i);
+        size_t index = bk_lines_find_snapshot(self->lines, snapshot->head.id);
+        bool is_wanted = wanted != NULL && strcmp(snapshot->head.id, wanted) == 0;
+        g_auto(BkWindowPath) path = {0};
+
+        if (wanted != NULL ? !is_wanted
+                           : map->living != BK_LINE_NONE && index != SIZE_MAX &&
+                                 !bk_lines_has_snapshot(self->lines, map->living, index))
+            continue;
+        if (is_wanted || ((newest == NULL || snapshot->meta.stop_lsn > newest->meta.stop_lsn) &&
+                          (snapshot->meta.is_standalone ||
+                           bk_window_path(&self->past->input, i, snapshot->meta.timeline, &path))))
+            newest = snapshot;
+    }
+    if (wanted == NULL && map->living == BK_LINE_NONE && map->line_count > 1)
+        return refuse_ambiguous(self, error);
+    *leaf = newest != NULL ? newest->meta.timeline : 0;
+    return true;
+}
+
+/* For the end of a line, or a snapshot: one line it must be. A snapshot itself is the same on every
+ * line. */
+static bool
+choose_one(const Choice *self, uint32_t *leaf, GError **error)
+{
+    const char *wanted = wanted_of(self->request);
+    size_t snapshot = wanted != NULL ? bk_lines_find_snapshot(self->lines, wanted) : SIZE_MAX;
+    const BkLine *living = bk_lines_living(self->lines);
+    g_autoptr(GArray) leaves = find_lines(self, snapshot);
+
+    *leaf = living != NULL ? living->timeline : 0;
+    if ((wanted != NULL && snapshot == SIZE_MAX) || self->lines->map.line_count == 0)
+        return true; /* refused for that reason */
+    if (leaves->len > 0 && g_array_index(leaves, uint32_t, 0) == *leaf)
+        return true;
+    if (self->request->target->kind == BK_TARGET_SNAPSHOT ||
+        (wanted != NULL && self->request->target->kind == BK_TARGET_IMMEDIATE)) {
+        *leaf = self->lines->input.snapshots[snapshot].timeline;
+        return true;
+    }
+    if (leaves->len != 1)
+        return refuse_ambiguous(self, error);
+    *leaf = g_array_index(leaves, uint32_t, 0);
+    return true;
+}
+
+/* --- what several lines may have -------------------------------------------------------------- */
+
+/* Do both plans reach the same state: the same position in WAL that both lines share? */
+static bool
+is_same_place(const Choice *self, const BkPlan *a, const BkPlan *b)
+{
+    const BkLineMap *map = &self->lines->map;
+    size_t left = bk_line_map_find_line(map, a->timeline);
+    size_t right = bk_line_map_find_line(map, b->timeline);
+
+    if (a->stop_lsn != b->stop_lsn || left == BK_LINE_NONE || right == BK_LINE_NONE)
+        return false;
+    for (size_t at = map->lines[left].end; at != BK_LINE_NONE; at = map->stretches[at].before)
+        if (a->stop_lsn >= map->stretches[at].begin_lsn && a->stop_lsn < map->stretches[at].end_lsn)
+            return bk_line_map_has(map, right, at);
+    return false;
+}
+
+static bool
+is_empty_line(const Choice *self, uint32_t leaf)
+{
+    return line_at(self, bk_line_map_find_line(&self->lines->map, leaf))->is_empty;
+}
+
+static void
+take_plan(BkPlan *to, BkPlan *from)
+{
+    bk_plan_clear(to);
+    *to = *from;
+    *from = (BkPlan){0}; /* moved */
+}
+
+/* Looks for the target on every line. */
+static bool
+search_lines(const Choice *self, BkPlan *plan, GError **error)
+{
+    const char *wanted = wanted_of(self->request);
+    size_t snapshot = wanted != NULL ? bk_lines_find_snapshot(self->lines, wanted) : SIZE_MAX;
+    g_autoptr(GArray) leaves = find_lines(self, snapshot);
+    g_autoptr(GArray) places = g_array_new(FALSE, FALSE, sizeof(uint32_t));
+    g_autoptr(GError) first = NULL;
+
+    for (guint i = 0; i < leaves->len; i++) {
+        uint32_t leaf = g_array_index(leaves, uint32_t, i);
+        g_auto(BkPlan) next = {0};
+        g_autoptr(GError) cause = NULL;
+
+        if (places->len > 0 && is_empty_line(self, leaf))
+            continue;
+        if (!bk_plan_make_along(self->past, self->request, leaf, &next, self->op, &cause)) {
+            if (!bk_op_check(self->op, error))
+                return false;
+            if (places->len > 0 && !bk_error_is(cause, BK_ERROR_NOT_FOUND))
+                bk_log(BK_LOG_WARNING, "timeline %u could not be searched: %s", leaf,
+                       cause->message);
+            bk_parts_keep_worst(&first, &cause);
+            continue;
+        }
+        if (places->len > 0 && is_same_place(self, plan, &next))
+            continue;
+        g_array_append_val(places, leaf);
+        if (places->len == 1)
+            take_plan(plan, &next);
+    }
+    if (places->len == 0)
+        return first != NULL ? bk_propagate(error, &first) : refuse_ambiguous(self, error);
+    if (places->len > 1) {
+        g_autofree char *target = bk_target_describe(self->request->target);
+        g_autofree char *lines = describe_lines(self, places);
+
+        bk_plan_clear(plan);
+        return bk_throw(
+            error, BK_ERROR_NOT_FOUND,
+            "%s of \"%s\" is on %u lines, as different states: say which one is meant%s", target,
+            bk_part_source(self->past->part), places->len, lines);
+    }
+    return true;
+}
+
+/* A plan that leaves the living line says so. */
+static void
+note_line(const Choice *self, BkPlan *plan)
+{
+    const BkLine *living = bk_lines_living(self->lines);
+    size_t line = bk_line_map_find_line(&self->lines->map, plan->timeline);
+
+    if (self->lines->map.line_count < 2 || line == BK_LINE_NONE || line == self->lines->map.living)
+        return;
+    if (living != NULL)
+        plan->note =
+            g_strdup_printf("this is on timeline %u, while the cluster lives on timeline %u",
+                            plan->timeline, living->timeline);
+    else
+        plan->note = g_strdup_printf("this is on timeline %u; which of %zu lines the cluster lives "
+                                     "on is ambiguous",
+                                     plan->timeline, self->lines->map.line_count);
+}
+
+static bool
+is_on_any_line(BkTargetKind kind)
+{
+    return kind == BK_TARGET_TIME || kind == BK_TARGET_LSN || kind == BK_TARGET_XID ||
+           kind == BK_TARGET_NAME;
+}
+
+static bool
+make_plan(const Choice *self, BkPlan *plan, GError **error)
+{
+    const char *timeline = self->request->timeline;
+    bool is_latest = timeline == NULL || strcmp(timeline, "latest") == 0;
+    uint32_t leaf = 0;
+
+    if (is_latest && is_on_any_line(self->request->target->kind) &&
+        self->lines->map.line_count > 0) {
+        if (!search_lines(self, plan, error))
+            return false;
+        note_line(self, plan);
+        return true;
+    }
+    if (is_latest ? !choose_one(self, &leaf, error)
+                  : strcmp(timeline, "current") == 0 && !find_current(self, &leaf, error))
+        return false;
+    if (!is_latest && strcmp(timeline, "current") != 0)
+        leaf = (uint32_t)g_ascii_strtoull(timeline, NULL, 10);
+    if (!bk_plan_make_along(self->past, self->request, leaf, plan, self->op, error))
+        return false;
+    if (is_latest)
+        note_line(self, plan);
+    return true;
+}
+
+bool
+bk_plan_make(const BkPast *past, const BkPlanRequest *request, BkPlan *plan, BkOp *op,
+             GError **error)
+{
+    g_autoptr(GPtrArray) pasts = g_ptr_array_new();
+    g_auto(BkLines) own = {.pasts = NULL};
+    BkPlanRequest resolved = *request;
+    Choice self = {.past = past, .request = &resolved, .op = op};
+
+    *plan = (BkPlan){0};
+    g_ptr_array_add(pasts, (void *)(uintptr_t)past);
+    if (!bk_plan_check_timeline(request->timeline, error) ||
+        (request->lines == NULL && !bk_lines_load(pasts, request->source, &own, op, error)))
+        return false;
+    if (resolved.lines == NULL)
+        resolved.lines = &own;
+    self.lines = resolved.lines;
+    return make_plan(&self, plan, error);
+}

@@ -1,0 +1,137 @@
+#include "source/pg/decision.h"
+
+#include "codec/wire.h"
+
+#include <string.h>
+
+#define DECISION_VERSION 1
+#define MAX_DECISION     4096
+
+void
+bk_decision_encode(const BkDecision *self, BkBuf *out)
+{
+    bk_wire_put_u8(out, DECISION_VERSION);
+    bk_wire_put_varint(out, self->number);
+    bk_wire_put_u8(out, (uint8_t)self->kind);
+    bk_wire_put_varint(out, self->timeline);
+    bk_wire_put_varint(out, self->lsn);
+    bk_wire_put_zigzag(out, self->time_us);
+    bk_wire_put_string(out, self->host);
+}
+
+bool
+bk_decision_decode(const void *data, size_t size, BkDecision *decision, GError **error)
+{
+    g_autofree char *host = NULL;
+    BkWireReader reader;
+    uint8_t kind;
+
+    *decision = (BkDecision){0};
+    bk_wire_reader_init(&reader, data, size);
+    if (bk_wire_get_u8(&reader) != DECISION_VERSION)
+        reader.failed = true;
+    decision->number = bk_wire_get_varint(&reader);
+    kind = bk_wire_get_u8(&reader);
+    decision->timeline = (uint32_t)bk_wire_get_bounded(&reader, UINT32_MAX);
+    decision->lsn = bk_wire_get_varint(&reader);
+    decision->time_us = bk_wire_get_zigzag(&reader);
+    host = bk_wire_get_string(&reader, BK_DECISION_HOST_MAX);
+    if (kind < BK_DECISION_DEAD || kind > BK_DECISION_FORGET || decision->number == 0 ||
+        decision->timeline == 0)
+        reader.failed = true;
+    if (!bk_wire_end(&reader, "decision", error)) {
+        *decision = (BkDecision){0};
+        return false;
+    }
+    decision->kind = (BkDecisionKind)kind;
+    (void)g_strlcpy(decision->host, host, sizeof decision->host);
+    return true;
+}
+
+static char *
+decision_name(const BkPart *part, uint64_t number)
+{
+    return bk_part_object_name(part, "decisions/%016" G_GINT64_MODIFIER "x", number);
+}
+
+typedef struct DecisionVisit {
+    const BkPart *part;
+    GArray *numbers; /* uint64_t */
+    GPtrArray *damage;
+} DecisionVisit;
+
+static bool
+visit_decision(const BkStoreEntry *entry, void *data, GError **error)
+{
+    const DecisionVisit *visit = data;
+    const char *slash = strrchr(entry->name, '/');
+    uint64_t number = slash != NULL ? g_ascii_strtoull(slash + 1, NULL, 16) : 0;
+    g_autofree char *expected = decision_name(visit->part, number);
+
+    if (number == 0 || strcmp(expected, entry->name) != 0)
+        g_ptr_array_add(visit->damage,
+                        g_strdup_printf("\"%s\" has no place among decisions", entry->name));
+    else if (visit->numbers->len == BK_DECISIONS_MAX)
+        return bk_throw(error, BK_ERROR_UNSUPPORTED, "more than %d decisions about lines of \"%s\"",
+                        BK_DECISIONS_MAX, bk_part_source(visit->part));
+    else
+        g_array_append_val(visit->numbers, number);
+    return true;
+}
+
+static bool
+read_decision(const BkPart *part, uint64_t number, BkDecision *decision, BkOp *op, GError **error)
+{
+    g_autofree char *name = decision_name(part, number);
+    g_autoptr(BkOpener) opener = bk_opener_new();
+    g_auto(BkBuf) object = BK_BUF_INIT;
+    g_auto(BkBuf) raw = BK_BUF_INIT;
+
+    if (!bk_store_get(bk_part_store(part), name, 0, SIZE_MAX, MAX_DECISION, &object, op, error))
+        return false;
+    if (!bk_unseal(opener, bk_part_keys(part), BK_SEAL_DECISION, &object, MAX_DECISION, &raw,
+                   error) ||
+        !bk_decision_decode(raw.data, raw.size, decision, error))
+        return bk_prefix(error, "object \"%s\" of repository \"%s\"", name,
+                         bk_repository_name(bk_part_repository(part)));
+    return decision->number == number ||
+           bk_throw(error, BK_ERROR_CORRUPT, "object \"%s\" is another one's content", name);
+}
+
+bool
+bk_decision_list(const BkPart *part, GArray *decisions, GPtrArray *damage, BkOp *op, GError **error)
+{
+    g_autofree char *prefix = bk_part_object_name(part, "decisions/");
+    g_autoptr(GArray) numbers = g_array_new(FALSE, FALSE, sizeof(uint64_t));
+    DecisionVisit visit = {part, numbers, damage};
+
+    if (!bk_store_list(bk_part_store(part), prefix, NULL, visit_decision, &visit, op, error))
+        return false;
+    for (guint i = 0; i < numbers->len; i++) {
+        g_autoptr(GError) cause = NULL;
+        BkDecision decision;
+
+        if (read_decision(part, g_array_index(numbers, uint64_t, i), &decision, op, &cause)) {
+            g_array_append_val(decisions, decision);
+            continue;
+        }
+        if (!bk_error_is(cause, BK_ERROR_CORRUPT) && !bk_error_is(cause, BK_ERROR_UNSUPPORTED))
+            return bk_propagate(error, &cause);
+        g_ptr_array_add(damage, g_strdup(cause->message));
+    }
+    return true;
+}
+
+bool
+bk_decision_put(const BkPart *part, const BkDecision *decision, BkOp *op, GError **error)
+{
+    g_autofree char *name = decision_name(part, decision->number);
+    g_autoptr(BkSealer) sealer = bk_sealer_new(BK_CODEC_STORED, 0);
+    g_auto(BkBuf) object = BK_BUF_INIT;
+    g_auto(BkBuf) raw = BK_BUF_INIT;
+
+    bk_decision_encode(decision, &raw);
+    return bk_seal(sealer, bk_part_keys(part), BK_SEAL_DECISION, raw.data, raw.size, &object,
+                   error) &&
+           bk_store_put(bk_part_store(part), name, &object, op, error);
+}

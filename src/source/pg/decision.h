@@ -1,0 +1,43 @@
+/* decision.h - what an operator decided about the lines of a source's history (policy/line.h).
+ *
+ * A decision is the sealed object "SOURCE/decisions/NUMBER", NUMBER of 16 hex digits from 1 on. It
+ * is put once, like every object, and taken back by a later one. Each repository of the source gets
+ * all decisions.
+ * Threads: functions are safe from any thread. */
+#pragma once
+#include "repo/repository.h"
+#include "source/pg/lsn.h"
+
+#define BK_DECISION_HOST_MAX 255
+#define BK_DECISIONS_MAX     4096 /* of one source */
+
+typedef enum BkDecisionKind {
+    BK_DECISION_DEAD = 1,
+    BK_DECISION_CURRENT = 2,
+    BK_DECISION_FORGET = 3, /* takes back what was decided about `timeline` before */
+} BkDecisionKind;           /* the numbers are on disk */
+
+typedef struct BkDecision {
+    uint64_t number; /* from 1; later ones are higher */
+    BkDecisionKind kind;
+    uint32_t timeline;
+    BkLsn lsn; /* it is about every line that passes through this position of `timeline` */
+    int64_t time_us;
+    char host[BK_DECISION_HOST_MAX + 1]; /* on which it was made */
+} BkDecision;
+
+/* Appends the content of the object. */
+void bk_decision_encode(const BkDecision *self, BkBuf *out);
+
+/* Fails with BK_ERROR_CORRUPT. `decision` is overwritten. */
+bool bk_decision_decode(const void *data, size_t size, BkDecision *decision,
+                        GError **error) BK_MUST_USE;
+
+/* Appends every decision in `part` to `decisions` (of BkDecision), by number. A damaged one is told
+ * of in `damage` (of char *) and passed by. Fails as the store. */
+bool bk_decision_list(const BkPart *part, GArray *decisions, GPtrArray *damage, BkOp *op,
+                      GError **error) BK_MUST_USE;
+
+/* Puts a decision. BK_ERROR_EXISTS when there is one of that number. */
+bool bk_decision_put(const BkPart *part, const BkDecision *decision, BkOp *op,
+                     GError **error) BK_MUST_USE;

@@ -1,0 +1,28 @@
+/* fuzz-decision.c - a decision about a line: decoded, or an error; and encoded again it is the
+ * same. */
+#include "codec/wire.h"
+#include "source/pg/decision.h"
+
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    g_autoptr(GError) error = NULL;
+    g_auto(BkBuf) again = BK_BUF_INIT;
+    BkDecision decision, second;
+
+    if (!bk_decision_decode(data, size, &decision, &error)) {
+        g_assert(bk_error_is(error, BK_ERROR_CORRUPT));
+        g_assert(decision.number == 0);
+        return 0;
+    }
+    g_assert(error == NULL && decision.number > 0 && decision.timeline > 0);
+    g_assert(strlen(decision.host) <= BK_DECISION_HOST_MAX);
+    bk_decision_encode(&decision, &again);
+    g_assert(bk_decision_decode(again.data, again.size, &second, NULL));
+    g_assert(memcmp(&decision, &second, sizeof decision) == 0);
+    return 0;
+}

@@ -1,0 +1,361 @@
+"""Lines of a history: restores follow the cluster that lives, whatever else archived beside it."""
+import dataclasses
+import re
+import shutil
+
+import pytest
+
+import place
+from backstay import Backstay
+from pgserver import PgServer, wait_for
+
+CONFIG = """\
+repositories:
+  local: {{ path: {first}, key_file: {home}/{name}.key }}
+  other: {{ path: {second}, key_file: {home}/{name}-other.key }}
+sources:
+  orders:
+    postgres:
+      connection: "{connection}"
+      data: {data}
+    to: [local, other]
+    workers: 2
+"""
+
+
+def insert(server, row):
+    """A row; its transaction and a time after it."""
+    with server.session() as cursor:
+        cursor.execute("INSERT INTO rows VALUES (%s) RETURNING txid_current()", (row,))
+        xid = cursor.fetchone()[0]
+        cursor.execute("SELECT pg_sleep(0.02), clock_timestamp()::text")
+        time = cursor.fetchone()[1]
+        cursor.execute("SELECT pg_sleep(0.02)")
+    return xid, time
+
+
+def rows(server):
+    return {row for row, in server.rows("SELECT i FROM rows")}
+
+
+def begin(server, backstay):
+    server.script("CREATE TABLE rows (i int)")
+    insert(server, 1)
+    backstay.backup()
+    insert(server, 2)
+    server.archive_all()
+
+
+def start_archiving(server):
+    """A restored server that archives into the source it came from, until it is promoted."""
+    server.start({"archive_mode": "on"})
+    wait_for(f"the end of recovery of {server.name}",
+             lambda: not server.value("SELECT pg_is_in_recovery()"))
+
+
+def restored_rows(ws, backstay, name, *args):
+    copy = ws.restored(name)
+    backstay.restore(copy.data, *args)
+    copy.start_restored()
+    found = rows(copy)
+    copy.stop()
+    return found
+
+
+def plan(backstay, *args):
+    return backstay.json("restore", "orders", "--to", backstay.home / "nowhere", "--dry-run", *args)
+
+
+def refused(backstay, pattern, *args):
+    return backstay.fails(3, pattern, "restore", "orders", "--to", backstay.home / "nowhere",
+                          "--dry-run", *args).stderr
+
+
+def add_standby(ws, primary, name):
+    standby = ws.server(name)
+    primary.program("pg_basebackup", "-D", standby.data, "-R", "-X", "stream", "-c", "fast",
+                    "-d", primary.conninfo())
+    standby.start()
+    return standby
+
+
+def wait_replayed(primary, standby):
+    lsn = primary.value("SELECT pg_current_wal_lsn()::text")
+    wait_for("the standby", lambda: standby.value(
+        "SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn", lsn))
+
+
+def promote(standby):
+    standby.program("pg_ctl", "-D", standby.data, "-w", "promote")
+
+
+@dataclasses.dataclass
+class Stray:
+    server: PgServer
+    backstay: Backstay
+    moments: dict     # of each row: its transaction and a time after it
+    snapshots: list
+
+
+@pytest.fixture(scope="module")
+def stray(shared):
+    """A copy archives beside its original, which goes on; both repositories see it."""
+    server = shared.server("pg")
+    text = CONFIG.format(home=shared.path, name="bs", first=shared.path / "bs.repo",
+                         second=shared.path / "bs-other.repo", connection=server.conninfo(),
+                         data=server.data)
+    backstay = shared.backstay(server, name="bs", text=text)
+    server.init(settings={"archive_command": backstay.archive_command()}, wal_segsize_mb=1)
+    backstay.run("init")
+    server.start()
+    begin(server, backstay)
+    copy = shared.restored("stray")
+    backstay.restore(copy.data)
+    start_archiving(copy)
+    copy.script("CHECKPOINT")
+    copy.archive_all()
+    copy.stop()
+    moments = {3: insert(server, 3)}
+    server.archive_all()
+    backstay.backup()
+    moments[4] = insert(server, 4)
+    server.archive_all()
+    moments[5] = insert(server, 5)
+    server.archive_all()
+    yield Stray(server, backstay, moments, backstay.complete())
+    server.stop()
+
+
+def test_a_stray_copy_does_not_win(stray, shared):
+    backstay = stray.backstay
+    assert restored_rows(shared, backstay, "latest") == {1, 2, 3, 4, 5}
+    report = plan(backstay)
+    assert report["timeline"] == 1 and report["snapshot"] == stray.snapshots[-1]
+    assert plan(backstay, "--at", "immediate")["snapshot"] == stray.snapshots[-1]
+    assert plan(backstay, "--timeline", "current")["snapshot"] == stray.snapshots[-1]
+    stray.server.stop()
+    try:  # without the server the archive alone decides
+        assert plan(backstay)["timeline"] == 1
+    finally:
+        stray.server.start()
+
+
+def test_targets_on_the_original_are_found(stray, shared):
+    backstay, (xid, time) = stray.backstay, stray.moments[3]
+    for target in (time, f"xid:{xid}"):
+        report = plan(backstay, "--at", target)
+        assert report["timeline"] == 1 and report["line_note"] is None
+    assert restored_rows(shared, backstay, "xid", "--at", f"xid:{stray.moments[4][0]}") == {
+        1, 2, 3, 4}
+
+
+def test_a_copy_that_archives_is_a_problem_until_it_is_declared_dead(stray):
+    backstay = stray.backstay
+    report = backstay.status()
+    problem, = report["problems"]
+    assert "another server archives" in problem and "backstay line dead orders 2" in problem
+    assert [(line["timeline"], line["state"], line["copy"]) for line in report["lines"]] == [
+        (1, "current", False), (2, "empty", True)]
+    backstay.run("line", "dead", "orders", "2")
+    assert backstay.status()["ok"]
+    text = backstay.run("status", "orders").stdout
+    assert re.search(r"line +dead by decision: timeline 2", text)
+    for repository in ("bs.repo", "bs-other.repo"):
+        assert len(list((backstay.home / repository / "orders/decisions").iterdir())) == 1
+    decision, = backstay.json("line", "list", "orders")["decisions"]
+    assert (decision["decision"], decision["timeline"]) == ("dead", 2)
+    assert plan(backstay)["timeline"] == 1
+    # It lasts only until it is taken back.
+    backstay.run("line", "forget", "orders", "2")
+    assert not backstay.status()["ok"]
+    assert [each["decision"] for each in backstay.json("line", "list", "orders")["decisions"]] == [
+        "dead", "forget"]
+    backstay.fails(3, "nothing is decided", "line", "forget", "orders", "2")
+    backstay.fails(3, "no line of .* timeline 9", "line", "dead", "orders", "9")
+    backstay.fails(2, "not the number", "line", "dead", "orders", "two")
+
+
+def test_a_repository_that_lacks_a_decision_gets_it(stray):
+    backstay = stray.backstay
+    backstay.run("line", "dead", "orders", "2")
+    shutil.rmtree(backstay.home / "bs-other.repo/orders/decisions")
+    assert any("lack a decision" in problem for problem in backstay.status()["problems"])
+    backstay.run("line", "dead", "orders", "2")
+    assert backstay.status()["ok"]
+    backstay.run("line", "forget", "orders", "2")
+
+
+def test_a_damaged_decision_is_told_of(stray):
+    backstay = stray.backstay
+    for repository in ("bs.repo", "bs-other.repo"):
+        path = backstay.home / repository / "orders/decisions/00000000000000ff"
+        path.write_bytes(b"nothing of ours")
+        place.give_to_owner(path)
+    try:
+        assert any("decisions/00000000000000ff" in problem
+                   for problem in backstay.status()["problems"])
+        assert plan(backstay)["timeline"] == 1
+    finally:
+        for repository in ("bs.repo", "bs-other.repo"):
+            (backstay.home / repository / "orders/decisions/00000000000000ff").unlink()
+
+
+def test_events_name_what_was_read(stray):
+    backstay = stray.backstay
+    text = backstay.run("timeline", "orders").stdout
+    assert "timeline 1" in text and re.search(r"read +WAL 0{7}1[0-9A-F]{16} to", text)
+    assert re.search(r"not read +timeline 2", text)
+    stray.server.script("CREATE TABLE gone AS SELECT generate_series(1, 10) i", "DROP TABLE gone",
+                        "DROP TABLE IF EXISTS gone")
+    stray.server.archive_all()
+    report = backstay.json("timeline", "orders")
+    assert report["timeline"] == 1 and len(report["other_lines"]) == 1
+
+
+def test_list_ends_with_the_newest_of_the_living_line(stray):
+    assert [row["timeline"] for row in stray.backstay.snapshots()] == [1, 1]
+    assert stray.backstay.complete() == stray.snapshots
+
+
+def test_two_servers_that_both_archive(ws):
+    primary, backstay = ws.pair(wal_segsize_mb=1)
+    begin(primary, backstay)
+    standby = add_standby(ws, primary, "standby")
+    wait_replayed(primary, standby)
+    promote(standby)
+    moments = {}
+    for row in (10, 11, 12):
+        moments[row] = insert(primary, row)
+        moments[row + 10] = insert(standby, row + 10)
+        primary.restore_point("point")
+        primary.archive_all()
+        standby.archive_all()
+    # The server that the configuration names is asked.
+    assert plan(backstay)["timeline"] == 1
+    report = backstay.status()
+    assert any("two servers" in each or "another server" in each for each in report["problems"])
+    primary.stop()
+    message = refused(backstay, "ambiguous")
+    for timeline in (1, 2):
+        assert re.search(rf"timeline {timeline} .*backstay -c \S+ restore orders --to \S+"
+                         rf"( --\S+)* --timeline {timeline}", message), message
+    assert "last commit" in message and "snapshot" in message
+    assert any("ambiguous" in each for each in backstay.status()["problems"])
+    refused(backstay, "ambiguous", "--at", "immediate")
+    backstay.fails(3, "ambiguous", "timeline", "orders")
+    # The same number of a transaction, and times, are on both; a name on one alone.
+    assert moments[10][0] == moments[20][0]
+    refused(backstay, "is on 2 lines", "--at", f"xid:{moments[11][0]}")
+    refused(backstay, "is on 2 lines", "--at", moments[11][1])
+    assert plan(backstay, "--at", f"xid:{moments[11][0]}", "--timeline", "2")["timeline"] == 2
+    found = plan(backstay, "--at", "name:point")
+    assert found["timeline"] == 1 and "timeline 1" in found["line_note"]
+    # What lies before the fork is the same on both.
+    assert plan(backstay, "--at", backstay.complete()[0])["timeline"] == 1
+    backstay.run("line", "current", "orders", "2")
+    assert restored_rows(ws, backstay, "second") == {1, 2, 20, 21, 22}
+    report = backstay.status()
+    assert [line["state"] for line in report["lines"]] == ["ended", "current by decision"]
+    assert any("two servers" in each for each in report["problems"])
+    backstay.run("line", "dead", "orders", "1")
+    assert backstay.status()["ok"]
+    assert plan(backstay, "--at", f"xid:{moments[11][0]}")["timeline"] == 2
+    refused(backstay, "cannot be reached", "--at", "name:point")
+    backstay.run("line", "forget", "orders", "2")
+    backstay.run("line", "forget", "orders", "1")
+    refused(backstay, "ambiguous")
+
+
+def test_a_gap_before_the_fork(ws):
+    """Segments that only the primary and its standby had are in no place any more."""
+    primary, backstay = ws.pair(wal_segsize_mb=1)
+    begin(primary, backstay)
+    standby = add_standby(ws, primary, "standby")
+    primary.script("ALTER SYSTEM SET archive_command = '/bin/false'", "SELECT pg_reload_conf()")
+    missing = []
+    for row in (3, 4):
+        insert(primary, row)
+        missing.append(primary.value("SELECT pg_walfile_name(pg_current_wal_lsn())"))
+        primary.rows("SELECT pg_switch_wal()")
+    insert(primary, 5)
+    wait_replayed(primary, standby)
+    primary.stop("immediate")
+    for name in missing:
+        (standby.data / "pg_wal" / name).unlink()
+    promote(standby)
+    insert(standby, 6)
+    standby.archive_all()
+    report = backstay.status()
+    assert any(missing[0] in each and missing[1] in each for each in report["problems"]), report
+    check = backstay.attempt("repo", "check", "local")
+    assert check.status == 1 and missing[0] in check.stdout
+    message = refused(backstay, f"{missing[0]} to {missing[1]} are missing")
+    command = re.search(r"restore orders --to \S+ .*--at (\S+) --timeline (\d+)", message)
+    assert command, message
+    assert restored_rows(ws, backstay, "before", "--at", command[1], "--timeline",
+                         command[2]) == {1, 2}
+    # A snapshot behind it mends what can be mended: the gap stays told of, and is no problem.
+    backstay.edit_config(primary.conninfo(), standby.conninfo())
+    backstay.edit_config(f"data: {primary.data}\n", f"data: {standby.data}\n")
+    backstay.backup()
+    report = backstay.status()
+    assert report["ok"], report
+    assert any(missing[0] in note and "nothing from" in note for note in report["notes"])
+    assert re.search(r"note +WAL segments", backstay.run("status", "orders").stdout)
+    assert restored_rows(ws, backstay, "after") == {1, 2, 3, 4, 5, 6}
+
+
+def test_recovery_in_place(ws):
+    """What was undone stays a line of its own that ended."""
+    server, backstay = ws.pair(wal_segsize_mb=1)
+    begin(server, backstay)
+    moments = {row: insert(server, row) for row in (3, 4)}
+    insert(server, 5)
+    server.archive_all()
+    server.stop()
+    backstay.run("restore", "orders", "--to", server.data, "--delta", "--at", moments[3][1])
+    start_archiving(server)
+    insert(server, 6)
+    server.archive_all()
+    assert backstay.status()["ok"], backstay.status()
+    assert plan(backstay)["timeline"] == 2
+    server.stop()
+    assert plan(backstay)["timeline"] == 2
+    assert restored_rows(ws, backstay, "latest") == {1, 2, 3, 6}
+    # Only the old line has that transaction; it is taken, and said.
+    report = plan(backstay, "--at", f"xid:{moments[4][0]}", "--timeline", "1")
+    assert report["timeline"] == 1
+    refused(backstay, "is on 2 lines", "--at", moments[4][1])
+    backstay.run("line", "dead", "orders", "1")
+    assert backstay.status()["ok"]
+    assert plan(backstay, "--at", moments[4][1])["timeline"] == 2
+
+
+def test_a_missing_history(ws):
+    server, backstay = ws.pair(wal_segsize_mb=1)
+    begin(server, backstay)
+    server.stop()
+    backstay.run("restore", "orders", "--to", server.data, "--replace")
+    start_archiving(server)
+    insert(server, 3)
+    server.archive_all()
+    assert backstay.status()["ok"]
+    lost, = [path for path in backstay.objects("orders/wal") if path.name == "00000002.history"]
+    lost.unlink()
+    assert any("00000002.history is missing" in each for each in backstay.status()["problems"])
+    check = backstay.attempt("repo", "check", "local")
+    assert check.status == 1 and "00000002.history" in check.stdout
+    refused(backstay, "timeline 2")
+
+
+def test_a_damaged_head_of_wal_does_not_hide_the_rest(ws):
+    server, backstay = ws.pair(wal_segsize_mb=1)
+    begin(server, backstay)
+    last = [path for path in backstay.objects("orders/wal") if len(path.name) == 24][-1]
+    content = bytearray(last.read_bytes())
+    content[100] ^= 1
+    last.chmod(0o600)
+    last.write_bytes(content)
+    report = backstay.status()
+    assert len(report["windows"]) == 1 and report["last_snapshot"] is not None
+    assert any(last.name in each for each in report["problems"])

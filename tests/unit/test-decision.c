@@ -1,0 +1,107 @@
+/* test-decision.c - decisions about lines: bytes, objects, and what is damaged. */
+#include "source/pg/decision.h"
+
+#include "repo-fixture.h"
+
+static void
+put_decision(RepoFixture *repo, uint64_t number, BkDecisionKind kind)
+{
+    const BkDecision decision = {.number = number,
+                                 .kind = kind,
+                                 .timeline = 2,
+                                 .lsn = 0x5000001,
+                                 .time_us = 7,
+                                 .host = "db1"};
+    g_autoptr(GError) error = NULL;
+
+    EXPECT_DONE(bk_decision_put(repo->part, &decision, repo->op, &error));
+}
+
+static void
+test_round_trip(void)
+{
+    g_autoptr(GArray) decisions = g_array_new(FALSE, FALSE, sizeof(BkDecision));
+    g_autoptr(GPtrArray) damage = g_ptr_array_new_with_free_func(g_free);
+    const BkDecision *second;
+    g_autoptr(GError) error = NULL;
+    RepoFixture repo;
+
+    repo_fixture_init(&repo);
+    put_decision(&repo, 1, BK_DECISION_DEAD);
+    put_decision(&repo, 2, BK_DECISION_FORGET);
+    EXPECT_DONE(bk_decision_list(repo.part, decisions, damage, repo.op, &error));
+    g_assert_cmpuint(decisions->len, ==, 2);
+    g_assert_cmpuint(damage->len, ==, 0);
+    second = &g_array_index(decisions, BkDecision, 1);
+    g_assert_cmpuint(second->number, ==, 2);
+    g_assert_cmpint(second->kind, ==, BK_DECISION_FORGET);
+    g_assert_cmpuint(second->timeline, ==, 2);
+    g_assert_cmpuint(second->lsn, ==, 0x5000001);
+    g_assert_cmpint(second->time_us, ==, 7);
+    g_assert_cmpstr(second->host, ==, "db1");
+    EXPECT_ERROR(bk_decision_put(repo.part, second, repo.op, &error), BK_ERROR_EXISTS);
+    repo_fixture_clear(&repo);
+}
+
+static void
+put_raw(RepoFixture *repo, const char *name, const char *text)
+{
+    g_autofree uint8_t *bytes = g_memdup2(text, strlen(text));
+    BkBuf object = {bytes, strlen(text), strlen(text)};
+    g_autoptr(GError) error = NULL;
+
+    EXPECT_DONE(bk_store_put(repo->store, name, &object, repo->op, &error));
+}
+
+/* One that is damaged, or has another one's number, hides no other one. */
+static void
+test_damage(void)
+{
+    g_autoptr(GArray) decisions = g_array_new(FALSE, FALSE, sizeof(BkDecision));
+    g_autoptr(GPtrArray) damage = g_ptr_array_new_with_free_func(g_free);
+    g_auto(BkBuf) object = BK_BUF_INIT;
+    g_autoptr(GError) error = NULL;
+    RepoFixture repo;
+
+    repo_fixture_init(&repo);
+    put_decision(&repo, 1, BK_DECISION_DEAD);
+    put_raw(&repo, "orders/decisions/0000000000000002", "nothing of ours");
+    put_raw(&repo, "orders/decisions/.nfs1", "");
+    EXPECT_DONE(bk_store_get(repo.store, "orders/decisions/0000000000000001", 0, SIZE_MAX, 4096,
+                             &object, repo.op, &error));
+    EXPECT_DONE(
+        bk_store_put(repo.store, "orders/decisions/0000000000000003", &object, repo.op, &error));
+    EXPECT_DONE(bk_decision_list(repo.part, decisions, damage, repo.op, &error));
+    g_assert_cmpuint(decisions->len, ==, 1);
+    g_assert_cmpuint(damage->len, ==, 3);
+    repo_fixture_clear(&repo);
+}
+
+static void
+test_malformed(void)
+{
+    static const uint8_t whole[] = {1, 1, 1, 2, 5, 14, 2, 'd', 'b'};
+    g_autoptr(GError) error = NULL;
+    BkDecision decision;
+
+    EXPECT_DONE(bk_decision_decode(whole, sizeof whole, &decision, &error));
+    for (size_t size = 0; size < sizeof whole; size++)
+        EXPECT_ERROR(bk_decision_decode(whole, size, &decision, &error), BK_ERROR_CORRUPT);
+    for (size_t at = 0; at < 4; at++) { /* version, number, kind, timeline: 0 is none of them */
+        uint8_t copy[sizeof whole];
+
+        memcpy(copy, whole, sizeof copy);
+        copy[at] = 0;
+        EXPECT_ERROR(bk_decision_decode(copy, sizeof copy, &decision, &error), BK_ERROR_CORRUPT);
+    }
+}
+
+int
+main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/decision/round-trip", test_round_trip);
+    g_test_add_func("/decision/damage", test_damage);
+    g_test_add_func("/decision/malformed", test_malformed);
+    return g_test_run();
+}
