@@ -1,9 +1,13 @@
 #include "base/error.h"
 
+#include "base/escape.h"
+
 #include "error-table.h" /* generated */
 
 #include <errno.h>
 #include <string.h>
+
+#define MESSAGE_MAX ((size_t)16 * 1024)
 
 static GQuark error_quark;
 
@@ -27,10 +31,15 @@ static void set_va(GError **error, BkErrorCode code, const char *format, va_list
 static void
 set_va(GError **error, BkErrorCode code, const char *format, va_list args)
 {
+    g_autofree char *text = NULL;
+    g_autofree char *escaped = NULL;
+
     if (error == NULL)
         return;
     g_assert(*error == NULL);
-    *error = g_error_new_valist(BK_ERROR, (int)code, format, args);
+    text = g_strdup_vprintf(format, args);
+    escaped = bk_escape(text, MESSAGE_MAX, BK_ESCAPE_BUT_LINES);
+    *error = g_error_new_literal(BK_ERROR, (int)code, escaped);
 }
 
 bool
@@ -92,6 +101,7 @@ bool
 bk_prefix(GError **error, const char *format, ...)
 {
     g_autofree char *prefix = NULL;
+    g_autofree char *escaped = NULL;
     va_list args;
 
     if (error == NULL || *error == NULL)
@@ -99,7 +109,8 @@ bk_prefix(GError **error, const char *format, ...)
     va_start(args, format);
     prefix = g_strdup_vprintf(format, args);
     va_end(args);
-    g_prefix_error(error, "%s: ", prefix);
+    escaped = bk_escape(prefix, MESSAGE_MAX, BK_ESCAPE_BUT_LINES);
+    g_prefix_error(error, "%s: ", escaped);
     return false;
 }
 

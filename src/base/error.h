@@ -3,8 +3,9 @@
  * An error is set once, where it happens ("object, what failed, cause"), is prefixed at most once a
  * layer with the thing that was worked on, and is reported once, by whoever stops it. Messages are
  * lower case, without a full stop, names in double quotes. The codes, their exit statuses and hints
- * are generated from meta/errors.yaml.
- * Threads: safe everywhere; a GError itself belongs to one thread at a time. */
+ * are generated from meta/errors.yaml. Whatever a message quotes, it holds no control characters
+ * but line breaks and tabs, and no more than 16 KiB at each step (base/escape.h). Threads: safe
+ * everywhere; a GError itself belongs to one thread at a time. */
 #pragma once
 #include "base/macros.h"
 

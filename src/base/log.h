@@ -1,6 +1,7 @@
 /* log.h - the log: lines on standard error, "2026-11-20T10:15:00Z warning: text".
  *
- * Nothing secret is ever logged. Threads: safe; a line is written by one write(2). */
+ * Nothing secret is ever logged, and no control characters (base/escape.h). Threads: safe; a line
+ * is written by one write(2). */
 #pragma once
 #include "base/macros.h"
 

@@ -65,11 +65,29 @@ is_made_of(const char *text, const char *others)
 static bool
 check_bucket(const Taking *self, const char *bucket, GError **error)
 {
+    for (const char *next = bucket; *next != 0; next++)
+        if (g_ascii_isupper(*next))
+            return complain(self, "bucket",
+                            "has capitals, which names of buckets do not have: write it as the "
+                            "store lists it",
+                            error);
     if (strlen(bucket) >= 3 && strlen(bucket) <= 255 && is_made_of(bucket, "._-") &&
         g_ascii_isalnum(bucket[0]))
         return true;
     return complain(self, "bucket",
                     "is not the name of a bucket: three or more of a to z, 0 to 9, . and -", error);
+}
+
+/* A slash at the end says nothing: consoles show addresses with one. A new string, or NULL. */
+static char *
+take_endpoint(const BkNode *node)
+{
+    char *endpoint = bk_take_text(node, "endpoint");
+    size_t size = endpoint != NULL ? strlen(endpoint) : 0;
+
+    if (size > 1 && endpoint[size - 1] == '/' && endpoint[size - 2] != '/')
+        endpoint[size - 1] = '\0';
+    return endpoint;
 }
 
 /* The server alone: the bucket and the prefix have keys of their own. */
@@ -194,7 +212,7 @@ bk_config_s3_take(const BkNode *node, const char *file, const char *repository, 
     s3->bucket = bk_take_text(node, "bucket");
     s3->prefix = bk_take_text(node, "prefix");
     s3->region = bk_take_text(node, "region");
-    s3->endpoint = bk_take_text(node, "endpoint");
+    s3->endpoint = take_endpoint(node);
     s3->packs_class = take_class(node, "packs");
     s3->wal_class = take_class(node, "wal");
     s3->manifests_class = take_class(node, "manifests");

@@ -180,6 +180,10 @@ find_sts(const BkCredentialWish *wish, GError **error)
     const char *region = wish->region;
     size_t size = region != NULL ? strlen(region) : 0;
 
+    if (set != NULL && is_url(set) && !bk_http_is_private(set, wish->proxy))
+        return bk_throw_null(error, BK_ERROR_CONFIG,
+                             "AWS_ENDPOINT_URL_STS is http to another host, where anybody on the "
+                             "way could take the token: use https");
     if (set != NULL && is_url(set))
         return g_strdup_printf("%s%s", set, g_str_has_suffix(set, "/") ? "" : "/");
     if (set != NULL)

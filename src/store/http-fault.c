@@ -1,10 +1,41 @@
-/* http-fault.c - why a request has no answer, and whether it is worth trying again. */
+/* http-fault.c - why a request has no answer, whether it is worth trying again, and what may not be
+ * sent at all. */
 #include "store/http-priv.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 
 #define PROBE_TIMEOUT_MS 5000L
 #define BODY_LOOKED_AT   ((size_t)1024)
+
+static bool
+is_this_host(const char *host)
+{
+    struct in_addr address;
+
+    return g_ascii_strcasecmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0 ||
+           (strlen(host) > strlen(".localhost") &&
+            g_ascii_strcasecmp(host + strlen(host) - strlen(".localhost"), ".localhost") == 0) ||
+           (inet_pton(AF_INET, host, &address) == 1 && ntohl(address.s_addr) >> 24 == 127);
+}
+
+bool
+bk_http_is_private(const char *url, const char *proxy)
+{
+    static const char plain[] = "http://";
+    g_autofree char *host = NULL;
+    char *port;
+
+    if (g_ascii_strncasecmp(url, "https://", strlen("https://")) == 0)
+        return true;
+    if (g_ascii_strncasecmp(url, plain, strlen(plain)) != 0 || (proxy != NULL && proxy[0] != 0))
+        return false;
+    host = g_strndup(url + strlen(plain), strcspn(url + strlen(plain), "/?#"));
+    port = strrchr(host, ':');
+    if (port != NULL && port[1 + strspn(port + 1, "0123456789")] == 0)
+        *port = 0;
+    return is_this_host(host);
+}
 
 static BkHttpOutcome
 outcome_of(CURL *handle, CURLcode code)

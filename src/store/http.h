@@ -27,6 +27,10 @@ BkHttp *bk_http_new(const BkHttpOptions *options, GError **error) BK_MUST_USE;
 void bk_http_free(BkHttp *self); /* NULL is fine; no request may be under way */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BkHttp, bk_http_free)
 
+/* Returns true if nobody on the way can read what is sent to `url`: it is https, or this very host,
+ * not by way of `proxy` (as in the options). */
+bool bk_http_is_private(const char *url, const char *proxy);
+
 typedef struct BkHttpRequest {
     const char *method;         /* "GET", "PUT", "HEAD", "POST", "DELETE" */
     const char *url;            /* sent as it is: encoded by the caller */

@@ -112,6 +112,18 @@ wipe_list(char **list)
     g_strfreev(list);
 }
 
+/* A session token is as good as a password to whoever reads it, while a signature is good for its
+ * one request. */
+static bool
+check_privacy(const Attempt *self, GError **error)
+{
+    self->answer->outcome = BK_HTTP_IMPOSSIBLE;
+    return self->credentials.session_token == NULL || self->store->is_private ||
+           bk_throw(error, BK_ERROR_CONFIG,
+                    "the credentials have a session token, and anybody on the way could read it "
+                    "over plain http: use https");
+}
+
 static bool
 send_once(Attempt *self, BkOp *op, GError **error)
 {
@@ -219,9 +231,10 @@ describe_skew(const Attempt *self)
     int64_t difference;
 
     if (date == NULL || strptime(date, "%a, %d %b %Y %H:%M:%S GMT", &fields) == NULL)
-        return g_strdup("too much");
+        return g_strdup("differs too much from");
     difference = self->store->now_us() / BK_USEC_PER_SEC - (int64_t)timegm(&fields);
-    return g_strdup_printf("%" G_GINT64_FORMAT " s", difference);
+    return g_strdup_printf("is %" G_GINT64_FORMAT " s %s", ABS(difference),
+                           difference < 0 ? "behind" : "ahead of");
 }
 
 static bool
@@ -284,7 +297,7 @@ throw_fault(const Attempt *self, GError **error)
         g_autofree char *skew = describe_skew(self);
 
         return bk_throw(error, BK_ERROR_STORE,
-                        "the clock of this host differs from the server's by %s: set it", skew);
+                        "the clock of this host %s that of the server: set it", skew);
     }
     if (status == 301 || status == 307 || strcmp(code, "AuthorizationHeaderMalformed") == 0 ||
         strcmp(code, "PermanentRedirect") == 0)
@@ -353,7 +366,7 @@ attempt(Attempt *self, BkOp *op, GError **error)
     bool is_good;
 
     bk_s3_fault_clear(&self->fault);
-    if (!send_once(self, op, error) || !check_extent(self, error)) {
+    if (!check_privacy(self, error) || !send_once(self, op, error) || !check_extent(self, error)) {
         self->fault.code = g_strdup("");
         self->fault.message = g_strdup("");
         return false;

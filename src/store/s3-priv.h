@@ -28,6 +28,7 @@ typedef struct S3Store {
     char *host;                      /* as in the Host header */
     char *root;                      /* "/bucket/" or "/" */
     char *prefix;                    /* "" or "a/b/" */
+    bool is_private;                 /* nobody on the way can read what is sent */
     char *customer_key;              /* base64, or NULL */
     char *customer_key_md5;          /* likewise */
     int64_t (*now_us)(void);         /* since 1970; tests set it */

@@ -1,10 +1,13 @@
 #include "store/s3-xml.h"
 
+#include "base/escape.h"
+
 #include <string.h>
 
-#define MAX_DEPTH   16
-#define MAX_ENTRIES 10000
-#define MAX_TEXT    8192 /* a session token has up to some 2,000 */
+#define MAX_DEPTH      16
+#define MAX_ENTRIES    10000
+#define FAULT_TEXT_MAX ((size_t)500)
+#define MAX_TEXT       8192 /* a session token has up to some 2,000 */
 
 #define MAX_DELETE_ERRORS 1000
 
@@ -135,7 +138,7 @@ leave_fault(const char *path, const char *text, void *data)
     if (place == NULL)
         return;
     g_free(*place);
-    *place = g_strdup(text);
+    *place = bk_escape(text, FAULT_TEXT_MAX, BK_ESCAPE_ALL);
 }
 
 bool

@@ -7,7 +7,8 @@
 #pragma once
 #include "base/buf.h"
 
-/* <Error>: of an answer with another status than 2xx, or of one with 200, too. */
+/* <Error>: of an answer with another status than 2xx, or of one with 200, too. The texts are one
+ * short line each, whatever the server answers. */
 typedef struct BkS3Fault {
     char *code;    /* "NoSuchKey"; "" when there is none */
     char *message; /* or "" */

@@ -302,7 +302,7 @@ copy_options(S3Store *self, const BkS3Options *options)
 /* Where requests go: to the bucket's own host, or to the endpoint with the bucket in the path. A
  * name with dots fits no certificate for *.host. */
 static void
-choose_addresses(S3Store *self)
+choose_addresses(S3Store *self, const char *proxy)
 {
     const BkS3Options *options = &self->options;
     g_autofree char *amazon = g_strdup_printf("https://s3.%s.amazonaws.com", options->region);
@@ -316,6 +316,7 @@ choose_addresses(S3Store *self)
     self->host = is_virtual ? g_strdup_printf("%s.%.*s", options->bucket, (int)host_size, host)
                             : g_strndup(host, host_size);
     self->origin = g_strdup_printf("%.*s%s", (int)(host - endpoint), endpoint, self->host);
+    self->is_private = bk_http_is_private(self->origin, proxy);
     self->root = is_virtual ? g_strdup("/") : g_strdup_printf("/%s/", options->bucket);
     self->prefix = options->prefix != NULL && options->prefix[0] != 0
                        ? g_strconcat(options->prefix, "/", NULL)
@@ -383,6 +384,10 @@ equip(S3Store *self, const BkS3Options *options, GError **error)
     };
 
     self->http = bk_http_new(&http, error);
+    if (options->sse == BK_S3_SSE_CUSTOMER && !self->is_private)
+        return bk_throw(error, BK_ERROR_CONFIG,
+                        "a key of the customer (sse: customer) goes with each request, and anybody "
+                        "on the way could read it over plain http: use https");
     return self->http != NULL && (options->sse != BK_S3_SSE_CUSTOMER ||
                                   read_customer_key(self, options->customer_key_file, error));
 }
@@ -400,7 +405,7 @@ bk_store_s3_open(const BkS3Options *options, GError **error)
     };
 
     copy_options(self, options);
-    choose_addresses(self);
+    choose_addresses(self, options->proxy);
     bk_store_init(&self->base, &s3_driver, describe(self));
     self->now_us = g_get_real_time;
     self->single_max = BK_S3_SINGLE_MAX;

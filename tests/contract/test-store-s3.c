@@ -366,6 +366,12 @@ expect_message(GError *error, const char *part)
         g_error("\"%s\" is not in \"%s\"", part, error->message);
 }
 
+static int64_t
+in_an_hour(void)
+{
+    return g_get_real_time() + 3600 * BK_USEC_PER_SEC;
+}
+
 /* Errors are told apart, and say what to do. */
 static void
 test_errors(Fixture *self, const void *data)
@@ -378,7 +384,12 @@ test_errors(Fixture *self, const void *data)
     ((S3Store *)store)->now_us = an_hour_ago;
     g_assert_false(try_put(store, "a", "x", self->op, &error));
     g_assert_true(bk_error_is(error, BK_ERROR_STORE));
-    expect_message(error, "clock of this host differs from the server's by -3");
+    expect_message(error, "clock of this host is 3");
+    expect_message(error, " s behind that of the server");
+    g_clear_error(&error);
+    ((S3Store *)store)->now_us = in_an_hour;
+    g_assert_false(try_put(store, "a", "x", self->op, &error));
+    expect_message(error, " s ahead of that of the server");
     g_clear_error(&error);
     ((S3Store *)store)->now_us = g_get_real_time;
 
@@ -790,6 +801,54 @@ test_untold_versions(void)
     fake_stop(&fake, 2);
 }
 
+/* What would be of use to whoever listens is not sent where somebody can. */
+static void
+test_secrets_in_the_clear(void)
+{
+    static const struct {
+        const char *endpoint;
+        const char *proxy;
+        bool is_private;
+    } cases[] = {
+        {"https://s3.example.org", NULL, true},
+        {"http://127.0.0.1:9000", "", true},
+        {"http://127.9.9.9", NULL, true},
+        {"http://localhost:1", NULL, true},
+        {"http://[::1]:9000/", NULL, true},
+        {"http://s3.localhost", NULL, true},
+        {"http://127.0.0.1", "http://proxy", false},
+        {"http://127.0.0.1.example.org", NULL, false},
+        {"http://localhost.example.org", NULL, false},
+        {"http://10.0.0.1:9000", NULL, false},
+        {"http://1270.0.0.1", NULL, false},
+        {"ftp://127.0.0.1", NULL, false},
+    };
+    BkS3Options options = s3_fixture_options(&server, "fake");
+    g_autoptr(BkOp) op = bk_op_new(NULL);
+    g_autoptr(GError) error = NULL;
+    BkStore *store;
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++)
+        g_assert_cmpint(bk_http_is_private(cases[i].endpoint, cases[i].proxy), ==,
+                        cases[i].is_private);
+    options.endpoint = "http://192.0.2.1";
+    options.sse = BK_S3_SSE_CUSTOMER;
+    options.customer_key_file = "/nowhere";
+    store = bk_store_s3_open(&options, &error);
+    g_assert_null(store);
+    g_assert_error(error, BK_ERROR, BK_ERROR_CONFIG);
+    expect_message(error, "use https");
+    g_clear_error(&error);
+    options.sse = BK_S3_SSE_NONE;
+    g_setenv("AWS_SESSION_TOKEN", "session", TRUE);
+    store = s3_fixture_open(&options);
+    g_assert_false(try_put(store, "a", "x", op, &error));
+    g_unsetenv("AWS_SESSION_TOKEN");
+    g_assert_error(error, BK_ERROR, BK_ERROR_CONFIG);
+    expect_message(error, "session token");
+    bk_store_free(store);
+}
+
 static void
 test_refusals(void)
 {
@@ -804,6 +863,10 @@ test_refusals(void)
         {"HTTP/1.1 403 Forbidden\r\nContent-Length: 73\r\n\r\n"
          "<Error><Code>InvalidObjectState</Code><Message>cold</Message></Error>    ",
          BK_ERROR_DENIED, "archive's storage class"},
+        {"HTTP/1.1 400 Bad Request\r\nContent-Length: 59\r\n\r\n"
+         "<Error><Code>A\nB</Code><Message>\xc2\x9b"
+         "31mred\x7f</Message></Error>",
+         BK_ERROR_STORE, "A\\x0aB: \\xc2\\x9b31mred\\x7f"},
         {ANSWER("507 Insufficient Storage", EMPTY), BK_ERROR_NO_SPACE, "507"},
         {ANSWER("400 Bad Request", EMPTY), BK_ERROR_STORE, "400"},
     };
@@ -983,6 +1046,7 @@ main(int argc, char **argv)
     g_test_add_func("/store-s3/empty-pages", test_empty_pages);
     g_test_add_func("/store-s3/listing-without-end-mark", test_listing_without_end_mark);
     g_test_add_func("/store-s3/untold-versions", test_untold_versions);
+    g_test_add_func("/store-s3/secrets-in-the-clear", test_secrets_in_the_clear);
     g_test_add_func("/store-s3/refusals", test_refusals);
     s3_server_start(&server);
     status = g_test_run();

@@ -260,7 +260,7 @@ def test_who_may_put_but_not_delete(ws, gateway):
     """Backups, archiving and recovery need no permission to delete."""
     bucket = gateway.bucket()
     key, secret = gateway.user("writer")
-    bucket.allow("writer", "PutObject", "GetObject", "ListBucket")
+    bucket.allow("writer", "PutObject", "GetObject", "ListBucket", "GetBucketVersioning")
     server = ws.server()
     backstay = ws.backstay(server, text=s3server.config_for(bucket, ws.path, "bs", server))
     s3server.write_credentials(ws.path / "bs.credentials", key, secret)

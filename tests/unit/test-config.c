@@ -114,6 +114,11 @@ static const struct {
      "/c.yaml:2: repositories.off.s3: \"bucket\" is missing"},
     {BUCKET("bucket: b"), "/c.yaml:3: repositories.off.s3.bucket: is not the name of a bucket: "
                           "three or more of a to z, 0 to 9, . and -"},
+    {BUCKET("bucket: Acme"), "/c.yaml:3: repositories.off.s3.bucket: has capitals, which names of "
+                             "buckets do not have: write it as the store lists it"},
+    {BUCKET("bucket: abc, endpoint: 'https://host/path/'"),
+     "/c.yaml:3: repositories.off.s3.endpoint: is not like \"https://host\" or "
+     "\"https://host:port\""},
     {BUCKET("bucket: abc, prefix: /x"),
      "/c.yaml:3: repositories.off.s3.prefix: must be of A to Z, a to z, 0 to 9, \".\", \"_\" and "
      "\"-\", with slashes in between"},
@@ -329,7 +334,7 @@ test_bucket(void)
                                "      bucket: acme-backups\n"
                                "      prefix: prod/a\n"
                                "      region: eu-central-1\n"
-                               "      endpoint: https://s3.example.org:9000\n"
+                               "      endpoint: https://s3.example.org:9000/\n"
                                "      address: virtual\n"
                                "      ca_file: /etc/ca.pem\n"
                                "      storage_class: STANDARD_IA\n"
