@@ -32,10 +32,26 @@ ends_clear(Ends *self)
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Ends, ends_clear)
 
+/* Returns true if the configuration has the source, and the other end holds nothing of it either:
+ * right after `init` that is no reason to complain, while a source that is gone is. */
+static bool
+is_new(const Ends *self, const BkArgs *args, const BkCliSource *source, BkOp *op)
+{
+    g_autoptr(GError) cause = NULL;
+    g_autoptr(BkPart) there = NULL;
+
+    if (source->source->pg.connection == NULL || bk_args_has(args, "snapshots"))
+        return false;
+    there = bk_part_open(self->repositories[1], source->spec.name, op, &cause);
+    return there == NULL && bk_error_is(cause, BK_ERROR_NOT_FOUND);
+}
+
+/* Leaves `from` NULL when there is nothing to copy yet. */
 static bool
 open_ends(Ends *self, const BkArgs *args, const BkCliSource *source, BkOp *op, GError **error)
 {
     const char *const names[] = {bk_args_get_string(args, "from"), bk_args_get_string(args, "to")};
+    g_autoptr(GError) cause = NULL;
 
     if (strcmp(names[0], names[1]) == 0)
         return bk_throw(error, BK_ERROR_USAGE, "--from and --to are the same repository");
@@ -44,8 +60,11 @@ open_ends(Ends *self, const BkArgs *args, const BkCliSource *source, BkOp *op, G
         if (self->repositories[i] == NULL)
             return false;
     }
-    self->from = bk_part_open(self->repositories[0], source->spec.name, op, error);
-    if (self->from == NULL)
+    self->from = bk_part_open(self->repositories[0], source->spec.name, op, &cause);
+    if (self->from == NULL && bk_error_is(cause, BK_ERROR_NOT_FOUND) &&
+        is_new(self, args, source, op))
+        return true;
+    if (!bk_propagate(error, &cause))
         return false;
     self->to = bk_part_create(self->repositories[1], source->spec.name, self->from, op, error);
     return self->to != NULL;
@@ -120,7 +139,8 @@ print_requests(const BkRequests *requests)
 }
 
 static void
-print_text(const BkArgs *args, const BkReplicateReport *report, const BkRequests *requests)
+print_text(const BkArgs *args, const BkReplicateReport *report, const BkRequests *requests,
+           bool is_new)
 {
     g_autofree char *snapshots = bk_format_count(report->snapshots, "snapshot");
     g_autofree char *packs = bk_format_count(report->packs, "pack");
@@ -130,6 +150,11 @@ print_text(const BkArgs *args, const BkReplicateReport *report, const BkRequests
     g_autofree char *damaged = bk_format_count(report->damaged, "object");
     g_autofree char *left_out = bk_format_count(report->left_out, "snapshot");
 
+    if (is_new) {
+        (void)printf("Nothing to copy yet: \"%s\" holds nothing of \"%s\".\n",
+                     bk_args_get_string(args, "from"), bk_args_get_string(args, "source"));
+        return;
+    }
     (void)printf("Copied of \"%s\" from \"%s\" to \"%s\": %s, %s, %s, %s.\n",
                  bk_args_get_string(args, "source"), bk_args_get_string(args, "from"),
                  bk_args_get_string(args, "to"), snapshots, packs, wal_files, bytes);
@@ -164,6 +189,17 @@ print_json(const BkArgs *args, const BkReplicateReport *report, const BkRequests
     (void)fputs(bk_json_text(json), stdout);
 }
 
+static bool
+run(const Ends *ends, const BkReplicateOptions *options, BkReplicateReport *report,
+    const BkCliContext *context, GError **error)
+{
+    BkProgress *progress = bk_progress_start(context->op, context->is_quiet);
+    bool ok = bk_replicate(ends->from, ends->to, options, report, context->op, error);
+
+    bk_progress_stop(progress);
+    return ok;
+}
+
 bool
 bk_cmd_copy(const BkArgs *args, BkCliContext *context, GError **error)
 {
@@ -171,9 +207,8 @@ bk_cmd_copy(const BkArgs *args, BkCliContext *context, GError **error)
     g_auto(GStrv) ids = NULL;
     g_auto(Ends) ends = {.from = NULL};
     BkReplicateOptions options;
-    BkReplicateReport report;
+    BkReplicateReport report = {0};
     BkRequests requests;
-    BkProgress *progress;
     bool ok;
 
     if (!parse(args, &ids, &options, error) ||
@@ -181,15 +216,13 @@ bk_cmd_copy(const BkArgs *args, BkCliContext *context, GError **error)
         !open_ends(&ends, args, &source, context->op, error))
         return false;
     options.workers = (unsigned)bk_args_get_int(args, "workers", source.spec.workers);
-    progress = bk_progress_start(context->op, context->is_quiet);
-    ok = bk_replicate(ends.from, ends.to, &options, &report, context->op, error);
-    bk_progress_stop(progress);
+    ok = ends.from == NULL || run(&ends, &options, &report, context, error);
     if (!ok && report.damaged == 0)
         return false; /* it did not come to its end */
     bk_op_get_requests(context->op, &requests);
     if (bk_args_get_flag(args, "json"))
         print_json(args, &report, &requests);
     else
-        print_text(args, &report, &requests);
+        print_text(args, &report, &requests, ends.from == NULL);
     return ok;
 }

@@ -30,10 +30,9 @@ typedef struct Share {
 } Share;
 
 typedef struct Check {
-    BkConfig *config;
     BkRepository *repositories[BK_COMPARE_SIDES]; /* the second is NULL when there is one */
     GPtrArray *sources;                           /* of char * */
-    BkJson *json;                                 /* NULL: as text */
+    BkJson *json;                                 /* NULL: as text; borrowed */
     Share share;
     bool is_failed; /* something is missing or damaged */
 } Check;
@@ -44,8 +43,6 @@ check_clear(Check *self)
     g_clear_pointer(&self->sources, g_ptr_array_unref);
     for (size_t side = 0; side < BK_COMPARE_SIDES; side++)
         bk_repository_free(self->repositories[side]);
-    bk_json_free(self->json);
-    bk_config_free(self->config);
 }
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Check, check_clear)
@@ -317,15 +314,15 @@ find_sources(Check *self, const char *only, BkOp *op, GError **error)
 }
 
 static bool
-open_repositories(Check *self, const BkArgs *args, BkOp *op, GError **error)
+open_repositories(Check *self, const BkConfig *config, const char *name, const char *other,
+                  BkOp *op, GError **error)
 {
-    const char *const names[BK_COMPARE_SIDES] = {bk_args_get_string(args, "repository"),
-                                                 bk_args_get_string(args, "other")};
+    const char *const names[BK_COMPARE_SIDES] = {name, other};
 
     if (g_strcmp0(names[0], names[1]) == 0)
         return bk_throw(error, BK_ERROR_USAGE, "\"%s\" cannot be compared with itself", names[0]);
     for (size_t side = 0; side < BK_COMPARE_SIDES && names[side] != NULL; side++) {
-        self->repositories[side] = bk_cli_repository_open(self->config, names[side], op, error);
+        self->repositories[side] = bk_cli_repository_open(config, names[side], op, error);
         if (self->repositories[side] == NULL)
             return false;
     }
@@ -333,47 +330,120 @@ open_repositories(Check *self, const BkArgs *args, BkOp *op, GError **error)
 }
 
 static bool
-run(Check *self, BkOp *op, GError **error)
+report(Check *self, BkOp *op, GError **error)
 {
+    bool ok;
+
     if (self->json == NULL) {
         if (self->sources->len == 0)
-            (void)printf("There is nothing to check: no source was backed up yet.\n");
+            (void)printf("There is nothing to check in \"%s\": no source was backed up yet.\n",
+                         name_of(self, 0));
         return check_sources(self, op, error);
     }
-    bk_json_begin_object(self->json, NULL);
     bk_json_begin_array(self->json, "repositories");
     for (size_t side = 0; side < BK_COMPARE_SIDES && self->repositories[side] != NULL; side++)
         bk_json_add_string(self->json, NULL, name_of(self, side));
     bk_json_end_array(self->json);
     bk_json_begin_array(self->json, "sources");
-    if (!check_sources(self, op, error))
-        return false;
+    ok = check_sources(self, op, error);
     bk_json_end_array(self->json);
     if (self->repositories[1] != NULL)
         add_share(self->json, &self->share);
-    bk_json_add_bool(self->json, "ok", !self->is_failed);
-    bk_json_end_object(self->json);
-    (void)fputs(bk_json_text(self->json), stdout);
-    return true;
+    bk_json_add_bool(self->json, "ok", ok && !self->is_failed);
+    return ok;
+}
+
+static bool
+throw_failed(const Check *self, GError **error)
+{
+    if (self->repositories[1] != NULL)
+        return bk_throw(error, BK_ERROR_UNFIT, "\"%s\" and \"%s\" do not hold the same",
+                        name_of(self, 0), name_of(self, 1));
+    return bk_throw(error, BK_ERROR_UNFIT, "something is missing or damaged in \"%s\"",
+                    name_of(self, 0));
+}
+
+/* Checks one repository, or compares it with `other`; into `json` when that is not NULL. */
+static bool
+check(const BkConfig *config, const BkArgs *args, const char *name, const char *other, BkJson *json,
+      BkOp *op, GError **error)
+{
+    g_auto(Check) self = {.json = json};
+
+    return open_repositories(&self, config, name, other, op, error) &&
+           find_sources(&self, bk_args_get_string(args, "source"), op, error) &&
+           report(&self, op, error) && (!self.is_failed || throw_failed(&self, error));
+}
+
+/* Returns true if the report on a repository is complete, whatever it says. */
+static bool
+is_told(const GError *cause)
+{
+    return cause == NULL || bk_error_is(cause, BK_ERROR_UNFIT);
+}
+
+/* What is said of a repository that could not be checked, or not to the end. */
+static void
+report_failure(const char *name, BkJson *json, const GError *cause)
+{
+    if (json != NULL)
+        bk_json_add_string(json, "error", is_told(cause) ? NULL : cause->message);
+    else if (!is_told(cause))
+        (void)printf("\"%s\" CANNOT BE CHECKED\n  problem     %s\n", name, cause->message);
+}
+
+/* One that cannot be checked does not keep the others from it. */
+static bool
+check_all(const BkConfig *config, const BkArgs *args, BkJson *json, BkOp *op, GError **error)
+{
+    g_autoptr(GError) first = NULL;
+
+    for (guint i = 0; i < config->repositories->len; i++) {
+        const BkConfigRepository *repository = g_ptr_array_index(config->repositories, i);
+        g_autoptr(GError) cause = NULL;
+
+        if (json != NULL) {
+            bk_json_begin_object(json, NULL);
+            bk_json_add_string(json, "repository", repository->name);
+        }
+        (void)!check(config, args, repository->name, NULL, json, op, &cause);
+        report_failure(repository->name, json, cause);
+        if (json != NULL)
+            bk_json_end_object(json);
+        if (!bk_op_check(op, error))
+            return false;
+        if (first == NULL)
+            first = g_steal_pointer(&cause);
+    }
+    return bk_propagate(error, &first);
 }
 
 bool
 bk_cmd_repo_check(const BkArgs *args, BkCliContext *context, GError **error)
 {
-    g_auto(Check) self = {
-        .config = bk_config_load(context->config_path, error),
-        .json = bk_args_get_flag(args, "json") ? bk_json_new() : NULL,
-    };
+    g_autoptr(BkConfig) config = bk_config_load(context->config_path, error);
+    g_autoptr(BkJson) json = bk_args_get_flag(args, "json") ? bk_json_new() : NULL;
+    const char *name = bk_args_get_string(args, "repository");
+    g_autoptr(GError) cause = NULL;
 
-    if (self.config == NULL || !open_repositories(&self, args, context->op, error) ||
-        !find_sources(&self, bk_args_get_string(args, "source"), context->op, error) ||
-        !run(&self, context->op, error))
+    if (config == NULL)
         return false;
-    if (!self.is_failed)
-        return true;
-    if (self.repositories[1] != NULL)
-        return bk_throw(error, BK_ERROR_UNFIT, "\"%s\" and \"%s\" do not hold the same",
-                        name_of(&self, 0), name_of(&self, 1));
-    return bk_throw(error, BK_ERROR_UNFIT, "something is missing or damaged in \"%s\"",
-                    name_of(&self, 0));
+    if (json != NULL)
+        bk_json_begin_object(json, NULL);
+    if (json != NULL && name == NULL)
+        bk_json_begin_array(json, "checks");
+    if (name != NULL)
+        (void)!check(config, args, name, bk_args_get_string(args, "other"), json, context->op,
+                     &cause);
+    else
+        (void)!check_all(config, args, json, context->op, &cause);
+    if (json != NULL && name == NULL) {
+        bk_json_end_array(json);
+        bk_json_add_bool(json, "ok", cause == NULL);
+    }
+    if (json != NULL && (name == NULL || is_told(cause))) {
+        bk_json_end_object(json);
+        (void)fputs(bk_json_text(json), stdout);
+    }
+    return bk_propagate(error, &cause);
 }
