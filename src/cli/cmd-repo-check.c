@@ -81,6 +81,10 @@ print_check(const Check *self, const char *source, const BkRepoCheck *check)
                  check->problems->len == 0 ? "ok" : "NOT OK");
     (void)printf("  %s, which need %s (%s); %s\n", snapshots, packs, bytes, wal_files);
     print_problems(check->problems);
+    for (guint i = 0; i < check->uploads->len; i++)
+        (void)printf(
+            "  incomplete  upload of %s: the next backup removes it, if its writer is gone\n",
+            (const char *)g_ptr_array_index(check->uploads, i));
 }
 
 static void
@@ -94,6 +98,7 @@ add_check(BkJson *json, const char *source, const BkRepoCheck *check)
     bk_json_add_uint(json, "pack_bytes", check->pack_bytes);
     bk_json_add_uint(json, "wal_files", check->wal_files);
     add_names(json, "problems", check->problems);
+    add_names(json, "uploads", check->uploads);
     bk_json_end_object(json);
 }
 

@@ -6,6 +6,7 @@
 #include "engine/audit.h"
 #include "engine/backup-report.h"
 #include "engine/base.h"
+#include "engine/leftovers.h"
 #include "engine/overtaken.h"
 #include "engine/own-wal.h"
 #include "engine/refresh.h"
@@ -198,6 +199,7 @@ take_source(Backup *self, GError **error)
         if (lease == NULL)
             return false;
         g_ptr_array_add(self->leases, lease);
+        bk_leftovers_abort(part, lease, self->facts.wal_segment_size, self->op);
     }
     return take_best_effort(self, error);
 }

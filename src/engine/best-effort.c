@@ -1,6 +1,7 @@
 #include "engine/best-effort.h"
 
 #include "base/log.h"
+#include "engine/leftovers.h"
 #include "engine/replicate.h"
 #include "engine/system-id.h"
 #include "engine/wal-wait.h"
@@ -328,6 +329,8 @@ take_one(Effort *effort, const void *data, GError **error)
     if (!check_system_id(effort, taking->system_id, error) || !find_newest(effort, error))
         return false;
     effort->lease = bk_lease_acquire(effort->part, &taking->options, effort->op, error);
+    if (effort->lease != NULL)
+        bk_leftovers_abort(effort->part, effort->lease, 0, effort->op);
     return effort->lease != NULL;
 }
 

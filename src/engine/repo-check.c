@@ -1,5 +1,7 @@
 #include "engine/repo-check.h"
 
+#include "base/log.h"
+#include "engine/leftovers.h"
 #include "engine/lines.h"
 #include "engine/manifests.h"
 
@@ -9,6 +11,7 @@ void
 bk_repo_check_clear(BkRepoCheck *self)
 {
     g_clear_pointer(&self->problems, g_ptr_array_unref);
+    g_clear_pointer(&self->uploads, g_ptr_array_unref);
 }
 
 static void BK_PRINTF(2, 3) add_problem(BkRepoCheck *self, const char *format, ...)
@@ -155,6 +158,20 @@ check_past(BkRepoCheck *self, const BkPart *part, BkOp *op, GError **error)
     return check_histories(self, &past, op, error);
 }
 
+/* Who may not list them is told of none: they harm nothing. */
+static bool
+find_uploads(BkRepoCheck *self, const BkPart *part, BkOp *op, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+
+    self->uploads = bk_leftovers_list(part, op, &cause);
+    if (self->uploads == NULL) {
+        bk_log(BK_LOG_INFO, "%s", cause->message);
+        self->uploads = g_ptr_array_new();
+    }
+    return bk_op_check(op, error);
+}
+
 bool
 bk_repo_check_run(BkRepoCheck *self, const BkPart *part, BkOp *op, GError **error)
 {
@@ -175,5 +192,5 @@ bk_repo_check_run(BkRepoCheck *self, const BkPart *part, BkOp *op, GError **erro
         add_problem(self, "\"%s\" has no place in a repository",
                     (const char *)g_ptr_array_index(holdings.strange, i));
     check_packs(self, &manifests, &holdings);
-    return check_past(self, part, op, error);
+    return find_uploads(self, part, op, error) && check_past(self, part, op, error);
 }

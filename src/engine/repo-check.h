@@ -11,6 +11,7 @@ typedef struct BkRepoCheck {
     uint64_t pack_bytes; /* of which so many are there as they should be */
     size_t wal_files;
     GPtrArray *problems; /* of char *, for people */
+    GPtrArray *uploads;  /* likewise: begun and not completed. No problem, but paid for */
 } BkRepoCheck;
 
 void bk_repo_check_clear(BkRepoCheck *self);

@@ -14,6 +14,7 @@
 #define MAX_LITTER    16 /* deleted at once */
 
 struct BkLease {
+    bool was_left; /* by the holder before */
     const BkPart *part;
     BkOp *op;
     int64_t ttl_us;
@@ -377,6 +378,7 @@ bk_lease_acquire(const BkPart *part, const BkLeaseOptions *options, BkOp *op, GE
     g_auto(BkLeaseInfo) info = {0};
     g_autoptr(GError) cause = NULL;
     GError *read_error = NULL;
+    bool is_damaged = false;
     bool is_held = true;
     BkLease *self;
 
@@ -387,6 +389,7 @@ bk_lease_acquire(const BkPart *part, const BkLeaseOptions *options, BkOp *op, GE
             return NULL;
         }
         g_clear_error(&read_error);
+        is_damaged = true;
     }
     if (!may_take(part, &info, options->break_held, error))
         return NULL;
@@ -402,6 +405,7 @@ bk_lease_acquire(const BkPart *part, const BkLeaseOptions *options, BkOp *op, GE
         g_propagate_error(error, g_steal_pointer(&cause));
         return NULL;
     }
+    self->was_left = info.is_held || is_damaged;
     self->epoch = self->oldest = info.epoch + 1;
     if (!check_taken(self, op, error)) {
         self->epoch++; /* our own is litter, too */
@@ -425,6 +429,12 @@ bk_lease_confirm(BkLease *self, GError **error)
     held = advance(self, true, self->op, error);
     (void)pthread_mutex_unlock(&self->mutex);
     return held;
+}
+
+bool
+bk_lease_was_left(const BkLease *self)
+{
+    return self->was_left;
 }
 
 uint64_t

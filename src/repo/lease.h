@@ -46,6 +46,10 @@ BkLease *bk_lease_acquire(const BkPart *part, const BkLeaseOptions *options, BkO
  * anything is deleted. Fails with BK_ERROR_LEASE_LOST. */
 bool bk_lease_confirm(BkLease *self, GError **error) BK_MUST_USE;
 
+/* Returns true if the one before was not given up: its holder was killed, or is another one that
+ * the lease was taken from. */
+bool bk_lease_was_left(const BkLease *self);
+
 /* The epoch, which grows with every step: for the manifest. */
 uint64_t bk_lease_epoch(BkLease *self);
 

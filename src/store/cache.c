@@ -290,6 +290,25 @@ cache_delete_many(BkStore *store, const char *const *names, size_t count, BkOp *
     return bk_store_delete_many(self->inner, names, count, op, error);
 }
 
+static bool
+cache_list_uploads(BkStore *store, const char *prefix, BkStoreVisitUpload visit, void *data,
+                   BkOp *op, GError **error)
+{
+    BkStore *inner = ((CacheStore *)store)->inner;
+
+    return inner->driver->list_uploads == NULL ||
+           inner->driver->list_uploads(inner, prefix, visit, data, op, error);
+}
+
+static bool
+cache_abort_upload(BkStore *store, const char *name, const char *id, BkOp *op, GError **error)
+{
+    BkStore *inner = ((CacheStore *)store)->inner;
+
+    return inner->driver->abort_upload == NULL ||
+           inner->driver->abort_upload(inner, name, id, op, error);
+}
+
 static int64_t
 cache_lock_us(const BkStore *store)
 {
@@ -334,6 +353,8 @@ static const BkStoreDriver cache_driver = {
     .get_start = cache_get_start,
     .distrust = cache_distrust,
     .delete_many = cache_delete_many,
+    .list_uploads = cache_list_uploads,
+    .abort_upload = cache_abort_upload,
     .lock_us = cache_lock_us,
     .get_lock = cache_get_lock,
     .retain = cache_retain,

@@ -7,11 +7,13 @@
 #define MAX_EMPTY_PAGES 1000 /* one after the other */
 
 /* A listing under way. */
+typedef enum { LIST_OBJECTS, LIST_VERSIONS, LIST_UPLOADS } ListKind;
+
 typedef struct Listing {
     S3Store *store;
     const char *prefix; /* of the store's names */
     const char *after;
-    bool with_versions;
+    ListKind kind;
     bool is_flat; /* folders are not entered but visited themselves */
     unsigned pages;
     unsigned empty_pages; /* since the last one that had anything */
@@ -99,24 +101,26 @@ take_page(Listing *self, const BkS3Page *page, GError **error)
 static void
 add_start(const Listing *self, const BkS3Page *last, S3Fields *fields)
 {
+    const bool is_of_uploads = self->kind == LIST_UPLOADS;
     g_autofree char *after = bk_s3_key(self->store, self->after);
 
-    if (self->with_versions) {
-        bk_s3_fields_add(fields, "versions", "");
-        if (last->is_truncated) {
-            bk_s3_fields_add(fields, "key-marker", last->next_key_marker);
-            if (last->next_version_marker != NULL)
-                bk_s3_fields_add(fields, "version-id-marker", last->next_version_marker);
-        } else if (self->after[0] != 0) {
-            bk_s3_fields_add(fields, "key-marker", after);
-        }
+    if (self->kind == LIST_OBJECTS) {
+        bk_s3_fields_add(fields, "list-type", "2");
+        if (last->is_truncated)
+            bk_s3_fields_add(fields, "continuation-token", last->next_token);
+        else if (self->after[0] != 0)
+            bk_s3_fields_add(fields, "start-after", after);
         return;
     }
-    bk_s3_fields_add(fields, "list-type", "2");
-    if (last->is_truncated)
-        bk_s3_fields_add(fields, "continuation-token", last->next_token);
-    else if (self->after[0] != 0)
-        bk_s3_fields_add(fields, "start-after", after);
+    bk_s3_fields_add(fields, is_of_uploads ? "uploads" : "versions", "");
+    if (last->is_truncated) {
+        bk_s3_fields_add(fields, "key-marker", last->next_key_marker);
+        if (last->next_version_marker != NULL)
+            bk_s3_fields_add(fields, is_of_uploads ? "upload-id-marker" : "version-id-marker",
+                             last->next_version_marker);
+    } else if (self->after[0] != 0) {
+        bk_s3_fields_add(fields, "key-marker", after);
+    }
 }
 
 /* Where the next page begins, if there is one; NULL when the server does not tell. */
@@ -125,7 +129,7 @@ describe_next(const Listing *self, const BkS3Page *page)
 {
     if (!page->is_truncated)
         return g_strdup("");
-    if (!self->with_versions)
+    if (self->kind == LIST_OBJECTS)
         return g_strdup(page->next_token);
     return page->next_key_marker != NULL
                ? g_strconcat(page->next_key_marker, "\n", page->next_version_marker, NULL)
@@ -154,8 +158,8 @@ check_goes_on(Listing *self, const BkS3Page *page, const char *start, GError **e
 static bool
 explain_refusal(const Listing *self, GError **error)
 {
-    if (!self->with_versions || !atomic_load(&self->store->versions_are_untold) || error == NULL ||
-        !bk_error_is(*error, BK_ERROR_DENIED))
+    if (self->kind != LIST_VERSIONS || !atomic_load(&self->store->versions_are_untold) ||
+        error == NULL || !bk_error_is(*error, BK_ERROR_DENIED))
         return false;
     return bk_prefix(error, "the credentials may not ask whether the bucket keeps versions: allow "
                             "s3:GetBucketVersioning (and, if it does, s3:ListBucketVersions)");
@@ -183,7 +187,7 @@ get_page(Listing *self, BkS3Page *page, BkOp *op, GError **error)
     bk_s3_fields_init(&fields);
     bk_s3_fields_init(&headers);
     bk_s3_fields_add(&fields, "encoding-type", "url");
-    bk_s3_fields_add(&fields, "max-keys", "1000");
+    bk_s3_fields_add(&fields, self->kind == LIST_UPLOADS ? "max-uploads" : "max-keys", "1000");
     bk_s3_fields_add(&fields, "prefix", prefix);
     if (self->is_flat)
         bk_s3_fields_add(&fields, "delimiter", "/");
@@ -199,8 +203,11 @@ static bool
 run(Listing *self, BkOp *op, GError **error)
 {
     g_auto(BkS3Page) page = {0};
-    bool ok = bk_s3_keeps_versions(self->store, &self->with_versions, op, error);
+    bool with_versions = false;
+    bool ok = bk_s3_keeps_versions(self->store, &with_versions, op, error);
 
+    if (with_versions)
+        self->kind = LIST_VERSIONS;
     do
         ok = ok && get_page(self, &page, op, error) && take_page(self, &page, error);
     while (ok && page.is_truncated);
@@ -239,7 +246,7 @@ bk_s3_list_folder(BkStore *store, const char *folder, BkStoreVisit visit, void *
 bool
 bk_s3_get_versions(S3Store *self, const char *name, GPtrArray **versions, BkOp *op, GError **error)
 {
-    Listing listing = {.store = self, .prefix = name, .after = "", .with_versions = true};
+    Listing listing = {.store = self, .prefix = name, .after = "", .kind = LIST_VERSIONS};
     g_autofree char *key = bk_s3_key(self, name);
     g_autoptr(GPtrArray) found = g_ptr_array_new_with_free_func(bk_s3_entry_free);
     g_auto(BkS3Page) page = {0};
@@ -259,5 +266,28 @@ bk_s3_get_versions(S3Store *self, const char *name, GPtrArray **versions, BkOp *
         }
     } while (page.is_truncated && !is_past);
     *versions = g_steal_pointer(&found);
+    return true;
+}
+
+bool
+bk_s3_list_uploads(BkStore *store, const char *prefix, BkStoreVisitUpload visit, void *data,
+                   BkOp *op, GError **error)
+{
+    S3Store *self = (S3Store *)store;
+    Listing listing = {.store = self, .prefix = prefix, .after = "", .kind = LIST_UPLOADS};
+    g_auto(BkS3Page) page = {0};
+
+    do {
+        if (!get_page(&listing, &page, op, error))
+            return false;
+        for (guint i = 0; i < page.entries->len; i++) {
+            const BkS3Entry *entry = g_ptr_array_index(page.entries, i);
+            const BkStoreUpload upload = {bk_s3_name(self, entry->key), entry->version,
+                                          entry->modified_us};
+
+            if (upload.name != NULL && upload.id != NULL && !visit(&upload, data, error))
+                return false;
+        }
+    } while (page.is_truncated);
     return true;
 }

@@ -128,31 +128,40 @@ complete(Upload *self, BkHttpAnswer *answer, bool *is_uncertain, BkOp *op, GErro
     return true;
 }
 
+bool
+bk_s3_abort_upload(BkStore *store, const char *name, const char *id, BkOp *op, GError **error)
+{
+    g_auto(BkHttpAnswer) answer = {0};
+    g_auto(S3Fields) fields = {0};
+    static const unsigned accepted[] = {404, 0}; /* it was completed after all, or is gone */
+    const S3Call call = {
+        .kind = BK_REQUEST_DELETE,
+        .method = "DELETE",
+        .what = "give up an upload",
+        .name = name,
+        .fields = &fields,
+        .limit = BK_S3_ANSWER_MAX,
+        .accepted = accepted,
+    };
+
+    bk_http_answer_init(&answer);
+    bk_s3_fields_init(&fields);
+    bk_s3_fields_add(&fields, "uploadId", id);
+    return bk_s3_call((S3Store *)store, &call, &answer, NULL, op, error);
+}
+
 /* Parts that stay behind would be paid for. Also after the operation was cancelled. */
 static void
 give_up(const Upload *self)
 {
     g_autoptr(BkOp) op = bk_op_new(NULL);
-    g_auto(BkHttpAnswer) answer = {0};
-    g_auto(S3Fields) fields = {0};
-    static const unsigned accepted[] = {404, 0}; /* it was completed after all */
-    const S3Call call = {
-        .kind = BK_REQUEST_DELETE,
-        .method = "DELETE",
-        .what = "give up an upload",
-        .name = self->name,
-        .fields = &fields,
-        .limit = BK_S3_ANSWER_MAX,
-        .accepted = accepted,
-    };
     g_autoptr(GError) error = NULL;
 
-    bk_http_answer_init(&answer);
-    bk_s3_fields_init(&fields);
-    bk_s3_fields_add(&fields, "uploadId", self->id);
     bk_op_set_deadline(op, g_get_monotonic_time() + ABORT_TIMEOUT_US);
-    if (!bk_s3_call(self->store, &call, &answer, NULL, op, &error))
-        bk_log(BK_LOG_INFO, "parts of \"%s\" stay in %s until a lifecycle rule removes them: %s",
+    if (!bk_s3_abort_upload(&self->store->base, self->name, self->id, op, &error))
+        bk_log(BK_LOG_INFO,
+               "parts of \"%s\" stay in %s until the next backup or a lifecycle rule removes them: "
+               "%s",
                self->name, self->store->base.description, error->message);
 }
 

@@ -112,6 +112,9 @@ bool bk_s3_put_parts(S3Store *self, const char *name, const BkBuf *data, const c
                      BkHttpAnswer *answer, bool *is_uncertain, BkOp *op,
                      GError **error) BK_MUST_USE;
 
+bool bk_s3_abort_upload(BkStore *store, const char *name, const char *id, BkOp *op,
+                        GError **error) BK_MUST_USE;
+
 /* --- s3-ahead.c --- */
 void bk_s3_ahead_init(S3Store *self);
 bool bk_s3_read_ahead(BkStore *store, const char *const *names, size_t count, BkOp *op,
@@ -125,6 +128,9 @@ bool bk_s3_list(BkStore *store, const char *prefix, const char *after, BkStoreVi
                 void *data, BkOp *op, GError **error) BK_MUST_USE;
 bool bk_s3_list_folder(BkStore *store, const char *folder, BkStoreVisit visit, void *data, BkOp *op,
                        GError **error) BK_MUST_USE;
+
+bool bk_s3_list_uploads(BkStore *store, const char *prefix, BkStoreVisitUpload visit, void *data,
+                        BkOp *op, GError **error) BK_MUST_USE;
 
 /* --- s3-versions.c --- */
 

@@ -195,7 +195,7 @@ static bool
 is_entry(const char *path)
 {
     return strcmp(path, "Contents") == 0 || strcmp(path, "Version") == 0 ||
-           strcmp(path, "DeleteMarker") == 0;
+           strcmp(path, "DeleteMarker") == 0 || strcmp(path, "Upload") == 0;
 }
 
 static void
@@ -233,13 +233,13 @@ leave_entry(PageWalk *self, const char *name, const char *text)
         self->failed |= entry->key != NULL;
         g_free(entry->key);
         entry->key = g_strdup(text);
-    } else if (strcmp(name, "VersionId") == 0) {
+    } else if (strcmp(name, "VersionId") == 0 || strcmp(name, "UploadId") == 0) {
         g_free(entry->version);
         entry->version = g_strdup(text);
     } else if (strcmp(name, "Size") == 0) {
         self->failed |= !g_ascii_string_to_unsigned(text, 10, 0, UINT64_MAX, &size, NULL);
         entry->size = self->failed ? 0 : size;
-    } else if (strcmp(name, "LastModified") == 0) {
+    } else if (strcmp(name, "LastModified") == 0 || strcmp(name, "Initiated") == 0) {
         self->failed |= !parse_time(text, &entry->modified_us);
     }
 }
@@ -255,7 +255,8 @@ leave_page(const char *path, const char *text, void *data)
         char **place;
     } texts[] = {{"NextContinuationToken", &page->next_token},
                  {"NextKeyMarker", &page->next_key_marker},
-                 {"NextVersionIdMarker", &page->next_version_marker}};
+                 {"NextVersionIdMarker", &page->next_version_marker},
+                 {"NextUploadIdMarker", &page->next_version_marker}};
 
     if (slash != NULL && strchr(slash + 1, '/') == NULL) {
         g_autofree char *parent = g_strndup(path, (size_t)(slash - path));
@@ -335,7 +336,9 @@ bk_s3_xml_page(const BkBuf *body, BkS3Page *page, GError **error)
     self.leave = leave_page;
     if (!walk(&self, body, NULL, error))
         return false;
-    if (strcmp(self.root, "ListBucketResult") != 0 && strcmp(self.root, "ListVersionsResult") != 0)
+    if (strcmp(self.root, "ListBucketResult") != 0 &&
+        strcmp(self.root, "ListVersionsResult") != 0 &&
+        strcmp(self.root, "ListMultipartUploadsResult") != 0)
         return bk_throw(error, BK_ERROR_STORE, "the server answered <%s> and not a listing",
                         self.root);
     if (!state.tells_end)

@@ -22,21 +22,21 @@ bool bk_s3_xml_is_fault(const BkBuf *body, BkS3Fault *fault);
 
 typedef struct BkS3Entry {
     char *key;
-    char *version;  /* of ListObjectVersions, else NULL */
+    char *version;  /* of ListObjectVersions; of an upload its id; else NULL */
     bool is_marker; /* a delete marker */
     uint64_t size;
     int64_t modified_us;
 } BkS3Entry;
 void bk_s3_entry_free(void *data); /* of a BkS3Entry */
 
-/* A page of either kind of listing, in the order of the answer (keys ascending in bytes; of
- * versions of one key the newest first). */
+/* A page of any kind of listing: of objects, their versions, or uploads in parts, in the order of
+ * the answer (keys ascending in bytes; of versions of one key the newest first). */
 typedef struct BkS3Page {
     GPtrArray *entries;  /* of BkS3Entry */
     GPtrArray *prefixes; /* of char *: CommonPrefixes, when a delimiter was asked for */
     bool is_truncated;
     char *next_token;      /* of ListObjectsV2, or NULL */
-    char *next_key_marker; /* of ListObjectVersions, or NULL */
+    char *next_key_marker; /* of the other two, or NULL */
     char *next_version_marker;
 } BkS3Page;
 void bk_s3_page_clear(BkS3Page *self);

@@ -20,8 +20,8 @@ typedef struct BkStoreDriver {
     bool (*settle)(BkStore *self, const char *name, BkOp *op, GError **error);
     bool (*delete)(BkStore *self, const char *name, BkOp *op, GError **error);
     /* These may be NULL: get serves for get_start, list for list_folder and delete for delete_many,
-     * nothing is read ahead, stat and INT64_MAX for get_lock, the store has never another answer,
-     * does not lock, and keeps no notes.
+     * nothing is read ahead, there are no uploads, stat and INT64_MAX for get_lock, the store has
+     * never another answer, does not lock, and keeps no notes.
      */
     bool (*list_folder)(BkStore *self, const char *folder, BkStoreVisit visit, void *data, BkOp *op,
                         GError **error);
@@ -32,6 +32,9 @@ typedef struct BkStoreDriver {
     bool (*distrust)(BkStore *self, const char *name, bool *has_other, BkOp *op, GError **error);
     bool (*delete_many)(BkStore *self, const char *const *names, size_t count, BkOp *op,
                         GError **error);
+    bool (*list_uploads)(BkStore *self, const char *prefix, BkStoreVisitUpload visit, void *data,
+                         BkOp *op, GError **error);
+    bool (*abort_upload)(BkStore *self, const char *name, const char *id, BkOp *op, GError **error);
     int64_t (*lock_us)(const BkStore *self);
     bool (*get_lock)(BkStore *self, const char *name, int64_t *until_us, BkOp *op, GError **error);
     bool (*retain)(BkStore *self, const char *name, BkOp *op, GError **error);

@@ -316,6 +316,52 @@ bk_store_settle(BkStore *self, const char *name, BkOp *op, GError **error)
     return bk_prefix(error, "settle \"%s\" in %s", name, self->description);
 }
 
+/* Uploads come from outside, too, and several may be of one name. */
+typedef struct UploadListing {
+    BkStoreVisitUpload visit;
+    void *data;
+    const char *prefix;
+    bool visitor_failed;
+} UploadListing;
+
+static bool
+visit_upload(const BkStoreUpload *upload, void *data, GError **error)
+{
+    UploadListing *self = data;
+
+    if (!g_str_has_prefix(upload->name, self->prefix) || !bk_store_is_name(upload->name))
+        return bk_throw(error, BK_ERROR_STORE,
+                        "the uploads of \"%s\" hold \"%.100s\", which was not asked for",
+                        self->prefix, upload->name);
+    self->visitor_failed = !self->visit(upload, self->data, error);
+    return !self->visitor_failed;
+}
+
+bool
+bk_store_list_uploads(BkStore *self, const char *prefix, BkStoreVisitUpload visit, void *data,
+                      BkOp *op, GError **error)
+{
+    UploadListing listing = {.visit = visit, .data = data, .prefix = prefix};
+
+    if (self->driver->list_uploads == NULL)
+        return true;
+    if (bk_op_check(op, error) &&
+        self->driver->list_uploads(self, prefix, visit_upload, &listing, op, error))
+        return true;
+    return !listing.visitor_failed && bk_prefix(error, "list uploads in %s", self->description);
+}
+
+bool
+bk_store_abort_upload(BkStore *self, const char *name, const char *id, BkOp *op, GError **error)
+{
+    g_assert(bk_store_is_name(name));
+    if (self->driver->abort_upload == NULL)
+        return true;
+    if (bk_op_check(op, error) && self->driver->abort_upload(self, name, id, op, error))
+        return true;
+    return bk_prefix(error, "abort an upload of \"%s\" in %s", name, self->description);
+}
+
 bool
 bk_store_delete(BkStore *self, const char *name, BkOp *op, GError **error)
 {

@@ -92,6 +92,23 @@ bool bk_store_list_folder(BkStore *self, const char *folder, BkStoreVisit visit,
  * put, or with BK_ERROR_ABSENT. */
 bool bk_store_settle(BkStore *self, const char *name, BkOp *op, GError **error) BK_MUST_USE;
 
+/* An object that is put in parts, and not complete: it cannot be read, but is paid for. */
+typedef struct BkStoreUpload {
+    const char *name; /* of the object; valid during the visit, like `id` */
+    const char *id;
+    int64_t begun_us; /* since 1970, the store's clock */
+} BkStoreUpload;
+typedef bool (*BkStoreVisitUpload)(const BkStoreUpload *upload, void *data, GError **error);
+
+/* Visits the uploads of objects whose names start with `prefix`, those under way included; none in
+ * a store that knows no uploads. */
+bool bk_store_list_uploads(BkStore *self, const char *prefix, BkStoreVisitUpload visit, void *data,
+                           BkOp *op, GError **error) BK_MUST_USE;
+
+/* Drops the parts of one; one that is gone is fine. */
+bool bk_store_abort_upload(BkStore *self, const char *name, const char *id, BkOp *op,
+                           GError **error) BK_MUST_USE;
+
 /* Deletes an object; one that is absent is fine. */
 bool bk_store_delete(BkStore *self, const char *name, BkOp *op, GError **error) BK_MUST_USE;
 
