@@ -99,6 +99,20 @@ bk_fd_pread(int fd, void *data, size_t size, uint64_t offset, size_t *got, GErro
     return true;
 }
 
+uint64_t
+bk_fd_next_data(int fd, uint64_t offset, uint64_t end)
+{
+    off_t next = lseek(fd, (off_t)offset, SEEK_DATA);
+    struct stat st;
+
+    if (next >= 0)
+        return CLAMP((uint64_t)next, offset, end);
+    /* No data up to the end of the file, or behind it, which is no hole but missing. */
+    if (errno != ENXIO || fstat(fd, &st) < 0 || (uint64_t)st.st_size < end)
+        return offset;
+    return end;
+}
+
 bool
 bk_fd_sync(int fd, GError **error)
 {
@@ -145,6 +159,17 @@ bk_file_read(int dir, const char *path, size_t limit, BkBuf *content, GError **e
 
     bk_buf_clear(content);
     return fd >= 0 && bk_fd_read_all(fd, path, limit, content, error);
+}
+
+mode_t
+bk_file_mode_beside(const char *path)
+{
+    g_autofree char *parent = g_path_get_dirname(path);
+    struct stat st;
+
+    return stat(parent, &st) == 0 && (st.st_mode & S_IRGRP) != 0 && (st.st_mode & S_IRWXO) == 0
+               ? 0640
+               : 0600;
 }
 
 bool

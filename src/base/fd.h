@@ -29,6 +29,11 @@ bool bk_fd_pwrite(int fd, const void *data, size_t size, uint64_t offset,
 bool bk_fd_pread(int fd, void *data, size_t size, uint64_t offset, size_t *got,
                  GError **error) BK_MUST_USE;
 
+/* Where the first byte at or behind `offset` is that takes room in the file; `end` when all of
+ * [offset, end) is a hole in it. `offset` where the file system does not tell, and behind the end
+ * of the file. Changes the descriptor's offset. */
+uint64_t bk_fd_next_data(int fd, uint64_t offset, uint64_t end);
+
 /* fsync, with the errno of a failure kept. */
 bool bk_fd_sync(int fd, GError **error) BK_MUST_USE;
 
@@ -50,6 +55,10 @@ typedef enum {
  * rename or link, fsync of the folder. `mode` is exact, not subject to the umask. */
 bool bk_file_write(int dir, const char *path, const void *data, size_t size, mode_t mode,
                    BkFilePublish publish, GError **error) BK_MUST_USE;
+
+/* The mode for a new file at `path`: 0640 in a directory that its group can read and others cannot
+ * enter, as a cluster with group access has them, else 0600. */
+mode_t bk_file_mode_beside(const char *path);
 
 /* Makes the names in the folder that holds `path` durable. */
 bool bk_file_sync_parent(int dir, const char *path, GError **error) BK_MUST_USE;

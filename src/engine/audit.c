@@ -20,7 +20,7 @@
 
 typedef struct Audit {
     const BkAuditRequest *request;
-    int root;
+    const BkDataDir *dir;
     const BkSelected *files;
     size_t count;
     atomic_size_t next;
@@ -109,7 +109,7 @@ static bool
 run_worker(unsigned index, void *data, BkOp *op, GError **error)
 {
     Audit *self = data;
-    g_autoptr(BkReader) reader = bk_reader_new(self->root);
+    g_autoptr(BkReader) reader = bk_reader_new(self->dir);
     g_autoptr(GArray) ranges = g_array_new(FALSE, FALSE, sizeof(BkRange));
     g_autofree uint8_t *buffer = g_malloc(READ_SIZE);
     size_t next;
@@ -125,12 +125,12 @@ run_worker(unsigned index, void *data, BkOp *op, GError **error)
 bool
 bk_audit_all(const BkAuditRequest *request, uint64_t *bytes, char **found, BkOp *op, GError **error)
 {
-    g_auto(BkFd) root = bk_fd_open_dir(AT_FDCWD, request->root, error);
-    Audit self = {.request = request, .root = root};
+    g_autoptr(BkDataDir) dir = bk_data_dir_open(request->root, error);
+    Audit self = {.request = request, .dir = dir};
     bool ok;
 
     *found = NULL;
-    if (root < 0)
+    if (dir == NULL)
         return false;
     self.files = bk_selection_files(request->selection, &self.count);
     (void)pthread_mutex_init(&self.mutex, NULL);
@@ -204,7 +204,7 @@ is_same_state(const uint8_t *one, const uint8_t *other)
 static bool
 sample_page(Audit *self, const BkSelected *selected, uint64_t offset, BkOp *op, GError **error)
 {
-    g_autoptr(BkReader) reader = bk_reader_new(self->root);
+    g_autoptr(BkReader) reader = bk_reader_new(self->dir);
     g_autofree uint8_t *page = g_malloc(BK_PG_PAGE_SIZE);
     g_autofree uint8_t *copy = g_malloc(BK_PG_PAGE_SIZE);
     bool found, have;
@@ -280,8 +280,8 @@ compare_places(const void *left, const void *right)
 bool
 bk_audit_sample(const BkAuditRequest *request, char **found, BkOp *op, GError **error)
 {
-    g_auto(BkFd) root = bk_fd_open_dir(AT_FDCWD, request->root, error);
-    Audit self = {.request = request, .root = root};
+    g_autoptr(BkDataDir) dir = bk_data_dir_open(request->root, error);
+    Audit self = {.request = request, .dir = dir};
     const bool is_far = bk_store_is_remote(bk_part_store(request->part));
     const unsigned samples = is_far ? FAR_SAMPLES : SAMPLES;
     uint64_t places[SAMPLES];
@@ -289,7 +289,7 @@ bk_audit_sample(const BkAuditRequest *request, char **found, BkOp *op, GError **
     bool ok = true;
 
     *found = NULL;
-    if (root < 0)
+    if (dir == NULL)
         return false;
     self.files = bk_selection_files(request->selection, &self.count);
     for (size_t i = 0; i < self.count; i++)

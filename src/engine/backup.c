@@ -15,6 +15,7 @@
 #include "engine/wal-fill.h"
 #include "engine/wal-wait.h"
 #include "source/pg/control.h"
+#include "source/pg/data-dir.h"
 #include "source/pg/page.h"
 #include "source/pg/server.h"
 
@@ -228,8 +229,8 @@ note_mark(Backup *self)
     bk_wal_segment_name(meta->timeline,
                         bk_wal_segment_of(self->control.checkpoint, meta->segment_size),
                         meta->segment_size, name);
-    path = g_build_filename(self->data_dir, "pg_wal", name, NULL);
-    if (!bk_file_read(AT_FDCWD, path, meta->segment_size, &content, NULL) ||
+    path = g_build_filename("pg_wal", name, NULL);
+    if (!bk_data_dir_read(self->data_dir, path, meta->segment_size, &content, NULL) ||
         !bk_wal_mark_find(content.data, content.size, self->control.checkpoint, &meta->mark))
         bk_log(BK_LOG_INFO, "the WAL has no whole record of the checkpoint: the next backup will "
                             "read everything");
@@ -256,6 +257,19 @@ check_is_live(Backup *self, GError **error)
                self->data_dir);
 }
 
+static void
+note_left_out(Backup *self)
+{
+    for (guint i = 0; i < self->tree.left_out->len; i++) {
+        const BkTreeFile *link = g_ptr_array_index(self->tree.left_out, i);
+
+        bk_log(BK_LOG_WARNING,
+               "the link \"%s/%s\" is not followed: what it leads to, \"%s\", is not in the backup",
+               self->data_dir, link->path, link->link);
+        bk_pg_meta_add_left_out(&self->report->meta, link->path, link->link);
+    }
+}
+
 static bool
 begin(Backup *self, GError **error)
 {
@@ -276,6 +290,7 @@ begin(Backup *self, GError **error)
         !bk_tree_list(self->data_dir, &self->control, &self->tree, self->op, error))
         return false;
     bk_tree_add_tablespaces(&self->tree, meta);
+    note_left_out(self);
     return true;
 }
 
@@ -722,11 +737,11 @@ run(Backup *self, bool *is_overtaken, GError **error)
         return false;
     before_us = g_get_monotonic_time();
     if (!begin(self, error))
-        return false;
+        return bk_prefix(error, "source \"%s\"", self->source->name);
     report->start_us = g_get_monotonic_time() - before_us;
     before_us = g_get_monotonic_time();
     if (!fill_archive(self, error) || !select_files(self, error) || !copy_files(self, error))
-        return false;
+        return bk_prefix(error, "source \"%s\"", self->source->name);
     report->copy_us = g_get_monotonic_time() - before_us;
     if (!end(self, error) || !check_databases(self, is_overtaken, error))
         return false;

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "engine/changes.h"
 #include "source/pg/archive.h"
+#include "source/pg/data-dir.h"
 #include "source/pg/history.h"
 #include "source/pg/page.h"
 
@@ -66,8 +67,8 @@ load_history(const BkBaseRequest *request, BkHistory *history, GError **error)
     g_autofree char *path = NULL;
 
     (void)bk_wal_history_name(request->now->timeline, name);
-    path = g_build_filename(request->data_dir, "pg_wal", name, NULL);
-    return bk_file_read(AT_FDCWD, path, BK_MIB, &text, error) &&
+    path = g_build_filename("pg_wal", name, NULL);
+    return bk_data_dir_read(request->data_dir, path, BK_MIB, &text, error) &&
            bk_history_parse(request->now->timeline, text.data, text.size, history, error);
 }
 

@@ -4,6 +4,7 @@
 #include "base/workers.h"
 #include "engine/source-spec.h"
 #include "source/pg/archive.h"
+#include "source/pg/data-dir.h"
 
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -70,8 +71,7 @@ static bool
 load_live(const Changes *self, Segment *segment, GError **error)
 {
     const BkPgMeta *to = self->request->to;
-    g_autofree char *path =
-        g_build_filename(self->request->data_dir, "pg_wal", segment->name, NULL);
+    g_autofree char *path = g_build_filename("pg_wal", segment->name, NULL);
     g_auto(BkBuf) content = BK_BUF_INIT;
     const BkWalScanOptions options = {
         .expect_start_lsn = segment->start_lsn,
@@ -79,7 +79,7 @@ load_live(const Changes *self, Segment *segment, GError **error)
         .expect_timeline = to->timeline,
     };
 
-    return bk_file_read(AT_FDCWD, path, to->segment_size, &content, error) &&
+    return bk_data_dir_read(self->request->data_dir, path, to->segment_size, &content, error) &&
            bk_wal_blocks_collect(content.data, content.size, &options, &segment->info,
                                  &segment->blocks, error);
 }
@@ -233,12 +233,12 @@ static bool
 read_content(const BkChangesRequest *request, const Segment *segment, BkBuf *content, bool *found,
              BkOp *op, GError **error)
 {
-    g_autofree char *path = g_build_filename(request->data_dir, "pg_wal", segment->name, NULL);
+    g_autofree char *path = g_build_filename("pg_wal", segment->name, NULL);
     const uint32_t size = request->to->segment_size;
     g_auto(BkWalScan) scan = {0};
     const BkWalScanOptions options = {.expect_start_lsn = segment->start_lsn};
 
-    *found = bk_file_read(AT_FDCWD, path, size, content, NULL) &&
+    *found = bk_data_dir_read(request->data_dir, path, size, content, NULL) &&
              bk_wal_scan(content->data, content->size, &options, &scan, NULL);
     for (guint i = 0; !*found && i < request->parts->len; i++) {
         g_autoptr(GError) cause = NULL;

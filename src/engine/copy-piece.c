@@ -4,6 +4,7 @@
 #include <string.h>
 
 #define REREADS     3 /* of a page that fails its checksum: it may just be being written */
+#define HOLE_STEP   BK_GIB
 #define CHUNK_PAGES (BK_PACK_CHUNK_SIZE / BK_PG_PAGE_SIZE)
 
 /* A piece while it is read. */
@@ -142,6 +143,43 @@ read_some(const Reading *reading, uint8_t *data, size_t want, uint64_t offset, s
     return true;
 }
 
+/* Takes [offset, end) for a hole, without reading it. */
+static void
+take_hole(const Reading *reading, uint64_t offset, uint64_t end)
+{
+    Worker *worker = reading->worker;
+
+    if (reading->is_refresh)
+        worker->work.refreshed += end - offset;
+    else
+        worker->work.changed += end - offset;
+    while (offset < end) {
+        Run run = {
+            .offset = offset,
+            .file = reading->piece->file,
+            .pack = HOLE,
+            .length = (uint32_t)MIN(end - offset, HOLE_STEP),
+        };
+
+        add_run(worker, &run);
+        offset += run.length;
+    }
+}
+
+/* Where the hole ends that begins at `offset`, in whole units of `step`: `offset` for none. What
+ * the file system has no room for is not read: a sparse file costs what its data cost. */
+static uint64_t
+find_hole_end(const Reading *reading, uint64_t offset, uint64_t end, uint64_t step)
+{
+    uint64_t data = bk_reader_next_data(reading->worker->reader, offset, end);
+
+    if (data < end)
+        data = offset + (data - offset) / step * step;
+    if (data > offset)
+        bk_op_advance(reading->worker->op, data - offset);
+    return data;
+}
+
 /* Stores all of [offset, end), read straight into the pack's room. */
 static bool
 store_range(const Reading *reading, uint64_t offset, uint64_t end, GError **error)
@@ -149,11 +187,17 @@ store_range(const Reading *reading, uint64_t offset, uint64_t end, GError **erro
     Worker *worker = reading->worker;
 
     while (offset < end) {
+        uint64_t hole_end = find_hole_end(reading, offset, end, BK_PG_PAGE_SIZE);
         size_t available;
         size_t want;
         size_t got;
         uint8_t *data;
 
+        if (hole_end > offset) {
+            take_hole(reading, offset, hole_end);
+            offset = hole_end;
+            continue;
+        }
         if (!prepare_room(reading, error))
             return false;
         data = bk_pack_writer_room(worker->writer, &available);
@@ -196,7 +240,7 @@ store_bytes(const Reading *reading, const uint8_t *bytes, size_t size, uint64_t 
     return true;
 }
 
-/* Notes the digest of the unit at `offset`. Is it that of the parent? */
+/* Notes the digest of the unit at `offset`. Is it that of the parent? NULL: it is a hole. */
 static bool
 digest_unit(const Reading *reading, const uint8_t *data, size_t size, uint64_t offset)
 {
@@ -204,7 +248,10 @@ digest_unit(const Reading *reading, const uint8_t *data, size_t size, uint64_t o
     uint64_t unit = offset / BK_FILE_DIGEST_UNIT;
     Digest digest = {.offset = offset, .file = reading->piece->file};
 
-    bk_xxh3(reading->worker->hash_secret, data, size, digest.hash);
+    if (data != NULL)
+        bk_xxh3(reading->worker->hash_secret, data, size, digest.hash);
+    else
+        memcpy(digest.hash, reading->worker->zero_hash, sizeof digest.hash);
     g_array_append_val(reading->worker->digests, digest);
     return base != NULL && unit < base->digest_count &&
            size == MIN(base->size - offset, BK_FILE_DIGEST_UNIT) &&
@@ -241,6 +288,25 @@ store_changed_pages(const Reading *reading, const uint8_t *data, size_t size, ui
     return start >= size || store_bytes(reading, data + start, size - start, offset + start, error);
 }
 
+/* Takes whole units that are holes; returns where they end. */
+static uint64_t
+take_hole_units(Reading *reading, uint64_t offset, uint64_t end)
+{
+    /* The last unit of a file may be shorter, and is read. */
+    uint64_t whole_end = offset + (end - offset) / BK_FILE_DIGEST_UNIT * BK_FILE_DIGEST_UNIT;
+    uint64_t hole_end = offset;
+
+    if (whole_end > offset)
+        hole_end = find_hole_end(reading, offset, whole_end, BK_FILE_DIGEST_UNIT);
+    for (uint64_t at = offset; at < hole_end; at += BK_FILE_DIGEST_UNIT) {
+        reading->is_refresh = reading->selected->how != BK_READ_COMPARED &&
+                              digest_unit(reading, NULL, BK_FILE_DIGEST_UNIT, at);
+        if (!reading->is_refresh || reading->selected->is_given_up)
+            take_hole(reading, at, at + BK_FILE_DIGEST_UNIT);
+    }
+    return hole_end;
+}
+
 /* Reads the piece unit by unit into memory of its own, and stores what is not as in the parent. */
 static bool
 read_units(Reading *reading, GError **error)
@@ -250,8 +316,12 @@ read_units(Reading *reading, GError **error)
     size_t got = BK_FILE_DIGEST_UNIT;
 
     for (uint64_t at = reading->piece->offset; at < end && got == BK_FILE_DIGEST_UNIT; at += got) {
-        size_t want = MIN(BK_FILE_DIGEST_UNIT, end - at);
+        size_t want;
 
+        at = take_hole_units(reading, at, end);
+        want = MIN(BK_FILE_DIGEST_UNIT, end - at);
+        if (want == 0)
+            break;
         if (!read_some(reading, worker->scratch, want, at, &got, error))
             return false;
         if (got == 0)

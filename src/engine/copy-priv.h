@@ -59,7 +59,7 @@ struct BkCopy {
 /* One call of bk_copy_run. */
 typedef struct Round {
     BkCopy *copy;
-    int root;
+    const BkDataDir *dir;
     const BkSelection *selection;
     const BkBuf *content; /* of the only file, when it is not to be read */
     GArray *pieces;       /* Piece */
@@ -77,9 +77,10 @@ typedef struct Worker {
     BkPackWriter *writer;
     BkReader *reader;
     const BkXxh3Secret *hash_secret;
-    uint8_t *scratch; /* of BK_FILE_DIGEST_UNIT bytes */
-    GArray *ranges;   /* BkRange */
-    BkBuf *object;    /* of the open pack */
+    uint8_t *scratch;                /* of BK_FILE_DIGEST_UNIT bytes */
+    uint8_t zero_hash[BK_XXH3_SIZE]; /* of a unit that is a hole */
+    GArray *ranges;                  /* BkRange */
+    BkBuf *object;                   /* of the open pack */
     guint first_run_of_pack;
     GArray *runs;
     GArray *digests;

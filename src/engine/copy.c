@@ -302,7 +302,7 @@ init_worker(Worker *worker, Round *round, BkOp *op)
         .round = round,
         .op = op,
         .writer = bk_pack_writer_new(part, options->codec, options->level),
-        .reader = bk_reader_new(round->root),
+        .reader = bk_reader_new(round->dir),
         .hash_secret = bk_part_hash_secret(part, generation),
         .scratch = g_malloc(BK_FILE_DIGEST_UNIT),
         .ranges = g_array_new(FALSE, FALSE, sizeof(BkRange)),
@@ -313,6 +313,8 @@ init_worker(Worker *worker, Round *round, BkOp *op)
         .vanished = g_array_new(FALSE, FALSE, sizeof(guint)),
         .ends = g_array_new(FALSE, FALSE, sizeof(Piece)),
     };
+    memset(worker->scratch, 0, BK_FILE_DIGEST_UNIT);
+    bk_xxh3(worker->hash_secret, worker->scratch, BK_FILE_DIGEST_UNIT, worker->zero_hash);
 }
 
 static void
@@ -471,11 +473,11 @@ bool
 bk_copy_run(BkCopy *self, const BkSelection *selection, const BkTreeFile *left_out, BkOp *op,
             GError **error)
 {
-    g_auto(BkFd) root = bk_fd_open_dir(AT_FDCWD, self->options.root, error);
+    g_autoptr(BkDataDir) dir = bk_data_dir_open(self->options.root, error);
     g_autoptr(GArray) pieces = g_array_new(FALSE, FALSE, sizeof(Piece));
-    Round round = {.copy = self, .root = root, .selection = selection, .pieces = pieces};
+    Round round = {.copy = self, .dir = dir, .selection = selection, .pieces = pieces};
 
-    if (root < 0)
+    if (dir == NULL)
         return false;
     cut_pieces(&round, left_out);
     return run_round(&round, op, error);
@@ -486,7 +488,7 @@ bk_copy_run_bytes(BkCopy *self, const BkSelected *selected, const BkBuf *content
                   GError **error)
 {
     g_autoptr(GArray) pieces = g_array_new(FALSE, FALSE, sizeof(Piece));
-    Round round = {.copy = self, .root = -1, .content = content, .pieces = pieces};
+    Round round = {.copy = self, .content = content, .pieces = pieces};
 
     add_piece(&round, add_file(self, selected, content->size), 0, content->size, content->size);
     return run_round(&round, op, error);

@@ -377,10 +377,17 @@ clear_hole(BkSink *sink, const BkNeed *hole, uint8_t *buffer, GError **error)
     static const uint8_t zeros[ZERO_STEP];
 
     for (uint64_t done = 0; done < hole->length;) {
-        size_t want = MIN(hole->length - done, ZERO_STEP);
-        uint64_t offset = hole->file_offset + done;
+        uint64_t end = hole->file_offset + hole->length;
+        uint64_t offset;
+        size_t want;
         size_t got;
 
+        if (!bk_sink_next_data(sink, hole->file, hole->file_offset + done, end, &offset, error))
+            return false;
+        done = offset - hole->file_offset;
+        want = MIN(hole->length - done, ZERO_STEP);
+        if (want == 0)
+            break;
         if (!bk_sink_read(sink, hole->file, buffer, want, offset, &got, error))
             return false;
         if (got == 0)

@@ -219,7 +219,8 @@ bk_fetch_ahead_put(BkFetchAhead *self, const char *name, const void *data, size_
 {
     g_autofree char *path = path_in(self, name);
     g_autofree char *temp = g_strconcat(path, ".tmp", NULL);
-    g_auto(BkFd) fd = bk_fd_open(AT_FDCWD, temp, O_WRONLY | O_CREAT | O_TRUNC, 0600, error);
+    g_auto(BkFd) fd = bk_fd_open(AT_FDCWD, temp, O_WRONLY | O_CREAT | O_TRUNC,
+                                 bk_file_mode_beside(self->top), error);
 
     if (fd < 0 || !bk_fd_write(fd, data, size, error))
         return false;

@@ -20,17 +20,17 @@ struct BkOwnerMap {
     bool gives; /* run by root */
     uint32_t cluster;
     size_t count;
-    BkPlaceOwner *owners; /* of the snapshot, on this machine */
+    BkPathOwner *owners; /* of the snapshot, on this machine */
     Notes strangers;
     Notes groups;
     Notes modes;
 };
 
-static BkPlaceOwner
+static BkPathOwner
 resolve(const BkOwner *owner)
 {
     g_autofree char *buffer = g_malloc(NAME_BUFFER);
-    BkPlaceOwner resolved = {owner->uid, owner->gid};
+    BkPathOwner resolved = {owner->uid, owner->gid};
     struct passwd user;
     struct passwd *found_user;
     struct group group;
@@ -54,9 +54,9 @@ bk_owner_map_new(const BkSnapshot *snapshot, uint32_t owner)
 
     self->gives = geteuid() == 0;
     self->cluster = owner;
-    self->owners = g_new0(BkPlaceOwner, self->count);
+    self->owners = g_new0(BkPathOwner, self->count);
     for (size_t i = 0; i < self->count; i++)
-        self->owners[i] = self->gives ? resolve(&owners[i]) : (BkPlaceOwner){geteuid(), getegid()};
+        self->owners[i] = self->gives ? resolve(&owners[i]) : (BkPathOwner){geteuid(), getegid()};
     return self;
 }
 
@@ -72,7 +72,7 @@ bk_owner_map_free(BkOwnerMap *self)
     g_free(self);
 }
 
-BkPlaceOwner
+BkPathOwner
 bk_owner_map_cluster(const BkOwnerMap *self)
 {
     return self->owners[self->cluster];
@@ -102,7 +102,7 @@ give_group(int fd, gid_t gid)
 bool
 bk_owner_map_apply(BkOwnerMap *self, int fd, const BkFile *file, GError **error)
 {
-    const BkPlaceOwner *owner = &self->owners[file->owner];
+    const BkPathOwner *owner = &self->owners[file->owner];
     mode_t mode = file->mode & PERMISSIONS;
     struct stat st;
 

@@ -21,7 +21,7 @@ void bk_owner_map_free(BkOwnerMap *self); /* NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BkOwnerMap, bk_owner_map_free)
 
 /* The cluster's owner on this machine. */
-BkPlaceOwner bk_owner_map_cluster(const BkOwnerMap *self);
+BkPathOwner bk_owner_map_cluster(const BkOwnerMap *self);
 
 /* Gives the open file or directory the mode and group of `file`, as far as above; to be called as
  * the cluster's owner. */

@@ -6,20 +6,16 @@
  * in it is written. Anyone but root does all of it as himself.
  * Threads: belongs to one thread. */
 #pragma once
-#include "base/beneath.h"
-
-typedef struct BkPlaceOwner {
-    uid_t uid;
-    gid_t gid;
-} BkPlaceOwner;
+#include "base/identity.h"
+#include "base/path-owner.h"
 
 /* As whom `path` may be made or moved aside; `owner` is the cluster's. Entering the result changes
  * nothing while root alone decides on the path. */
-BkIdentity *bk_place_find_above(const char *path, const BkPlaceOwner *owner,
+BkIdentity *bk_place_find_above(const char *path, const BkPathOwner *owner,
                                 GError **error) BK_MUST_USE;
 
 /* Opens the directory, which is made with mode 0700 when it is not there, as `above`. With
  * `is_empty` it is given to `*owner`; otherwise `*owner` becomes who has it. Fails with
  * BK_ERROR_UNFIT when it belongs to somebody who has nothing to do with it. */
-int bk_place_open(const char *path, const BkIdentity *above, bool is_empty, BkPlaceOwner *owner,
+int bk_place_open(const char *path, const BkIdentity *above, bool is_empty, BkPathOwner *owner,
                   GError **error) BK_MUST_USE;

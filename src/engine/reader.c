@@ -12,7 +12,7 @@
 #define SMALL_FILE ((uint64_t)1024 * 1024)
 
 struct BkReader {
-    int root;
+    const BkDataDir *dir;
     int fd;
     const char *path; /* borrowed while open */
     uint64_t offset;
@@ -21,11 +21,11 @@ struct BkReader {
 };
 
 BkReader *
-bk_reader_new(int root)
+bk_reader_new(const BkDataDir *dir)
 {
     BkReader *self = g_new0(BkReader, 1);
 
-    self->root = root;
+    self->dir = dir;
     self->fd = -1;
     return self;
 }
@@ -75,19 +75,16 @@ bk_reader_open(BkReader *self, const char *path, uint64_t offset, uint64_t lengt
     *found = false;
     if (!bk_fault(BK_FAULT_BACKUP_READ, error))
         return false;
-    self->fd = bk_fd_open(self->root, path, O_RDONLY | O_NOATIME, 0, &cause);
-    if (self->fd < 0 && bk_error_is(cause, BK_ERROR_DENIED)) {
-        /* O_NOATIME is for owners only. */
-        g_clear_error(&cause);
-        self->fd = bk_fd_open(self->root, path, O_RDONLY, 0, &cause);
-    }
+    self->fd = bk_data_dir_open_file(self->dir, path, &cause);
     if (self->fd < 0)
         return bk_error_is(cause, BK_ERROR_ABSENT) || bk_propagate(error, &cause);
     *found = true;
     self->path = path;
     self->offset = offset;
     self->length = length;
-    self->was_cached = length < SMALL_FILE || is_cached(self->fd, offset, length);
+    self->was_cached = length < SMALL_FILE ||
+                       bk_fd_next_data(self->fd, offset, offset + length) == offset + length ||
+                       is_cached(self->fd, offset, length);
     if (!self->was_cached)
         (void)posix_fadvise(self->fd, (off_t)offset, (off_t)length, POSIX_FADV_SEQUENTIAL);
     return true;
@@ -99,6 +96,12 @@ bk_reader_read(BkReader *self, void *data, size_t size, uint64_t offset, size_t 
 {
     return bk_fd_pread(self->fd, data, size, offset, got, error) ||
            bk_prefix(error, "file \"%s\"", self->path);
+}
+
+uint64_t
+bk_reader_next_data(const BkReader *self, uint64_t offset, uint64_t end)
+{
+    return bk_fd_next_data(self->fd, offset, end);
 }
 
 void

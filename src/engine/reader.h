@@ -4,11 +4,12 @@
  * Threads: a reader belongs to one thread. */
 #pragma once
 #include "base/op.h"
+#include "source/pg/data-dir.h"
 
 typedef struct BkReader BkReader;
 
-BkReader *bk_reader_new(int root);   /* directory of the paths, borrowed */
-void bk_reader_free(BkReader *self); /* NULL is fine */
+BkReader *bk_reader_new(const BkDataDir *dir); /* of the paths, borrowed */
+void bk_reader_free(BkReader *self);           /* NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BkReader, bk_reader_free)
 
 /* Opens [offset, offset + length) of a file; `*found` is false when there is no such file. */
@@ -18,6 +19,9 @@ bool bk_reader_open(BkReader *self, const char *path, uint64_t offset, uint64_t 
 /* Reads at `offset`; fewer bytes than `size` only at the end of the file. */
 bool bk_reader_read(BkReader *self, void *data, size_t size, uint64_t offset, size_t *got,
                     GError **error) BK_MUST_USE;
+
+/* As bk_fd_next_data. */
+uint64_t bk_reader_next_data(const BkReader *self, uint64_t offset, uint64_t end);
 
 /* Closes the file; what was not in the page cache before it was opened is dropped from it again. */
 void bk_reader_close(BkReader *self);

@@ -35,7 +35,7 @@ struct BkRestore {
     BkSnapshot *snapshot;
     BkOwnerMap *owners;
     const BkFile *control; /* of `snapshot` */
-    BkPlaceOwner owner;    /* of what is restored */
+    BkPathOwner owner;     /* of what is restored */
     BkIdentity *above;     /* as whom the directory is made, and moved aside */
     BkIdentity *identity;  /* the owner, as whom all in it is written */
     BkBeneath *place;
@@ -274,7 +274,7 @@ static bool
 open_destination(BkRestore *self, GError **error)
 {
     const BkRestoreRequest *request = self->request;
-    const BkPlaceOwner owner = bk_owner_map_cluster(self->owners);
+    const BkPathOwner owner = bk_owner_map_cluster(self->owners);
     bool is_empty = self->state == BK_DESTINATION_NEW || self->state == BK_DESTINATION_EMPTY;
 
     if (geteuid() == 0 && owner.uid == 0)
@@ -565,6 +565,19 @@ run(BkRestore *self, GError **error)
            make_folders(self, error) && write_files(self, error);
 }
 
+static void
+warn_of_left_out(const BkPgMeta *meta)
+{
+    for (guint i = 0; i < meta->left_out->len; i++) {
+        const BkPgLeftOut *link = g_ptr_array_index(meta->left_out, i);
+
+        bk_log(BK_LOG_WARNING,
+               "the data directory had a link \"%s\" to \"%s\", which is not in the backup: make "
+               "it again if the server needs it",
+               link->path, link->target);
+    }
+}
+
 bool
 bk_restore_run(BkRestore *self, BkRestoreReport *report, BkOp *op, GError **error)
 {
@@ -573,6 +586,7 @@ bk_restore_run(BkRestore *self, BkRestoreReport *report, BkOp *op, GError **erro
     self->op = op;
     if (run(self, error)) {
         bk_owner_map_warn(self->owners);
+        warn_of_left_out(&self->choice.plan.snapshot->meta);
         return true;
     }
     return bk_prefix(error, "restore to \"%s\"", self->request->to);

@@ -95,6 +95,20 @@ bk_sink_read(BkSink *self, size_t index, void *data, size_t size, uint64_t offse
 }
 
 bool
+bk_sink_next_data(BkSink *self, size_t index, uint64_t offset, uint64_t end, uint64_t *data,
+                  GError **error)
+{
+    GError *cause = NULL;
+    int fd = open_file(self, index, false, &cause);
+
+    *data = fd >= 0 ? bk_fd_next_data(fd, offset, end) : end;
+    if (fd >= 0 || cause == NULL)
+        return true;
+    g_propagate_error(error, cause);
+    return false;
+}
+
+bool
 bk_sink_finish(BkSink *self, size_t index, BkOwnerMap *owners, GError **error)
 {
     const BkFile *file = &self->files[index];

@@ -20,6 +20,10 @@ bool bk_sink_write(BkSink *self, size_t index, const void *data, size_t size, ui
 bool bk_sink_read(BkSink *self, size_t index, void *data, size_t size, uint64_t offset, size_t *got,
                   GError **error) BK_MUST_USE;
 
+/* As bk_fd_next_data; `end` when there is no such file. */
+bool bk_sink_next_data(BkSink *self, size_t index, uint64_t offset, uint64_t end, uint64_t *data,
+                       GError **error) BK_MUST_USE;
+
 /* Gives the file its exact size, mode and group, creating it when it is not there. To be called as
  * the owner of the place. */
 bool bk_sink_finish(BkSink *self, size_t index, BkOwnerMap *owners, GError **error) BK_MUST_USE;

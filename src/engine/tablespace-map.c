@@ -185,7 +185,7 @@ bool
 bk_tablespace_map_move_aside(const GArray *self, const char *root, const BkIdentity *old,
                              GError **error)
 {
-    const BkPlaceOwner owner = {bk_identity_uid(old), bk_identity_gid(old)};
+    const BkPathOwner owner = {bk_identity_uid(old), bk_identity_gid(old)};
 
     for (guint i = 0; i < self->len; i++) {
         const BkRestoreTablespace *tablespace = &g_array_index(self, BkRestoreTablespace, i);
@@ -201,13 +201,13 @@ bk_tablespace_map_move_aside(const GArray *self, const char *root, const BkIdent
 }
 
 static bool
-make_one(const BkRestoreTablespace *tablespace, BkBeneath *place, const BkPlaceOwner *owner,
+make_one(const BkRestoreTablespace *tablespace, BkBeneath *place, const BkPathOwner *owner,
          mode_t mode, GError **error)
 {
     g_autofree char *path = g_strdup_printf("pg_tblspc/%u", tablespace->oid);
     g_autoptr(BkIdentity) above = bk_place_find_above(tablespace->to, owner, error);
     BkDestinationState state;
-    BkPlaceOwner found = *owner;
+    BkPathOwner found = *owner;
     g_auto(BkFd) dir = -1;
 
     if (above == NULL || !bk_destination_inspect(tablespace->to, &state, error))
@@ -228,7 +228,7 @@ make_one(const BkRestoreTablespace *tablespace, BkBeneath *place, const BkPlaceO
 }
 
 bool
-bk_tablespace_map_make(const GArray *self, BkBeneath *place, const BkPlaceOwner *owner, mode_t mode,
+bk_tablespace_map_make(const GArray *self, BkBeneath *place, const BkPathOwner *owner, mode_t mode,
                        GError **error)
 {
     for (guint i = 0; i < self->len; i++) {

@@ -3,6 +3,7 @@
  * A map is an array of BkRestoreTablespace.
  * Threads: belongs to one thread. */
 #pragma once
+#include "base/beneath.h"
 #include "engine/owner-map.h"
 #include "engine/place.h"
 #include "engine/restore.h"
@@ -28,7 +29,7 @@ bool bk_tablespace_map_move_aside(const GArray *self, const char *root, const Bk
 
 /* Makes the directories, for the cluster's owner, and mounts each in `place` at its link. The mode
  * of new ones is `mode`. */
-bool bk_tablespace_map_make(const GArray *self, BkBeneath *place, const BkPlaceOwner *owner,
+bool bk_tablespace_map_make(const GArray *self, BkBeneath *place, const BkPathOwner *owner,
                             mode_t mode, GError **error) BK_MUST_USE;
 
 /* Is each link of `snapshot` that of a tablespace of the map? Fails with BK_ERROR_CORRUPT when one

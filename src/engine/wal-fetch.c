@@ -159,7 +159,7 @@ write_whole(const char *path, const BkBuf *content, GError **error)
     bool ok;
 
     (void)unlink(temp); /* of a process that died and had this number */
-    fd = bk_fd_open(AT_FDCWD, temp, O_WRONLY | O_CREAT | O_EXCL, 0600, error);
+    fd = bk_fd_open(AT_FDCWD, temp, O_WRONLY | O_CREAT | O_EXCL, bk_file_mode_beside(temp), error);
     ok = fd >= 0 && bk_fd_write(fd, content->data, content->size, error);
     if (ok && rename(temp, path) < 0)
         ok = bk_throw_errno(error, "rename \"%s\"", temp);

@@ -280,3 +280,59 @@ def test_a_server_that_root_starts(shared, cluster):
     assert result.returncode == 1
     victim.assert_untouched()
     assert "root's own" not in result.stderr
+
+
+def assert_no_trace(shared, bs, to):
+    """Nothing of the victim's is in the newest snapshot."""
+    must(as_root(shared, bs, "restore", "orders", "--to", to, "--no-archive", "--tablespace",
+                 f"fast={to}-fast"))
+    for folder, _, files in os.walk(to):
+        for name in files:
+            assert b"root's own" not in Path(folder, name).read_bytes(), (folder, name)
+    shutil.rmtree(to)
+    shutil.rmtree(f"{to}-fast")
+
+
+def test_a_backup_by_root_follows_no_planted_link(shared, cluster):
+    """Neither a link that was there before nor one that a directory is swapped for."""
+    server, bs = cluster
+    victim = Victim(shared.path / "victim-backup", [f"file{i}" for i in range(50)])
+    extra = shared.directory("pg/extra")
+    for i in range(50):
+        (extra / f"file{i}").write_text("the owner's own" * 2000)
+        place.give_to_owner(extra / f"file{i}")
+    (server.data / "planted").symlink_to(victim.path)
+    (server.data / "planted-file").symlink_to(victim.path / "file1")
+    argv = ["backup", "orders", "--standalone"]
+    try:
+        must(as_root(shared, bs, *argv))
+        assert_no_trace(shared, bs, shared.path / "trace")
+        for i in range(4):
+            with Swapper(shared, victim.path, server.data, "extra"):
+                result = as_root(shared, bs, *argv, *(["--full"] if i % 2 else []))
+            if result.returncode == 0:
+                assert_no_trace(shared, bs, shared.path / "trace")
+        victim.assert_untouched()
+    finally:
+        (server.data / "planted").unlink()
+        (server.data / "planted-file").unlink()
+        if extra.is_symlink():
+            extra.unlink()
+        shutil.rmtree(extra, ignore_errors=True)
+
+
+def test_a_tablespace_that_only_root_may_read(shared, cluster):
+    """The link of a tablespace is followed as the owner."""
+    server, bs = cluster
+    victim = Victim(shared.path / "victim-tablespace", [])
+    version = next((server.data / "pg_tblspc").iterdir()).resolve()
+    own = next(version.iterdir()).name
+    (victim.path / own).mkdir()
+    (victim.path / own / "secret").write_text("root's own")
+    link = server.data / "pg_tblspc" / "99999"
+    link.symlink_to(victim.path)
+    try:
+        result = as_root(shared, bs, "backup", "orders", "--standalone")
+        assert result.returncode == 1 and "pg_tblspc/99999" in result.stderr, result
+    finally:
+        link.unlink()

@@ -1,8 +1,8 @@
 #include "source/pg/control.h"
 
-#include "base/fd.h"
 #include "codec/crc32c.h"
 #include "source/pg/bytes.h"
+#include "source/pg/data-dir.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -193,7 +193,7 @@ bk_pg_control_read(const char *data_dir, BkBuf *content, BkPgControl *control, G
     for (unsigned attempt = 0;; attempt++) {
         g_autoptr(GError) cause = NULL;
 
-        if (!bk_file_read(AT_FDCWD, path, MAX_FILE, content, error))
+        if (!bk_data_dir_read(data_dir, "global/pg_control", MAX_FILE, content, error))
             return false;
         if (bk_pg_control_decode(content->data, content->size, control, &cause))
             return true;

@@ -1,6 +1,7 @@
 #include "source/pg/tree.h"
 
-#include "base/fd.h"
+#include "base/log.h"
+#include "source/pg/data-dir.h"
 #include "source/pg/relation-name.h"
 
 #include <dirent.h>
@@ -8,6 +9,9 @@
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
+
+/* What a network file system calls a file that was deleted while somebody had it open. */
+#define NFS_LEFTOVER ".nfs"
 
 typedef enum {
     PLACE_OTHER,
@@ -30,9 +34,12 @@ typedef struct Identity {
 
 typedef struct Walk {
     const BkPgControl *control;
+    const BkDataDir *dir;
     GPtrArray *files;
-    GArray *above; /* Identity: the folders that hold the data directory */
+    GPtrArray *left_out; /* BkTreeFile: links */
+    GArray *above;       /* Identity: the folders that hold the data directory */
     BkOp *op;
+    bool has_group_access;
 } Walk;
 
 typedef struct Folder {
@@ -58,6 +65,7 @@ void
 bk_tree_clear(BkTree *self)
 {
     g_clear_pointer(&self->files, g_ptr_array_unref);
+    g_clear_pointer(&self->left_out, g_ptr_array_unref);
     *self = (BkTree){0};
 }
 
@@ -108,6 +116,11 @@ is_left_out(const Walk *walk, const Folder *folder, const char *name)
 {
     BkRelationName relation;
 
+    if (g_str_has_prefix(name, NFS_LEFTOVER)) {
+        bk_log(BK_LOG_INFO, "\"%s/%s\" was deleted while it was open and is not in the backup",
+               folder->path, name);
+        return true;
+    }
     if (folder->place == PLACE_TABLESPACE)
         return !is_own_version(walk->control, name);
     if (folder->place == PLACE_WAL)
@@ -158,7 +171,7 @@ place_of(const Folder *folder, const char *name)
 }
 
 static BkTreeFile *
-add_file(Walk *walk, const char *path, const struct stat *st)
+make_file(const char *path, const struct stat *st)
 {
     BkTreeFile *file = g_new0(BkTreeFile, 1);
 
@@ -168,6 +181,14 @@ add_file(Walk *walk, const char *path, const struct stat *st)
     file->mode = st->st_mode;
     file->uid = st->st_uid;
     file->gid = st->st_gid;
+    return file;
+}
+
+static BkTreeFile *
+add_file(Walk *walk, const char *path, const struct stat *st)
+{
+    BkTreeFile *file = make_file(path, st);
+
     g_ptr_array_add(walk->files, file);
     return file;
 }
@@ -189,35 +210,116 @@ mark_pages(BkTreeFile *file, const Walk *walk, const Folder *folder, const char 
 static bool walk_folder(Walk *walk, const Folder *parent, const char *path, Place place, int fd,
                         GError **error);
 
+/* A link is followed where it is one that has to be: then it is mounted. */
 static bool
 descend(Walk *walk, const Folder *folder, const char *name, const char *path, GError **error)
 {
-    g_autoptr(GError) cause = NULL;
-    g_auto(BkFd) fd = bk_fd_open_dir(folder->fd, name, &cause);
+    int mounted = bk_beneath_mounted(bk_data_dir_files(walk->dir), path);
+    g_auto(BkFd) fd =
+        mounted >= 0 ? openat(mounted, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+                     : openat(folder->fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
-    if (fd < 0 && bk_error_is(cause, BK_ERROR_ABSENT))
-        return true;
-    if (fd < 0) {
-        g_propagate_prefixed_error(error, g_steal_pointer(&cause), "folder \"%s\": ", path);
-        return false;
-    }
+    if (fd < 0)
+        return errno == ENOENT || bk_data_dir_throw(walk->dir, path, error);
     return walk_folder(walk, folder, path, place_of(folder, name), fd, error);
 }
 
-/* A link in pg_tblspc is a tablespace: the link itself is kept, and its content under its path. */
-static bool
-add_tablespace(Walk *walk, const Folder *folder, const char *name, const char *path,
-               const struct stat *st, GError **error)
+/* The target of a link; NULL without an error when it has vanished. */
+static char *
+read_link(const Folder *folder, const char *name, const char *path, GError **error)
 {
     char target[4096];
     ssize_t size = readlinkat(folder->fd, name, target, sizeof target - 1);
 
-    if (size < 0 && errno == ENOENT)
-        return true;
-    if (size < 0)
-        return bk_throw_errno(error, "read the link \"%s\"", path);
-    target[size] = 0;
-    add_file(walk, path, st)->link = g_strdup(target);
+    if (size < 0 && errno != ENOENT)
+        bk_throw_errno(error, "read the link \"%s\"", path);
+    return size < 0 ? NULL : g_strndup(target, (gsize)size);
+}
+
+/* A link in pg_tblspc is a tablespace: the link itself is kept, and its content under its path. One
+ * that nothing is mounted at leads nowhere, or was made a moment ago. */
+static bool
+add_tablespace(Walk *walk, const Folder *folder, const char *name, const char *path,
+               const struct stat *st, GError **error)
+{
+    GError *cause = NULL;
+    g_autofree char *target = read_link(folder, name, path, &cause);
+
+    if (target == NULL && cause != NULL)
+        g_propagate_error(error, cause);
+    if (target == NULL)
+        return cause == NULL;
+    add_file(walk, path, st)->link = g_steal_pointer(&target);
+    if (bk_beneath_mounted(bk_data_dir_files(walk->dir), path) >= 0)
+        return descend(walk, folder, name, path, error);
+    return faccessat(folder->fd, name, F_OK, AT_EACCESS) < 0 && errno == ENOENT
+               ? true
+               : bk_throw(error, BK_ERROR_UNFIT,
+                          "the directory of tablespace \"%s\" cannot be read by the server's user, "
+                          "or was made just now: look at its owner and mode, and run the backup "
+                          "again",
+                          path);
+}
+
+/* What no server can do without, and no base backup of PostgreSQL would have either. */
+static bool
+is_essential(const char *path)
+{
+    static const char *const names[] = {"base",         "global",       "pg_xact",
+                                        "pg_multixact", "pg_commit_ts", "pg_logical",
+                                        "pg_twophase",  "pg_tblspc",    "PG_VERSION"};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
+        size_t size = strlen(names[i]);
+
+        if (strncmp(path, names[i], size) == 0 && (path[size] == '/' || path[size] == '\0'))
+            return true;
+    }
+    return false;
+}
+
+/* Any other link is not followed: whatever it leads to is not the cluster's. Where the server makes
+ * the content anew it becomes a directory again. */
+static bool
+add_link(Walk *walk, const Folder *folder, const char *name, const char *path,
+         const struct stat *st, GError **error)
+{
+    Place place = place_of(folder, name);
+    GError *cause = NULL;
+    g_autofree char *target = read_link(folder, name, path, &cause);
+
+    if (target == NULL && cause != NULL)
+        g_propagate_error(error, cause);
+    if (target == NULL)
+        return cause == NULL;
+    if (is_essential(path))
+        return bk_throw(error, BK_ERROR_UNFIT,
+                        "\"%s\" is a link to \"%s\", which a base backup does not follow: put the "
+                        "data there back into the data directory, or use a tablespace",
+                        path, target);
+    if (place == PLACE_EMPTIED) {
+        BkTreeFile *file = add_file(walk, path, st);
+
+        file->mode = S_IFDIR | (walk->has_group_access ? 0750 : 0700);
+        file->size = 0;
+    } else {
+        BkTreeFile *file = make_file(path, st);
+
+        file->link = g_steal_pointer(&target);
+        g_ptr_array_add(walk->left_out, file);
+    }
+    return true;
+}
+
+/* pg_wal on another disk is a directory that is somewhere else. */
+static bool
+add_mounted(Walk *walk, const Folder *folder, const char *name, const char *path, GError **error)
+{
+    struct stat st;
+
+    if (fstat(bk_beneath_mounted(bk_data_dir_files(walk->dir), path), &st) < 0)
+        return bk_throw_errno(error, "stat \"%s\"", path);
+    (void)add_file(walk, path, &st);
     return descend(walk, folder, name, path, error);
 }
 
@@ -229,18 +331,22 @@ add_entry(Walk *walk, const Folder *folder, const char *name, GError **error)
     struct stat st;
 
     if (fstatat(folder->fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-        return errno == ENOENT || bk_throw_errno(error, "stat \"%s\"", path);
+        return errno == ENOENT || bk_data_dir_throw(walk->dir, path, error);
     if (S_ISLNK(st.st_mode) && folder->place == PLACE_TABLESPACES)
         return add_tablespace(walk, folder, name, path, &st, error);
-    if (S_ISLNK(st.st_mode) && fstatat(folder->fd, name, &st, 0) < 0)
-        return errno == ENOENT || bk_throw_errno(error, "stat \"%s\"", path);
+    if (S_ISLNK(st.st_mode) && bk_beneath_mounted(bk_data_dir_files(walk->dir), path) >= 0)
+        return add_mounted(walk, folder, name, path, error);
+    if (S_ISLNK(st.st_mode))
+        return add_link(walk, folder, name, path, &st, error);
     if (S_ISDIR(st.st_mode)) {
         (void)add_file(walk, path, &st);
         return descend(walk, folder, name, path, error);
     }
     if (S_ISREG(st.st_mode))
         mark_pages(add_file(walk, path, &st), walk, folder, name);
-    return true; /* sockets and the like are the running server's */
+    else
+        bk_log(BK_LOG_INFO, "\"%s\" is neither file nor directory and is not in the backup", path);
+    return true;
 }
 
 /* All names first: whether a relation is unlogged is known from another name in the folder. */
@@ -359,12 +465,16 @@ compare_paths(const void *left, const void *right)
 }
 
 static bool
-list(Walk *walk, const char *root, GError **error)
+list(Walk *walk, GError **error)
 {
-    g_auto(BkFd) fd = bk_fd_open_dir(AT_FDCWD, root, error);
+    const BkBeneath *files = bk_data_dir_files(walk->dir);
+    g_auto(BkIdentityScope) scope = bk_identity_enter(bk_beneath_identity(files));
+    int fd = bk_beneath_dir(files);
+    struct stat st;
 
-    if (fd < 0)
-        return false;
+    if (fstat(fd, &st) < 0)
+        return bk_throw_errno(error, "stat the directory");
+    walk->has_group_access = (st.st_mode & S_IRGRP) != 0;
     find_above(walk, fd);
     return walk_folder(walk, NULL, "", PLACE_TOP, fd, error);
 }
@@ -373,10 +483,14 @@ bool
 bk_tree_list(const char *root, const BkPgControl *control, BkTree *tree, BkOp *op, GError **error)
 {
     g_autoptr(GArray) above = g_array_new(FALSE, FALSE, sizeof(Identity));
-    Walk walk = {control, g_ptr_array_new_with_free_func(free_file), above, op};
+    g_autoptr(BkDataDir) dir = NULL;
+    Walk walk = {.control = control, .above = above, .op = op};
 
-    *tree = (BkTree){.files = walk.files};
-    if (!list(&walk, root, error))
+    walk.files = g_ptr_array_new_with_free_func(free_file);
+    walk.left_out = g_ptr_array_new_with_free_func(free_file);
+    *tree = (BkTree){.files = walk.files, .left_out = walk.left_out};
+    walk.dir = dir = bk_data_dir_open(root, error);
+    if (dir == NULL || !list(&walk, error))
         return bk_prefix(error, "data directory \"%s\"", root);
     g_ptr_array_sort(tree->files, compare_paths);
     for (guint i = 0; i < tree->files->len; i++)
@@ -422,10 +536,11 @@ relation_of(const BkTreeFile *file)
 
 /* Adds "FOLDER/FILENODE" of each relation of the folder that has an init fork now. */
 static bool
-add_unlogged(int root, const char *path, GHashTable *unlogged, GError **error)
+add_unlogged(const BkDataDir *dir, const char *path, GHashTable *unlogged, GError **error)
 {
     g_autoptr(GError) cause = NULL;
-    g_auto(BkFd) fd = bk_fd_open_dir(root, path, &cause);
+    g_auto(BkFd) fd =
+        bk_beneath_open(bk_data_dir_files(dir), path, O_RDONLY | O_DIRECTORY, 0, &cause);
     const Folder folder = {.path = path, .fd = fd};
     g_autoptr(GPtrArray) names = NULL;
 
@@ -456,14 +571,14 @@ bool
 bk_tree_leave_out_unlogged(BkTree *self, const char *root, GError **error)
 {
     g_autoptr(GHashTable) unlogged = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    g_auto(BkFd) fd = bk_fd_open_dir(AT_FDCWD, root, error);
+    g_autoptr(BkDataDir) dir = bk_data_dir_open(root, error);
 
-    if (fd < 0)
+    if (dir == NULL)
         return false;
     for (guint i = 0; i < self->files->len; i++) {
         const BkTreeFile *file = g_ptr_array_index(self->files, i);
 
-        if (is_database_folder(file) && !add_unlogged(fd, file->path, unlogged, error))
+        if (is_database_folder(file) && !add_unlogged(dir, file->path, unlogged, error))
             return false;
     }
     for (guint i = 0; g_hash_table_size(unlogged) > 0 && i < self->files->len; i++) {

@@ -24,19 +24,22 @@ typedef struct BkTreeFile {
 } BkTreeFile;
 
 typedef struct BkTree {
-    GPtrArray *files; /* of BkTreeFile, in byte order of their paths */
-    uint64_t bytes;   /* of all regular files */
+    GPtrArray *files;    /* of BkTreeFile, in byte order of their paths */
+    GPtrArray *left_out; /* of BkTreeFile: links that were not followed */
+    uint64_t bytes;      /* of all regular files */
 } BkTree;
 
 void bk_tree_clear(BkTree *self);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkTree, bk_tree_clear)
 
-/* Lists the data directory `root` of the cluster that `control` is of. What vanishes meanwhile is
- * left out; a symbolic link other than a tablespace is followed when it leads to a directory (such
- * as pg_wal on a disk of its own) or a file. Of a tablespace's directory only the folder of this
- * cluster is listed: other versions have theirs beside it. pg_control is listed too: the copier
- * takes it last. Fails with BK_ERROR_DENIED and the path when something cannot be read, with
- * BK_ERROR_UNFIT when a link leads to a folder that it is in itself. */
+/* Lists the data directory `root` of the cluster that `control` is of, as its owner. What vanishes
+ * meanwhile is left out. Of symbolic links those of tablespaces, and pg_wal on a disk of its own,
+ * are followed; any other is left out and listed as such, like PostgreSQL's base backup does, and
+ * one in the place of what no server can do without fails with BK_ERROR_UNFIT. Of a tablespace's
+ * directory only the directory of this cluster is listed: other versions have theirs beside it.
+ * pg_control is listed too: the copier takes it last. Fails with BK_ERROR_DENIED, the full path and
+ * what to do when something cannot be read, with BK_ERROR_UNFIT when a link leads to a directory
+ * that it is in itself. */
 bool bk_tree_list(const char *root, const BkPgControl *control, BkTree *tree, BkOp *op,
                   GError **error) BK_MUST_USE;
 

@@ -1,0 +1,20 @@
+/* path-owner.h - who may put something else in the place of a path.
+ *
+ * Root that works on a path is led anywhere by whoever owns a directory, or a link, on it. So what
+ * root does there it does as the first such owner, down from the top.
+ * Threads: safe. */
+#pragma once
+#include "base/error.h"
+
+#include <sys/types.h>
+
+typedef struct BkPathOwner {
+    uid_t uid;
+    gid_t gid;
+} BkPathOwner;
+
+/* Sets `found` to the first owner other than root of a directory that holds `path`, or of a link on
+ * it; uid 0 when root alone decides. `otherwise` counts as the owner of a directory of root's that
+ * a group or everybody may write to. A path that ends early is fine. */
+bool bk_path_owner_find(const char *path, const BkPathOwner *otherwise, BkPathOwner *found,
+                        GError **error) BK_MUST_USE;
