@@ -2,6 +2,7 @@
 
 #include <grp.h>
 #include <pwd.h>
+#include <stdlib.h>
 #include <sys/fsuid.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -56,8 +57,9 @@ list_groups(uid_t uid, gid_t gid)
     return groups;
 }
 
-/* Sets those of the calling thread: the library's setgroups would change every thread. setfsuid
- * reports whom it found, not whether it worked, and with an invalid number it changes nothing. */
+/* Sets those of the calling thread: the library's setgroups would change every
+ * thread. setfsuid reports whom it found, not whether it worked, and with an
+ * invalid number it changes nothing. */
 static bool
 become(uid_t uid, gid_t gid, const GArray *groups)
 {
@@ -91,7 +93,8 @@ bk_identity_new(uid_t uid, gid_t gid, GError **error)
         return g_steal_pointer(&self);
     (void)become_self(self);
     return bk_throw_null(error, BK_ERROR_DENIED,
-                         "root cannot act as user %u here (it lacks CAP_SETUID or CAP_SETGID): run "
+                         "root cannot act as user %u here (it lacks CAP_SETUID "
+                         "or CAP_SETGID): run "
                          "the command as that user",
                          uid);
 }
@@ -132,8 +135,10 @@ bk_identity_enter(const BkIdentity *self)
     if (self == NULL || !self->is_other || self == current)
         return scope;
     g_assert(current == NULL);
-    /* It worked when the identity was made. To go on as root would be worse than to end. */
-    g_assert(become(self->uid, self->gid, self->groups));
+    /* It worked when the identity was made. To go on as root would be worse than
+     * to end. */
+    if (!become(self->uid, self->gid, self->groups))
+        abort();
     current = self;
     scope.is_entered = true;
     return scope;
@@ -144,7 +149,8 @@ bk_identity_leave(BkIdentityScope *scope)
 {
     if (!scope->is_entered)
         return;
-    g_assert(become_self(current));
+    if (!become_self(current))
+        abort();
     current = scope->before;
     scope->is_entered = false;
 }

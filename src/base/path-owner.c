@@ -1,6 +1,6 @@
 #include "base/path-owner.h"
 
-#include "base/fd.h"
+#include "base/beneath.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,7 +9,8 @@
 
 #define MAX_LINKS 40 /* as the kernel's */
 
-/* The way down to a path: what is left of it, and who may change what was passed. */
+/* The way down to a path: what is left of it, and who may change what was
+ * passed. */
 typedef struct Walk {
     BkFd dir;
     GString *left;
@@ -26,8 +27,9 @@ clear_walk(Walk *self)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Walk, clear_walk)
 
-/* Who can put something else in the place of what is in it, or of the link? In a directory that is
- * open to a group it is the cluster's owner who is to have the right. */
+/* Who can put something else in the place of what is in it, or of the link? In
+ * a directory that is open to a group it is the cluster's owner who is to have
+ * the right. */
 static void
 note_owner(Walk *self, const struct stat *st)
 {
@@ -63,7 +65,8 @@ follow_link(Walk *self, const char *name, GError **error)
     return self->dir >= 0;
 }
 
-/* Takes the next component. `*done` at the end of the path, or of what is there of it. */
+/* Takes the next component. `*done` at the end of the path, or of what is there
+ * of it. */
 static bool
 take_step(Walk *self, bool *done, GError **error)
 {
@@ -121,4 +124,44 @@ bk_path_owner_find(const char *path, const BkPathOwner *otherwise, BkPathOwner *
         return bk_prefix(error, "\"%s\"", path);
     *found = walk.above;
     return true;
+}
+
+BkIdentity *
+bk_path_owner_identity(int dir, const char *path, GError **error)
+{
+    BkPathOwner owner = {0, 0};
+    struct stat st;
+
+    if (fstat(dir, &st) < 0) {
+        bk_throw_errno(error, "stat \"%s\"", path);
+        return NULL;
+    }
+    if (geteuid() == 0 && st.st_uid == 0 &&
+        !bk_path_owner_find(path, &(BkPathOwner){0, 0}, &owner, error))
+        return NULL;
+    if (st.st_uid != 0)
+        owner = (BkPathOwner){st.st_uid, st.st_gid};
+    return bk_identity_new(owner.uid, owner.gid, error);
+}
+
+int
+bk_path_owner_open(const char *path, GError **error)
+{
+    g_autofree char *parent = g_path_get_dirname(path);
+    g_autofree char *name = g_path_get_basename(path);
+    g_autoptr(BkIdentity) identity = NULL;
+    g_autoptr(BkBeneath) beneath = NULL;
+    BkFd dir = bk_fd_open_dir(AT_FDCWD, parent, error);
+
+    if (dir < 0)
+        return -1;
+    beneath = bk_beneath_new(dir, NULL);
+    identity = bk_path_owner_identity(dir, parent, error);
+    if (identity == NULL)
+        return -1;
+    bk_beneath_become(beneath, identity);
+    dir = bk_beneath_open_file(beneath, name, O_RDONLY, 0, error);
+    if (dir < 0)
+        bk_prefix(error, "\"%s\"", parent);
+    return dir;
 }

@@ -2,6 +2,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/path-owner.h"
 #include "source/pg/archive-check.h"
 #include "source/pg/history.h"
 
@@ -10,7 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Histories of so many of the newest timelines are looked for: a server keeps all that it ever had.
+/* Histories of so many of the newest timelines are looked for: a server keeps
+ * all that it ever had.
  */
 #define NEWEST_HISTORIES 8
 
@@ -50,10 +52,11 @@ read_local_history(const char *wal_dir, uint32_t timeline, BkHistory *history, G
 {
     char name[BK_WAL_HISTORY_NAME_SIZE];
     g_autofree char *path = g_build_filename(wal_dir, bk_wal_history_name(timeline, name), NULL);
+    g_auto(BkFd) fd = bk_path_owner_open(path, error);
     g_auto(BkBuf) content = BK_BUF_INIT;
 
     *history = (BkHistory){0};
-    return bk_file_read(AT_FDCWD, path, BK_HISTORY_MAX_SIZE, &content, error) &&
+    return fd >= 0 && bk_fd_read_all(fd, path, BK_HISTORY_MAX_SIZE, &content, error) &&
            bk_history_parse(timeline, content.data, content.size, history, error);
 }
 
@@ -88,7 +91,8 @@ find_history(Fill *self, BkOp *op, GError **error)
            bk_propagate(error, &cause);
 }
 
-/* The position up to which WAL under the name of `timeline` belongs to the path; 0: none does. */
+/* The position up to which WAL under the name of `timeline` belongs to the
+ * path; 0: none does. */
 static BkLsn
 end_of(const Fill *self, uint32_t timeline)
 {
@@ -136,8 +140,8 @@ has_mark(const char *wal_dir, const char *name, const char *mark)
     return access(path, F_OK) == 0;
 }
 
-/* The segment that has the fork in it is taken from the later timeline, which begins with a copy of
- * what comes before. */
+/* The segment that has the fork in it is taken from the later timeline, which
+ * begins with a copy of what comes before. */
 static bool
 is_candidate(const Fill *self, Candidate *candidate)
 {
@@ -197,7 +201,8 @@ note_name(const BkStoreEntry *entry, void *data, GError **error)
     return true;
 }
 
-/* The name just before that of a segment: a new string, or NULL when there is none. */
+/* The name just before that of a segment: a new string, or NULL when there is
+ * none. */
 static char *
 name_before(const BkPart *part, const Candidate *candidate)
 {
@@ -211,7 +216,8 @@ name_before(const BkPart *part, const Candidate *candidate)
     return bk_archive_object_name(part, name, &parsed);
 }
 
-/* Compares the segments of one timeline from `first` on, up to `end` among the candidates. */
+/* Compares the segments of one timeline from `first` on, up to `end` among the
+ * candidates. */
 static bool
 compare_segments(const Fill *self, const BkPart *part, guint first, guint end, BkOp *op,
                  GError **error)
@@ -233,7 +239,8 @@ compare_segments(const Fill *self, const BkPart *part, guint first, guint end, B
     return true;
 }
 
-/* By name, a history comes before or among the segments: it is asked for alone. */
+/* By name, a history comes before or among the segments: it is asked for alone.
+ */
 static bool
 compare_history(const BkWalFillRequest *request, Candidate *candidate, BkOp *op, GError **error)
 {
@@ -293,6 +300,7 @@ put_candidate(const BkWalFillRequest *request, const Candidate *candidate, BkArc
     g_autofree char *path = g_build_filename(request->wal_dir, candidate->name, NULL);
     g_autofree char *before = bk_archive_identify(path);
     g_autofree char *identity = NULL;
+    g_auto(BkFd) fd = -1;
     g_auto(BkBuf) content = BK_BUF_INIT;
     BkArchiveFile file = {
         .name = candidate->name,
@@ -300,7 +308,8 @@ put_candidate(const BkWalFillRequest *request, const Candidate *candidate, BkArc
         .content = &content,
     };
 
-    if (!bk_file_read(AT_FDCWD, path, BK_ARCHIVE_FILE_MAX, &content, error))
+    fd = bk_path_owner_open(path, error);
+    if (fd < 0 || !bk_fd_read_all(fd, path, BK_ARCHIVE_FILE_MAX, &content, error))
         return false;
     identity = bk_archive_identify(path);
     if (g_strcmp0(before, identity) == 0)
@@ -356,7 +365,8 @@ bk_wal_fill(const BkWalFillRequest *request, BkWalFilled *filled, BkOp *op, GErr
         return false;
     if (filled->first[0] != 0)
         bk_log(BK_LOG_WARNING,
-               "WAL that was missing in the archive was found in \"%s\" and archived: %zu %s, "
+               "WAL that was missing in the archive was found in \"%s\" and "
+               "archived: %zu %s, "
                "%s to %s",
                request->wal_dir, filled->count, filled->count == 1 ? "file" : "files",
                filled->first, filled->last);

@@ -4,6 +4,7 @@
 #include "base/fault.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/path-owner.h"
 #include "codec/wire.h"
 #include "repo/opinion.h"
 #include "source/pg/archive-check.h"
@@ -274,13 +275,14 @@ typedef struct Own {
     const char *path;
 } Own;
 
-/* Piece by piece through one small buffer: it stays in the processor's cache, while mapping or
- * reading the whole segment would cost a fault for each of its pages. */
+/* Piece by piece through one small buffer: it stays in the processor's cache,
+ * while mapping or reading the whole segment would cost a fault for each of its
+ * pages. */
 static bool
 hash_file(const char *path, const BkXxh3Secret *secret, uint8_t hash[BK_XXH3_SIZE], uint64_t *size,
           GError **error)
 {
-    g_auto(BkFd) fd = bk_fd_open(AT_FDCWD, path, O_RDONLY, 0, error);
+    g_auto(BkFd) fd = bk_path_owner_open(path, error);
     g_autoptr(BkXxh3) state = bk_xxh3_new(secret);
     g_autofree uint8_t *piece = g_malloc(HASH_PIECE);
     size_t got = HASH_PIECE;
@@ -305,8 +307,9 @@ hash_own(const Own *own, const BkXxh3Secret *secret, uint8_t hash[BK_XXH3_SIZE],
     return true;
 }
 
-/* Is it the very file that was archived, and nobody has written to it since? Then its content need
- * not be read again: the archiver asks for each segment once more that was pushed ahead. */
+/* Is it the very file that was archived, and nobody has written to it since?
+ * Then its content need not be read again: the archiver asks for each segment
+ * once more that was pushed ahead. */
 static bool
 is_same_file(const Own *own, const Head *head, const BkXxh3Secret *secret)
 {
@@ -320,7 +323,8 @@ is_same_file(const Own *own, const Head *head, const BkXxh3Secret *secret)
     return memcmp(stamp, head->stamp, sizeof stamp) == 0;
 }
 
-/* Success when the object of this name holds the same bytes; BK_ERROR_NOT_FOUND without one. */
+/* Success when the object of this name holds the same bytes; BK_ERROR_NOT_FOUND
+ * without one. */
 static bool
 compare_with_present(const BkPart *part, const Own *own, BkOp *op, GError **error)
 {
@@ -340,14 +344,15 @@ compare_with_present(const BkPart *part, const Own *own, BkOp *op, GError **erro
         return false;
     if (start.head.size == size && memcmp(hash, start.head.hash, sizeof hash) == 0)
         return true;
-    return bk_throw(
-        error, BK_ERROR_CONFLICT,
-        "the archive of \"%s\" in repository \"%s\" already holds other content as \"%s\": two "
-        "clusters archive to this source",
-        bk_part_source(part), bk_repository_name(bk_part_repository(part)), own->name);
+    return bk_throw(error, BK_ERROR_CONFLICT,
+                    "the archive of \"%s\" in repository \"%s\" already holds "
+                    "other content as \"%s\": two "
+                    "clusters archive to this source",
+                    bk_part_source(part), bk_repository_name(bk_part_repository(part)), own->name);
 }
 
-/* What a local cache remembered may be gone from the repository: then it has it no longer. */
+/* What a local cache remembered may be gone from the repository: then it has it
+ * no longer. */
 static bool
 settle(const BkPart *part, const char *object_name, bool *has, BkOp *op, GError **error)
 {
@@ -470,8 +475,9 @@ take_frame(Opening *opening, const BkFrame *frame, const BkBuf *raw, GError **er
     return true;
 }
 
-/* Goes through the frames from the head to the trailer at `end`. Those of the summary are passed by
- * unopened: damage to it is no reason to lose the file. */
+/* Goes through the frames from the head to the trailer at `end`. Those of the
+ * summary are passed by unopened: damage to it is no reason to lose the file.
+ */
 static bool
 take_frames(Opening *opening, BkOpener *opener, const BkBuf *object, size_t end, GError **error)
 {

@@ -16,26 +16,6 @@ struct BkDataDir {
     BkBeneath *files;
 };
 
-/* As whom the directory is read: its owner. One of root's to which somebody else has the path may
- * be any directory: it is read as that one. */
-static BkIdentity *
-find_identity(int dir, const char *path, GError **error)
-{
-    BkPathOwner owner = {0, 0};
-    struct stat st;
-
-    if (fstat(dir, &st) < 0) {
-        bk_throw_errno(error, "stat \"%s\"", path);
-        return NULL;
-    }
-    if (geteuid() == 0 && st.st_uid == 0 &&
-        !bk_path_owner_find(path, &(BkPathOwner){0, 0}, &owner, error))
-        return NULL;
-    if (st.st_uid != 0)
-        owner = (BkPathOwner){st.st_uid, st.st_gid};
-    return bk_identity_new(owner.uid, owner.gid, error);
-}
-
 static bool
 is_link(int dir, const char *name)
 {
@@ -44,8 +24,8 @@ is_link(int dir, const char *name)
     return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode);
 }
 
-/* What a link leads to; one that leads nowhere, or where its owner may not look, is left alone: it
- * fails when something below it is asked for. */
+/* What a link leads to; one that leads nowhere, or where its owner may not
+ * look, is left alone: it fails when something below it is asked for. */
 static void
 mount_link(BkDataDir *self, int dir, const char *name, const char *path)
 {
@@ -65,7 +45,8 @@ mount_tablespaces(BkDataDir *self, GError **error)
 
     if (list == NULL) {
         bk_fd_clear(&fd);
-        /* A directory that is no cluster's, or not whole, is told by what reads it. */
+        /* A directory that is no cluster's, or not whole, is told by what reads it.
+         */
         return cause == NULL || bk_error_is(cause, BK_ERROR_ABSENT) || bk_propagate(error, &cause);
     }
     while ((entry = readdir(list)) != NULL) {
@@ -88,7 +69,7 @@ bk_data_dir_open(const char *path, GError **error)
         return NULL;
     self->path = g_strdup(path);
     self->files = bk_beneath_new(dir, NULL);
-    self->identity = find_identity(dir, path, error);
+    self->identity = bk_path_owner_identity(dir, path, error);
     if (self->identity == NULL)
         return NULL;
     bk_beneath_become(self->files, self->identity);
@@ -132,11 +113,11 @@ bk_data_dir_throw(const BkDataDir *self, const char *path, GError **error)
 
     if ((number == EACCES || number == EPERM) &&
         bk_beneath_stat(self->files, path, &st, &found, NULL) && found)
-        return bk_throw(
-            error, BK_ERROR_DENIED,
-            "\"%s\" cannot be read: it belongs to user %u and its mode is %04o: give it "
-            "to the server's user (chown), or move it out of the data directory",
-            full, st.st_uid, (unsigned)st.st_mode & 07777);
+        return bk_throw(error, BK_ERROR_DENIED,
+                        "\"%s\" cannot be read: it belongs to user %u and its mode is %04o: "
+                        "give it "
+                        "to the server's user (chown), or move it out of the data directory",
+                        full, st.st_uid, (unsigned)st.st_mode & 07777);
     errno = number;
     return bk_throw_errno(error, "read \"%s\"", full);
 }
@@ -197,7 +178,8 @@ bk_data_dir_own(int data_dir, int fd, GError **error)
     if (dir.st_uid == file.st_uid && dir.st_gid == file.st_gid)
         return true;
     if (fchown(fd, dir.st_uid, dir.st_gid) < 0) {
-        /* Who is not root owns his files already and need not be in the directory's group. */
+        /* Who is not root owns his files already and need not be in the directory's
+         * group. */
         if (dir.st_uid == file.st_uid)
             return true;
         return bk_throw_errno(error, "set the owner");
