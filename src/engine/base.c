@@ -3,6 +3,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "engine/changes.h"
+#include "engine/past.h"
 #include "source/pg/archive.h"
 #include "source/pg/data-dir.h"
 #include "source/pg/history.h"
@@ -11,11 +12,11 @@
 #include <fcntl.h>
 #include <string.h>
 
+/* So many of the newest ids are put in order by what their snapshots say. */
+#define RECENT 8
+
 /* A candidate for the parent: what its head says. */
-typedef struct Candidate {
-    BkSnapshotHead head;
-    BkPgMeta meta;
-} Candidate;
+typedef BkPastSnapshot Candidate;
 
 static void
 candidate_clear(Candidate *self)
@@ -166,15 +167,16 @@ have_all(const BkBaseRequest *request, const char *id, bool *have, BkOp *op, GEr
 /* Why the candidate cannot be the parent; `*reason` NULL: it can. The cheap questions come first.
  */
 static bool
-judge(const BkBaseRequest *request, const Candidate *candidate, int64_t finished_us, char **reason,
-      BkOp *op, GError **error)
+judge(const BkBaseRequest *request, const Candidate *candidate, const Candidate *finished,
+      char **reason, BkOp *op, GError **error)
 {
     bool have = true;
 
     *reason = NULL;
     /* A checkpoint of a backup that finished is still there where it could not be deleted. */
     if (candidate->head.state == BK_SNAPSHOT_UNFINISHED &&
-        candidate->head.started_us <= finished_us)
+        finished->meta.timeline == candidate->meta.timeline &&
+        candidate->meta.start_lsn <= finished->meta.start_lsn)
         *reason = g_strdup("is unfinished, and a later one is not");
     if (*reason == NULL)
         *reason = find_difference(&candidate->meta, request->now);
@@ -195,7 +197,7 @@ judge(const BkBaseRequest *request, const Candidate *candidate, int64_t finished
 
 /* Why the snapshot cannot be the parent; `*why` NULL: it can, and is loaded. */
 static bool
-try_candidate(const BkBaseRequest *request, const char *id, int64_t finished_us, BkBase *base,
+try_candidate(const BkBaseRequest *request, const char *id, const Candidate *finished, BkBase *base,
               char **why, BkOp *op, GError **error)
 {
     const BkPart *part = g_ptr_array_index(request->parts, 0);
@@ -204,7 +206,7 @@ try_candidate(const BkBaseRequest *request, const char *id, int64_t finished_us,
     g_autofree char *reason = NULL;
 
     if (load_candidate(part, id, &candidate, op, &cause)) {
-        if (!judge(request, &candidate, finished_us, &reason, op, error))
+        if (!judge(request, &candidate, finished, &reason, op, error))
             return false;
         if (reason == NULL)
             base->snapshot = bk_snapshot_load(part, id, op, &cause);
@@ -222,58 +224,64 @@ try_candidate(const BkBaseRequest *request, const char *id, int64_t finished_us,
     return true;
 }
 
-/* Those that were begun in the same second, of which their ids tell no order: the last one last. */
-static void
-order_second(const BkPart *part, GPtrArray *ids, guint first, guint end, BkOp *op)
+/* An id, and where its snapshot stands in the WAL. */
+typedef struct Placed {
+    char *id;
+    Candidate candidate; /* timeline 0: it cannot be read */
+} Placed;
+
+static int
+compare_placed(const void *left, const void *right)
 {
-    g_autofree int64_t *started_us = g_new0(int64_t, end - first);
+    const Placed *a = left;
+    const Placed *b = right;
+    int order = bk_past_snapshot_compare(&a->candidate, &b->candidate);
 
-    for (guint i = first; i < end; i++) {
-        g_auto(BkSnapshotHead) head = {.source = NULL};
-
-        if (bk_snapshot_load_head(part, g_ptr_array_index(ids, i), &head, op, NULL))
-            started_us[i - first] = head.started_us;
-    }
-    for (guint i = first + 1; i < end; i++) /* insertion: there are very few */
-        for (guint j = i; j > first && started_us[j - first - 1] > started_us[j - first]; j--) {
-            void *id = ids->pdata[j];
-            int64_t started = started_us[j - first];
-
-            ids->pdata[j] = ids->pdata[j - 1];
-            ids->pdata[j - 1] = id;
-            started_us[j - first] = started_us[j - first - 1];
-            started_us[j - first - 1] = started;
-        }
+    return order != 0 ? order : strcmp(a->id, b->id);
 }
 
+/* Ids tell the time of a clock, which may have been wrong: the newest of them, and all that lie in
+ * the future, are put in order by timeline and position. */
 static void
 order_ids(const BkPart *part, GPtrArray *ids, BkOp *op)
 {
-    guint first = 0;
+    g_autoptr(GArray) placed = g_array_new(FALSE, FALSE, sizeof(Placed));
+    g_autoptr(GDateTime) now = g_date_time_new_now_utc();
+    g_autofree char *today = g_date_time_format(now, "%Y%m%dT%H%M%SZ");
+    guint first = ids->len - MIN(ids->len, RECENT);
 
-    for (guint i = 1; i <= ids->len; i++) {
-        if (i < ids->len && strncmp(g_ptr_array_index(ids, first), g_ptr_array_index(ids, i),
-                                    strlen("YYYYMMDDTHHMMSSZ")) == 0)
-            continue;
-        if (i - first > 1)
-            order_second(part, ids, first, i, op);
-        first = i;
+    while (first > 0 && strcmp(g_ptr_array_index(ids, first - 1), today) > 0)
+        first--;
+    for (guint i = first; i < ids->len; i++) {
+        Placed one = {.id = g_ptr_array_index(ids, i)};
+
+        if (!load_candidate(part, one.id, &one.candidate, op, NULL)) {
+            candidate_clear(&one.candidate);
+            one.candidate = (Candidate){.head = {.source = NULL}};
+        }
+        g_array_append_val(placed, one);
+    }
+    g_array_sort(placed, compare_placed);
+    for (guint i = 0; i < placed->len; i++) {
+        Placed *one = &g_array_index(placed, Placed, i);
+
+        ids->pdata[first + i] = one->id;
+        candidate_clear(&one->candidate);
     }
 }
 
-/* When the newest snapshot that finished was begun; INT64_MIN: there is none. */
+/* The newest snapshot that finished; of timeline 0: there is none. */
 static bool
-find_last_finished(const BkBaseRequest *request, const GPtrArray *ids, int64_t *started_us,
+find_last_finished(const BkBaseRequest *request, const GPtrArray *ids, Candidate *finished,
                    BkOp *op, GError **error)
 {
-    *started_us = INT64_MIN;
-    for (guint i = ids->len; i-- > 0 && *started_us == INT64_MIN;) {
-        g_auto(BkSnapshotHead) head = {.source = NULL};
-
-        if (bk_snapshot_load_head(g_ptr_array_index(request->parts, 0), g_ptr_array_index(ids, i),
-                                  &head, op, NULL) &&
-            head.state != BK_SNAPSHOT_UNFINISHED)
-            *started_us = head.started_us;
+    for (guint i = ids->len; i-- > 0;) {
+        if (load_candidate(g_ptr_array_index(request->parts, 0), g_ptr_array_index(ids, i),
+                           finished, op, NULL) &&
+            finished->head.state != BK_SNAPSHOT_UNFINISHED)
+            return true;
+        candidate_clear(finished);
+        *finished = (Candidate){.head = {.source = NULL}};
         if (!bk_op_check(op, error))
             return false;
     }
@@ -284,17 +292,17 @@ static bool
 find_parent(const BkBaseRequest *request, BkBase *base, BkOp *op, GError **error)
 {
     g_autoptr(GPtrArray) ids = bk_snapshot_list(g_ptr_array_index(request->parts, 0), op, error);
-    int64_t finished_us;
+    g_auto(Candidate) finished = {.head = {.source = NULL}};
 
     if (ids == NULL)
         return false;
     order_ids(g_ptr_array_index(request->parts, 0), ids, op);
-    if (!find_last_finished(request, ids, &finished_us, op, error))
+    if (!find_last_finished(request, ids, &finished, op, error))
         return false;
     for (guint i = ids->len; i-- > 0 && base->snapshot == NULL;) {
         g_autofree char *why = NULL;
 
-        if (!try_candidate(request, g_ptr_array_index(ids, i), finished_us, base, &why, op, error))
+        if (!try_candidate(request, g_ptr_array_index(ids, i), &finished, base, &why, op, error))
             return false;
         if (base->why == NULL)
             base->why = g_steal_pointer(&why); /* of the newest one */

@@ -143,6 +143,22 @@ find_part(const GPtrArray *parts, const BkPast *past)
     return index;
 }
 
+/* Each repository leads to the target on the lines that it has: where they differ, both may be
+ * meant.
+ */
+static bool
+check_agreement(const Offer *best, const Offer *next, const BkPlanRequest *request, GError **error)
+{
+    g_autoptr(GArray) timelines = g_array_new(FALSE, FALSE, sizeof(uint32_t));
+
+    if (best->plan.timeline == next->plan.timeline ||
+        bk_plan_is_same(&best->plan, &next->plan, request->lines))
+        return true;
+    g_array_append_val(timelines, best->plan.timeline);
+    g_array_append_val(timelines, next->plan.timeline);
+    return bk_plan_refuse_places(request, bk_part_source(best->past->part), timelines, error);
+}
+
 static bool
 choose_offer(const BkPlanChoice *self, const BkPlanRequest *request, Offer *best,
              GPtrArray *failures, BkOp *op, GError **error)
@@ -153,12 +169,14 @@ choose_offer(const BkPlanChoice *self, const BkPlanRequest *request, Offer *best
         g_auto(Offer) next = {.part = i, .past = g_ptr_array_index(self->pasts, i)};
         GError *cause = NULL;
 
-        if (best->past != NULL && is_settled(best, kind))
+        if (best->past != NULL && is_settled(best, kind) && self->lines.map.line_count < 2)
             return true;
         if (!bk_plan_make(next.past, request, &next.plan, op, &cause)) {
             g_ptr_array_add(failures, cause);
             if (!bk_op_check(op, error))
                 return false;
+        } else if (best->past != NULL && !check_agreement(best, &next, request, error)) {
+            return false;
         } else if (best->past == NULL || is_better(&next, best, kind)) {
             offer_clear(best);
             *best = next;

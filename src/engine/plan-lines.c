@@ -55,20 +55,32 @@ bk_plan_format_command(const BkPlanRequest *request, const char *at, uint32_t ti
 
 /* "; timeline 1: …: COMMAND; timeline 2 …": a new string. */
 static char *
-describe_lines(const Choice *self, const GArray *leaves)
+describe_lines(const BkPlanRequest *request, const GArray *leaves)
 {
     g_autoptr(GString) text = g_string_new(NULL);
 
     for (guint i = 0; i < leaves->len; i++) {
         uint32_t leaf = g_array_index(leaves, uint32_t, i);
-        size_t line = bk_line_map_find_line(&self->lines->map, leaf);
-        g_autofree char *what = line != BK_LINE_NONE ? bk_lines_describe(self->lines, line)
+        size_t line = bk_line_map_find_line(&request->lines->map, leaf);
+        g_autofree char *what = line != BK_LINE_NONE ? bk_lines_describe(request->lines, line)
                                                      : g_strdup_printf("timeline %u", leaf);
-        g_autofree char *command = bk_plan_format_command(self->request, NULL, leaf);
+        g_autofree char *command = bk_plan_format_command(request, NULL, leaf);
 
         g_string_append_printf(text, "; %s: %s", what, command);
     }
     return g_string_free(g_steal_pointer(&text), FALSE);
+}
+
+bool
+bk_plan_refuse_places(const BkPlanRequest *request, const char *source, const GArray *timelines,
+                      GError **error)
+{
+    g_autofree char *target = bk_target_describe(request->target);
+    g_autofree char *lines = describe_lines(request, timelines);
+
+    return bk_throw(error, BK_ERROR_NOT_FOUND,
+                    "%s of \"%s\" is on %u lines, as different states: say which one is meant%s",
+                    target, source, timelines->len, lines);
 }
 
 /* --- which lines ------------------------------------------------------------------------------ */
@@ -120,7 +132,7 @@ refuse_ambiguous(const Choice *self, GError **error)
 {
     g_autoptr(GArray) leaves = find_lines(self, SIZE_MAX);
     g_autoptr(GArray) all = all_lines(self);
-    g_autofree char *lines = describe_lines(self, leaves->len > 0 ? leaves : all);
+    g_autofree char *lines = describe_lines(self->request, leaves->len > 0 ? leaves : all);
     const char *source = bk_part_source(self->past->part);
 
     if (leaves->len == 0)
@@ -191,15 +203,18 @@ choose_one(const Choice *self, uint32_t *leaf, GError **error)
 
 /* --- what several lines may have -------------------------------------------------------------- */
 
-/* Do both plans reach the same state: the same position in WAL that both lines share? */
-static bool
-is_same_place(const Choice *self, const BkPlan *a, const BkPlan *b)
+bool
+bk_plan_is_same(const BkPlan *a, const BkPlan *b, const BkLines *lines)
 {
-    const BkLineMap *map = &self->lines->map;
+    const BkLineMap *map = &lines->map;
     size_t left = bk_line_map_find_line(map, a->timeline);
     size_t right = bk_line_map_find_line(map, b->timeline);
 
-    if (a->stop_lsn != b->stop_lsn || left == BK_LINE_NONE || right == BK_LINE_NONE)
+    if (a->stop_lsn != b->stop_lsn)
+        return false;
+    if (a->timeline == b->timeline)
+        return true;
+    if (left == BK_LINE_NONE || right == BK_LINE_NONE)
         return false;
     for (size_t at = map->lines[left].end; at != BK_LINE_NONE; at = map->stretches[at].before)
         if (a->stop_lsn >= map->stretches[at].begin_lsn && a->stop_lsn < map->stretches[at].end_lsn)
@@ -247,7 +262,7 @@ search_lines(const Choice *self, BkPlan *plan, GError **error)
             bk_parts_keep_worst(&first, &cause);
             continue;
         }
-        if (places->len > 0 && is_same_place(self, plan, &next))
+        if (places->len > 0 && bk_plan_is_same(plan, &next, self->lines))
             continue;
         g_array_append_val(places, leaf);
         if (places->len == 1)
@@ -255,17 +270,10 @@ search_lines(const Choice *self, BkPlan *plan, GError **error)
     }
     if (places->len == 0)
         return first != NULL ? bk_propagate(error, &first) : refuse_ambiguous(self, error);
-    if (places->len > 1) {
-        g_autofree char *target = bk_target_describe(self->request->target);
-        g_autofree char *lines = describe_lines(self, places);
-
-        bk_plan_clear(plan);
-        return bk_throw(
-            error, BK_ERROR_NOT_FOUND,
-            "%s of \"%s\" is on %u lines, as different states: say which one is meant%s", target,
-            bk_part_source(self->past->part), places->len, lines);
-    }
-    return true;
+    if (places->len < 2)
+        return true;
+    bk_plan_clear(plan);
+    return bk_plan_refuse_places(self->request, bk_part_source(self->past->part), places, error);
 }
 
 /* A plan that leaves the living line says so. */

@@ -43,6 +43,14 @@ bool bk_plan_check_timeline(const char *timeline, GError **error) BK_MUST_USE;
 bool bk_plan_make_along(const BkPast *past, const BkPlanRequest *request, uint32_t timeline,
                         BkPlan *plan, BkOp *op, GError **error) BK_MUST_USE;
 
+/* Returns true if both plans, perhaps of different repositories, reach the same state: the same
+ * position in WAL that both their lines share. */
+bool bk_plan_is_same(const BkPlan *a, const BkPlan *b, const BkLines *lines);
+
+/* Fails for a target that is found on several `timelines` (of uint32_t) as different states. */
+bool bk_plan_refuse_places(const BkPlanRequest *request, const char *source,
+                           const GArray *timelines, GError **error);
+
 /* The request's command with another target (NULL: its own) along `timeline`: a new string. */
 char *bk_plan_format_command(const BkPlanRequest *request, const char *at, uint32_t timeline);
 

@@ -7,6 +7,7 @@
 #include "engine/retain.h"
 #include "engine/wal-span.h"
 #include "repo/opinion.h"
+#include "source/pg/decision.h"
 
 #include <string.h>
 
@@ -316,6 +317,43 @@ copy_wal(Replication *self, bool only_histories, BkOp *op, GError **error)
 }
 
 static bool
+has_decision(const GArray *decisions, uint64_t number)
+{
+    for (guint i = 0; i < decisions->len; i++)
+        if (g_array_index(decisions, BkDecision, i).number == number)
+            return true;
+    return false;
+}
+
+/* What was decided about lines, of which there are several only where there is a history. */
+static bool
+copy_decisions(Replication *self, BkOp *op, GError **error)
+{
+    g_autoptr(GArray) here = g_array_new(FALSE, FALSE, sizeof(BkDecision));
+    g_autoptr(GArray) there = g_array_new(FALSE, FALSE, sizeof(BkDecision));
+    g_autoptr(GPtrArray) damage = g_ptr_array_new_with_free_func(g_free);
+    bool has_history = false;
+
+    for (guint i = 0; i < self->here.wal->len && !has_history; i++)
+        has_history = bk_held_at(self->here.wal, i)->wal.kind == BK_WAL_HISTORY;
+    if (!has_history)
+        return true;
+    if (!bk_decision_list(self->replicas.from, here, damage, op, error) ||
+        (here->len > 0 && !bk_decision_list(self->replicas.to, there, damage, op, error)))
+        return false;
+    for (guint i = 0; i < here->len; i++) {
+        const BkDecision *decision = &g_array_index(here, BkDecision, i);
+
+        if (!has_decision(there, decision->number) &&
+            !bk_decision_put(self->replicas.to, decision, op, error))
+            return false;
+    }
+    for (guint i = 0; i < damage->len; i++)
+        bk_log(BK_LOG_WARNING, "%s", (const char *)g_ptr_array_index(damage, i));
+    return true;
+}
+
+static bool
 throw_nothing(const Replication *self, GError **error)
 {
     const BkPart *from = self->replicas.from;
@@ -335,7 +373,7 @@ copy_all(Replication *self, BkOp *op, GError **error)
     if (self->ids->len == 0 && !matches && self->replicas.problem == NULL)
         return throw_nothing(self, error);
     /* Whoever finds a segment of a timeline there is to find the history of it. */
-    if (!copy_wal(self, true, op, error))
+    if (!copy_wal(self, true, op, error) || !copy_decisions(self, op, error))
         return false;
     for (guint i = 0; i < self->ids->len; i++)
         if (!copy_snapshot(self, g_ptr_array_index(self->ids, i), &matches, op, error))

@@ -1,5 +1,6 @@
 """Lines of a history: restores follow the cluster that lives, whatever else archived beside it."""
 import dataclasses
+import json
 import re
 import shutil
 
@@ -9,6 +10,7 @@ import place
 from backstay import Backstay
 from pgserver import PgServer, wait_for
 
+FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
 CONFIG = """\
 repositories:
   local: {{ path: {first}, key_file: {home}/{name}.key }}
@@ -181,6 +183,9 @@ def test_a_repository_that_lacks_a_decision_gets_it(stray):
     shutil.rmtree(backstay.home / "bs-other.repo/orders/decisions")
     assert any("lack a decision" in problem for problem in backstay.status()["problems"])
     backstay.run("line", "dead", "orders", "2")
+    assert backstay.status()["ok"]
+    shutil.rmtree(backstay.home / "bs-other.repo/orders/decisions")
+    backstay.run("copy", "orders", "--from", "local", "--to", "other")
     assert backstay.status()["ok"]
     backstay.run("line", "forget", "orders", "2")
 
@@ -359,3 +364,23 @@ def test_a_damaged_head_of_wal_does_not_hide_the_rest(ws):
     report = backstay.status()
     assert len(report["windows"]) == 1 and report["last_snapshot"] is not None
     assert any(last.name in each for each in report["problems"])
+
+
+@pytest.mark.once
+def test_a_clock_that_was_ahead_orders_nothing(ws):
+    """One snapshot of next year is neither the parent nor the newest for a year."""
+    server, backstay = ws.pair(wal_segsize_mb=1)
+    begin(server, backstay)
+    told = place.run_as_owner(["env", f"LD_PRELOAD={FAKETIME}", "FAKETIME=+365d",
+                               "FAKETIME_DONT_FAKE_MONOTONIC=1",
+                               *backstay.argv(["backup", "orders", "--json"])], ws.path)
+    ahead = json.loads(told.stdout)["snapshot"]
+    insert(server, 3)
+    third = backstay.backup()
+    insert(server, 4)
+    fourth = backstay.backup()
+    assert third["parent"] == ahead and fourth["parent"] == third["snapshot"]
+    assert backstay.complete()[1:] == [ahead, third["snapshot"], fourth["snapshot"]]
+    assert plan(backstay, "--timeline", "current")["snapshot"] == fourth["snapshot"]
+    assert plan(backstay, "--at", "immediate")["snapshot"] == fourth["snapshot"]
+    assert backstay.status()["last_snapshot"]["snapshot"] == fourth["snapshot"]
