@@ -623,6 +623,19 @@ test_web_identity_without_role(Fixture *self, const void *data)
     g_assert_cmpuint(fake_count(&self->sts), ==, 0);
 }
 
+/* The token opens whatever the role does: it is not sent where anybody can read it. */
+static void
+test_web_identity_in_the_clear(Fixture *self, const void *data)
+{
+    (void)data;
+    use_sts(self);
+    g_setenv("AWS_ENDPOINT_URL_STS", "http://192.0.2.1/", TRUE);
+    start(self, NULL, NULL);
+    expect_failure(self, BK_ERROR_CONFIG, "AWS_ENDPOINT_URL_STS is http to another host",
+                   "use https", NULL);
+    g_assert_cmpuint(fake_count(&self->sts), ==, 0);
+}
+
 /* Threads */
 
 typedef struct Getter {
@@ -770,6 +783,7 @@ main(int argc, char **argv)
     TEST("container-is-refused/path", refused[1], test_container_is_refused);
     TEST("container-is-refused/token", refused[2], test_container_is_refused);
     TEST("web-identity", NULL, test_web_identity);
+    TEST("web-identity-in-the-clear", NULL, test_web_identity_in_the_clear);
     TEST("web-identity-without-role", NULL, test_web_identity_without_role);
     TEST("one-thread-asks", NULL, test_one_thread_asks);
     TEST("others-go-on-with-the-old", NULL, test_others_go_on_with_the_old);
