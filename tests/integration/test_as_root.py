@@ -324,7 +324,7 @@ def test_a_backup_by_root_follows_no_planted_link(shared, cluster):
 def test_a_tablespace_that_only_root_may_read(shared, cluster):
     """The link of a tablespace is followed as the owner."""
     server, bs = cluster
-    victim = Victim(shared.path / "victim-tablespace", [])
+    victim = Victim(shared.path / "victim-place", [])
     version = next((server.data / "pg_tblspc").iterdir()).resolve()
     own = next(version.iterdir()).name
     (victim.path / own).mkdir()
