@@ -146,6 +146,8 @@ print_plan(const Command *self, const BkRestore *restore)
     }
     if (plan->note != NULL)
         (void)printf("  line         %s\n", plan->note);
+    if (plan->caution != NULL)
+        (void)printf("  note         %s\n", plan->caution);
     (void)printf("  destination  %s, which %s\n", self->to,
                  bk_restore_describe_destination(restore));
     for (size_t i = 0; i < count; i++)
@@ -164,6 +166,20 @@ add_target(BkJson *json, const BkTarget *target)
     bk_json_add_time(json, "utc", target->kind == BK_TARGET_TIME ? target->time_us : 0);
     bk_json_add_bool(json, "exclusive", target->exclusive);
     bk_json_end_object(json);
+}
+
+/* What the server is told. */
+static void
+add_stop(BkJson *json, const BkPlan *plan)
+{
+    g_autofree char *value = bk_target_value(&plan->stop);
+
+    bk_json_begin_object(json, "stop");
+    bk_json_add_string(json, "kind", bk_target_kind_name(plan->stop.kind));
+    bk_json_add_string(json, "value", value);
+    bk_json_add_bool(json, "exclusive", plan->stop.exclusive);
+    bk_json_end_object(json);
+    bk_json_add_string(json, "caution", plan->caution);
 }
 
 static void
@@ -231,6 +247,7 @@ print_json(const Command *self, const BkRestore *restore, const BkRestoreReport 
     bk_json_add_uint(json, "reused_bytes", report->reused_bytes);
     bk_json_add_uint(json, "written_bytes", report->written_bytes);
     bk_json_add_string(json, "moved_aside", report->moved_aside);
+    add_stop(json, plan);
     add_last_commit(json, &plan->last_commit);
     add_wal(json, plan);
     add_tablespaces(json, restore);

@@ -1,5 +1,6 @@
 #include "engine/plan.h"
 
+#include "engine/plan-stop.h"
 #include "engine/wal-search.h"
 
 #include <string.h>
@@ -18,6 +19,7 @@ bk_plan_clear(BkPlan *self)
 {
     bk_window_path_clear(&self->path);
     g_free(self->note);
+    g_free(self->caution);
     *self = (BkPlan){0};
 }
 
@@ -228,8 +230,8 @@ search(Planner *self, GError **error)
             return false;
         if (found.lsn != 0) {
             self->plan->stop_lsn = found.lsn;
-            bk_window_path_cut(&self->plan->path, found.end_lsn, self->past->input.segment_size);
-            return true;
+            return bk_plan_settle_found(self->past, self->request->target, self->plan, &found,
+                                        self->op, error);
         }
         below_lsn = self->plan->snapshot->meta.stop_lsn;
     }
@@ -265,9 +267,9 @@ plan_stop(Planner *self, GError **error)
     plan->last_commit = stop.commit;
     if (stop.commit.lsn != 0)
         plan->stop_lsn = stop.commit.lsn;
-    if (stop.stop.lsn != 0)
-        bk_window_path_cut(&plan->path, stop.stop.end_lsn, self->past->input.segment_size);
-    return true;
+    return stop.stop.lsn == 0 ||
+           bk_plan_settle(self->past, target, plan, &(BkStopPosition){stop.stop.lsn, false},
+                          stop.stop.end_lsn, self->op, error);
 }
 
 /* The command that leads to the last transaction before a gap: a new string. */
@@ -336,8 +338,9 @@ plan_without_search(Planner *self, GError **error)
         if (target->lsn >= end.lsn)
             return refuse(self, "the WAL in the archive ends before it", error);
         plan->stop_lsn = target->lsn;
-        bk_window_path_cut(&plan->path, target->lsn + 1, self->past->input.segment_size);
-        return true;
+        return bk_plan_settle(self->past, target, plan,
+                              &(BkStopPosition){target->lsn, !target->exclusive}, target->lsn + 1,
+                              self->op, error);
     case BK_TARGET_IMMEDIATE:
     case BK_TARGET_SNAPSHOT:
         bk_window_path_cut(&plan->path, plan->snapshot->meta.stop_lsn,
@@ -377,7 +380,7 @@ bk_plan_make_along(const BkPast *past, const BkPlanRequest *request, uint32_t ti
     BkTargetKind kind = request->target->kind;
     bool ok;
 
-    *plan = (BkPlan){0};
+    *plan = (BkPlan){.stop = *request->target};
     if (!check_wanted(&self, error))
         return false;
     if (!is_reachable_leaf(&self, timeline)) {

@@ -2,7 +2,7 @@
  *
  * Promise: a plan that is made can be carried out with what the repository holds; a target that
  * cannot be reached is refused, with the windows that exist, and so is one that may mean two
- * different states, with the command for each.
+ * different states, or one with a database half dropped, with the command for each.
  * Threads: belongs to one thread. */
 #pragma once
 #include "engine/lines.h"
@@ -29,7 +29,10 @@ typedef struct BkPlan {
     BkWalMoment last_commit;        /* for a time: the last that is replayed; lsn 0: none past the
                                        snapshot's start */
     BkLsn stop_lsn; /* the position that is reached, by which two plans are the same */
+    BkTarget stop;  /* what the server is told: the request's target, or the exact position that it
+                       stands for. Its text is the request's */
     char *note;     /* for people: why it is this timeline; NULL: as always */
+    char *caution;  /* for people: why `stop` is another target, or the clock; NULL: nothing */
 } BkPlan;
 
 void bk_plan_clear(BkPlan *self);

@@ -380,7 +380,7 @@ write_recovery(BkRestore *self, GError **error)
     const BkRestoreRequest *request = self->request;
     char timeline[16];
     BkRecoverySettings settings = {
-        .target = request->target,
+        .target = &self->choice.plan.stop,
         .restore_command = request->restore_command,
         .timeline = timeline,
         .action = request->action,

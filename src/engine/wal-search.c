@@ -51,8 +51,8 @@ search_segment(Search *self, uint32_t timeline, uint64_t segno, BkWalMoment *fou
     if (may_hold(&info, self->target)) {
         ok = bk_past_get_segment(self->past, timeline, segno, &content, op, error) &&
              (self->target->kind == BK_TARGET_NAME
-                  ? bk_wal_find_point(content.data, content.size, before, self->target->text, found,
-                                      error)
+                  ? bk_wal_find_point(content.data, content.size, before, self->target->text,
+                                      self->from_lsn, found, error)
                   : bk_wal_find_xid(content.data, content.size, before, self->target->xid, found,
                                     error));
     }
@@ -67,7 +67,7 @@ bool
 bk_wal_search(const BkPast *past, const BkWindowPath *path, BkLsn from_lsn, BkLsn to_lsn,
               const BkTarget *target, BkWalMoment *found, BkOp *op, GError **error)
 {
-    Search self = {.past = past, .target = target};
+    Search self = {.past = past, .target = target, .from_lsn = from_lsn};
     bool ok = true;
 
     *found = (BkWalMoment){0};

@@ -1,6 +1,7 @@
 /* fuzz-wal-events.c - a record of any resource manager and version: told within bounds; and
  * segments, followed as transactions. */
 #include "source/pg/page.h"
+#include "source/pg/wal-drops.h"
 #include "source/pg/wal-events.h"
 #include "source/pg/wal-xacts.h"
 
@@ -59,7 +60,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const BkWalXactsOptions options = {.min_deletes = 1, .major = 15, .on_xact = on_xact};
     g_autoptr(BkWalXacts) xacts = bk_wal_xacts_new(&options);
+    g_autoptr(BkWalDrops) drops = bk_wal_drops_new();
     BkWalXactsSegment told;
+    BkWalDrop drop;
 
     if (size >= BK_WAL_RECORD_HEADER) {
         /* Whole, and the beginning of a longer one. */
@@ -73,5 +76,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     (void)(bk_wal_xacts_scan(xacts, data, size, &told, NULL) &&
            bk_wal_xacts_scan(xacts, data, size, &told, NULL));
+    if (bk_wal_drops_scan(drops, data, size, NULL) && bk_wal_drops_find(drops, UINT64_MAX, &drop))
+        g_assert(drop.lsn != 0 && drop.xid != 0 && drop.end == 0);
     return 0;
 }

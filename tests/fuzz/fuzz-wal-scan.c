@@ -83,7 +83,7 @@ check_info(const uint8_t *data, size_t size)
     g_assert(bk_wal_info_collect(data, size, NULL, &left, NULL));
     g_assert(bk_wal_info_collect(data, size, NULL, &right, NULL));
     check_encoding(&left);
-    g_assert(bk_wal_find_point(data, size, &left, "alpha", &found, NULL));
+    g_assert(bk_wal_find_point(data, size, &left, "alpha", 0, &found, NULL));
     g_assert(bk_wal_find_xid(data, size, &left, right.last.xid, &found, NULL));
     g_assert(right.xacts == 0 || found.lsn != 0);
     left.start_lsn = right.start_lsn - left.segment_size;

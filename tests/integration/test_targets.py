@@ -1,12 +1,13 @@
 """Targets of recovery: what a restore to one gives is exactly the state that it names, or the
 restore is refused with the command that works."""
 import os
+import re
 import shutil
+import threading
 
 import pytest
 
 import place
-from pgserver import wait_for
 
 OLD = 1_000_000_000  # an object of that age is not on its way
 
@@ -171,6 +172,200 @@ def test_a_target_before_a_hole_is_reached(line, shared, by):
         assert restored.markers() == [marker.note for marker in markers[:2]]
     finally:
         shutil.move(away, lost)
+    restored.stop()
+
+
+# --- a database that is dropped ------------------------------------------------------------------
+
+ROWS = 500
+
+
+class Drops:
+    """One cluster that drops databases and tablespaces, with a row before and after each."""
+
+    def __init__(self, shared):
+        self.server, self.backstay = shared.pair(name="drops", wal_segsize_mb=1)
+        self.shared = shared
+        self.xids = {}
+        self.before = {}
+        self.after = {}
+        self.server.make_markers()
+        for name in ("quiet", "busy", "moved"):
+            self.server.script(f"CREATE DATABASE {name}")
+            self.server.script("CREATE TABLE t (i int)",
+                               f"INSERT INTO t SELECT generate_series(1, {ROWS})", dbname=name)
+        self.space = shared.directory("space")
+        self.server.script(f"CREATE TABLESPACE empty LOCATION '{self.space}'")
+        other = shared.directory("other-space")
+        self.server.script(f"CREATE TABLESPACE other LOCATION '{other}'")
+        self.backstay.backup()
+        self.do("quiet", "DROP DATABASE quiet")
+        self.do("moved", "ALTER DATABASE moved SET TABLESPACE other")
+        self.do("space", "DROP TABLESPACE empty")
+        self.server.archive_all()
+        self.events = self.backstay.json("timeline", "orders")["events"]
+
+    def do(self, name, statement):
+        self.before[name] = self.server.mark(f"before {name}")
+        self.server.script(statement)
+        self.after[name] = self.server.mark(f"after {name}")
+        self.xids[name] = self.after[name].xid - 1
+
+    def try_target(self, name, *args):
+        """Restores, and returns the server."""
+        restored = self.shared.restored(name)
+        spaces = [word for space in ("empty", "other") for word in
+                  ("--tablespace", f"{space}={self.shared.directory(f'{name}-{space}')}")]
+        report = self.backstay.restore(restored.data, *args, *spaces)
+        restored.start_restored()
+        return report, restored
+
+
+@pytest.fixture(scope="module")
+def drops(shared):
+    made = Drops(shared)
+    yield made
+    made.server.stop()
+
+
+def first_record_of(event):
+    """Where recovery stops to have the state before the event."""
+    return next(word[4:] for word in event["restore"] if word.startswith("lsn:"))
+
+
+def targets_before_the_drop(drops):
+    event = next(one for one in drops.events
+                 if one["changes"][0]["what"] == "dropped database")
+    before = drops.before["quiet"]
+    return {
+        "time": ("--at", before.time),
+        "time-exclusive": ("--at", drops.after["quiet"].commit_time, "--exclusive"),
+        "xid": ("--at", f"xid:{event['xid']}", "--exclusive"),
+        "commit": ("--at", f"lsn:{event['lsn']}", "--exclusive"),
+        "first-record": ("--at", f"lsn:{first_record_of(event)}"),
+        "event": ("--at", f"lsn:{first_record_of(event)}", "--exclusive"),
+        "position": ("--at", f"lsn:{before.lsn}"),
+    }
+
+
+@pytest.mark.parametrize("kind", ["time", "xid", "commit", "first-record", "event", "position"])
+def test_just_before_a_database_was_dropped_it_is_whole(drops, kind):
+    """PostgreSQL removes the files before the transaction commits: recovery stops before that."""
+    report, restored = drops.try_target(f"quiet-{kind}", *targets_before_the_drop(drops)[kind])
+    assert restored.value("SELECT count(*) FROM t", dbname="quiet") == ROWS
+    assert restored.markers() == ["before quiet"]
+    assert (report["caution"] is None) == (kind == "event"), report
+    assert kind == "event" or report["stop"]["kind"] == "lsn"
+    restored.stop()
+
+
+def test_after_a_database_was_dropped_it_is_gone(drops):
+    report, restored = drops.try_target("quiet-after", "--at", f"xid:{drops.xids['quiet']}")
+    assert "quiet" not in restored.databases() and report["caution"] is None
+    assert restored.value("SELECT count(*) FROM pg_database WHERE datname = 'quiet'") == 0
+    restored.stop()
+
+
+def test_just_before_a_tablespace_was_dropped_it_is_usable(drops):
+    report, restored = drops.try_target("space", "--at", f"xid:{drops.xids['space']}",
+                                        "--exclusive")
+    assert "tablespace" in report["caution"]
+    restored.script("CREATE TABLE in_it (i int) TABLESPACE empty")
+    restored.stop()
+
+
+@pytest.mark.parametrize("exclusive", [True, False])
+def test_around_the_move_of_a_database_it_is_whole(drops, exclusive):
+    """ALTER DATABASE SET TABLESPACE removes the files behind its commit: no trap."""
+    report, restored = drops.try_target(f"moved-{exclusive}", "--at", f"xid:{drops.xids['moved']}",
+                                        *(["--exclusive"] if exclusive else []))
+    assert restored.value("SELECT count(*) FROM t", dbname="moved") == ROWS
+    assert report["caution"] is None
+    restored.stop()
+
+
+def test_within_a_drop_the_targets_around_it_are_told(drops):
+    """Others that committed while the database was being dropped are not lost in silence."""
+    server, backstay = drops.server, drops.backstay
+    stop = threading.Event()
+
+    def write():
+        with server.session() as cursor:
+            while not stop.is_set():
+                cursor.execute("INSERT INTO markers (note) VALUES (clock_timestamp()::text)")
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    server.script("DROP DATABASE busy")
+    stop.set()
+    writer.join()
+    server.archive_all()
+    event = [one for one in backstay.json("timeline", "orders")["events"]
+             if one["changes"][0]["what"] == "dropped database"][-1]
+    inside = server.rows("SELECT xmin::text FROM markers WHERE xmin::text::bigint < %s"
+                         " ORDER BY id DESC LIMIT 1", event["xid"])[0][0]
+    commits = [line for line in waldump(server, first_record_of(event), event["lsn"])
+               if " COMMIT " in line]
+    if not commits:
+        pytest.fail(f"no transaction committed within the drop (last before it: {inside})")
+    other = re.search(r"tx: +(\d+)", commits[-1]).group(1)
+    before = f"lsn:{first_record_of(event)}"
+    pattern = f"--at {before} --exclusive for the state before it, or --at xid:{event['xid']}"
+    for target in ((f"xid:{other}",), (f"lsn:{event['lsn']}", "--exclusive"),
+                   (f"xid:{event['xid']}", "--exclusive")):
+        backstay.fails(3, pattern, "restore", "orders", "--to", drops.shared.path / "never",
+                       "--at", *target)
+    report, restored = drops.try_target("busy-before", "--at", before, "--exclusive")
+    assert restored.value("SELECT count(*) FROM t", dbname="busy") == ROWS
+    restored.stop()
+    report, restored = drops.try_target("busy-after", "--at", f"xid:{event['xid']}")
+    assert restored.value("SELECT count(*) FROM markers WHERE xmin::text::bigint = %s", other) == 1
+    assert report["caution"] is None and "busy" not in restored.databases()
+    restored.stop()
+
+
+def waldump(server, start, end):
+    return server.program("pg_waldump", "-p", server.data / "pg_wal", "-s", start, "-e", end,
+                          check=False).stdout.splitlines()
+
+
+# --- restore points of one name ------------------------------------------------------------------
+
+def test_two_restore_points_of_one_name_are_told_apart(shared):
+    """The server would stop at the first one behind the snapshot."""
+    server, backstay = shared.pair(name="points", wal_segsize_mb=1)
+    server.make_markers()
+    server.restore_point("again")
+    backstay.backup()
+    for note in ("one", "two"):
+        server.mark(note)
+        server.restore_point("twice")
+    server.mark("three")
+    server.archive_all()
+    never = shared.path / "never"
+    result = backstay.fails(3, "several restore points", "restore", "orders", "--to", never, "--at",
+                            "name:twice")
+    ends = []
+    for number, target in enumerate(re.findall(r"--at (lsn:\S+) for", result.stderr)):
+        restored = shared.restored(f"point{number}")
+        backstay.restore(restored.data, "--at", target)
+        restored.start_restored()
+        ends.append(restored.markers())
+        restored.stop()
+    assert ends == [["one"], ["one", "two"]]
+    # Apart by a snapshot: the newer one, and that is said.
+    server.restore_point("again")
+    backstay.backup()
+    server.mark("four")
+    server.restore_point("again")
+    server.mark("five")
+    server.archive_all()
+    server.stop()
+    restored = shared.restored("newest-point")
+    report = backstay.restore(restored.data, "--at", "name:again")
+    assert "the newest of that name" in report["caution"]
+    restored.start_restored()
+    assert restored.markers() == ["one", "two", "three", "four"]
     restored.stop()
 
 

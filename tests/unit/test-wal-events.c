@@ -1,5 +1,6 @@
 /* test-wal-events.c - what transactions did away with: rows, files, databases, by whom, and told
  * once it was committed. */
+#include "source/pg/wal-drops.h"
 #include "source/pg/wal-events.h"
 #include "source/pg/wal-image.h"
 #include "source/pg/wal-xacts.h"
@@ -284,6 +285,38 @@ put_inplace(WalBuilder *builder, uint16_t offset, int32_t connections)
     return put_heap(builder, HEAP_INPLACE, 0, &databases, &row, &main_data);
 }
 
+/* A stop within a drop is found, from its first record on and up to its commit, which is not
+ * replayed. */
+static void
+check_drops(const WalBuilder *builder, BkLsn mark, BkLsn files)
+{
+    g_autoptr(BkWalDrops) drops = bk_wal_drops_new();
+    BkWalDrop drop;
+    BkLsn commit;
+
+    for (size_t i = 0; (i + 1) * WAL_SEGMENT <= builder->out.size; i++)
+        g_assert_true(bk_wal_drops_scan(drops, wal_builder_segment(builder, i), WAL_SEGMENT, NULL));
+    g_assert_false(bk_wal_drops_find(drops, mark, &drop));
+    g_assert_true(bk_wal_drops_find(drops, mark + 1, &drop));
+    g_assert_cmpuint(drop.lsn, ==, mark);
+    g_assert_cmpuint(drop.xid, ==, 100);
+    g_assert_cmpuint(drop.oid, ==, 16390);
+    g_assert_false(drop.is_tablespace);
+    commit = drop.end;
+    g_assert_cmpuint(commit, >, mark);
+    g_assert_true(bk_wal_drops_find(drops, commit, &drop));
+    g_assert_false(bk_wal_drops_find(drops, commit + 1, &drop));
+    g_assert_true(bk_wal_drops_find(drops, files + 1, &drop));
+    g_assert_cmpuint(drop.lsn, ==, files);
+    g_assert_cmpuint(drop.xid, ==, 101);
+    g_assert_cmpuint(bk_wal_drops_count_commits(drops, &drop, UINT64_MAX), ==, 0);
+    drop.lsn = mark;
+    g_assert_cmpuint(bk_wal_drops_count_commits(drops, &drop, UINT64_MAX), ==, 1);
+    g_assert_cmpuint(bk_wal_drops_record_at(drops, mark + 1), >, mark);
+    g_assert_cmpuint(bk_wal_drops_record_at(drops, UINT64_MAX), ==, 0);
+    g_assert_false(bk_wal_drops_find(drops, UINT64_MAX, &drop));
+}
+
 /* A database is lost before the transaction commits: recovery must stop at its mark, or where its
  * files go. */
 static void
@@ -308,6 +341,7 @@ test_database(void)
     /* To another tablespace: in no transaction. */
     (void)wal_builder_record(&builder, BK_WAL_RM_DBASE, 0x20, 0, drop, sizeof drop);
     scan(&builder, xacts);
+    check_drops(&builder, mark, files);
     g_assert_cmpuint(seen.count, ==, 2);
     g_assert_cmpint(seen.first[0].kind, ==, BK_WAL_DATABASE_DROPPED);
     g_assert_cmpuint(seen.first[0].database, ==, 16390);

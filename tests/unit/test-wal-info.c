@@ -224,10 +224,10 @@ test_join_point(void)
     g_assert_cmpuint(second.points->len, ==, 2);
     g_assert_cmpuint(g_array_index(second.points, BkWalPoint, 0).lsn, ==, lsn);
     g_assert_true(bk_wal_find_point(wal_builder_segment(&builder, 1), WAL_SEGMENT, &first, "twice",
-                                    &found, NULL));
+                                    0, &found, NULL));
     g_assert_cmpuint(found.lsn, ==, lsn);
     g_assert_true(bk_wal_find_point(wal_builder_segment(&builder, 1), WAL_SEGMENT, &first, "once",
-                                    &found, NULL));
+                                    0, &found, NULL));
     g_assert_cmpuint(found.lsn, ==, 0);
 }
 

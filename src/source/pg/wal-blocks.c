@@ -228,7 +228,7 @@ on_record(const BkWalRecord *record, void *user, GError **error)
 
     (void)error;
     self->info->magic = self->scan->magic;
-    if (record->rmid <= BK_WAL_RM_XACT)
+    if (bk_wal_info_wants(record))
         bk_wal_info_note(self->info, record);
     bk_wal_blocks_note(self->blocks, record, self->scan->magic);
     return true;

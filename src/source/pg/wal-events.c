@@ -17,6 +17,7 @@ enum {
     HEAP_HOT_UPDATE = 0x40,
     HEAP_INPLACE = 0x70,
     COPY_FILES = 0x00,
+    TABLESPACE_DROP = 0x10,
     MAP_UPDATE = 0x00,
     STANDBY_RUNNING = 0x10,
 };
@@ -55,6 +56,7 @@ bk_wal_event_may_be(const BkWalRecord *record)
     case BK_WAL_RM_XACT:
     case BK_WAL_RM_SMGR:
     case BK_WAL_RM_DBASE:
+    case BK_WAL_RM_TBLSPC:
     case RM_MAP:
     case RM_STANDBY:
     case RM_HEAP:
@@ -160,6 +162,18 @@ bk_wal_event_find_row(const BkWalRecord *record, uint16_t magic, const BkWalPart
     return true;
 }
 
+/* A database that is being dropped allows -2 connections. */
+bool
+bk_wal_event_may_invalidate(const BkWalRecord *record, uint16_t magic, const BkWalParts *parts,
+                            const BkWalEvent *event, uint8_t *page)
+{
+    const size_t limit_at = magic < BK_WAL_MAGIC_15 ? 208 : 80;
+    BkCatalogRow row;
+
+    return !bk_wal_event_find_row(record, magic, parts, event, page, &row) ||
+           row.size < limit_at + 4 || (int32_t)bk_bytes_u32(row.data + limit_at) == -2;
+}
+
 /* Since 15 there are two ways to create a database, and dropping one has another number. */
 static void
 decode_database(const BkWalRecord *record, uint16_t magic, const BkWalParts *parts,
@@ -231,6 +245,9 @@ bk_wal_event_decode(const BkWalRecord *record, uint16_t magic, const BkWalParts 
         decode_xact(record, magic, parts, event);
     } else if (record->rmid == BK_WAL_RM_DBASE) {
         decode_database(record, magic, parts, event);
+    } else if (record->rmid == BK_WAL_RM_TBLSPC && kind == TABLESPACE_DROP && size >= 4) {
+        event->kind = BK_WAL_EVENT_DROP_TABLESPACE;
+        event->database = bk_bytes_u32(main_data);
     } else if (record->rmid == BK_WAL_RM_XLOG && kind == XLOG_IMAGES) {
         event->kind = BK_WAL_EVENT_IMAGES;
     } else if (record->rmid == BK_WAL_RM_SMGR && kind == BK_WAL_SMGR_CREATE && size >= 16) {

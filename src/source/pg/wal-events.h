@@ -12,13 +12,14 @@ typedef enum {
     BK_WAL_EVENT_INSERT, /* of a row of `fork`, in `block` */
     BK_WAL_EVENT_UPDATE,
     BK_WAL_EVENT_DELETE,
-    BK_WAL_EVENT_INPLACE,       /* a row is written over, in no transaction */
-    BK_WAL_EVENT_CREATE_FILE,   /* `fork` */
-    BK_WAL_EVENT_DROP_DATABASE, /* `database`; also when it moves to another tablespace */
-    BK_WAL_EVENT_COPY_DATABASE, /* `database` is made of the files of `from` */
-    BK_WAL_EVENT_IMAGES,        /* whole pages, such as of a database that is made as a copy */
-    BK_WAL_EVENT_MAP,           /* the map of `database` is now `data` */
-    BK_WAL_EVENT_RUNNING,       /* no transaction older than `xid` goes on */
+    BK_WAL_EVENT_INPLACE,         /* a row is written over, in no transaction */
+    BK_WAL_EVENT_CREATE_FILE,     /* `fork` */
+    BK_WAL_EVENT_DROP_DATABASE,   /* `database`; also when it moves to another tablespace */
+    BK_WAL_EVENT_DROP_TABLESPACE, /* `database` is its OID */
+    BK_WAL_EVENT_COPY_DATABASE,   /* `database` is made of the files of `from` */
+    BK_WAL_EVENT_IMAGES,          /* whole pages, such as of a database that is made as a copy */
+    BK_WAL_EVENT_MAP,             /* the map of `database` is now `data` */
+    BK_WAL_EVENT_RUNNING,         /* no transaction older than `xid` goes on */
     BK_WAL_EVENT_COMMIT,
     BK_WAL_EVENT_ABORT,
 } BkWalEventKind;
@@ -62,6 +63,11 @@ void bk_wal_event_decode(const BkWalRecord *record, uint16_t magic, const BkWalP
  * not there. */
 bool bk_wal_event_find_row(const BkWalRecord *record, uint16_t magic, const BkWalParts *parts,
                            const BkWalEvent *event, uint8_t *page, BkCatalogRow *row) BK_MUST_USE;
+
+/* Returns true if an INPLACE on a row of pg_database may mark the database as invalid, which is the
+ * first thing that dropping it does: the row says so, or cannot be read. `page` as above. */
+bool bk_wal_event_may_invalidate(const BkWalRecord *record, uint16_t magic, const BkWalParts *parts,
+                                 const BkWalEvent *event, uint8_t *page) BK_MUST_USE;
 
 uint32_t bk_wal_list_xid(const BkWalList *list, size_t index);
 BkForkKey bk_wal_list_file(const BkWalList *list, size_t index); /* of the main fork */

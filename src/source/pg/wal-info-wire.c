@@ -10,7 +10,8 @@ enum {
     FLAG_MINIMAL_SEEN = 1,
     FLAG_HAS_WAL_LEVEL = 2,
     FLAG_LEAD_ABANDONED = 4,
-    FLAGS_KNOWN = 7,
+    FLAG_HAS_DROP = 8,
+    FLAGS_KNOWN = 15,
 };
 
 static void
@@ -100,7 +101,8 @@ bk_wal_info_encode(const BkWalInfo *self, BkBuf *out)
 {
     uint8_t flags = (uint8_t)((self->minimal_seen ? FLAG_MINIMAL_SEEN : 0) |
                               (self->has_wal_level ? FLAG_HAS_WAL_LEVEL : 0) |
-                              (self->lead.abandoned ? FLAG_LEAD_ABANDONED : 0));
+                              (self->lead.abandoned ? FLAG_LEAD_ABANDONED : 0) |
+                              (self->has_drop ? FLAG_HAS_DROP : 0));
 
     bk_wire_put_u8(out, VERSION);
     bk_wire_put_u8(out, flags);
@@ -163,6 +165,7 @@ get_fields(BkWireReader *reader, BkWalInfo *info)
     info->minimal_seen = (flags & FLAG_MINIMAL_SEEN) != 0;
     info->has_wal_level = (flags & FLAG_HAS_WAL_LEVEL) != 0;
     info->lead.abandoned = (flags & FLAG_LEAD_ABANDONED) != 0;
+    info->has_drop = (flags & FLAG_HAS_DROP) != 0;
     info->magic = bk_wire_get_u16(reader);
     info->timeline = (uint32_t)bk_wire_get_bounded(reader, UINT32_MAX);
     info->first_timeline = (uint32_t)bk_wire_get_bounded(reader, UINT32_MAX);

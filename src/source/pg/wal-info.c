@@ -84,6 +84,13 @@ note_xlog(BkWalInfo *info, const BkWalRecord *record)
         note_wal_level(info, level);
 }
 
+bool
+bk_wal_info_wants(const BkWalRecord *record)
+{
+    return record->rmid <= BK_WAL_RM_XACT || record->rmid == BK_WAL_RM_DBASE ||
+           record->rmid == BK_WAL_RM_TBLSPC;
+}
+
 void
 bk_wal_info_note(BkWalInfo *info, const BkWalRecord *record)
 {
@@ -93,6 +100,8 @@ bk_wal_info_note(BkWalInfo *info, const BkWalRecord *record)
         note_xlog(info, record);
     else if (bk_wal_record_xact(record, info->magic, &moment))
         note_xact(info, &moment);
+    else if (bk_wal_record_is_drop(record, info->magic))
+        info->has_drop = true;
 }
 
 void
@@ -124,7 +133,7 @@ on_record(const BkWalRecord *record, void *user, GError **error)
     Collector *self = user;
 
     (void)error;
-    if (record->rmid <= BK_WAL_RM_XACT) {
+    if (bk_wal_info_wants(record)) {
         self->info->magic = self->scan->magic;
         bk_wal_info_note(self->info, record);
     }
@@ -222,6 +231,7 @@ merge_first(BkWalInfo *info, const BkWalInfo *first)
         info->recovery_from = first->recovery_from;
         info->recovery_to = first->recovery_to;
     }
+    info->has_drop = info->has_drop || first->has_drop;
     info->minimal_seen = info->minimal_seen || first->minimal_seen;
     if (!info->has_wal_level) {
         info->has_wal_level = first->has_wal_level;
@@ -304,7 +314,8 @@ matches_point(const Search *self, const BkWalRecord *record, BkWalMoment *moment
 {
     BkWalPoint point;
 
-    if (!bk_wal_record_point(record, &point) || strcmp(point.name, self->name) != 0)
+    if (!bk_wal_record_point(record, &point) || point.lsn < self->from_lsn ||
+        strcmp(point.name, self->name) != 0)
         return false;
     *moment = (BkWalMoment){.lsn = point.lsn, .end_lsn = point.end_lsn, .time_us = point.time_us};
     return true;
@@ -392,9 +403,14 @@ bk_wal_find_xid(const uint8_t *data, size_t size, const BkWalInfo *before, uint3
 
 bool
 bk_wal_find_point(const uint8_t *data, size_t size, const BkWalInfo *before, const char *name,
-                  BkWalMoment *found, GError **error)
+                  BkLsn from_lsn, BkWalMoment *found, GError **error)
 {
-    Search search = {.matches = matches_point, .name = name, .found = found};
+    Search search = {
+        .matches = matches_point,
+        .name = name,
+        .from_lsn = from_lsn,
+        .found = found,
+    };
 
     return search_segment(&search, data, size, before, error);
 }

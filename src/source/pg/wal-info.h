@@ -36,6 +36,7 @@ typedef struct BkWalInfo {
     BkLsn end_of_recovery;  /* 0: none */
     uint32_t recovery_from; /* that record's previous timeline */
     uint32_t recovery_to;   /* and its new one */
+    bool has_drop;          /* a database or tablespace goes, see bk_wal_record_is_drop */
     bool minimal_seen;      /* a record says that wal_level is minimal */
     bool has_wal_level;     /* a record told the level */
     uint8_t wal_level;      /* the last told, BkPgWalLevel */
@@ -72,9 +73,9 @@ bool bk_wal_info_decode(const void *data, size_t size, BkWalInfo *info, GError *
 bool bk_wal_find_xid(const uint8_t *data, size_t size, const BkWalInfo *before, uint32_t xid,
                      BkWalMoment *found, GError **error) BK_MUST_USE;
 
-/* The same for the first restore point named `name`. */
+/* The same for the first restore point named `name` at or behind `from_lsn`. */
 bool bk_wal_find_point(const uint8_t *data, size_t size, const BkWalInfo *before, const char *name,
-                       BkWalMoment *found, GError **error) BK_MUST_USE;
+                       BkLsn from_lsn, BkWalMoment *found, GError **error) BK_MUST_USE;
 
 /* The same for the first commit or abort at or behind `from_lsn` whose time is past `time_us`:
  * there recovery to that time stops. `*commit` becomes the last commit that comes before it, and

@@ -61,6 +61,9 @@ BkWalReading bk_wal_record_parts(const BkWalRecord *record, uint16_t magic,
 BkWalReading bk_wal_record_drops(const BkWalRecord *record, const BkWalParts *parts,
                                  const uint8_t **relations, uint32_t *count) BK_MUST_USE;
 
+/* Returns true if bk_wal_info_note makes anything of such a record. */
+bool bk_wal_info_wants(const BkWalRecord *record);
+
 /* Counts a record for `info`, whose magic is set. */
 void bk_wal_info_note(BkWalInfo *info, const BkWalRecord *record);
 

@@ -398,3 +398,15 @@ bk_wal_record_wal_level(const BkWalRecord *record, uint16_t magic, uint8_t *leve
     }
     return false;
 }
+
+bool
+bk_wal_record_is_drop(const BkWalRecord *record, uint16_t magic)
+{
+    const uint8_t kind = bk_wal_record_kind(record);
+
+    if (record->xid == BK_WAL_XID_NONE)
+        return false;
+    /* Since 15 there are two ways to create a database, and dropping one has another number. */
+    return (record->rmid == BK_WAL_RM_DBASE && kind == (magic < BK_WAL_MAGIC_15 ? 0x10 : 0x20)) ||
+           (record->rmid == BK_WAL_RM_TBLSPC && kind == 0x10);
+}

@@ -48,6 +48,10 @@ bool bk_wal_record_checkpoint(const BkWalRecord *record, BkWalCheckpoint *checkp
 bool bk_wal_record_end_of_recovery(const BkWalRecord *record, uint32_t *timeline,
                                    uint32_t *prev_timeline) BK_MUST_USE;
 
+/* Returns true if the record removes the directories of a database or tablespace within a
+ * transaction, and so before its commit. */
+bool bk_wal_record_is_drop(const BkWalRecord *record, uint16_t magic) BK_MUST_USE;
+
 /* Finds the wal_level (BkPgWalLevel) in a record that tells it: a change of parameters, and from 17
  * on checkpoints, their redo markers and ends of recovery. False when there is none. */
 bool bk_wal_record_wal_level(const BkWalRecord *record, uint16_t magic, uint8_t *level) BK_MUST_USE;

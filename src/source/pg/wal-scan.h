@@ -23,10 +23,11 @@
 #define BK_WAL_PARTS_MAX BK_KIB
 
 /* Resource managers that the scanner and its users know by number. */
-#define BK_WAL_RM_XLOG  0
-#define BK_WAL_RM_XACT  1
-#define BK_WAL_RM_SMGR  2
-#define BK_WAL_RM_DBASE 4
+#define BK_WAL_RM_XLOG   0
+#define BK_WAL_RM_XACT   1
+#define BK_WAL_RM_SMGR   2
+#define BK_WAL_RM_DBASE  4
+#define BK_WAL_RM_TBLSPC 5
 
 #define BK_WAL_SMGR_CREATE 0x10 /* a kind of record of BK_WAL_RM_SMGR */
 

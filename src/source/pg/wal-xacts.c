@@ -191,18 +191,6 @@ note_named_row(BkWalXacts *self, const Context *context, BkCatalog *catalog)
         bk_catalog_note_name(catalog, row.data, row.size);
 }
 
-/* A database that is being dropped allows -2 connections. What cannot be read may say that. */
-static bool
-may_be_mark(BkWalXacts *self, const Context *context)
-{
-    const size_t limit_at = self->options.major < 15 ? 208 : 80;
-    BkCatalogRow row;
-
-    return !bk_wal_event_find_row(context->record, context->magic, &context->parts, &context->event,
-                                  self->page, &row) ||
-           row.size < limit_at + 4 || (int32_t)bk_bytes_u32(row.data + limit_at) == -2;
-}
-
 static void
 note_database_row(BkWalXacts *self, const Context *context, BkCatalog *shared)
 {
@@ -210,7 +198,8 @@ note_database_row(BkWalXacts *self, const Context *context, BkCatalog *shared)
     Xact *xact;
 
     if (event->kind == BK_WAL_EVENT_INPLACE) {
-        if (!may_be_mark(self, context))
+        if (!bk_wal_event_may_invalidate(context->record, context->magic, &context->parts, event,
+                                         self->page))
             return;
         self->marks[self->next_mark++ % MARKS_MAX] =
             (Mark){event->block, event->offset, context->record->lsn};
@@ -441,6 +430,7 @@ note_event(BkWalXacts *self, const Context *context, GError **error)
 
     switch (event->kind) {
     case BK_WAL_EVENT_NONE:
+    case BK_WAL_EVENT_DROP_TABLESPACE:
         break;
     case BK_WAL_EVENT_INSERT:
     case BK_WAL_EVENT_UPDATE:

@@ -1,0 +1,104 @@
+/* plan-stop.c - see plan-stop.h. */
+#include "engine/plan-stop.h"
+
+#include "engine/wal-search.h"
+#include "source/pg/pg-time.h"
+
+/* "database 16400", a new string. */
+static char *
+describe_dropped(const BkWalDrop *drop)
+{
+    return g_strdup_printf("%s %u", drop->is_tablespace ? "tablespace" : "database", drop->oid);
+}
+
+/* Others have committed within the drop, or the snapshot ends in it: no state that the target can
+ * mean is whole. */
+static bool
+refuse_drop(const BkPast *past, const BkTarget *target, const BkStopCheck *check, GError **error)
+{
+    const BkWalDrop *drop = &check->drop;
+    g_autofree char *described = bk_target_describe(target);
+    g_autofree char *dropped = describe_dropped(drop);
+    g_autofree char *after =
+        drop->end != 0 ? g_strdup_printf(", or --at xid:%u for the state after it", drop->xid)
+                       : g_strdup("");
+    char lsn[BK_LSN_TEXT_SIZE];
+
+    return bk_throw(error, BK_ERROR_NOT_FOUND,
+                    "%s of \"%s\" is within transaction %u, which drops %s: the files are removed "
+                    "before it commits, and %" G_GUINT64_FORMAT
+                    " other transactions committed meanwhile; give --at lsn:%s --exclusive for the "
+                    "state before it%s",
+                    described, bk_part_source(past->part), drop->xid, dropped, check->commits,
+                    bk_lsn_format(drop->lsn, lsn), after);
+}
+
+/* Nothing is lost by stopping before the drop. */
+static void
+stop_before(BkPlan *plan, const BkWalDrop *drop)
+{
+    g_autofree char *dropped = describe_dropped(drop);
+    char lsn[BK_LSN_TEXT_SIZE];
+
+    plan->stop = (BkTarget){.kind = BK_TARGET_LSN, .lsn = drop->lsn, .exclusive = true};
+    g_free(plan->caution);
+    plan->caution =
+        g_strdup_printf("transaction %u drops %s, whose files are removed before it commits: "
+                        "recovery stops just before that, at lsn %s",
+                        drop->xid, dropped, bk_lsn_format(drop->lsn, lsn));
+}
+
+bool
+bk_plan_settle(const BkPast *past, const BkTarget *target, BkPlan *plan,
+               const BkStopPosition *position, BkLsn end_lsn, BkOp *op, GError **error)
+{
+    BkStopCheck check;
+
+    if (!bk_stop_check(past, &plan->path, position, &check, op, error))
+        return false;
+    if (check.drop.lsn != 0) {
+        if (check.commits > 0 || check.drop.lsn < plan->snapshot->meta.stop_lsn)
+            return refuse_drop(past, target, &check, error);
+        stop_before(plan, &check.drop);
+    }
+    bk_window_path_cut(&plan->path, end_lsn, past->input.segment_size);
+    return true;
+}
+
+/* The server stops at the first restore point of a name behind the snapshot. */
+static bool
+check_point(const BkPast *past, const BkTarget *target, BkPlan *plan, const BkWalMoment *found,
+            BkOp *op, GError **error)
+{
+    char lsn[BK_LSN_TEXT_SIZE], next_lsn[BK_LSN_TEXT_SIZE];
+    char time[BK_PG_TIME_TEXT_SIZE], next_time[BK_PG_TIME_TEXT_SIZE];
+    BkWalMoment next = {0};
+
+    bk_lsn_format(found->lsn, lsn);
+    bk_pg_time_format(found->time_us, time);
+    if (!bk_wal_search(past, &plan->path, found->end_lsn, UINT64_MAX, target, &next, op, error))
+        return false;
+    if (next.lsn != 0)
+        return bk_throw(error, BK_ERROR_NOT_FOUND,
+                        "there are several restore points \"%s\" of \"%s\": give --at lsn:%s for "
+                        "the one of %.19s UTC, or --at lsn:%s for the one of %.19s UTC",
+                        target->text, bk_part_source(past->part), lsn, time,
+                        bk_lsn_format(next.lsn, next_lsn),
+                        bk_pg_time_format(next.time_us, next_time));
+    plan->caution = g_strdup_printf(
+        "the restore point is the newest of that name, of %.19s UTC, at lsn %s; any before "
+        "snapshot %s is another one",
+        time, lsn, plan->snapshot->head.id);
+    return true;
+}
+
+bool
+bk_plan_settle_found(const BkPast *past, const BkTarget *target, BkPlan *plan,
+                     const BkWalMoment *found, BkOp *op, GError **error)
+{
+    const BkStopPosition position = {target->exclusive ? found->lsn : found->end_lsn, false};
+
+    if (target->kind == BK_TARGET_NAME && !check_point(past, target, plan, found, op, error))
+        return false;
+    return bk_plan_settle(past, target, plan, &position, found->end_lsn, op, error);
+}

@@ -1,0 +1,22 @@
+/* stop-check.h - whether recovery can stop at a position without leaving a database half dropped.
+ *
+ * Threads: the calls block. */
+#pragma once
+#include "engine/past.h"
+#include "source/pg/wal-drops.h"
+
+/* Recovery stops before the first record at or behind `lsn`, or right after it. */
+typedef struct BkStopPosition {
+    BkLsn lsn;
+    bool is_inclusive;
+} BkStopPosition;
+
+typedef struct BkStopCheck {
+    BkWalDrop drop;   /* under way at the position; lsn 0: none */
+    uint64_t commits; /* of other transactions between `drop` and the position */
+} BkStopCheck;
+
+/* Checks a position on `path`, which goes on past it as far as there is WAL. The heads of the
+ * segments around it tell whether anything was dropped; only then are segments read whole. */
+bool bk_stop_check(const BkPast *past, const BkWindowPath *path, const BkStopPosition *position,
+                   BkStopCheck *check, BkOp *op, GError **error) BK_MUST_USE;
