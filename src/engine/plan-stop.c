@@ -40,12 +40,15 @@ stop_before(BkPlan *plan, const BkWalDrop *drop)
     g_autofree char *dropped = describe_dropped(drop);
     char lsn[BK_LSN_TEXT_SIZE];
 
+    g_autofree char *other = g_steal_pointer(&plan->caution);
+
     plan->stop = (BkTarget){.kind = BK_TARGET_LSN, .lsn = drop->lsn, .exclusive = true};
-    g_free(plan->caution);
     plan->caution =
-        g_strdup_printf("transaction %u drops %s, whose files are removed before it commits: "
+        g_strdup_printf("%s%s"
+                        "transaction %u drops %s, whose files are removed before it commits: "
                         "recovery stops just before that, at lsn %s",
-                        drop->xid, dropped, bk_lsn_format(drop->lsn, lsn));
+                        other != NULL ? other : "", other != NULL ? "; " : "", drop->xid, dropped,
+                        bk_lsn_format(drop->lsn, lsn));
 }
 
 bool

@@ -238,38 +238,210 @@ search(Planner *self, GError **error)
     return refuse(self, "it is not in the WAL that follows a snapshot", error);
 }
 
-/* A time is reached when a transaction past it ends the replay; without one the server would refuse
- * to start. */
-static bool
-check_time(const Planner *self, const BkPastEnd *end, GError **error)
-{
-    const BkTarget *target = self->request->target;
+/* --- a time -------------------------------------------------------------------------------------
+ */
 
-    if (end->time_us > target->time_us ||
-        (target->exclusive && end->time_us == target->time_us && end->time_us != 0))
-        return true;
-    return refuse(
-        self, "no transaction in the archive is later (use --at latest for everything there is)",
-        error);
+/* Transactions that commit at once may have times that fall by a little. */
+#define CLOCK_STEP_US BK_USEC_PER_SEC
+/* How much nearer the target the last commit before it must be at the first of two places. */
+#define CLOCK_CLEAR_US (INT64_C(3600) * BK_USEC_PER_SEC)
+
+/* The last snapshot on the line that ends before `below_lsn`, whatever its time; -1 for none. */
+static gssize
+find_previous(const Planner *self, BkLsn below_lsn)
+{
+    gssize best = -1;
+
+    for (size_t i = 0; i < self->past->restorable->len; i++) {
+        const BkLsn stop_lsn = snapshot_at(self, i)->meta.stop_lsn;
+        g_auto(BkWindowPath) path = {0};
+
+        if (stop_lsn < below_lsn &&
+            (best < 0 || stop_lsn > snapshot_at(self, (size_t)best)->meta.stop_lsn) &&
+            has_path(self, i, self->leaf, &path))
+            best = (gssize)i;
+    }
+    return best;
 }
 
-/* Where the replay will stop is known to the transaction. */
+/* Finds a transaction before the end of snapshot `index` that is later than the target, or an
+ * earlier snapshot that is: then the server's clock ran backwards before the snapshot. Looks back
+ * to the snapshot before it. `*lsn` is 0 when there is none. */
 static bool
-plan_stop(Planner *self, GError **error)
+find_later_before(const Planner *self, gssize index, BkLsn *lsn, GError **error)
+{
+    const int64_t time_us = self->request->target->time_us;
+    const BkLsn to_lsn = snapshot_at(self, (size_t)index)->meta.stop_lsn;
+    const gssize previous = find_previous(self, to_lsn);
+    g_auto(BkWindowPath) path = {0};
+    BkLsn from_lsn = 0;
+    BkWalStop stop;
+
+    *lsn = 0;
+    for (gssize i = previous; i >= 0;) {
+        const BkPgMeta *meta = &snapshot_at(self, (size_t)i)->meta;
+
+        if (meta->stop_us > time_us)
+            *lsn = meta->stop_lsn;
+        i = find_previous(self, meta->stop_lsn);
+    }
+    if (previous >= 0)
+        from_lsn = snapshot_at(self, (size_t)previous)->meta.stop_lsn;
+    if (*lsn != 0 || !has_path(self, (size_t)(previous >= 0 ? previous : index), self->leaf, &path))
+        return true;
+    bk_window_path_cut(&path, to_lsn, self->past->input.segment_size);
+    if (!bk_wal_search_time(self->past, &path, from_lsn, time_us, &stop, self->op, error))
+        return false;
+    if (stop.stop.lsn < to_lsn)
+        *lsn = stop.stop.lsn;
+    return true;
+}
+
+/* The way from the plan's snapshot on to the end of the first snapshot that ends behind `lsn`. */
+static void
+find_way_past(const Planner *self, BkLsn lsn, BkWindowPath *path)
+{
+    BkLsn next_lsn = self->plan->path.end_lsn;
+    size_t index = 0;
+
+    while (snapshot_at(self, index) != self->plan->snapshot)
+        index++;
+    for (size_t i = 0; i < self->past->restorable->len; i++) {
+        const BkLsn stop_lsn = snapshot_at(self, i)->meta.stop_lsn;
+
+        if (stop_lsn > lsn)
+            next_lsn = MIN(next_lsn, stop_lsn);
+    }
+    if (has_path(self, index, self->leaf, path))
+        bk_window_path_cut(path, next_lsn, self->past->input.segment_size);
+}
+
+/* Finds where the clock has gone back by more than a step behind `lsn`, the first transaction that
+ * is later than the target: 0 for nowhere up to the next snapshot. */
+static bool
+find_dip(const Planner *self, BkLsn lsn, BkLsn *dip, GError **error)
+{
+    const int64_t time_us = self->request->target->time_us;
+    g_auto(BkWindowPath) path = {0};
+    BkWalStop later;
+
+    find_way_past(self, lsn, &path);
+    if (!bk_wal_search_earlier(self->past, &path, lsn, time_us - CLOCK_STEP_US, dip, self->op,
+                               error))
+        return false;
+    if (*dip != 0)
+        return true;
+    return bk_wal_search_time(self->past, &path, lsn, time_us + CLOCK_STEP_US, &later, self->op,
+                              error) &&
+           (later.stop.lsn == 0 || bk_wal_search_earlier(self->past, &path, later.stop.lsn,
+                                                         time_us + 1, dip, self->op, error));
+}
+
+/* "--at lsn:X --exclusive", or the end of the line: a new string. */
+static char *
+describe_stop(const BkWalStop *stop)
+{
+    char lsn[BK_LSN_TEXT_SIZE];
+
+    return stop->stop.lsn == 0
+               ? g_strdup("--at latest")
+               : g_strdup_printf("--at lsn:%s --exclusive", bk_lsn_format(stop->stop.lsn, lsn));
+}
+
+/* The clock passed the target at `first` and again at `second`. The first is meant when the last
+ * commit before it is clearly nearer to the target; otherwise only the user knows. `first` is NULL
+ * when no snapshot leads there. */
+static bool
+judge_clock(Planner *self, const BkWalStop *first, const BkWalStop *second, BkLsn dip,
+            GError **error)
+{
+    const BkTarget *target = self->request->target;
+    g_autofree char *described = bk_target_describe(target);
+    g_autofree char *one = first != NULL ? describe_stop(first) : NULL;
+    g_autofree char *other = describe_stop(second);
+    char lsn[BK_LSN_TEXT_SIZE];
+    int64_t before_us = self->plan->snapshot->meta.stop_us;
+
+    bk_lsn_format(dip, lsn);
+    if (first == NULL)
+        return bk_throw(
+            error, BK_ERROR_NOT_FOUND,
+            "%s of \"%s\" cannot be reached: the server's clock ran backwards before lsn "
+            "%s, and no snapshot ended before it passed that time first; give %s for the "
+            "state when it passed it again",
+            described, bk_part_source(self->past->part), lsn, other);
+    if (first->commit.lsn > self->plan->snapshot->meta.stop_lsn)
+        before_us = first->commit.time_us;
+    if (second->commit.lsn != 0 && target->time_us - second->commit.time_us >
+                                       2 * (target->time_us - before_us) + CLOCK_CLEAR_US) {
+        self->plan->caution = g_strdup_printf(
+            "the server's clock ran backwards before lsn %s: this is the state when it passed that "
+            "time first; give %s for the one when it passed it again",
+            lsn, other);
+        return true;
+    }
+    return bk_throw(error, BK_ERROR_NOT_FOUND,
+                    "%s of \"%s\" is ambiguous, since the server's clock ran backwards before lsn "
+                    "%s: give %s for the state when it passed that time first, or %s for the one "
+                    "when it passed it again",
+                    described, bk_part_source(self->past->part), lsn, one, other);
+}
+
+/* Where the clock passed the target again, behind `dip`. */
+static bool
+search_again(Planner *self, gssize late, BkLsn dip, BkWalStop *second, GError **error)
+{
+    g_auto(BkWindowPath) path = {0};
+
+    *second = (BkWalStop){0};
+    return !has_path(self, (size_t)late, self->leaf, &path) ||
+           bk_wal_search_time(self->past, &path, dip, self->request->target->time_us, second,
+                              self->op, error);
+}
+
+/* Plans for a time from the newest snapshot before it, `late`, or from an earlier one when the
+ * server's clock ran backwards. The server stops at the first transaction that is later; without
+ * one it would refuse to start. */
+static bool
+plan_time(Planner *self, gssize late, GError **error)
 {
     const BkTarget *target = self->request->target;
     BkPlan *plan = self->plan;
-    BkWalStop stop;
+    BkLsn later = 1, dip = 0;
+    gssize early = late;
+    BkWalStop first, second;
 
+    while (early >= 0 && later != 0) {
+        if (!find_later_before(self, early, &later, error))
+            return false;
+        if (later != 0)
+            early = find_best(self, later + 1);
+    }
+    if (early < 0)
+        return search_again(self, late, plan->snapshot->meta.stop_lsn, &second, error) &&
+               judge_clock(self, NULL, &second, plan->snapshot->meta.stop_lsn, error);
+    if (early != late) {
+        dip = plan->snapshot->meta.stop_lsn;
+        take_snapshot(self, early);
+    }
     if (!bk_wal_search_time(self->past, &plan->path, plan->snapshot->meta.stop_lsn,
-                            target->time_us - target->exclusive, &stop, self->op, error))
+                            target->time_us - target->exclusive, &first, self->op, error))
         return false;
-    plan->last_commit = stop.commit;
-    if (stop.commit.lsn != 0)
-        plan->stop_lsn = stop.commit.lsn;
-    return stop.stop.lsn == 0 ||
-           bk_plan_settle(self->past, target, plan, &(BkStopPosition){stop.stop.lsn, false},
-                          stop.stop.end_lsn, self->op, error);
+    if (first.stop.lsn == 0)
+        return refuse(
+            self,
+            "no transaction in the archive is later (use --at latest for everything there "
+            "is)",
+            error);
+    if ((dip == 0 && !find_dip(self, first.stop.lsn, &dip, error)) ||
+        (dip != 0 && (!search_again(self, late, dip, &second, error) ||
+                      !judge_clock(self, &first, &second, dip, error))))
+        return false;
+    plan->last_commit = first.commit;
+    if (first.commit.lsn != 0)
+        plan->stop_lsn = first.commit.lsn;
+    return bk_plan_settle(self->past, target, plan, &(BkStopPosition){first.stop.lsn, false},
+                          first.stop.end_lsn, self->op, error);
 }
 
 /* The command that leads to the last transaction before a gap: a new string. */
@@ -333,7 +505,7 @@ plan_without_search(Planner *self, GError **error)
     plan->end_time_us = end.time_us;
     switch (target->kind) {
     case BK_TARGET_TIME:
-        return check_time(self, &end, error) && plan_stop(self, error);
+        return plan_time(self, index, error);
     case BK_TARGET_LSN:
         if (target->lsn >= end.lsn)
             return refuse(self, "the WAL in the archive ends before it", error);

@@ -141,6 +141,53 @@ bk_wal_search_time(const BkPast *past, const BkWindowPath *path, BkLsn from_lsn,
     return ok;
 }
 
+static bool
+search_earlier_in(Search *self, uint32_t timeline, uint64_t segno, BkLsn *lsn, BkOp *op,
+                  GError **error)
+{
+    const BkWalInfo *before = self->has_before ? &self->before : NULL;
+    g_auto(BkWalInfo) info = {0};
+    g_auto(BkBuf) content = BK_BUF_INIT;
+    BkWalMoment found = {0};
+
+    if (!bk_past_get_info(self->past, timeline, segno, &info, op, error))
+        return false;
+    if (before != NULL)
+        (void)bk_wal_info_join(before, &info);
+    if (info.xacts > 0 && info.min_time_us < self->time_us && info.last.lsn >= self->from_lsn &&
+        (!bk_past_get_segment(self->past, timeline, segno, &content, op, error) ||
+         !bk_wal_find_earlier(content.data, content.size, before, self->time_us, self->from_lsn,
+                              &found, error)))
+        return false;
+    *lsn = found.lsn;
+    bk_wal_info_clear(&self->before);
+    self->before = info;
+    info = (BkWalInfo){0}; /* moved */
+    self->has_before = true;
+    return true;
+}
+
+bool
+bk_wal_search_earlier(const BkPast *past, const BkWindowPath *path, BkLsn from_lsn, int64_t time_us,
+                      BkLsn *lsn, BkOp *op, GError **error)
+{
+    const uint64_t first = bk_wal_segment_of(from_lsn, past->input.segment_size);
+    Search self = {.past = past, .from_lsn = from_lsn, .time_us = time_us};
+    bool ok = true;
+
+    *lsn = 0;
+    for (size_t i = 0; ok && *lsn == 0 && i < path->count; i++) {
+        const BkWindowStep *step = &path->steps[i];
+        uint64_t segno = MAX(step->first, first);
+
+        for (; ok && *lsn == 0 && segno <= step->last; segno++)
+            ok = bk_op_check(op, error) &&
+                 search_earlier_in(&self, step->timeline, segno, lsn, op, error);
+    }
+    bk_wal_info_clear(&self.before);
+    return ok;
+}
+
 void
 bk_window_path_cut(BkWindowPath *path, BkLsn lsn, uint32_t segment_size)
 {

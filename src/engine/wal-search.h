@@ -22,5 +22,11 @@ typedef struct BkWalStop {
 bool bk_wal_search_time(const BkPast *past, const BkWindowPath *path, BkLsn from_lsn,
                         int64_t time_us, BkWalStop *stop, BkOp *op, GError **error) BK_MUST_USE;
 
+/* Looks along `path` for the first transaction from `from_lsn` on that ended before `time_us`:
+ * behind a later one it tells that the server's clock ran backwards. `*lsn` is 0 when there is
+ * none. */
+bool bk_wal_search_earlier(const BkPast *past, const BkWindowPath *path, BkLsn from_lsn,
+                           int64_t time_us, BkLsn *lsn, BkOp *op, GError **error) BK_MUST_USE;
+
 /* Cuts a path so that it ends with the segment that holds the byte before `lsn`. */
 void bk_window_path_cut(BkWindowPath *path, BkLsn lsn, uint32_t segment_size);

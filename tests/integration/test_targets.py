@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import threading
+import time
 
 import pytest
 
@@ -367,6 +368,116 @@ def test_two_restore_points_of_one_name_are_told_apart(shared):
     restored.start_restored()
     assert restored.markers() == ["one", "two", "three", "four"]
     restored.stop()
+
+
+# --- a server's clock that ran backwards -----------------------------------------------------------
+
+FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
+
+
+class Clock:
+    """A server whose clock can be set."""
+
+    def __init__(self, shared, name):
+        self.server, self.backstay = shared.pair(name=name, wal_segsize_mb=1)
+        self.file = shared.path / f"{name}.clock"
+        self.server.stop()
+        self.server.configure({"archive_command":
+                               f"env -u LD_PRELOAD {self.backstay.archive_command()}"})
+        self.set("+0")
+        # Set behind the change of users: what is preloaded must not be loaded by root.
+        settings = [f"LD_PRELOAD={FAKETIME}", f"FAKETIME_TIMESTAMP_FILE={self.file}",
+                    "FAKETIME_NO_CACHE=1", "FAKETIME_DONT_FAKE_MONOTONIC=1"]
+        place.run_as_owner(
+            ["/usr/bin/env", *settings, place.PG_BIN / "pg_ctl", "-D", self.server.data, "-l",
+             self.server.log, "-w", "-o",
+             f"-c port={self.server.port} -c unix_socket_directories={self.server.sockets}",
+             "start"], self.server.home)
+        self.server.make_markers()
+
+    def set(self, offset):
+        self.file.write_text(offset, encoding="utf-8")
+        place.give_to_owner(self.file)
+
+
+@pytest.fixture(scope="module")
+def behind(shared):
+    """One snapshot was taken while the clock was a day behind, and rows then and around it."""
+    clock = Clock(shared, "behind")
+    rows = {}
+    clock.backstay.backup()
+    for note in ("1", "2", "3"):
+        rows[note] = clock.server.mark(note)
+        time.sleep(0.1)
+    clock.set("-1d")
+    rows["4"] = clock.server.mark("4")
+    clock.server.archive_all()
+    clock.backstay.backup()
+    rows["5"] = clock.server.mark("5")
+    clock.set("+0")
+    for note in ("6", "7"):
+        rows[note] = clock.server.mark(note)
+    clock.server.archive_all()
+    clock.server.stop()
+    return clock.backstay, rows
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("note, wanted", [("1", ["1"]), ("2", ["1", "2"]),
+                                          ("6", ["1", "2", "3", "4", "5", "6"])])
+def test_a_time_is_right_though_the_clock_ran_backwards(behind, shared, note, wanted):
+    """Never a state behind the target: the base is a snapshot before the clock went back."""
+    backstay, rows = behind
+    restored = shared.restored(f"behind-{note}")
+    report = backstay.restore(restored.data, "--at", rows[note].commit_time)
+    assert (report["caution"] is not None) == (note != "6"), report
+    restored.start_restored()
+    assert restored.markers() == wanted
+    restored.stop()
+
+
+@pytest.mark.once
+def test_a_time_that_only_the_wrong_clock_showed_is_refused_with_the_target(behind, shared):
+    """Before the first snapshot by every clock that was right; the command leads to the row."""
+    backstay, rows = behind
+    never = shared.path / "never"
+    result = backstay.attempt("-q", "restore", "orders", "--to", never, "--at",
+                              rows["5"].commit_time)
+    assert result.status == 3, result
+    target = re.search(r"give --at (lsn:\S+) --exclusive for the state when it passed it again",
+                       result.stderr).group(1)
+    restored = shared.restored("behind-5")
+    backstay.restore(restored.data, "--at", target, "--exclusive")
+    restored.start_restored()
+    assert restored.markers() == ["1", "2", "3", "4", "5"]
+    restored.stop()
+
+
+@pytest.mark.once
+def test_a_time_that_the_clock_showed_twice_is_refused_with_both(shared):
+    """A clock that was ahead, and no snapshot meanwhile: the server would stop far too early."""
+    clock = Clock(shared, "ahead")
+    server, backstay = clock.server, clock.backstay
+    backstay.backup()
+    server.mark("a")
+    clock.set("+365d")
+    server.mark("ahead")
+    clock.set("+0")
+    late = server.mark("b")
+    server.mark("c")
+    server.archive_all()
+    server.stop()
+    result = backstay.attempt("-q", "restore", "orders", "--to", shared.path / "never", "--at",
+                              late.commit_time)
+    assert result.status == 3 and "ambiguous" in result.stderr, result
+    states = []
+    for number, target in enumerate(re.findall(r"--at (lsn:\S+) --exclusive", result.stderr)):
+        restored = shared.restored(f"ahead{number}")
+        backstay.restore(restored.data, "--at", target, "--exclusive")
+        restored.start_restored()
+        states.append(restored.markers())
+        restored.stop()
+    assert states == [["a"], ["a", "ahead", "b"]]
 
 
 # --- times ---------------------------------------------------------------------------------------

@@ -310,6 +310,13 @@ matches_time(const Search *self, const BkWalRecord *record, BkWalMoment *moment)
 }
 
 static bool
+matches_earlier(const Search *self, const BkWalRecord *record, BkWalMoment *moment)
+{
+    return bk_wal_record_xact(record, self->scan->magic, moment) &&
+           moment->time_us < self->time_us && moment->lsn >= self->from_lsn;
+}
+
+static bool
 matches_point(const Search *self, const BkWalRecord *record, BkWalMoment *moment)
 {
     BkWalPoint point;
@@ -408,6 +415,20 @@ bk_wal_find_point(const uint8_t *data, size_t size, const BkWalInfo *before, con
     Search search = {
         .matches = matches_point,
         .name = name,
+        .from_lsn = from_lsn,
+        .found = found,
+    };
+
+    return search_segment(&search, data, size, before, error);
+}
+
+bool
+bk_wal_find_earlier(const uint8_t *data, size_t size, const BkWalInfo *before, int64_t time_us,
+                    BkLsn from_lsn, BkWalMoment *found, GError **error)
+{
+    Search search = {
+        .matches = matches_earlier,
+        .time_us = time_us,
         .from_lsn = from_lsn,
         .found = found,
     };

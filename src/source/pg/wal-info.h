@@ -77,6 +77,10 @@ bool bk_wal_find_xid(const uint8_t *data, size_t size, const BkWalInfo *before, 
 bool bk_wal_find_point(const uint8_t *data, size_t size, const BkWalInfo *before, const char *name,
                        BkLsn from_lsn, BkWalMoment *found, GError **error) BK_MUST_USE;
 
+/* The same for the first commit or abort at or behind `from_lsn` whose time is before `time_us`. */
+bool bk_wal_find_earlier(const uint8_t *data, size_t size, const BkWalInfo *before, int64_t time_us,
+                         BkLsn from_lsn, BkWalMoment *found, GError **error) BK_MUST_USE;
+
 /* The same for the first commit or abort at or behind `from_lsn` whose time is past `time_us`:
  * there recovery to that time stops. `*commit` becomes the last commit that comes before it, and
  * stays as it is when this segment holds none. */
