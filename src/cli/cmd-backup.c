@@ -78,9 +78,9 @@ print_text(const BkBackupReport *report, const BkSourceSpec *source)
                  report->meta.is_standalone ? ", which it holds itself" : "");
     (void)printf(
         "  %.1f s: checkpoint %.1f s, copying %.1f s, stopping %.1f s, waiting for WAL %.1f s\n",
-        bk_format_seconds(report->finished_us - report->started_us),
-        bk_format_seconds(report->start_us), bk_format_seconds(report->copy_us),
-        bk_format_seconds(report->stop_us), bk_format_seconds(report->wait_us));
+        bk_format_seconds(report->total_us), bk_format_seconds(report->start_us),
+        bk_format_seconds(report->copy_us), bk_format_seconds(report->stop_us),
+        bk_format_seconds(report->wait_us));
 }
 
 static void
@@ -102,7 +102,7 @@ static void
 add_seconds(BkJson *json, const BkBackupReport *report)
 {
     bk_json_begin_object(json, "seconds");
-    bk_json_add_double(json, "total", bk_format_seconds(report->finished_us - report->started_us));
+    bk_json_add_double(json, "total", bk_format_seconds(report->total_us));
     bk_json_add_double(json, "start", bk_format_seconds(report->start_us));
     bk_json_add_double(json, "copy", bk_format_seconds(report->copy_us));
     bk_json_add_double(json, "stop", bk_format_seconds(report->stop_us));

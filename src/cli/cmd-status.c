@@ -6,6 +6,7 @@
 #include "engine/status.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static void
 print_windows(const BkStatus *status)
@@ -47,6 +48,25 @@ print_standings(const BkStatus *status)
 }
 
 static void
+print_server(const BkServerCheck *server)
+{
+    if (server->is_asked && server->why != NULL)
+        (void)printf("  server         cannot be asked: %s\n", server->why);
+    else if (server->is_asked)
+        (void)printf("  server         PostgreSQL %u.%u, %s on timeline %u, archiving %s\n",
+                     server->facts.version / 10000, server->facts.version % 10000,
+                     server->facts.is_in_recovery ? "a standby" : "a primary",
+                     server->state.timeline,
+                     strcmp(server->facts.archive_mode, "off") == 0 ? "is off"
+                     : bk_server_check_is_failing(server)           ? "FAILS"
+                                                                    : "is on");
+    if (server->knows_ready && server->ready.count > 0)
+        (void)printf("  waiting        %" G_GUINT64_FORMAT " WAL %s for the archiver, from %s on\n",
+                     server->ready.count, server->ready.count == 1 ? "file" : "files",
+                     server->ready.oldest);
+}
+
+static void
 print_text(const BkConfigSource *config, const BkStatus *status, int64_t now_us)
 {
     (void)printf("%s: %s\n", config->name, status->problems->len == 0 ? "ok" : "NOT OK");
@@ -66,6 +86,7 @@ print_text(const BkConfigSource *config, const BkStatus *status, int64_t now_us)
                      : status->rpo_is_met           ? ", within the objective"
                                                     : ", MORE than the objective");
     }
+    print_server(&status->server);
     print_standings(status);
     if (status->lease.is_held)
         (void)printf("  held by        %s%s\n", status->lease.holder,
@@ -175,6 +196,62 @@ add_standings(BkJson *json, const BkStatus *status)
 }
 
 static void
+add_archiver(BkJson *json, const BkServerCheck *server)
+{
+    const BkServerState *state = &server->state;
+
+    bk_json_begin_object(json, "archiver");
+    bk_json_add_string(json, "mode", server->facts.archive_mode);
+    bk_json_add_string(json, "command", server->facts.archive_method);
+    bk_json_add_bool(json, "failing", bk_server_check_is_failing(server));
+    bk_json_add_uint(json, "failed_count", state->failed_count);
+    bk_json_add_string(json, "last_failed_wal", state->failed_wal);
+    bk_json_add_time(json, "last_failed", state->failed_us);
+    bk_json_add_string(json, "last_archived_wal", state->archived_wal);
+    bk_json_add_time(json, "last_archived", state->archived_us);
+    bk_json_end_object(json);
+}
+
+static void
+add_ready(BkJson *json, const BkServerCheck *server)
+{
+    if (!server->knows_ready) {
+        bk_json_add_null(json, "ready");
+        return;
+    }
+    bk_json_begin_object(json, "ready");
+    bk_json_add_uint(json, "files", server->ready.count);
+    bk_json_add_string(json, "oldest", server->ready.oldest);
+    bk_json_add_time(json, "since", server->ready.oldest_us);
+    bk_json_end_object(json);
+}
+
+/* Null for a source without a connection. */
+static void
+add_server(BkJson *json, const BkServerCheck *server)
+{
+    if (!server->is_asked) {
+        bk_json_add_null(json, "server");
+        return;
+    }
+    bk_json_begin_object(json, "server");
+    bk_json_add_bool(json, "reachable", server->why == NULL);
+    bk_json_add_string(json, "why", server->why);
+    add_ready(json, server);
+    if (server->why == NULL) {
+        g_autofree char *system_id = g_strdup_printf("%" G_GUINT64_FORMAT, server->facts.system_id);
+
+        bk_json_add_uint(json, "version", server->facts.version);
+        bk_json_add_string(json, "system_identifier", system_id);
+        bk_json_add_bool(json, "in_recovery", server->facts.is_in_recovery);
+        bk_json_add_uint(json, "timeline", server->state.timeline);
+        bk_json_add_double(json, "clock_ahead_seconds", bk_format_seconds(server->ahead_us));
+        add_archiver(json, server);
+    }
+    bk_json_end_object(json);
+}
+
+static void
 add_newest(BkJson *json, const BkStatus *status, int64_t now_us)
 {
     if (status->newest == NULL) {
@@ -208,6 +285,7 @@ add_json(BkJson *json, const BkConfigSource *config, const BkStatus *status, int
     bk_json_add_lines(json, &status->listing.lines);
     add_wal(json, status);
     bk_json_add_lease(json, "lease", &status->lease);
+    add_server(json, &status->server);
     add_standings(json, status);
     bk_json_begin_object(json, "objectives");
     if (config->objectives.rpo_us != 0)

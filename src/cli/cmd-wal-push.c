@@ -1,11 +1,21 @@
 #include "cli/source.h"
+#include "engine/push-failure.h"
 #include "engine/wal-push.h"
 
 bool
 bk_cmd_wal_push(const BkArgs *args, BkCliContext *context, GError **error)
 {
     g_auto(BkCliSource) source = {0};
+    g_autoptr(GError) cause = NULL;
+    const char *path = bk_args_get_string(args, "path");
 
-    return bk_cli_source_load(args, context, &source, error) &&
-           bk_wal_push(&source.spec, bk_args_get_string(args, "path"), context->op, error);
+    if (bk_cli_source_load(args, context, &source, &cause) &&
+        bk_wal_push(&source.spec, path, context->op, &cause)) {
+        bk_push_failure_forget(path);
+        return true;
+    }
+    /* Stopped is not failed: the server calls again. */
+    if (!bk_error_is(cause, BK_ERROR_CANCELLED))
+        bk_push_failure_record(path, bk_args_get_string(args, "source"), cause);
+    return bk_propagate(error, &cause);
 }

@@ -10,6 +10,7 @@
 #include "engine/overtaken.h"
 #include "engine/own-wal.h"
 #include "engine/refresh.h"
+#include "engine/server-check.h"
 #include "engine/system-id.h"
 #include "engine/unfinished.h"
 #include "engine/wal-fill.h"
@@ -37,6 +38,7 @@ typedef struct Backup {
     const BkBackupOptions *options;
     BkBackupReport *report;
     BkOp *op;
+    int64_t begun_us; /* by the monotonic clock */
     BkServer *server;
     BkServerFacts facts;
     BkParts parts;     /* in the required repositories */
@@ -128,7 +130,9 @@ inspect_server(Backup *self, GError **error)
         return false;
     self->data_dir =
         g_strdup(self->source->data != NULL ? self->source->data : self->facts.data_directory);
-    if (!check_data_dir(self, error) || !note_mode(self, error))
+    if (!check_data_dir(self, error) || !note_mode(self, error) ||
+        !bk_server_check_before_backup(self->server, self->data_dir, self->options->standalone,
+                                       self->op, error))
         return false;
     meta->system_id = self->facts.system_id;
     meta->version = self->facts.version;
@@ -716,6 +720,7 @@ put_manifest(Backup *self, GError **error)
         return false;
     bk_unfinished_delete_all(self->parts.parts, self->unfinished, self->op);
     bk_backup_report_fill(self->report, &assembly);
+    self->report->total_us = g_get_monotonic_time() - self->begun_us;
     ok = serve_best_effort(self, assembly.snapshot, error);
     bk_backup_report_add_repositories(self->report, self->source, self->best_effort);
     return ok;
@@ -757,7 +762,7 @@ bk_backup_run(const BkSourceSpec *source, const BkBackupOptions *options, BkBack
 {
     *report = (BkBackupReport){0};
     for (unsigned attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
-        g_auto(Backup) self = {.source = source, .options = options, .report = report, .op = op};
+        g_auto(Backup) self = {source, options, report, op, .begun_us = g_get_monotonic_time()};
         bool is_overtaken = false;
 
         bk_backup_report_clear(report);

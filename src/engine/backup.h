@@ -47,7 +47,8 @@ typedef struct BkBackupReport {
     uint64_t audited_bytes;
     BkPgMeta meta;
     GPtrArray *repositories; /* of BkBackupRepository; NULL when there is no snapshot */
-    int64_t start_us;        /* durations: starting the backup on the server, */
+    int64_t total_us;        /* durations, by the monotonic clock: of all up to the snapshot, */
+    int64_t start_us;        /* starting the backup on the server, */
     int64_t copy_us;         /* copying, */
     int64_t stop_us;         /* stopping it, */
     int64_t wait_us;         /* and waiting for the archive */
@@ -59,6 +60,6 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkBackupReport, bk_backup_report_clear)
 /* Takes a snapshot. When the source has damaged pages the snapshot is kept and marked, the report
  * is filled and the call fails with BK_ERROR_DAMAGED. Other failures: BK_ERROR_BUSY,
  * BK_ERROR_SERVER, BK_ERROR_UNFIT, BK_ERROR_KEY, BK_ERROR_NOT_FOUND (no repository),
- * BK_ERROR_TIMEOUT (WAL did not arrive), and those of the stores. */
+ * BK_ERROR_TIMEOUT (WAL did not arrive), BK_ERROR_SERVER (nor will it), and those of the stores. */
 bool bk_backup_run(const BkSourceSpec *source, const BkBackupOptions *options,
                    BkBackupReport *report, BkOp *op, GError **error) BK_MUST_USE;

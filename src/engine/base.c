@@ -3,6 +3,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "engine/changes.h"
+#include "engine/clock-check.h"
 #include "engine/past.h"
 #include "source/pg/archive.h"
 #include "source/pg/data-dir.h"
@@ -293,9 +294,13 @@ find_parent(const BkBaseRequest *request, BkBase *base, BkOp *op, GError **error
 {
     g_autoptr(GPtrArray) ids = bk_snapshot_list(g_ptr_array_index(request->parts, 0), op, error);
     g_auto(Candidate) finished = {.head = {.source = NULL}};
+    g_autofree char *clock = NULL;
 
     if (ids == NULL)
         return false;
+    clock = bk_clock_check_ids(ids, g_get_real_time());
+    if (clock != NULL)
+        bk_log(BK_LOG_WARNING, "%s", clock);
     order_ids(g_ptr_array_index(request->parts, 0), ids, op);
     if (!find_last_finished(request, ids, &finished, op, error))
         return false;

@@ -1,5 +1,7 @@
 #include "engine/status.h"
 
+#include "engine/clock-check.h"
+#include "engine/repository-space.h"
 #include "engine/status-lines.h"
 
 #include <string.h>
@@ -11,6 +13,7 @@ bk_status_clear(BkStatus *self)
     g_clear_pointer(&self->problems, g_ptr_array_unref);
     g_clear_pointer(&self->notes, g_ptr_array_unref);
     g_clear_pointer(&self->standings, g_ptr_array_unref);
+    bk_server_check_clear(&self->server);
     bk_lease_info_clear(&self->lease);
     bk_listing_clear(&self->listing);
 }
@@ -169,6 +172,7 @@ bk_status_load(const BkSourceSpec *source, int64_t rpo_us, int64_t now_us, BkSta
     self->windows = g_array_new(FALSE, FALSE, sizeof(BkStatusWindow));
     self->problems = g_ptr_array_new_with_free_func(g_free);
     self->notes = g_ptr_array_new_with_free_func(g_free);
+    bk_server_check_ask(source, &self->server, op);
     if (!bk_listing_load(source, BK_PAST_KNOWN_ARCHIVE, &self->listing, op, error))
         return false;
     self->standings = bk_standing_find(source, &self->listing, now_us);
@@ -183,5 +187,8 @@ bk_status_load(const BkSourceSpec *source, int64_t rpo_us, int64_t now_us, BkSta
     else if (!bk_lease_read(find_lease(self), &self->lease, op, error))
         return false;
     measure(self, rpo_us, now_us);
+    bk_server_check_judge(&self->server, source, &self->listing, rpo_us, now_us, self->problems);
+    bk_clock_check_listing(&self->listing, now_us, self->problems);
+    bk_repository_space_check(source, self->problems);
     return find_windows(self, op, error);
 }

@@ -3,6 +3,7 @@
  * Threads: belongs to one thread. */
 #pragma once
 #include "engine/listing.h"
+#include "engine/server-check.h"
 #include "engine/standing.h"
 #include "repo/lease.h"
 
@@ -20,6 +21,7 @@ typedef struct BkStatus {
     GPtrArray *problems;  /* of char *, for people */
     GPtrArray *notes;     /* of char *: what cannot be mended and needs nobody's attention */
     GPtrArray *standings; /* of BkStanding, one for each repository */
+    BkServerCheck server;
     BkLeaseInfo lease;
     const BkPastSnapshot *newest; /* of the living line, by position; restorable; NULL for none */
     int64_t last_archived_us;     /* when the newest WAL was put; 0: none */
@@ -30,9 +32,9 @@ typedef struct BkStatus {
 void bk_status_clear(BkStatus *self);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkStatus, bk_status_clear)
 
-/* Finds out. `rpo_us` is the promised one, 0 for none. What is wrong with the source is in
- * `problems`: also a line that grew beside the living one, and a gap, unless it lies wholly before
- * the newest snapshot of the living line: then it is among the notes. The call itself fails only
- * when no repository could be asked. */
+/* Finds out, from the repositories and, if it answers, from the server. `rpo_us` is the promised
+ * one, 0 for none. What is wrong with the source is in `problems`: also a line that grew beside the
+ * living one, and a gap, unless it lies wholly before the newest snapshot of the living line: then
+ * it is among the notes. The call itself fails only when no repository could be asked. */
 bool bk_status_load(const BkSourceSpec *source, int64_t rpo_us, int64_t now_us, BkStatus *status,
                     BkOp *op, GError **error) BK_MUST_USE;

@@ -1,5 +1,7 @@
 #include "engine/wal-wait.h"
 
+#include "base/log.h"
+#include "engine/server-check.h"
 #include "source/pg/archive.h"
 
 #include <errno.h>
@@ -7,6 +9,11 @@
 
 #define FIRST_PAUSE_US   (10 * INT64_C(1000))
 #define LONGEST_PAUSE_US (500 * INT64_C(1000))
+#define ASK_EVERY_US     (500 * INT64_C(1000))
+
+/* So often the server calls archive_command for one file, a second apart, before it lets a minute
+ * pass. */
+#define ROUND 3
 
 static bool
 is_archived(const BkPart *part, const char *name, bool *found, BkOp *op, GError **error)
@@ -22,21 +29,73 @@ is_archived(const BkPart *part, const char *name, bool *found, BkOp *op, GError 
     return *found || bk_error_is(cause, BK_ERROR_ABSENT) || bk_propagate(error, &cause);
 }
 
-static bool
-throw_timeout(const BkPart *part, const char *name, BkServer *server, BkOp *op, GError **error)
-{
-    g_autofree char *failure =
-        server != NULL ? bk_server_describe_archiver_failure(server, op) : NULL;
+/* What is known of the archiver while its WAL is waited for. */
+typedef struct Archiver {
+    uint64_t failures_before; /* counted when the wait began */
+    int64_t next_us;          /* when to ask again */
+    bool is_known;
+    bool is_warned;
+} Archiver;
 
-    return bk_throw(
-        error, BK_ERROR_TIMEOUT, "WAL segment %s did not arrive in repository \"%s\": %s", name,
-        bk_repository_name(bk_part_repository(part)),
-        failure != NULL ? failure : "does archive_command call \"wal push\" for this source?");
+/* Asks the server for its archiver. Returns true with `*failure`, a new string, if it fails; and
+ * `*is_over` if it has failed so often since the wait began that nothing will come soon. */
+static bool
+find_failure(const BkWalWait *wait, Archiver *archiver, char **failure, bool *is_over, BkOp *op)
+{
+    g_auto(BkServerState) state = {0};
+    g_auto(BkPushFailure) note = {0};
+    bool has_note;
+
+    if (wait->server == NULL || !bk_server_get_state(wait->server, &state, op, NULL))
+        return false;
+    if (!archiver->is_known)
+        archiver->failures_before = state.failed_count;
+    archiver->is_known = true;
+    /* The counters may be reset meanwhile. */
+    archiver->failures_before = MIN(archiver->failures_before, state.failed_count);
+    if (!bk_server_state_is_failing(&state))
+        return false;
+    *is_over = state.failed_count - archiver->failures_before >= ROUND;
+    has_note = bk_push_failure_read(wait->data_dir, &note);
+    *failure = bk_archiver_describe_failure(&state, has_note ? &note : NULL);
+    return true;
+}
+
+static bool
+throw_missing(const BkPart *part, const char *name, BkErrorCode code, const char *why,
+              GError **error)
+{
+    return bk_throw(error, code, "WAL segment %s did not arrive in repository \"%s\": %s", name,
+                    bk_repository_name(bk_part_repository(part)),
+                    why != NULL ? why : "does archive_command call \"wal push\" for this source?");
+}
+
+/* Fails once the archiver has failed in a whole round of its attempts. Of earlier ones it warns: a
+ * single one may be an outage that has passed by the next. */
+static bool
+check_archiver(const BkWalWait *wait, Archiver *archiver, const BkPart *part, const char *name,
+               BkOp *op, GError **error)
+{
+    g_autofree char *failure = NULL;
+    bool is_over = false;
+
+    if (g_get_monotonic_time() < archiver->next_us)
+        return true;
+    archiver->next_us = g_get_monotonic_time() + ASK_EVERY_US;
+    if (!find_failure(wait, archiver, &failure, &is_over, op))
+        return bk_op_check(op, error);
+    if (is_over)
+        return throw_missing(part, name, BK_ERROR_SERVER, failure, error);
+    if (!archiver->is_warned)
+        bk_log(BK_LOG_WARNING, "waiting for WAL segment %s: %s", name, failure);
+    archiver->is_warned = true;
+    return true;
 }
 
 /* Waits for one segment; each that arrives starts the time anew. */
 static bool
-wait_for(const BkWalWait *wait, const BkPart *part, const char *name, BkOp *op, GError **error)
+wait_for(const BkWalWait *wait, Archiver *archiver, const BkPart *part, const char *name, BkOp *op,
+         GError **error)
 {
     int64_t end_us = g_get_monotonic_time() + wait->timeout_us;
     int64_t pause_us = FIRST_PAUSE_US;
@@ -47,8 +106,15 @@ wait_for(const BkWalWait *wait, const BkPart *part, const char *name, BkOp *op, 
             return false;
         if (found)
             return true;
-        if (g_get_monotonic_time() > end_us)
-            return throw_timeout(part, name, wait->server, op, error);
+        if (!check_archiver(wait, archiver, part, name, op, error))
+            return false;
+        if (g_get_monotonic_time() > end_us) {
+            g_autofree char *failure = NULL;
+            bool is_over;
+
+            (void)find_failure(wait, archiver, &failure, &is_over, op);
+            return throw_missing(part, name, BK_ERROR_TIMEOUT, failure, error);
+        }
         if (!bk_op_sleep(op, pause_us, error))
             return false;
         pause_us = MIN(pause_us * 3 / 2, LONGEST_PAUSE_US);
@@ -95,6 +161,7 @@ bool
 bk_wal_wait(const BkWalWait *wait, const BkPgMeta *meta, BkOp *op, GError **error)
 {
     uint64_t last = bk_wal_segment_of(meta->stop_lsn - 1, meta->segment_size);
+    Archiver archiver = {.is_known = false};
 
     for (uint64_t segno = bk_wal_segment_of(meta->start_lsn, meta->segment_size); segno <= last;
          segno++) {
@@ -102,7 +169,7 @@ bk_wal_wait(const BkWalWait *wait, const BkPgMeta *meta, BkOp *op, GError **erro
 
         bk_wal_segment_name(meta->timeline, segno, meta->segment_size, name);
         for (guint i = 0; i < wait->parts->len; i++)
-            if (!wait_for(wait, g_ptr_array_index(wait->parts, i), name, op, error))
+            if (!wait_for(wait, &archiver, g_ptr_array_index(wait->parts, i), name, op, error))
                 return false;
         if (!check_content(wait, name, op, error))
             return false;

@@ -12,9 +12,9 @@ typedef struct BkWalWait {
     int64_t timeout_us;
 } BkWalWait;
 
-/* Waits until each part has every segment from start to stop of `meta`. BK_ERROR_TIMEOUT when none
- * arrives in time; the message then says what the server's archiver failed with. BK_ERROR_CONFLICT
- * when the archive holds something else than the server has written: a cluster that was brought
- * back to an earlier state without a new timeline writes segments anew that its former future has
- * archived. */
+/* Waits until each part has every segment from start to stop of `meta`. Fails with BK_ERROR_SERVER
+ * once the server's archiver has failed in three attempts since the wait began, with its own error;
+ * with BK_ERROR_TIMEOUT when none arrives in time; and with BK_ERROR_CONFLICT when the archive
+ * holds something else than the server has written: a cluster that was brought back to an earlier
+ * state without a new timeline writes segments anew that its former future has archived. */
 bool bk_wal_wait(const BkWalWait *wait, const BkPgMeta *meta, BkOp *op, GError **error) BK_MUST_USE;

@@ -426,19 +426,85 @@ bk_server_end_backup(BkServer *self, BkPgMeta *meta, BkOp *op, GError **error)
     return true;
 }
 
-char *
-bk_server_describe_archiver_failure(BkServer *self, BkOp *op)
+void
+bk_server_state_clear(BkServerState *self)
 {
-    g_autoptr(PGresult) result =
-        query(self, "ask for the archiver",
-              "select last_failed_wal, last_failed_time from pg_stat_archiver"
-              " where last_failed_time > coalesce(last_archived_time, '-infinity')",
-              NULL, 0, op, NULL);
+    g_free(self->failed_wal);
+    g_free(self->archived_wal);
+    *self = (BkServerState){0};
+}
 
-    if (result == NULL || PQntuples(result) == 0)
-        return NULL;
-    return g_strdup_printf("the server's archiving of %s failed at %s: see its log",
-                           value(result, 0, 0), value(result, 0, 1));
+/* A new string, or NULL for the SQL null. */
+static char *
+copy_text(const PGresult *result, int row, int column)
+{
+    return PQgetisnull(result, row, column) ? NULL : g_strdup(value(result, row, column));
+}
+
+bool
+bk_server_get_state(BkServer *self, BkServerState *state, BkOp *op, GError **error)
+{
+    static const char sql[] =
+        "select (extract(epoch from clock_timestamp()) * 1000000)::bigint,"
+        " case when pg_is_in_recovery() then"
+        "  (select greatest(c.timeline_id, r.min_recovery_end_timeline)::bigint"
+        "   from pg_control_checkpoint() c, pg_control_recovery() r)"
+        " else ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::bigint end,"
+        " failed_count, last_failed_wal,"
+        " (extract(epoch from last_failed_time) * 1000000)::bigint, last_archived_wal,"
+        " (extract(epoch from last_archived_time) * 1000000)::bigint from pg_stat_archiver";
+    g_autoptr(PGresult) result =
+        query(self, "ask the server for its archiver", sql, NULL, 0, op, error);
+
+    if (result == NULL)
+        return false;
+    if (PQntuples(result) != 1)
+        return bk_throw(error, BK_ERROR_SERVER, "ask the server for its archiver: %d rows",
+                        PQntuples(result));
+    *state = (BkServerState){
+        .clock_us = (int64_t)number(result, 0, 0),
+        .timeline = (uint32_t)number(result, 0, 1),
+        .failed_count = number(result, 0, 2),
+        .failed_wal = copy_text(result, 0, 3),
+        .failed_us = (int64_t)number(result, 0, 4),
+        .archived_wal = copy_text(result, 0, 5),
+        .archived_us = (int64_t)number(result, 0, 6),
+    };
+    return true;
+}
+
+bool
+bk_server_state_is_failing(const BkServerState *self)
+{
+    return self->failed_us > self->archived_us;
+}
+
+void
+bk_server_ready_clear(BkServerReady *self)
+{
+    g_free(self->oldest);
+    *self = (BkServerReady){0};
+}
+
+bool
+bk_server_get_ready(BkServer *self, BkServerReady *ready, BkOp *op, GError **error)
+{
+    static const char sql[] = "select count(*), (array_agg(name order by modification, name))[1],"
+                              " (extract(epoch from min(modification)) * 1000000)::bigint"
+                              " from pg_ls_archive_statusdir() where name like '%.ready'";
+    g_autoptr(PGresult) result =
+        query(self, "ask the server for WAL to be archived", sql, NULL, 0, op, error);
+
+    if (result == NULL)
+        return false;
+    *ready = (BkServerReady){
+        .count = number(result, 0, 0),
+        .oldest = copy_text(result, 0, 1),
+        .oldest_us = (int64_t)number(result, 0, 2),
+    };
+    if (ready->oldest != NULL)
+        *strrchr(ready->oldest, '.') = 0; /* the name ends in ".ready" */
+    return true;
 }
 
 static void

@@ -53,6 +53,40 @@ bool bk_server_check_fit(const BkServerFacts *facts, bool standalone, GError **e
 bool bk_server_get_tablespaces(BkServer *self, BkPgMeta *meta, BkOp *op,
                                GError **error) BK_MUST_USE;
 
+/* What the server says of its archiving at this time. Times are those of its clock. */
+typedef struct BkServerState {
+    int64_t clock_us;  /* its clock, since 1970 */
+    uint32_t timeline; /* on which it writes, or replays */
+    uint64_t failed_count;
+    char *failed_wal;    /* the file that the archiver failed with last; NULL if none */
+    int64_t failed_us;   /* when; 0 if never */
+    char *archived_wal;  /* the file that it archived last; NULL if none */
+    int64_t archived_us; /* when; 0 if never */
+} BkServerState;
+
+void bk_server_state_clear(BkServerState *self);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkServerState, bk_server_state_clear)
+
+bool bk_server_get_state(BkServer *self, BkServerState *state, BkOp *op,
+                         GError **error) BK_MUST_USE;
+
+/* Returns true if the archiver's last attempt was a failure. */
+bool bk_server_state_is_failing(const BkServerState *self);
+
+/* WAL files that wait for the archiver. */
+typedef struct BkServerReady {
+    uint64_t count;
+    char *oldest;      /* name of the one that has waited longest; NULL if there is none */
+    int64_t oldest_us; /* since when */
+} BkServerReady;
+
+void bk_server_ready_clear(BkServerReady *self);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkServerReady, bk_server_ready_clear)
+
+/* Fails with BK_ERROR_SERVER where the user may not see the directory (pg_monitor may). */
+bool bk_server_get_ready(BkServer *self, BkServerReady *ready, BkOp *op,
+                         GError **error) BK_MUST_USE;
+
 /* Which databases there are and where: a new text that differs when one was made, dropped, moved or
  * altered in between. */
 char *bk_server_describe_databases(BkServer *self, BkOp *op, GError **error) BK_MUST_USE;
@@ -69,10 +103,6 @@ bool bk_server_begin_backup(BkServer *self, const char *label, bool fast, BkPgMe
 /* Ends the backup, which switches the WAL segment: sets stop LSN and time, label and tablespace
  * map. */
 bool bk_server_end_backup(BkServer *self, BkPgMeta *meta, BkOp *op, GError **error) BK_MUST_USE;
-
-/* What the archiver last failed with: a new string, or NULL when it does not fail or cannot be
- * asked. */
-char *bk_server_describe_archiver_failure(BkServer *self, BkOp *op);
 
 #define BK_SERVER_NAME_SIZE 64 /* of a name, with the zero byte */
 

@@ -1,0 +1,70 @@
+/* test-clock-check.c - how clocks are compared, and ids of snapshots that are dated ahead. */
+#include "engine/clock-check.h"
+
+#include <string.h>
+
+#define SECOND BK_USEC_PER_SEC
+#define DAY    (86400 * SECOND)
+#define NOW    (INT64_C(1795996800) * SECOND) /* 2026-11-30T00:00:00Z */
+
+static void
+test_describe(void)
+{
+    static const struct {
+        int64_t ahead_us;
+        const char *text;
+    } cases[] = {
+        {90 * SECOND, "90 s ahead of"},
+        {-119 * SECOND, "119 s behind"},
+        {120 * SECOND, "2 minutes ahead of"},
+        {-2 * DAY + SECOND, "48 hours behind"},
+        {3 * DAY - SECOND / 4, "3 days ahead of"},
+        {365 * DAY, "365 days ahead of"},
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *text = bk_clock_describe(cases[i].ahead_us);
+
+        g_assert_cmpstr(text, ==, cases[i].text);
+    }
+}
+
+static void
+test_server(void)
+{
+    g_autofree char *ahead = bk_clock_check_server(BK_CLOCK_SLACK_US + 1);
+    g_autofree char *behind = bk_clock_check_server(-BK_CLOCK_SLACK_US - 1);
+
+    g_assert_null(bk_clock_check_server(BK_CLOCK_SLACK_US));
+    g_assert_null(bk_clock_check_server(-BK_CLOCK_SLACK_US));
+    g_assert_nonnull(strstr(ahead, "60 s ahead of this host's"));
+    g_assert_nonnull(strstr(behind, "60 s behind this host's"));
+}
+
+static void
+test_ids(void)
+{
+    g_autoptr(GPtrArray) ids = g_ptr_array_new();
+    g_autofree char *text = NULL;
+
+    g_assert_null(bk_clock_check_ids(ids, NOW));
+    g_ptr_array_add(ids, (void *)(uintptr_t) "20261129T235959Z-00000001");
+    g_ptr_array_add(ids, (void *)(uintptr_t) "20261130T000100Z-00000002");
+    g_ptr_array_add(ids, (void *)(uintptr_t) "no id");
+    g_ptr_array_add(ids, (void *)(uintptr_t) "20261399T999999Z-00000003"); /* no date */
+    g_assert_null(bk_clock_check_ids(ids, NOW));
+    g_ptr_array_add(ids, (void *)(uintptr_t) "20261203T000000Z-00000004");
+    g_ptr_array_add(ids, (void *)(uintptr_t) "20261202T000000Z-00000005");
+    text = bk_clock_check_ids(ids, NOW);
+    g_assert_nonnull(strstr(text, "20261203T000000Z-00000004 is dated 3 days ahead of"));
+}
+
+int
+main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/clock-check/describe", test_describe);
+    g_test_add_func("/clock-check/server", test_server);
+    g_test_add_func("/clock-check/ids", test_ids);
+    return g_test_run();
+}
