@@ -21,6 +21,7 @@ typedef struct Command {
     char *restore_command;
     char *command; /* this one, without target and timeline */
     BkRestoreRequest request;
+    BkStartCheck start; /* filled for --start */
 } Command;
 
 static void
@@ -28,6 +29,7 @@ command_clear(Command *self)
 {
     bk_cli_source_clear(&self->source);
     bk_target_clear(&self->target);
+    bk_start_check_clear(&self->start);
     g_free(self->to);
     g_free(self->restore_command);
     g_free(self->command);
@@ -297,7 +299,7 @@ run(const Command *self, BkRestore *restore, bool as_json, GError **error)
         print_done(self, &report, meta->version / 10000);
     before_us = g_get_monotonic_time();
     if (start && !bk_cli_start(self->args, self->context, &self->source, &self->request, meta,
-                               &started, error))
+                               &self->start, &started, error))
         return false;
     if (as_json)
         print_json(self, restore, &report, start ? &started : NULL,
@@ -323,8 +325,13 @@ bk_cmd_restore(const BkArgs *args, BkCliContext *context, GError **error)
     self.request.restore_command = self.restore_command;
     if (self.restore_command == NULL)
         return false;
+    if (bk_args_get_flag(args, "start") &&
+        !bk_cli_start_check(args, context, &self.request, restore, &self.start, error))
+        return false;
     if (!as_json)
         print_plan(&self, restore);
+    if (!as_json && bk_args_get_flag(args, "start"))
+        bk_cli_start_check_print(&self.start);
     if (!bk_args_get_flag(args, "dry-run"))
         return run(&self, restore, as_json, error);
     if (as_json)

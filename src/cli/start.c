@@ -28,22 +28,56 @@ show_progress(BkLsn lsn, int64_t time_us, void *data)
 }
 
 bool
+bk_cli_start_check(const BkArgs *args, const BkCliContext *context, const BkRestoreRequest *request,
+                   const BkRestore *restore, BkStartCheck *check, GError **error)
+{
+    const BkPastSnapshot *snapshot = bk_restore_get_plan(restore)->snapshot;
+    g_autoptr(GPtrArray) parts = bk_restore_list_parts(restore);
+    const BkStartCheckRequest wanted = {
+        .parts = parts,
+        .snapshot = snapshot->head.id,
+        .to = request->to,
+        .old_data_dir = snapshot->meta.data_directory,
+        .major = snapshot->meta.version / 10000,
+        .bin_dir = bk_args_get_string(args, "pg-bin"),
+        .config_file = bk_args_get_string(args, "pg-config"),
+        .port = (uint16_t)bk_args_get_int(args, "pg-port", 0),
+    };
+
+    return bk_start_check(&wanted, check, context->op, error);
+}
+
+void
+bk_cli_start_check_print(const BkStartCheck *check)
+{
+    (void)printf("  server       %s, port %u\n", check->program, check->port);
+    if (check->config_file != NULL)
+        (void)printf("  configuration  %s%s\n", check->config_file,
+                     check->is_found ? " (found)" : "");
+    (void)fflush(stdout);
+}
+
+bool
 bk_cli_start(const BkArgs *args, const BkCliContext *context, const BkCliSource *source,
-             const BkRestoreRequest *request, const BkPgMeta *meta, BkStartResult *result,
-             GError **error)
+             const BkRestoreRequest *request, const BkPgMeta *meta, const BkStartCheck *check,
+             BkStartResult *result, GError **error)
 {
     g_autofree char *log_path = g_build_filename(request->to, "startup.log", NULL);
     /* On a machine that knows the repository alone libpq's defaults must do. */
     const char *connection = source->spec.connection != NULL ? source->spec.connection : "";
     g_autofree char *user = bk_server_user_of(connection);
     g_autofree char *database = bk_server_database_of(connection);
+    g_autofree char *pid_file =
+        check->pid_file != NULL ? g_strconcat("external_pid_file=", check->pid_file, NULL) : NULL;
+    const char *const settings[] = {pid_file, NULL};
     Shown shown = {.is_quiet = context->is_quiet};
     BkStartOptions options = {
         .data_dir = request->to,
         .major = meta->version / 10000,
         .bin_dir = bk_args_get_string(args, "pg-bin"),
-        .config_file = bk_args_get_string(args, "pg-config"),
+        .config_file = check->config_file,
         .port = (uint16_t)bk_args_get_int(args, "pg-port", 0),
+        .settings = pid_file != NULL ? settings : NULL,
         .log_path = log_path,
         .user = user,
         .database = database,

@@ -5,12 +5,19 @@
 #include "cli/json.h"
 #include "cli/source.h"
 #include "engine/restore.h"
-#include "engine/start.h"
+#include "engine/start-check.h"
+
+/* Checks, before anything is touched, that what "--start" needs is there. */
+bool bk_cli_start_check(const BkArgs *args, const BkCliContext *context,
+                        const BkRestoreRequest *request, const BkRestore *restore,
+                        BkStartCheck *check, GError **error) BK_MUST_USE;
+
+void bk_cli_start_check_print(const BkStartCheck *check);
 
 /* Starts the server on what `request` has restored, and waits until it has reached the target. */
 bool bk_cli_start(const BkArgs *args, const BkCliContext *context, const BkCliSource *source,
-                  const BkRestoreRequest *request, const BkPgMeta *meta, BkStartResult *result,
-                  GError **error) BK_MUST_USE;
+                  const BkRestoreRequest *request, const BkPgMeta *meta, const BkStartCheck *check,
+                  BkStartResult *result, GError **error) BK_MUST_USE;
 
 void bk_cli_start_print(const BkStartResult *result);
 

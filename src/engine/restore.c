@@ -591,3 +591,9 @@ bk_restore_run(BkRestore *self, BkRestoreReport *report, BkOp *op, GError **erro
     }
     return bk_prefix(error, "restore to \"%s\"", self->request->to);
 }
+
+GPtrArray *
+bk_restore_list_parts(const BkRestore *self)
+{
+    return parts_in_order(self);
+}

@@ -65,6 +65,9 @@ const BkRestoreTablespace *bk_restore_tablespaces(const BkRestore *self, size_t 
 /* What is at the destination: "is new", "is empty", …: a static string. */
 const char *bk_restore_describe_destination(const BkRestore *self);
 
+/* The repositories from which the snapshot can be read, the best first: a new array of BkPart. */
+GPtrArray *bk_restore_list_parts(const BkRestore *self);
+
 /* Carries the plan out. When it fails, what was written stays, without pg_control, for --delta to
  * continue. */
 bool bk_restore_run(BkRestore *self, BkRestoreReport *report, BkOp *op, GError **error) BK_MUST_USE;

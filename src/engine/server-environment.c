@@ -29,6 +29,10 @@ bk_server_environment_new(const char *user)
     for (char **name = names; *name != NULL; name++)
         if (bk_server_environment_is_private(*name))
             environment = g_environ_unsetenv(environment, *name);
+    /* What it says is read. */
+    environment = g_environ_unsetenv(environment, "LC_ALL");
+    environment = g_environ_unsetenv(environment, "LANGUAGE");
+    environment = g_environ_setenv(environment, "LC_MESSAGES", "C", TRUE);
     if (user != NULL) {
         environment = g_environ_setenv(environment, "USER", user, TRUE);
         environment = g_environ_setenv(environment, "LOGNAME", user, TRUE);

@@ -29,6 +29,19 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkServerProcess, bk_server_process_clear)
 bool bk_server_process_spawn(BkServerProcess *self, const BkStartOptions *options,
                              GError **error) BK_MUST_USE;
 
+/* Sets whom the server will belong to before its directory is there: the user of that name or, when
+ * this host does not know it or it is NULL, of that number. Anyone but root can be nobody else. */
+void bk_server_process_set_owner(BkServerProcess *self, uid_t uid, const char *user);
+
+/* Finds the program alone, as the owner that was set. Fails with BK_ERROR_UNFIT. */
+bool bk_server_process_find_program(BkServerProcess *self, const BkStartOptions *options,
+                                    GError **error) BK_MUST_USE;
+
+/* Runs `argv` (its first word a path) as the owner and returns its output, without line feeds at
+ * the end, as a new string. Fails with BK_ERROR_UNFIT and what it complains of. */
+bool bk_server_process_ask(const BkServerProcess *self, const char *const *argv, char **answer,
+                           GError **error) BK_MUST_USE;
+
 /* False once it has ended (and is reaped). */
 bool bk_server_process_is_running(BkServerProcess *self);
 

@@ -102,6 +102,9 @@ use_given_folder(BkServerProcess *self, const BkStartOptions *options, GError **
     if (!g_file_test(program, G_FILE_TEST_IS_EXECUTABLE))
         return bk_throw(error, BK_ERROR_UNFIT, "there is no program \"%s\"", program);
     major = major_of_program(self, program);
+    if (major == 0)
+        return bk_throw(error, BK_ERROR_UNFIT,
+                        "\"%s\" cannot be run, or is no server of PostgreSQL", program);
     if (major != options->major)
         return bk_throw(error, BK_ERROR_UNFIT, "\"%s\" is not of PostgreSQL %u but of %u", program,
                         options->major, major);
@@ -192,6 +195,52 @@ find_owner(BkServerProcess *self, GError **error)
     return true;
 }
 
+void
+bk_server_process_set_owner(BkServerProcess *self, uid_t uid, const char *user)
+{
+    g_autofree char *buffer = g_malloc(PASSWD_BUFFER);
+    struct passwd entry;
+    struct passwd *found = NULL;
+
+    if (geteuid() != 0)
+        return; /* then it can be nobody but us */
+    /* A name counts more than a number, which may be somebody else's here. */
+    if (user == NULL || user[0] == 0 ||
+        getpwnam_r(user, &entry, buffer, PASSWD_BUFFER, &found) != 0 || found == NULL)
+        (void)getpwuid_r(uid, &entry, buffer, PASSWD_BUFFER, &found);
+    self->uid = found != NULL ? found->pw_uid : uid;
+    self->gid = found != NULL ? found->pw_gid : (gid_t)uid;
+    self->user = found != NULL ? g_strdup(found->pw_name) : g_strdup_printf("%u", uid);
+    if (self->uid != 0)
+        find_groups(self);
+}
+
+bool
+bk_server_process_find_program(BkServerProcess *self, const BkStartOptions *options, GError **error)
+{
+    return find_program(self, options, error);
+}
+
+bool
+bk_server_process_ask(const BkServerProcess *self, const char *const *argv, char **answer,
+                      GError **error)
+{
+    g_auto(GStrv) environment = bk_server_environment_new(self->groups != NULL ? self->user : NULL);
+    g_autofree char *complaint = NULL;
+    g_autoptr(GError) cause = NULL;
+    int status;
+
+    if (!g_spawn_sync("/", (char **)(uintptr_t)argv, environment, G_SPAWN_DEFAULT, prepare_question,
+                      (void *)(uintptr_t)self, answer, &complaint, &status, &cause))
+        return bk_throw(error, BK_ERROR_UNFIT, "run \"%s\": %s", argv[0], cause->message);
+    g_strchomp(*answer);
+    if (status == 0)
+        return true;
+    g_clear_pointer(answer, g_free);
+    g_strdelimit(g_strstrip(complaint), "\n", ' ');
+    return bk_throw(error, BK_ERROR_UNFIT, "%s", complaint);
+}
+
 /* --- spawning ----------------------------------------------------------------------------- */
 
 /* As the owner, and not through a link: the name is in a directory of his. */
@@ -242,6 +291,8 @@ make_argv(const BkServerProcess *self, const BkStartOptions *options)
         add_setting(argv, g_strdup_printf("config_file=%s", options->config_file));
         add_setting(argv, g_strdup_printf("data_directory=%s", self->data_dir));
     }
+    /* What its log says is read. */
+    add_setting(argv, g_strdup("lc_messages=C"));
     if (options->port != 0)
         add_setting(argv, g_strdup_printf("port=%u", options->port));
     for (const char *const *each = options->settings; each != NULL && *each != NULL; each++)
