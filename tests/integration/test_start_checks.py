@@ -50,10 +50,10 @@ def program_that(directory, script):
 
 
 def test_the_program(shared, scene):
-    _, backstay = scene
+    server, backstay = scene
     target = shared.path / "program"
     other = program_that(shared.directory("other"), "echo 'postgres (PostgreSQL) 12.4'")
-    refused(backstay, target, "is not of PostgreSQL 15 but of 12", "--pg-bin", other)
+    refused(backstay, target, f"is not of PostgreSQL {server.version} but of 12", "--pg-bin", other)
     broken = program_that(shared.directory("broken"), "exit 127")
     refused(backstay, target, "cannot be run, or is no server of PostgreSQL", "--pg-bin", broken)
     refused(backstay, target, "there is no program", "--pg-bin", shared.directory("nothing"))
