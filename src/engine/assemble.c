@@ -35,7 +35,7 @@ kind_of(const BkTreeFile *file)
 static void
 mark_used(Assembler *self, const GPtrArray *files)
 {
-    for (guint i = 0; files != NULL && i < files->len; i++) {
+    for (guint i = 0; i < files->len; i++) {
         const BkTreeFile *file = g_ptr_array_index(files, i);
 
         if (file->is_left_out || kind_of(file) != BK_FILE_REGULAR ||
@@ -99,7 +99,7 @@ add_files(Assembler *self, const GPtrArray *files)
     BkAssembly *assembly = self->assembly;
     g_auto(BkBuf) extents = BK_BUF_INIT;
 
-    for (guint i = 0; files != NULL && i < files->len; i++) {
+    for (guint i = 0; i < files->len; i++) {
         const BkTreeFile *from = g_ptr_array_index(files, i);
         BkFile file = {
             .path = from->path,
@@ -132,10 +132,35 @@ add_files(Assembler *self, const GPtrArray *files)
     }
 }
 
+static int
+compare_files(const void *left, const void *right)
+{
+    const BkTreeFile *const *a = left;
+    const BkTreeFile *const *b = right;
+
+    return strcmp((*a)->path, (*b)->path);
+}
+
+/* Both, in the order that a snapshot's files have. */
+static GPtrArray *
+merge_files(const GPtrArray *files, const GPtrArray *more)
+{
+    GPtrArray *merged = g_ptr_array_sized_new(files->len + (more != NULL ? more->len : 0));
+
+    for (guint i = 0; i < files->len; i++)
+        g_ptr_array_add(merged, g_ptr_array_index(files, i));
+    for (guint i = 0; more != NULL && i < more->len; i++)
+        g_ptr_array_add(merged, g_ptr_array_index(more, i));
+    if (more != NULL)
+        g_ptr_array_sort(merged, compare_files);
+    return merged;
+}
+
 void
 bk_assemble(BkCopy *copy, const BkSnapshot *parent, const GPtrArray *files, const GPtrArray *more,
             BkAssembly *assembly)
 {
+    g_autoptr(GPtrArray) all = merge_files(files, more);
     g_autoptr(GArray) packs = g_array_new(FALSE, FALSE, sizeof(BkPackRef));
     g_autoptr(GArray) places = g_array_new(FALSE, FALSE, sizeof(uint32_t));
     Assembler self = {.copy = copy, .assembly = assembly, .packs = packs, .places = places};
@@ -154,11 +179,9 @@ bk_assemble(BkCopy *copy, const BkSnapshot *parent, const GPtrArray *files, cons
     g_array_set_size(places, packs->len);
     if (packs->len > 0)
         memset(places->data, 0xFF, packs->len * sizeof(uint32_t)); /* UNUSED */
-    mark_used(&self, files);
-    mark_used(&self, more);
+    mark_used(&self, all);
     add_packs(&self, parents);
-    add_files(&self, files);
-    add_files(&self, more);
+    add_files(&self, all);
     bk_snapshot_head(assembly->snapshot)->work = bk_copy_work(copy);
     bk_snapshot_head(assembly->snapshot)->work.taken = self.taken;
     bk_owners_free(self.owners);

@@ -15,7 +15,7 @@ typedef struct BkAssembly {
 void bk_assembly_clear(BkAssembly *self);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkAssembly, bk_assembly_clear)
 
-/* Takes in the files of both arrays (of BkTreeFile; `more`, whose paths come behind, may be NULL).
- * `parent` may be NULL. In the head: bytes, stored_bytes, new_bytes, work. */
+/* Takes in the files of both arrays (of BkTreeFile; `more` may be NULL), in byte order of their
+ * paths. `parent` may be NULL. In the head: bytes, stored_bytes, new_bytes, work. */
 void bk_assemble(BkCopy *copy, const BkSnapshot *parent, const GPtrArray *files,
                  const GPtrArray *more, BkAssembly *assembly);
