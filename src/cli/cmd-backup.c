@@ -186,6 +186,7 @@ bk_cmd_backup(const BkArgs *args, BkCliContext *context, GError **error)
     if (!check_label(options.label, error) || !bk_cli_source_load(args, context, &source, error) ||
         !bk_cli_source_override(&source, args, error))
         return false;
+    source.spec.is_new = bk_args_get_flag(args, "new");
     progress = bk_progress_start(context->op, context->is_quiet);
     ok = bk_backup_run(&source.spec, &options, &report, context->op, error);
     bk_progress_stop(progress);

@@ -2,6 +2,8 @@
 
 #include "config/value.h"
 
+#define OWN_DIR "/var/lib/backstay"
+
 static void
 add_repositories(BkCliSource *self, const BkConfigSource *source)
 {
@@ -20,10 +22,21 @@ add_repositories(BkCliSource *self, const BkConfigSource *source)
     }
 }
 
+/* A new string. */
+static char *
+find_state_dir(const BkConfigSource *source)
+{
+    if (source->state_dir != NULL)
+        return g_strdup(source->state_dir);
+    if (g_file_test(OWN_DIR, G_FILE_TEST_IS_DIR))
+        return g_build_filename(OWN_DIR, "state", NULL);
+    return g_build_filename(g_get_user_state_dir(), "backstay", NULL);
+}
+
 void
 bk_cli_source_init(BkCliSource *self, const BkConfigSource *source)
 {
-    *self = (BkCliSource){.source = source};
+    *self = (BkCliSource){.source = source, .state_dir = find_state_dir(source)};
     add_repositories(self, source);
     self->spec = (BkSourceSpec){
         .name = source->name,
@@ -38,6 +51,7 @@ bk_cli_source_init(BkCliSource *self, const BkConfigSource *source)
         .refresh_us = source->refresh_us,
         .checkpoint_us = source->checkpoint_us,
         .push_timeout_us = source->push_timeout_us,
+        .state_dir = self->state_dir,
     };
 }
 
@@ -47,6 +61,7 @@ bk_cli_source_clear(BkCliSource *self)
     bk_config_free(self->config);
     g_free(self->repositories);
     g_free(self->places);
+    g_free(self->state_dir);
     *self = (BkCliSource){0};
 }
 

@@ -11,7 +11,8 @@ typedef struct BkCliSource {
     const BkConfigSource *source; /* in `config` */
     BkRepositorySpec *repositories;
     BkCliPlace *places; /* one for each */
-    BkSourceSpec spec;  /* refers to the others */
+    char *state_dir;
+    BkSourceSpec spec; /* refers to the others */
 } BkCliSource;
 
 void bk_cli_source_clear(BkCliSource *self);

@@ -45,6 +45,7 @@ bk_config_free(BkConfig *self)
     if (self == NULL)
         return;
     g_free(self->path);
+    g_free(self->state_dir);
     g_ptr_array_unref(self->sources);
     g_ptr_array_unref(self->repositories);
     g_free(self);
@@ -184,6 +185,7 @@ take_source(BkConfig *config, const BkNode *node, GError **error)
     source->best_effort = g_ptr_array_new();
     g_ptr_array_add(config->sources, source);
     source->name = g_strdup(node->key);
+    source->state_dir = config->state_dir;
     source->kind = BK_SOURCE_POSTGRES;
     source->pg.connection = bk_take_text(pg, "connection");
     source->pg.data = bk_take_path(pg, "data");
@@ -239,6 +241,7 @@ take_tree(BkConfig *config, const BkNode *root, GError **error)
     const BkNode *repositories = bk_node_find(root, "repositories");
     const BkNode *sources = bk_node_find(root, "sources");
 
+    config->state_dir = bk_take_path(root, "state_dir");
     if (repositories->children->len == 0)
         return bk_throw(error, BK_ERROR_CONFIG, "%s:%zu: repositories: is empty", config->path,
                         repositories->line);
@@ -259,6 +262,7 @@ bk_config_add_source(BkConfig *self, const char *name)
     BkConfigSource *source = g_new0(BkConfigSource, 1);
 
     source->name = g_strdup(name);
+    source->state_dir = self->state_dir;
     source->kind = BK_SOURCE_POSTGRES;
     source->to = g_ptr_array_new();
     source->best_effort = g_ptr_array_new();

@@ -53,10 +53,12 @@ typedef struct BkConfigSource {
     int64_t refresh_us;      /* no pack in use gets older; 0: no bound */
     int64_t checkpoint_us;   /* how often a backup puts down how far it has come */
     int64_t push_timeout_us; /* wal push fails when nothing has moved for so long */
+    const char *state_dir;   /* the configuration's */
 } BkConfigSource;
 
 typedef struct BkConfig {
     char *path;              /* of the file, absolute */
+    char *state_dir;         /* absolute, or NULL: where the system keeps such things */
     GPtrArray *repositories; /* of BkConfigRepository, in the order of the file */
     GPtrArray *sources;      /* of BkConfigSource, in the order of the file */
 } BkConfig;

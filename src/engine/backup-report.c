@@ -58,7 +58,7 @@ bk_backup_report_add_repositories(BkBackupReport *self, const BkSourceSpec *sour
 
 bool
 bk_backup_report_check(const BkBackupReport *self, const char *source, const char *contradiction,
-                       GError **error)
+                       const char *missing, GError **error)
 {
     const BkPgDamage *first;
 
@@ -67,7 +67,10 @@ bk_backup_report_check(const BkBackupReport *self, const char *source, const cha
                         "snapshot %s of \"%s\" is complete, since everything was read: %s",
                         self->id, source, contradiction);
     if (self->state != BK_SNAPSHOT_DAMAGED)
-        return true;
+        return missing == NULL || bk_throw(error, BK_ERROR_ABSENT,
+                                           "snapshot %s of \"%s\" is complete, but what was there "
+                                           "before is not: %s",
+                                           self->id, source, missing);
     first = g_ptr_array_index(self->meta.damage, 0);
     return bk_throw(error, BK_ERROR_DAMAGED,
                     "snapshot %s of \"%s\" is kept but marked damaged: %" G_GUINT64_FORMAT

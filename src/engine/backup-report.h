@@ -15,4 +15,5 @@ void bk_backup_report_add_repositories(BkBackupReport *self, const BkSourceSpec 
 
 /* Fails with BK_ERROR_CONTRADICTION or BK_ERROR_DAMAGED when something was found to be wrong. */
 bool bk_backup_report_check(const BkBackupReport *self, const char *source,
-                            const char *contradiction, GError **error) BK_MUST_USE;
+                            const char *contradiction, const char *missing,
+                            GError **error) BK_MUST_USE;

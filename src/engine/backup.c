@@ -10,6 +10,7 @@
 #include "engine/overtaken.h"
 #include "engine/own-wal.h"
 #include "engine/refresh.h"
+#include "engine/remembered.h"
 #include "engine/server-check.h"
 #include "engine/system-id.h"
 #include "engine/unfinished.h"
@@ -56,6 +57,7 @@ typedef struct Backup {
     GPtrArray *wal_files; /* of BkTreeFile: the WAL of a standalone snapshot */
     BkSelection *wal_selection;
     BkCopy *copy;
+    char *missing;                               /* that this host has put before; or NULL */
     GPtrArray *unfinished;                       /* what this and earlier attempts have put down */
     char checkpoint_id[BK_SNAPSHOT_ID_SIZE + 1]; /* of the last checkpoint manifest, or "" */
 } Backup;
@@ -84,6 +86,7 @@ backup_clear(Backup *self)
     bk_base_clear(&self->base);
     g_free(self->is_given_up);
     g_free(self->contradiction);
+    g_free(self->missing);
     g_clear_pointer(&self->wal_files, g_ptr_array_unref);
     g_clear_pointer(&self->unfinished, g_ptr_array_unref);
 }
@@ -198,7 +201,9 @@ take_source(Backup *self, GError **error)
         const BkPart *part = g_ptr_array_index(self->parts.parts, i);
         BkLease *lease;
 
-        if (!check_system_id(self, part, error))
+        if (!check_system_id(self, part, error) ||
+            (self->missing == NULL &&
+             !bk_remembered_compare(self->source, part, &self->missing, self->op, error)))
             return false;
         lease = bk_lease_acquire(part, &lease_options, self->op, error);
         if (lease == NULL)
@@ -706,6 +711,18 @@ serve_best_effort(Backup *self, BkSnapshot *snapshot, GError **error)
                                    g_ptr_array_index(self->parts.parts, 0), error);
 }
 
+static void
+remember(Backup *self)
+{
+    const BkPgMeta *meta = &self->report->meta;
+    char segment[BK_WAL_NAME_SIZE];
+
+    bk_wal_segment_name(meta->timeline, bk_wal_segment_of(meta->stop_lsn - 1, meta->segment_size),
+                        meta->segment_size, segment);
+    bk_remember(self->source, &self->parts, self->report->id, meta->is_standalone ? NULL : segment,
+                self->op);
+}
+
 static bool
 put_manifest(Backup *self, GError **error)
 {
@@ -721,6 +738,7 @@ put_manifest(Backup *self, GError **error)
     bk_unfinished_delete_all(self->parts.parts, self->unfinished, self->op);
     bk_backup_report_fill(self->report, &assembly);
     self->report->total_us = g_get_monotonic_time() - self->begun_us;
+    remember(self);
     ok = serve_best_effort(self, assembly.snapshot, error);
     bk_backup_report_add_repositories(self->report, self->source, self->best_effort);
     return ok;
@@ -753,7 +771,8 @@ run(Backup *self, bool *is_overtaken, GError **error)
     if (*is_overtaken)
         return put_checkpoint(self->copy, self, error);
     return put_manifest(self, error) &&
-           bk_backup_report_check(report, self->source->name, self->contradiction, error);
+           bk_backup_report_check(report, self->source->name, self->contradiction, self->missing,
+                                  error);
 }
 
 bool

@@ -1,5 +1,7 @@
 #include "engine/source-spec.h"
 
+#include "engine/remembered.h"
+
 #include <string.h>
 
 static void
@@ -74,19 +76,46 @@ bk_parts_open_repositories(const BkSourceSpec *spec, BkParts *parts, BkOp *op, G
     return true;
 }
 
+static bool
+check_alike(const BkPart *part, const BkPart *model, GError **error)
+{
+    return model == NULL || bk_part_shares_keys(model, part) ||
+           bk_throw(error, BK_ERROR_CONFLICT,
+                    "repositories \"%s\" and \"%s\" hold \"%s\" under different keys: back it up "
+                    "to one of them",
+                    bk_repository_name(bk_part_repository(model)),
+                    bk_repository_name(bk_part_repository(part)), bk_part_source(part));
+}
+
 BkPart *
 bk_part_create_alike(BkRepository *repository, const char *source, const BkPart *model, BkOp *op,
                      GError **error)
 {
     g_autoptr(BkPart) part = bk_part_create(repository, source, model, op, error);
 
-    if (part != NULL && model != NULL && !bk_part_shares_keys(model, part))
-        return bk_throw_null(
-            error, BK_ERROR_CONFLICT,
-            "repositories \"%s\" and \"%s\" hold \"%s\" under different keys: back it up "
-            "to one of them",
-            bk_repository_name(bk_part_repository(model)), bk_repository_name(repository), source);
-    return g_steal_pointer(&part);
+    return part != NULL && check_alike(part, model, error) ? g_steal_pointer(&part) : NULL;
+}
+
+/* A part that was there is not made anew without being told to: somebody has removed it. */
+static BkPart *
+open_or_create(const BkSourceSpec *spec, BkRepository *repository, const BkPart *model, BkOp *op,
+               GError **error)
+{
+    const BkRepositorySpec *own = spec->repositories;
+    g_autoptr(GError) cause = NULL;
+    g_autoptr(BkPart) part = bk_part_open(repository, spec->name, op, &cause);
+    BkMarks marks;
+
+    if (part == NULL && !bk_error_is(cause, BK_ERROR_NOT_FOUND))
+        return bk_propagate(error, &cause), NULL;
+    while (strcmp(own->name, bk_repository_name(repository)) != 0)
+        own++;
+    bk_remembered_load(spec, &own->place, &marks);
+    if (!bk_remembered_check(spec, &marks, repository, part, error))
+        return NULL;
+    if (part == NULL)
+        return bk_part_create_alike(repository, spec->name, model, op, error);
+    return check_alike(part, model, error) ? g_steal_pointer(&part) : NULL;
 }
 
 bool
@@ -94,8 +123,8 @@ bk_parts_create(const BkSourceSpec *spec, BkParts *parts, BkOp *op, GError **err
 {
     for (guint i = 0; i < parts->repositories->len; i++) {
         const BkPart *model = i > 0 ? g_ptr_array_index(parts->parts, 0) : NULL;
-        BkPart *part = bk_part_create_alike(g_ptr_array_index(parts->repositories, i), spec->name,
-                                            model, op, error);
+        BkPart *part =
+            open_or_create(spec, g_ptr_array_index(parts->repositories, i), model, op, error);
 
         if (part == NULL)
             return false;

@@ -26,6 +26,8 @@ typedef struct BkSourceSpec {
     int64_t refresh_us;      /* no pack in use gets older, 0: no bound */
     int64_t checkpoint_us;   /* how often a backup puts down how far it has come */
     int64_t push_timeout_us; /* wal push fails when nothing has moved for so long */
+    const char *state_dir;   /* where the host keeps what it remembers, or NULL: nowhere */
+    bool is_new;             /* the source may begin anew where it is not there any more */
 } BkSourceSpec;
 
 /* The parts of one source in its repositories. */
@@ -56,7 +58,8 @@ BkPart *bk_part_create_alike(BkRepository *repository, const char *source, const
 bool bk_parts_open_repositories(const BkSourceSpec *spec, BkParts *parts, BkOp *op,
                                 GError **error) BK_MUST_USE;
 
-/* Opens the source's parts of the open repositories; missing ones are created, all with one key.
+/* Opens the source's parts of the open repositories; missing ones are created, all with one key,
+ * unless this host remembers them (remembered.h), which fails with BK_ERROR_UNFIT.
  * Those of best effort are served by best-effort.h. */
 bool bk_parts_create(const BkSourceSpec *spec, BkParts *parts, BkOp *op,
                      GError **error) BK_MUST_USE;

@@ -1,6 +1,7 @@
 #include "engine/status.h"
 
 #include "engine/clock-check.h"
+#include "engine/remembered.h"
 #include "engine/repository-space.h"
 #include "engine/status-lines.h"
 
@@ -186,6 +187,7 @@ bk_status_load(const BkSourceSpec *source, int64_t rpo_us, int64_t now_us, BkSta
         add_problem(self, "there is no snapshot yet");
     else if (!bk_lease_read(find_lease(self), &self->lease, op, error))
         return false;
+    bk_remembered_note(source, &self->listing, self->problems);
     measure(self, rpo_us, now_us);
     bk_server_check_judge(&self->server, source, &self->listing, rpo_us, now_us, self->problems);
     bk_clock_check_listing(&self->listing, now_us, self->problems);

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/workers.h"
 #include "engine/best-effort.h"
+#include "engine/remembered.h"
 #include "engine/system-id.h"
 #include "engine/wal-fill.h"
 #include "source/pg/archive-check.h"
@@ -36,10 +37,11 @@ typedef struct Push {
     uint64_t system_id; /* WAL of another cluster must not get in between; 0: no snapshot yet */
     GPtrArray *names;   /* of char *: the wanted file first */
     atomic_uint next;
-    BkBestEffort *best_effort; /* get what `parts` have; NULL: nobody does */
-    pthread_mutex_t mutex;     /* guards what follows */
-    bool was_opened;           /* best_effort */
-    bool is_open;              /* the operation did not end meanwhile */
+    BkBestEffort *best_effort;      /* get what `parts` have; NULL: nobody does */
+    pthread_mutex_t mutex;          /* guards what follows */
+    bool was_opened;                /* best_effort */
+    bool is_open;                   /* the operation did not end meanwhile */
+    char highest[BK_WAL_NAME_SIZE]; /* of the segments that were put; "": none */
 } Push;
 
 static void
@@ -139,6 +141,15 @@ open_best_effort(Push *self, GError **error)
     return is_open || bk_throw(error, BK_ERROR_CANCELLED, "cancelled");
 }
 
+static void
+note_put(Push *self, const char *name, const BkWalName *parsed)
+{
+    (void)pthread_mutex_lock(&self->mutex);
+    if (parsed->kind == BK_WAL_SEGMENT && strcmp(name, self->highest) > 0)
+        (void)g_strlcpy(self->highest, name, sizeof self->highest);
+    (void)pthread_mutex_unlock(&self->mutex);
+}
+
 static bool
 put_file(Push *self, const char *name, const BkWalName *parsed, BkArchiveWriter *writer,
          BkBuf *content, BkOp *op, GError **error)
@@ -162,6 +173,7 @@ put_file(Push *self, const char *name, const BkWalName *parsed, BkArchiveWriter 
         !bk_archive_put(writer, self->parts.parts, &file, self->system_id, op, error))
         return false;
     bk_op_advance(op, 0);
+    note_put(self, name, parsed);
     return self->best_effort == NULL ||
            (open_best_effort(self, error) &&
             bk_best_effort_put_file(self->best_effort, writer, &file, error));
@@ -265,6 +277,8 @@ push_everywhere(const BkSourceSpec *source, const char *folder, const char *name
         return false;
     if (!archived && !push_names(&self, (size_t)source->workers * FILES_PER_WORKER, own, error))
         return false;
+    if (self.highest[0] != 0)
+        bk_remember(source, &self.parts, NULL, self.highest, own);
     if (bk_wal_fill_is_due(folder, name, parsed))
         fill_ancestors(&self, parsed->timeline, own);
     return true;

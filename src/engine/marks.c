@@ -1,0 +1,126 @@
+#include "engine/marks.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define TITLE      "backstay marks "
+#define VERSION    "1"
+#define NONE       "-"
+#define LINE_COUNT 5
+
+/* The value of line `index`, which begins with `key` and a blank, or NULL. */
+static const char *
+value_of(char **lines, unsigned index, const char *key)
+{
+    const size_t size = strlen(key);
+
+    if (strncmp(lines[index], key, size) != 0 || lines[index][size] != ' ')
+        return NULL;
+    return lines[index] + size + 1;
+}
+
+static bool
+take_repository(const char *value, BkMarks *marks)
+{
+    if (value == NULL || strlen(value) != BK_REPOSITORY_ID_SIZE ||
+        strspn(value, "0123456789abcdef") != BK_REPOSITORY_ID_SIZE)
+        return false;
+    memcpy(marks->repository, value, sizeof marks->repository);
+    return true;
+}
+
+static bool
+take_generation(const char *value, BkMarks *marks)
+{
+    uint64_t number;
+
+    if (value == NULL || !g_ascii_string_to_unsigned(value, 10, 0, UINT32_MAX, &number, NULL))
+        return false;
+    marks->generation = (uint32_t)number;
+    return true;
+}
+
+static bool
+take_snapshot(const char *value, BkMarks *marks)
+{
+    if (value == NULL)
+        return false;
+    if (strcmp(value, NONE) == 0)
+        return true;
+    if (strlen(value) != BK_SNAPSHOT_ID_SIZE ||
+        strspn(value, "0123456789TZabcdef-") != BK_SNAPSHOT_ID_SIZE)
+        return false;
+    memcpy(marks->snapshot, value, sizeof marks->snapshot);
+    return true;
+}
+
+static bool
+take_segment(const char *value, BkMarks *marks)
+{
+    BkWalName parsed;
+
+    if (value == NULL)
+        return false;
+    if (strcmp(value, NONE) == 0)
+        return true;
+    if (!bk_wal_name_parse(value, &parsed) || parsed.kind != BK_WAL_SEGMENT)
+        return false;
+    memcpy(marks->segment, value, sizeof marks->segment);
+    return true;
+}
+
+bool
+bk_marks_parse(const void *text, size_t size, BkMarks *marks, GError **error)
+{
+    g_autofree char *copy = NULL;
+    g_auto(GStrv) lines = NULL;
+
+    *marks = (BkMarks){.generation = 0};
+    if (size > BK_MARKS_MAX_SIZE || size == 0 || memchr(text, 0, size) != NULL)
+        return bk_throw(error, BK_ERROR_CORRUPT, "not a file of marks");
+    copy = g_strndup(text, size);
+    lines = g_strsplit(copy, "\n", LINE_COUNT + 2);
+    if (!g_str_has_prefix(lines[0], TITLE))
+        return bk_throw(error, BK_ERROR_CORRUPT, "not a file of marks");
+    if (strcmp(lines[0], TITLE VERSION) != 0)
+        return bk_throw(error, BK_ERROR_UNSUPPORTED, "marks of another version");
+    /* The last line ends with a newline: what was cut off is not taken for less. */
+    if (g_strv_length(lines) == LINE_COUNT + 1 && lines[LINE_COUNT][0] == 0 &&
+        take_repository(value_of(lines, 1, "repository"), marks) &&
+        take_generation(value_of(lines, 2, "generation"), marks) &&
+        take_snapshot(value_of(lines, 3, "snapshot"), marks) &&
+        take_segment(value_of(lines, 4, "segment"), marks))
+        return true;
+    *marks = (BkMarks){.generation = 0};
+    return bk_throw(error, BK_ERROR_CORRUPT, "malformed marks");
+}
+
+void
+bk_marks_format(const BkMarks *self, BkBuf *text)
+{
+    g_autofree char *line = g_strdup_printf(
+        TITLE VERSION "\nrepository %s\ngeneration %" PRIu32 "\nsnapshot %s\nsegment %s\n",
+        self->repository, self->generation, self->snapshot[0] != 0 ? self->snapshot : NONE,
+        self->segment[0] != 0 ? self->segment : NONE);
+
+    bk_buf_append(text, line, strlen(line));
+}
+
+bool
+bk_marks_raise(BkMarks *self, const BkMarks *seen)
+{
+    const BkMarks before = *self;
+
+    if (strcmp(self->repository, seen->repository) != 0) {
+        *self = *seen;
+        return true;
+    }
+    self->generation = MAX(self->generation, seen->generation);
+    /* The last that was put, whatever the clock said: ids begin with a time. */
+    if (seen->snapshot[0] != 0)
+        memcpy(self->snapshot, seen->snapshot, sizeof self->snapshot);
+    if (strcmp(seen->segment, self->segment) > 0)
+        memcpy(self->segment, seen->segment, sizeof self->segment);
+    return before.generation != self->generation || strcmp(before.snapshot, self->snapshot) != 0 ||
+           strcmp(before.segment, self->segment) != 0;
+}

@@ -1,0 +1,312 @@
+#include "engine/remembered.h"
+
+#include "base/log.h"
+#include "codec/digest.h"
+#include "engine/state-dir.h"
+
+#include <string.h>
+
+/* One file for each place: the same repository under another name is the same, another repository
+ * in the same place is not. A new string. */
+static char *
+file_name(const BkPlace *place)
+{
+    g_autofree char *text =
+        place->s3 == NULL
+            ? g_strdup(place->path)
+            : g_strdup_printf("s3 %s %s %s", place->s3->endpoint != NULL ? place->s3->endpoint : "",
+                              place->s3->bucket,
+                              place->s3->prefix != NULL ? place->s3->prefix : "");
+    uint8_t digest[BK_SHA256_SIZE];
+    char hex[2 * BK_SHA256_SIZE + 1];
+
+    bk_sha256(text, strlen(text), digest);
+    bk_sha256_format(digest, hex);
+    return g_strdup_printf("%.16s.marks", hex);
+}
+
+static void
+warn(const BkSourceSpec *source, const GError *cause)
+{
+    bk_log(BK_LOG_WARNING,
+           "what this host remembers of \"%s\" is not usable, so nobody notices when its newest "
+           "snapshots or WAL are removed from a repository: state_dir \"%s\": %s",
+           source->name, source->state_dir, cause->message);
+}
+
+void
+bk_remembered_load(const BkSourceSpec *source, const BkPlace *place, BkMarks *marks)
+{
+    g_autofree char *name = file_name(place);
+    g_auto(BkBuf) content = BK_BUF_INIT;
+    g_autoptr(GError) cause = NULL;
+
+    *marks = (BkMarks){.generation = 0};
+    if (source->state_dir == NULL)
+        return;
+    if (!bk_state_read(source->state_dir, source->name, name, BK_MARKS_MAX_SIZE, &content,
+                       &cause) ||
+        (content.size > 0 && !bk_marks_parse(content.data, content.size, marks, &cause)))
+        warn(source, cause);
+}
+
+bool
+bk_remembered_check(const BkSourceSpec *source, const BkMarks *marks,
+                    const BkRepository *repository, const BkPart *part, GError **error)
+{
+    const char *name = bk_repository_name(repository);
+
+    if (marks->repository[0] == 0 || source->is_new)
+        return true;
+    if (strcmp(marks->repository, bk_repository_id(repository)) != 0)
+        return bk_throw(error, BK_ERROR_UNFIT,
+                        "repository \"%s\" (id %s) is not the one in this place that this host has "
+                        "put \"%s\" into before (id %s): when that is meant, run \"backup %s "
+                        "--new\" once",
+                        name, bk_repository_id(repository), source->name, marks->repository,
+                        source->name);
+    return part != NULL ||
+           bk_throw(error, BK_ERROR_UNFIT,
+                    "repository \"%s\" holds nothing of \"%s\" any more, which this host has put "
+                    "into it before (last snapshot: %s, last WAL: %s): find out who removed it; to "
+                    "begin anew, run \"backup %s --new\" once",
+                    name, source->name, marks->snapshot[0] != 0 ? marks->snapshot : "none",
+                    marks->segment[0] != 0 ? marks->segment : "none", source->name);
+}
+
+static const BkRepositorySpec *
+find_spec(const BkSourceSpec *source, const BkPart *part)
+{
+    const char *name = bk_repository_name(bk_part_repository(part));
+
+    for (size_t i = 0; i < source->repository_count; i++)
+        if (strcmp(source->repositories[i].name, name) == 0)
+            return &source->repositories[i];
+    g_assert_not_reached();
+}
+
+static bool
+has_snapshot(const BkPart *part, const char *id, bool *has, BkOp *op, GError **error)
+{
+    g_autofree char *name = bk_part_object_name(part, "snapshots/%s", id);
+    g_autoptr(GError) cause = NULL;
+    uint64_t size;
+
+    *has = bk_store_stat(bk_part_store(part), name, &size, op, &cause);
+    return *has || bk_error_is(cause, BK_ERROR_ABSENT) || bk_propagate(error, &cause);
+}
+
+/* New strings. */
+static char *
+describe_lost_key(const char *repository, const BkMarks *marks, const BkSourceSpec *source,
+                  uint32_t generation)
+{
+    return g_strdup_printf("repository \"%s\" has no key %u of \"%s\" any more, only key %u: an "
+                           "older state of it was put in its place",
+                           repository, marks->generation, source->name, generation);
+}
+
+static char *
+describe_lost_snapshot(const char *repository, const BkMarks *marks)
+{
+    return g_strdup_printf(
+        "snapshot %s, the last that this host has put into repository \"%s\", is "
+        "not there any more: somebody has removed it",
+        marks->snapshot, repository);
+}
+
+bool
+bk_remembered_compare(const BkSourceSpec *source, const BkPart *part, char **missing, BkOp *op,
+                      GError **error)
+{
+    const char *name = bk_repository_name(bk_part_repository(part));
+    uint32_t generation;
+    BkMarks marks;
+    bool has;
+
+    *missing = NULL;
+    bk_remembered_load(source, &find_spec(source, part)->place, &marks);
+    if (strcmp(marks.repository, bk_repository_id(bk_part_repository(part))) != 0)
+        return true;
+    (void)bk_keyring_newest(bk_part_keys(part), &generation);
+    if (generation < marks.generation) {
+        *missing = describe_lost_key(name, &marks, source, generation);
+        return true;
+    }
+    if (marks.snapshot[0] == 0)
+        return true;
+    if (!has_snapshot(part, marks.snapshot, &has, op, error))
+        return false;
+    if (!has)
+        *missing = describe_lost_snapshot(name, &marks);
+    return true;
+}
+
+typedef struct Seen {
+    BkMarks marks;
+    bool is_new; /* what was before does not count any more */
+} Seen;
+
+static bool
+raise_marks(const BkBuf *before, BkBuf *after, void *data)
+{
+    const Seen *seen = data;
+    g_autoptr(GError) cause = NULL;
+    BkMarks marks;
+
+    if (!bk_marks_parse(before->data, before->size, &marks, &cause) && before->size > 0)
+        bk_log(BK_LOG_WARNING, "what this host remembered is begun anew: %s", cause->message);
+    if (seen->is_new)
+        marks = (BkMarks){.generation = 0};
+    if (!bk_marks_raise(&marks, &seen->marks))
+        return false;
+    bk_marks_format(&marks, after);
+    return true;
+}
+
+static void
+remember_one(const BkSourceSpec *source, const BkPart *part, const char *snapshot,
+             const char *segment, BkOp *op)
+{
+    g_autofree char *name = file_name(&find_spec(source, part)->place);
+    g_autoptr(GError) cause = NULL;
+    Seen seen = {.is_new = source->is_new};
+
+    (void)g_strlcpy(seen.marks.repository, bk_repository_id(bk_part_repository(part)),
+                    sizeof seen.marks.repository);
+    (void)bk_keyring_newest(bk_part_keys(part), &seen.marks.generation);
+    if (snapshot != NULL)
+        (void)g_strlcpy(seen.marks.snapshot, snapshot, sizeof seen.marks.snapshot);
+    if (segment != NULL)
+        (void)g_strlcpy(seen.marks.segment, segment, sizeof seen.marks.segment);
+    if (!bk_state_change(source->state_dir, source->name, name, BK_MARKS_MAX_SIZE, raise_marks,
+                         &seen, op, &cause))
+        warn(source, cause);
+}
+
+void
+bk_remember(const BkSourceSpec *source, const BkParts *parts, const char *snapshot,
+            const char *segment, BkOp *op)
+{
+    for (guint i = 0; source->state_dir != NULL && i < parts->parts->len; i++)
+        remember_one(source, g_ptr_array_index(parts->parts, i), snapshot, segment, op);
+}
+
+static const BkPart *
+find_part(const BkListing *listing, const BkRepository *repository)
+{
+    for (guint i = 0; i < listing->parts.parts->len; i++) {
+        const BkPart *part = g_ptr_array_index(listing->parts.parts, i);
+
+        if (bk_part_repository(part) == repository)
+            return part;
+    }
+    return NULL;
+}
+
+static const BkPast *
+find_past(const BkListing *listing, const BkPart *part)
+{
+    for (guint i = 0; i < listing->pasts->len; i++) {
+        const BkPast *past = g_ptr_array_index(listing->pasts, i);
+
+        if (past->part == part)
+            return past;
+    }
+    return NULL;
+}
+
+/* A manifest that is there and cannot be read is a problem of its own. */
+static bool
+past_has_snapshot(const BkPast *past, const char *id)
+{
+    for (guint i = 0; i < past->snapshots->len; i++)
+        if (strcmp(((const BkPastSnapshot *)g_ptr_array_index(past->snapshots, i))->head.id, id) ==
+            0)
+            return true;
+    for (guint i = 0; i < past->unreadable->len; i++)
+        if (strcmp(((const BkPastUnreadable *)g_ptr_array_index(past->unreadable, i))->id, id) == 0)
+            return true;
+    return false;
+}
+
+static bool
+past_has_segment(const BkPast *past, const char *name)
+{
+    BkWalName wanted;
+
+    if (!bk_wal_name_parse(name, &wanted) || wanted.kind != BK_WAL_SEGMENT)
+        return true; /* not a name by which anything could be told */
+    for (guint i = 0; i < past->archive->len; i++) {
+        const BkArchiveTimeline *timeline = g_ptr_array_index(past->archive, i);
+
+        for (guint j = timeline->segments->len; timeline->timeline == wanted.timeline && j-- > 0;) {
+            const BkWalName *each = &g_array_index(timeline->segments, BkWalName, j);
+
+            if (each->log == wanted.log && each->seg == wanted.seg)
+                return true;
+        }
+    }
+    return false;
+}
+
+static void
+note_past(const BkSourceSpec *source, const BkMarks *marks, const BkPast *past, GPtrArray *problems)
+{
+    const char *name = bk_repository_name(bk_part_repository(past->part));
+    uint32_t generation;
+
+    (void)bk_keyring_newest(bk_part_keys(past->part), &generation);
+    if (generation < marks->generation)
+        g_ptr_array_add(problems, describe_lost_key(name, marks, source, generation));
+    if (marks->snapshot[0] != 0 && !past_has_snapshot(past, marks->snapshot))
+        g_ptr_array_add(problems, describe_lost_snapshot(name, marks));
+    if (marks->segment[0] != 0 && !past_has_segment(past, marks->segment))
+        g_ptr_array_add(
+            problems, g_strdup_printf(
+                          "WAL segment %s, which this host has put into repository \"%s\", is not "
+                          "there any more: somebody has removed it",
+                          marks->segment, name));
+}
+
+void
+bk_remembered_note(const BkSourceSpec *source, const BkListing *listing, GPtrArray *problems)
+{
+    for (size_t i = 0; i < source->repository_count; i++) {
+        const BkRepositorySpec *spec = &source->repositories[i];
+        const GPtrArray *repositories = listing->parts.repositories;
+        BkMarks marks;
+
+        bk_remembered_load(source, &spec->place, &marks);
+        for (guint j = 0; marks.repository[0] != 0 && j < repositories->len; j++) {
+            const BkRepository *repository = g_ptr_array_index(repositories, j);
+            const BkPart *part = find_part(listing, repository);
+            const BkPast *past = part != NULL ? find_past(listing, part) : NULL;
+            g_autoptr(GError) cause = NULL;
+
+            if (strcmp(bk_repository_name(repository), spec->name) != 0)
+                continue;
+            if (!bk_remembered_check(source, &marks, repository, part, &cause))
+                g_ptr_array_add(problems, g_strdup(cause->message));
+            else if (past != NULL)
+                note_past(source, &marks, past, problems);
+        }
+    }
+}
+
+void
+bk_remembered_note_archiver(const BkListing *listing, const char *last_archived,
+                            GPtrArray *problems)
+{
+    for (guint i = 0; i < listing->pasts->len; i++) {
+        const BkPast *past = g_ptr_array_index(listing->pasts, i);
+
+        if (!past_has_segment(past, last_archived))
+            g_ptr_array_add(
+                problems,
+                g_strdup_printf("the server was told that %s is archived, and repository "
+                                "\"%s\" does not have it: it was removed, or "
+                                "archive_command does something else",
+                                last_archived, bk_repository_name(bk_part_repository(past->part))));
+    }
+}

@@ -1,0 +1,38 @@
+/* remembered.h - compares a repository with what this host remembers of it (marks.h).
+ *
+ * A state directory that is missing or cannot be used is a warning, and then nothing is noticed:
+ * it never fails a backup or the archiving of WAL.
+ * Threads: belongs to one thread. */
+#pragma once
+#include "engine/listing.h"
+#include "engine/marks.h"
+#include "engine/source-spec.h"
+
+/* What is remembered of the source in that place; empty when nothing is. */
+void bk_remembered_load(const BkSourceSpec *source, const BkPlace *place, BkMarks *marks);
+
+/* Fails with BK_ERROR_UNFIT when `repository` is another one than the one remembered, or when the
+ * source's part of it, which is remembered, is not there (`part` is NULL), and the source is not
+ * begun anew (is_new of the spec). */
+bool bk_remembered_check(const BkSourceSpec *source, const BkMarks *marks,
+                         const BkRepository *repository, const BkPart *part,
+                         GError **error) BK_MUST_USE;
+
+/* What is missing in `part` of what is remembered, the newest key and the newest snapshot: a new
+ * string, or NULL. Asks the repository once. */
+bool bk_remembered_compare(const BkSourceSpec *source, const BkPart *part, char **missing, BkOp *op,
+                           GError **error) BK_MUST_USE;
+
+/* Remembers what was put into each of `parts` (of required repositories): a snapshot and a segment,
+ * either may be NULL. */
+void bk_remember(const BkSourceSpec *source, const BkParts *parts, const char *snapshot,
+                 const char *segment, BkOp *op);
+
+/* Adds to `problems` (of char *) what is missing of what is remembered, in all repositories that
+ * could be asked. */
+void bk_remembered_note(const BkSourceSpec *source, const BkListing *listing, GPtrArray *problems);
+
+/* Adds to `problems` where the segment `last_archived` is missing, of which the server was told
+ * that it is archived. */
+void bk_remembered_note_archiver(const BkListing *listing, const char *last_archived,
+                                 GPtrArray *problems);

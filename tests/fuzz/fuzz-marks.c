@@ -1,0 +1,27 @@
+/* fuzz-marks.c - what a host remembers of a source: marks that are written back as they were, or an
+ * error. */
+#include "engine/marks.h"
+
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    g_autoptr(GError) error = NULL;
+    g_auto(BkBuf) text = BK_BUF_INIT;
+    BkMarks marks;
+    BkMarks again;
+    bool ok = bk_marks_parse(data, size, &marks, &error);
+
+    g_assert(ok == (error == NULL));
+    if (!ok) {
+        g_assert(marks.repository[0] == 0);
+        return 0;
+    }
+    bk_marks_format(&marks, &text);
+    g_assert(bk_marks_parse(text.data, text.size, &again, NULL));
+    g_assert(memcmp(&marks, &again, sizeof marks) == 0);
+    return 0;
+}
