@@ -196,6 +196,8 @@ take_source(Backup *self, GError **error)
 
     if (!check_places(self, error) || !bk_parts_create(self->source, &self->parts, self->op, error))
         return false;
+    if (self->source->is_new)
+        bk_remember_anew(self->source, &self->parts, self->op); /* or no WAL would be archived */
     self->leases = g_ptr_array_new_with_free_func(release_lease);
     for (guint i = 0; i < self->parts.parts->len; i++) {
         const BkPart *part = g_ptr_array_index(self->parts.parts, i);

@@ -126,7 +126,7 @@ bk_remembered_compare(const BkSourceSpec *source, const BkPart *part, char **mis
 
     *missing = NULL;
     bk_remembered_load(source, &find_spec(source, part)->place, &marks);
-    if (strcmp(marks.repository, bk_repository_id(bk_part_repository(part))) != 0)
+    if (source->is_new || strcmp(marks.repository, bk_repository_id(bk_part_repository(part))) != 0)
         return true;
     (void)bk_keyring_newest(bk_part_keys(part), &generation);
     if (generation < marks.generation) {
@@ -166,11 +166,11 @@ raise_marks(const BkBuf *before, BkBuf *after, void *data)
 
 static void
 remember_one(const BkSourceSpec *source, const BkPart *part, const char *snapshot,
-             const char *segment, BkOp *op)
+             const char *segment, bool is_new, BkOp *op)
 {
     g_autofree char *name = file_name(&find_spec(source, part)->place);
     g_autoptr(GError) cause = NULL;
-    Seen seen = {.is_new = source->is_new};
+    Seen seen = {.is_new = is_new};
 
     (void)g_strlcpy(seen.marks.repository, bk_repository_id(bk_part_repository(part)),
                     sizeof seen.marks.repository);
@@ -189,7 +189,14 @@ bk_remember(const BkSourceSpec *source, const BkParts *parts, const char *snapsh
             const char *segment, BkOp *op)
 {
     for (guint i = 0; source->state_dir != NULL && i < parts->parts->len; i++)
-        remember_one(source, g_ptr_array_index(parts->parts, i), snapshot, segment, op);
+        remember_one(source, g_ptr_array_index(parts->parts, i), snapshot, segment, false, op);
+}
+
+void
+bk_remember_anew(const BkSourceSpec *source, const BkParts *parts, BkOp *op)
+{
+    for (guint i = 0; source->state_dir != NULL && i < parts->parts->len; i++)
+        remember_one(source, g_ptr_array_index(parts->parts, i), NULL, NULL, true, op);
 }
 
 static const BkPart *
@@ -291,22 +298,5 @@ bk_remembered_note(const BkSourceSpec *source, const BkListing *listing, GPtrArr
             else if (past != NULL)
                 note_past(source, &marks, past, problems);
         }
-    }
-}
-
-void
-bk_remembered_note_archiver(const BkListing *listing, const char *last_archived,
-                            GPtrArray *problems)
-{
-    for (guint i = 0; i < listing->pasts->len; i++) {
-        const BkPast *past = g_ptr_array_index(listing->pasts, i);
-
-        if (!past_has_segment(past, last_archived))
-            g_ptr_array_add(
-                problems,
-                g_strdup_printf("the server was told that %s is archived, and repository "
-                                "\"%s\" does not have it: it was removed, or "
-                                "archive_command does something else",
-                                last_archived, bk_repository_name(bk_part_repository(past->part))));
     }
 }

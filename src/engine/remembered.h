@@ -28,11 +28,9 @@ bool bk_remembered_compare(const BkSourceSpec *source, const BkPart *part, char 
 void bk_remember(const BkSourceSpec *source, const BkParts *parts, const char *snapshot,
                  const char *segment, BkOp *op);
 
+/* Forgets what was before, and remembers that each of `parts` is there. */
+void bk_remember_anew(const BkSourceSpec *source, const BkParts *parts, BkOp *op);
+
 /* Adds to `problems` (of char *) what is missing of what is remembered, in all repositories that
  * could be asked. */
 void bk_remembered_note(const BkSourceSpec *source, const BkListing *listing, GPtrArray *problems);
-
-/* Adds to `problems` where the segment `last_archived` is missing, of which the server was told
- * that it is archived. */
-void bk_remembered_note_archiver(const BkListing *listing, const char *last_archived,
-                                 GPtrArray *problems);

@@ -39,7 +39,7 @@ test_round_trip(void)
         g_assert_cmpstr(read.segment, ==, all[i]->segment);
         for (size_t size = 0; size < text.size; size++) {
             g_assert_false(bk_marks_parse(text.data, size, &read, &error));
-            g_assert_cmpuint(read.repository[0], ==, 0);
+            g_assert_cmpstr(read.repository, ==, "");
             g_clear_error(&error);
         }
     }
@@ -101,7 +101,7 @@ append_x(const BkBuf *before, BkBuf *after, void *data)
 static void
 test_files(TempDir *dir, const void *data)
 {
-    g_autofree char *top = g_build_filename(dir->path, "a/b", NULL);
+    g_autofree char *top = g_build_filename(dir->root, "a/b", NULL);
     g_autofree char *own = g_build_filename(top, "orders", NULL);
     g_autoptr(BkOp) op = bk_op_new(NULL);
     g_autoptr(GError) error = NULL;
@@ -118,8 +118,11 @@ test_files(TempDir *dir, const void *data)
     EXPECT_ERROR(bk_state_read(top, "orders", "marks", 1, &content, &error), BK_ERROR_UNSUPPORTED);
     g_assert_cmpint(stat(own, &st), ==, 0);
     g_assert_cmpuint(st.st_mode & 0777, ==, 0700);
-    /* Neither a file in the place of the directory nor a link is followed. */
-    g_assert_cmpint(rename(own, "/dev/shm"), !=, 0);
+    g_assert_cmpint(renameat(dir->dir, "a/b/orders", dir->dir, "elsewhere"), ==, 0);
+    g_assert_cmpint(symlinkat("../../elsewhere", dir->dir, "a/b/orders"), ==, 0);
+    g_assert_false(bk_state_read(top, "orders", "marks", 100, &content, &error)); /* not followed */
+    g_clear_error(&error);
+    g_assert_false(bk_state_change(top, "orders", "marks", 100, append_x, NULL, op, &error));
 }
 
 int
