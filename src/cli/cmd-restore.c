@@ -134,8 +134,9 @@ print_plan(const Command *self, const BkRestore *restore)
         char last[BK_WAL_NAME_SIZE];
 
         segment_names(plan, first, last);
-        (void)printf("  WAL          %s to %s, %" G_GUINT64_FORMAT " segments, timeline %u\n",
-                     first, last, plan->segments, plan->timeline);
+        (void)printf("  WAL          %s to %s, %" G_GUINT64_FORMAT " %s, timeline %u\n", first,
+                     last, plan->segments, plan->segments == 1 ? "segment" : "segments",
+                     plan->timeline);
     } else {
         (void)printf("  WAL          only what the snapshot holds\n");
     }

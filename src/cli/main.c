@@ -2,11 +2,11 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "cli/commands.h"
+#include "cli/output.h"
 #include "cli/requests.h"
 
 #include "command-table.h" /* generated */
 
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -82,13 +82,32 @@ run_command(const BkArgs *args, BkOp *op, GError **error)
     return ok;
 }
 
-static bool
-run(int argc, char **argv, BkOp *op, GError **error)
-{
-    g_autoptr(BkArgs) args = bk_args_parse(argc, argv, error);
+/* What a command prints is all of its work, its work's verdict, or a report on what it has done. */
+typedef enum Weight {
+    ALL,
+    VERDICT,
+    REPORT,
+} Weight;
 
-    if (args == NULL)
-        return false;
+static Weight
+weigh_output(const BkArgs *args)
+{
+    static const char *const jobs[] = {"init",     "backup",    "restore", "copy",
+                                       "wal push", "wal fetch", NULL};
+    static const char *const checks[] = {"status", "repo check", NULL};
+    const char *name = bk_args_get_command(args);
+
+    if (bk_args_get_flag(args, "help") || bk_args_get_flag(args, "version") ||
+        bk_args_get_flag(args, "list-faults") || bk_args_has(args, "dry-run"))
+        return ALL;
+    if (g_strv_contains(jobs, name))
+        return REPORT;
+    return g_strv_contains(checks, name) ? VERDICT : ALL;
+}
+
+static bool
+run(const BkArgs *args, BkOp *op, GError **error)
+{
     set_log_level(args);
     if (bk_args_get_flag(args, "help"))
         (void)fputs(bk_args_get_help(args), stdout);
@@ -101,16 +120,40 @@ run(int argc, char **argv, BkOp *op, GError **error)
     return true;
 }
 
-/* A report that did not reach its reader is a failure: the disk that it went to may be full. */
-static bool
-flush_report(GError **error)
+/* The output that got lost was all that was asked for, or the work is done all the same. */
+static int
+report_loss(Weight weight, const GError *loss, int status)
 {
-    bool failed = ferror(stdout) != 0;
+    if (weight == REPORT && status == 0) {
+        bk_cli_warn("%s; what was asked for is done, and need not be run again", loss->message);
+        return 0;
+    }
+    if (weight == REPORT)
+        bk_cli_warn("%s", loss->message);
+    else
+        bk_cli_report(loss);
+    return status != 0 ? status : bk_error_exit_status(loss);
+}
 
-    errno = failed ? EIO : 0;
-    if (fflush(stdout) == 0 && !failed)
-        return true;
-    return bk_throw_errno(error, "write to standard output");
+/* With --quiet a job that succeeds, and a check that finds nothing, say nothing at all. */
+static int
+run_and_report(const BkArgs *args, BkOp *op)
+{
+    const Weight weight = weigh_output(args);
+    const bool keeps =
+        weight != ALL && bk_args_get_flag(args, "quiet") && !bk_args_has(args, "json");
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GError) loss = NULL;
+    BkOutput output = {.own = NULL};
+    int status = 0;
+
+    if (keeps)
+        bk_output_keep(&output);
+    if (!run(args, op, &error)) {
+        bk_cli_report(error);
+        status = bk_error_exit_status(error);
+    }
+    return bk_output_end(&output, status == 0, &loss) ? status : report_loss(weight, loss, status);
 }
 
 int
@@ -118,19 +161,16 @@ main(int argc, char **argv)
 {
     g_autoptr(BkOp) op = bk_op_new(NULL);
     g_autoptr(GError) error = NULL;
-    g_autoptr(GError) flush_error = NULL;
-    int status = 0;
+    g_autoptr(BkArgs) args = NULL;
+    int status;
 
+    bk_output_secure_descriptors();
     main_op = op;
     catch_signals();
-    if (!run(argc, argv, op, &error)) {
+    args = bk_args_parse(argc, argv, &error);
+    if (args == NULL)
         bk_cli_report(error);
-        status = bk_error_exit_status(error);
-    }
-    if (!flush_report(&flush_error)) {
-        bk_cli_report(flush_error);
-        status = status != 0 ? status : 1;
-    }
+    status = args != NULL ? run_and_report(args, op) : bk_error_exit_status(error);
     (void)signal(SIGINT, SIG_DFL);
     (void)signal(SIGTERM, SIG_DFL);
     return status;

@@ -304,6 +304,15 @@ bk_config_parse(const void *data, size_t size, const char *path, GError **error)
     return parse(&content, path, error);
 }
 
+static bool
+throw_readable(const char *path, GError **error)
+{
+    g_autofree char *quoted = g_shell_quote(path);
+
+    return bk_throw(error, BK_ERROR_CONFIG, "\"%s\" can be read by others: chmod 600 %s", path,
+                    quoted);
+}
+
 /* Reads through one descriptor what was checked through it: the name may come to mean another file
  * in between. */
 static bool
@@ -321,8 +330,7 @@ read_private(const char *path, BkBuf *content, GError **error)
     if (!S_ISREG(st.st_mode))
         return bk_throw(error, BK_ERROR_CONFIG, "\"%s\" is not a regular file", path);
     if ((st.st_mode & 077) != 0)
-        return bk_throw(error, BK_ERROR_CONFIG, "\"%s\" can be read by others: chmod 600 \"%s\"",
-                        path, path);
+        return throw_readable(path, error);
     if (!bk_buf_reserve(content, MAX_FILE_SIZE + 1, error))
         return false;
     if (!bk_fd_pread(fd, content->data, MAX_FILE_SIZE + 1, 0, &got, error))

@@ -128,6 +128,17 @@ is_own(const BkRestoreTablespace *tablespace, const char *root)
     return strcmp(target, tablespace->to) == 0;
 }
 
+static bool
+throw_not_empty(const BkRestoreTablespace *tablespace, GError **error)
+{
+    g_autofree char *quoted = g_shell_quote(tablespace->name);
+
+    return bk_throw(error, BK_ERROR_UNFIT,
+                    "directory \"%s\" of tablespace \"%s\" is not empty: restore it elsewhere with "
+                    "--tablespace %s=DIR",
+                    tablespace->to, tablespace->name, quoted);
+}
+
 bool
 bk_tablespace_map_check(const GArray *self, const BkRestoreRequest *request, GError **error)
 {
@@ -141,11 +152,7 @@ bk_tablespace_map_check(const GArray *self, const BkRestoreRequest *request, GEr
             continue;
         if ((request->delta || request->replace) && is_own(tablespace, request->to))
             continue;
-        return bk_throw(
-            error, BK_ERROR_UNFIT,
-            "directory \"%s\" of tablespace \"%s\" is not empty: restore it elsewhere with "
-            "--tablespace %s=DIR",
-            tablespace->to, tablespace->name, tablespace->name);
+        return throw_not_empty(tablespace, error);
     }
     return true;
 }
