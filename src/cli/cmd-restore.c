@@ -5,6 +5,7 @@
 #include "cli/requests.h"
 #include "cli/source.h"
 #include "cli/start.h"
+#include "engine/destination.h"
 #include "engine/restore.h"
 
 #include <stdio.h>
@@ -18,8 +19,10 @@ typedef struct Command {
     BkCliSource source;
     BkTarget target;
     char *to;
-    char *restore_command;
     char *command; /* this one, without target and timeline */
+    char *named;   /* the destination as it was given; `to` is without links */
+    char *wal_dir;
+    char *program;
     BkRestoreRequest request;
     BkStartCheck start; /* filled for --start */
 } Command;
@@ -31,29 +34,19 @@ command_clear(Command *self)
     bk_target_clear(&self->target);
     bk_start_check_clear(&self->start);
     g_free(self->to);
-    g_free(self->restore_command);
     g_free(self->command);
+    g_free(self->named);
+    g_free(self->wal_dir);
+    g_free(self->program);
 }
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Command, command_clear)
 
-/* Recovery to a target ends with the last segment of its plan. */
-static const char *
-name_last_segment(const BkPlan *plan, BkTargetKind kind, char name[BK_WAL_NAME_SIZE])
-{
-    const BkWindowStep *end;
-
-    if (kind == BK_TARGET_LATEST || plan->path.count == 0)
-        return NULL;
-    end = &plan->path.steps[plan->path.count - 1];
-    return bk_wal_segment_name(end->timeline, end->last, plan->snapshot->meta.segment_size, name);
-}
-
-/* The server runs this very program to fetch its WAL, whatever its own PATH is. */
+/* The server runs this very program, whatever its own PATH is. */
 static char *
-make_restore_command(const Command *self, const BkPlan *plan, GError **error)
+find_program(GError **error)
 {
-    char exe[4096], last[BK_WAL_NAME_SIZE];
+    char exe[4096];
     ssize_t size = readlink("/proc/self/exe", exe, sizeof exe - 1);
 
     if (size < 0) {
@@ -61,8 +54,7 @@ make_restore_command(const Command *self, const BkPlan *plan, GError **error)
         return NULL;
     }
     exe[size] = 0;
-    return bk_recovery_restore_command(exe, self->source.config->path, self->source.spec.name,
-                                       name_last_segment(plan, self->target.kind, last), error);
+    return g_strdup(exe);
 }
 
 static bool
@@ -80,7 +72,10 @@ parse(Command *self, GError **error)
     if (bk_args_get_string(args, "to")[0] == 0)
         return bk_throw(error, BK_ERROR_USAGE, "--to: an empty path");
     self->command = bk_args_format(args, without);
-    self->to = g_canonicalize_filename(bk_args_get_string(args, "to"), NULL);
+    if (bk_args_get_string(args, "wal-dir") != NULL)
+        self->wal_dir = g_canonicalize_filename(bk_args_get_string(args, "wal-dir"), NULL);
+    self->named = g_canonicalize_filename(bk_args_get_string(args, "to"), NULL);
+    self->to = bk_destination_resolve(self->named);
     self->request = (BkRestoreRequest){
         .to = self->to,
         .target = &self->target,
@@ -89,9 +84,13 @@ parse(Command *self, GError **error)
         .command = self->command,
         .repository = bk_args_get_string(args, "repository"),
         .tablespaces = bk_args_get_list(args, "tablespace"),
+        .wal_dir = self->wal_dir,
         .delta = bk_args_get_flag(args, "delta"),
         .replace = bk_args_get_flag(args, "replace"),
-        .no_archive = bk_args_get_flag(args, "no-archive"),
+        .discard_wal = bk_args_get_flag(args, "discard-wal"),
+        .archive = bk_args_get_flag(args, "archive")      ? BK_RESTORE_ARCHIVE_ON
+                   : bk_args_get_flag(args, "no-archive") ? BK_RESTORE_ARCHIVE_OFF
+                                                          : BK_RESTORE_ARCHIVE_AUTO,
     };
     if (!bk_recovery_action_parse(bk_args_get_string(args, "action"), &self->request.action))
         g_assert_not_reached(); /* the command line knows the choices */
@@ -100,7 +99,10 @@ parse(Command *self, GError **error)
         return false;
     self->source.spec.workers =
         (unsigned)bk_args_get_int(args, "workers", self->source.spec.workers);
-    return true;
+    self->program = find_program(error);
+    self->request.program = self->program;
+    self->request.config = self->source.config->path;
+    return self->program != NULL && bk_restore_check_commands(&self->request, error);
 }
 
 static void
@@ -114,9 +116,51 @@ segment_names(const BkPlan *plan, char first[BK_WAL_NAME_SIZE], char last[BK_WAL
     bk_wal_segment_name(end->timeline, end->last, size, last);
 }
 
+/* What is particular about the destination. */
+static void
+print_places(const Command *self, const BkRestore *restore)
+{
+    const BkPgMeta *meta = &bk_restore_get_plan(restore)->snapshot->meta;
+    const char *wal = bk_restore_get_wal_directory(restore);
+
+    if (strcmp(self->named, self->to) != 0)
+        (void)printf("               by the link %s\n", self->named);
+    if (bk_restore_moves_inside(restore))
+        (void)printf("               what is there moves into a directory in it\n");
+    if (wal != NULL)
+        (void)printf("  pg_wal       %s\n", wal);
+    else if (meta->wal_directory != NULL && meta->wal_directory[0] != '\0')
+        (void)printf(
+            "  pg_wal       a plain directory, while the source has it in %s: --wal-dir DIR "
+            "puts it elsewhere\n",
+            meta->wal_directory);
+}
+
+/* WAL that only the destination has. */
+static void
+print_wal_there(const Command *self, const BkRestore *restore)
+{
+    const BkDestinationWal *wal = bk_restore_get_wal(restore);
+    guint lacking = wal->lacking != NULL ? wal->lacking->len : 0;
+    g_autofree char *names = lacking > 0 ? bk_destination_wal_names(wal->lacking) : NULL;
+    g_autofree char *time = bk_format_time(wal->end.time_us);
+
+    if (!bk_destination_wal_is_needed(wal))
+        return;
+    (void)printf("  unarchived   %s%s%s in \"%s\"%s%s\n", lacking > 0 ? names : "",
+                 lacking > 0 && wal->last != NULL ? ", and " : "",
+                 wal->last != NULL ? wal->last : "", wal->directory,
+                 time != NULL ? ", last transaction " : "", time != NULL ? time : "");
+    if (self->request.delta)
+        (void)printf("               %s archived first, then the plan is made anew%s\n",
+                     lacking + (wal->last != NULL) == 1 ? "is" : "are",
+                     bk_restore_needs_wal(restore) ? ", to the target, which lies in it" : "");
+}
+
 static void
 print_plan(const Command *self, const BkRestore *restore)
 {
+    const char *sign;
     const BkPlan *plan = bk_restore_get_plan(restore);
     const BkSnapshotHead *head = &plan->snapshot->head;
     g_autofree char *target = bk_target_describe(&self->target);
@@ -153,8 +197,14 @@ print_plan(const Command *self, const BkRestore *restore)
         (void)printf("  note         %s\n", plan->caution);
     (void)printf("  destination  %s, which %s\n", self->to,
                  bk_restore_describe_destination(restore));
+    print_places(self, restore);
     for (size_t i = 0; i < count; i++)
         (void)printf("  tablespace   %s: %s\n", tablespaces[i].name, tablespaces[i].to);
+    print_wal_there(self, restore);
+    if (!bk_restore_archives(restore, &sign))
+        (void)printf("  archiving    off in the restored server%s%s%s\n",
+                     sign != NULL ? ", since " : "", sign != NULL ? sign : "",
+                     sign != NULL ? ": --archive lets it archive" : "");
     (void)fflush(stdout);
 }
 
@@ -215,6 +265,19 @@ add_wal(BkJson *json, const BkPlan *plan)
 }
 
 static void
+add_unarchived(BkJson *json, const BkRestore *restore)
+{
+    const BkDestinationWal *wal = bk_restore_get_wal(restore);
+
+    bk_json_begin_array(json, "unarchived_wal");
+    for (guint i = 0; wal->lacking != NULL && i < wal->lacking->len; i++)
+        bk_json_add_string(json, NULL, g_ptr_array_index(wal->lacking, i));
+    if (wal->last != NULL)
+        bk_json_add_string(json, NULL, wal->last);
+    bk_json_end_array(json);
+}
+
+static void
 add_tablespaces(BkJson *json, const BkRestore *restore)
 {
     size_t count;
@@ -237,6 +300,7 @@ print_json(const Command *self, const BkRestore *restore, const BkRestoreReport 
 {
     g_autoptr(BkJson) json = bk_json_new();
     const BkPlan *plan = bk_restore_get_plan(restore);
+    const char *sign;
 
     bk_json_begin_object(json, NULL);
     bk_json_add_string(json, "source", self->source.spec.name);
@@ -245,6 +309,7 @@ print_json(const Command *self, const BkRestore *restore, const BkRestoreReport 
     bk_json_add_string(json, "line_note", plan->note);
     add_target(json, &self->target);
     bk_json_add_string(json, "destination", self->to);
+    bk_json_add_string(json, "wal_directory", bk_restore_get_wal_directory(restore));
     bk_json_add_uint(json, "files", plan->snapshot->head.file_count);
     bk_json_add_uint(json, "bytes", plan->snapshot->head.bytes);
     bk_json_add_uint(json, "reused_bytes", report->reused_bytes);
@@ -254,6 +319,9 @@ print_json(const Command *self, const BkRestore *restore, const BkRestoreReport 
     add_last_commit(json, &plan->last_commit);
     add_wal(json, plan);
     add_tablespaces(json, restore);
+    add_unarchived(json, restore);
+    bk_json_add_bool(json, "archives", bk_restore_archives(restore, &sign));
+    bk_json_add_string(json, "archives_not_since", sign);
     bk_json_add_bool(json, "started", started != NULL);
     bk_cli_start_add_json(json, started);
     bk_json_begin_object(json, "seconds");
@@ -264,9 +332,33 @@ print_json(const Command *self, const BkRestore *restore, const BkRestoreReport 
     bk_cli_end_report(json, self->context->op);
 }
 
+/* Commands that archive what the directory that was moved aside has. Its last segment may only be
+ * archived by hand, when no server goes on in it. */
 static void
-print_done(const Command *self, const BkRestoreReport *report, unsigned major)
+print_how_to_archive(const Command *self, const BkRestore *restore, const char *moved)
 {
+    const BkDestinationWal *wal = bk_restore_get_wal(restore);
+
+    if (!bk_destination_wal_is_needed(wal))
+        return;
+    (void)printf("It holds WAL that the archive lacks. To archive it:\n");
+    for (guint i = 0; wal->lacking != NULL && i < wal->lacking->len; i++)
+        (void)printf("  backstay -c '%s' wal push %s '%s/pg_wal/%s'\n", self->source.config->path,
+                     self->source.spec.name, moved,
+                     (const char *)g_ptr_array_index(wal->lacking, i));
+    if (wal->last != NULL)
+        (void)printf("  and when no server will be started on it any more:\n"
+                     "  touch '%s/pg_wal/archive_status/%s.ready'\n"
+                     "  backstay -c '%s' wal push %s '%s/pg_wal/%s'\n",
+                     moved, wal->last, self->source.config->path, self->source.spec.name, moved,
+                     wal->last);
+}
+
+static void
+print_done(const Command *self, const BkRestore *restore, const BkRestoreReport *report,
+           unsigned major)
+{
+    const char *sign;
     g_autofree char *written = bk_format_size(report->written_bytes);
     g_autofree char *reused = bk_format_size(report->reused_bytes);
 
@@ -275,6 +367,10 @@ print_done(const Command *self, const BkRestoreReport *report, unsigned major)
         written, reused, bk_format_seconds(report->copy_us), bk_format_seconds(report->sync_us));
     if (report->moved_aside != NULL)
         (void)printf("The directory that was there is now %s.\n", report->moved_aside);
+    if (report->moved_aside != NULL)
+        print_how_to_archive(self, restore, report->moved_aside);
+    if (!bk_restore_archives(restore, &sign) && sign != NULL)
+        (void)printf("The restored server will not archive, since %s.\n", sign);
     if (!bk_args_get_flag(self->args, "start"))
         (void)printf("Start PostgreSQL %u on it: it recovers to the target by itself.\n", major);
     (void)fflush(stdout);
@@ -297,7 +393,7 @@ run(const Command *self, BkRestore *restore, bool as_json, GError **error)
     if (!ok)
         return false;
     if (!as_json)
-        print_done(self, &report, meta->version / 10000);
+        print_done(self, restore, &report, meta->version / 10000);
     before_us = g_get_monotonic_time();
     if (start && !bk_cli_start(self->args, self->context, &self->source, &self->request, meta,
                                &self->start, &started, error))
@@ -321,10 +417,6 @@ bk_cmd_restore(const BkArgs *args, BkCliContext *context, GError **error)
         return false;
     restore = bk_restore_plan(&self.source.spec, &self.request, context->op, error);
     if (restore == NULL)
-        return false;
-    self.restore_command = make_restore_command(&self, bk_restore_get_plan(restore), error);
-    self.request.restore_command = self.restore_command;
-    if (self.restore_command == NULL)
         return false;
     if (bk_args_get_flag(args, "start") &&
         !bk_cli_start_check(args, context, &self.request, restore, &self.start, error))

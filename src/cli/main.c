@@ -1,12 +1,16 @@
 /* main.c - reads the command line, runs the command, reports its error and exits. */
 #include "base/fault.h"
+#include "base/fd.h"
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "cli/requests.h"
+#include "source/pg/recovery-end.h"
 
 #include "command-table.h" /* generated */
 
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,6 +47,16 @@ list_faults(void)
     for (int i = 0; i < (int)BK_FAULT_COUNT; i++)
         (void)printf("%s\n", bk_fault_name((BkFaultPoint)i));
 #endif
+}
+
+/* The server calls this in its data directory, by the recovery_end_command of a restore. */
+static bool
+end_recovery(GError **error)
+{
+    g_auto(BkFd) data_dir = bk_fd_open_dir(AT_FDCWD, ".", error);
+
+    return data_dir >= 0 && (bk_recovery_end_clean(data_dir, error) ||
+                             bk_prefix(error, "settings of recovery in postgresql.auto.conf"));
 }
 
 static const char *
@@ -115,6 +129,8 @@ run(const BkArgs *args, BkOp *op, GError **error)
         (void)printf("backstay %s\n", BK_VERSION);
     else if (bk_args_get_flag(args, "list-faults"))
         list_faults();
+    else if (bk_args_get_flag(args, "end-recovery"))
+        return end_recovery(error);
     else
         return run_command(args, op, error);
     return true;

@@ -336,7 +336,8 @@ bk_args_parse(int argc, char **argv, GError **error)
         if (!take_word(&scan, error))
             return NULL;
     if (!bk_args_get_flag(args, "help") && !bk_args_get_flag(args, "version") &&
-        !bk_args_get_flag(args, "list-faults") && !check_complete(args, scan.n_arguments, error))
+        !bk_args_get_flag(args, "list-faults") && !bk_args_get_flag(args, "end-recovery") &&
+        !check_complete(args, scan.n_arguments, error))
         return NULL;
     return g_steal_pointer(&args);
 }

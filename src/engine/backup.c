@@ -122,6 +122,16 @@ note_mode(const Backup *self, GError **error)
     return true;
 }
 
+/* A link that cannot be read counts as none: it is only to be remarked at a restore. */
+static char *
+find_wal_directory(const char *data_dir)
+{
+    g_autofree char *link = g_build_filename(data_dir, "pg_wal", NULL);
+    g_autofree char *target = g_file_read_link(link, NULL);
+
+    return target != NULL ? g_canonicalize_filename(target, data_dir) : g_strdup("");
+}
+
 static bool
 inspect_server(Backup *self, GError **error)
 {
@@ -144,6 +154,7 @@ inspect_server(Backup *self, GError **error)
     meta->has_checksums = self->facts.has_checksums;
     meta->is_standalone = self->options->standalone;
     meta->data_directory = g_strdup(self->data_dir);
+    meta->wal_directory = find_wal_directory(self->data_dir);
     return true;
 }
 

@@ -1,6 +1,7 @@
 #include "engine/destination.h"
 
 #include "base/fd.h"
+#include "engine/aside.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -9,8 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
+
+#define MAX_LINKS 40 /* as the kernel's */
 
 /* Does a server run in the directory? Its lock file begins with its process number, negated by a
  * single-user server. */
@@ -39,6 +41,14 @@ check_no_server(int dir, const char *path, GError **error)
                     pid, path);
 }
 
+bool
+bk_destination_has_server(const char *path)
+{
+    g_auto(BkFd) dir = bk_fd_open_dir(AT_FDCWD, path, NULL);
+
+    return dir >= 0 && !check_no_server(dir, path, NULL);
+}
+
 static bool
 has(int dir, const char *name)
 {
@@ -62,7 +72,8 @@ is_empty(int dir, const char *path, bool *empty, GError **error)
         return false;
     }
     while (*empty && (entry = readdir(list)) != NULL)
-        *empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
+        *empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
+                 bk_aside_is_exempt(entry->d_name);
     (void)closedir(list);
     return true;
 }
@@ -112,23 +123,33 @@ bk_destination_inspect(const char *path, BkDestinationState *state, GError **err
     return true;
 }
 
-/* The path without links, also when its end is not there yet. */
 static char *
-resolve(const char *path)
+resolve(const char *path, unsigned links)
 {
     g_autofree char *resolved = realpath(path, NULL);
-    g_autofree char *parent = NULL;
+    g_autofree char *target = resolved == NULL ? g_file_read_link(path, NULL) : NULL;
+    g_autofree char *parent = g_path_get_dirname(path);
     g_autofree char *base = NULL;
     g_autofree char *above = NULL;
 
     if (resolved != NULL)
         return g_strdup(resolved);
-    parent = g_path_get_dirname(path);
-    if (strcmp(parent, path) == 0 || strcmp(parent, ".") == 0)
+    if (strcmp(parent, path) == 0 || strcmp(parent, ".") == 0 || links > MAX_LINKS)
         return g_strdup(path);
+    if (target != NULL) {
+        g_autofree char *full = g_canonicalize_filename(target, parent);
+
+        return resolve(full, links + 1);
+    }
     base = g_path_get_basename(path);
-    above = resolve(parent);
+    above = resolve(parent, links);
     return g_build_filename(above, base, NULL);
+}
+
+char *
+bk_destination_resolve(const char *path)
+{
+    return resolve(path, 0);
 }
 
 static bool
@@ -144,10 +165,19 @@ is_below(const char *path, const char *folder)
 bool
 bk_destination_overlaps(const char *path, const char *other)
 {
-    g_autofree char *one = resolve(path);
-    g_autofree char *two = resolve(other);
+    g_autofree char *one = bk_destination_resolve(path);
+    g_autofree char *two = bk_destination_resolve(other);
 
     return is_below(one, two) || is_below(two, one);
+}
+
+bool
+bk_destination_is_same(const char *path, const char *other)
+{
+    g_autofree char *one = bk_destination_resolve(path);
+    g_autofree char *two = bk_destination_resolve(other);
+
+    return strcmp(one, two) == 0;
 }
 
 const char *
@@ -188,14 +218,9 @@ rename_to_new(const char *path, const char *to)
 bool
 bk_destination_move_aside(const char *path, int64_t now_us, char **moved, GError **error)
 {
-    time_t now = (time_t)(now_us / BK_USEC_PER_SEC);
-    struct tm utc;
-    char stamp[32] = "";
-    g_autofree char *to = NULL;
+    g_autofree char *stamp = bk_aside_stamp(now_us);
+    g_autofree char *to = g_strdup_printf("%s.%s", path, stamp);
 
-    if (gmtime_r(&now, &utc) != NULL)
-        (void)strftime(stamp, sizeof stamp, "%Y%m%dT%H%M%SZ", &utc);
-    to = g_strdup_printf("%s.before-restore-%s", path, stamp);
     if (!rename_to_new(path, to))
         return bk_throw_errno(error, "move \"%s\" aside to \"%s\"", path, to);
     *moved = g_steal_pointer(&to);
@@ -294,6 +319,13 @@ is_shared(const Sweep *sweep, const char *path)
     return file != NULL && file->kind == BK_FILE_SYMLINK;
 }
 
+/* In the data directory itself and in pg_wal, which may be file systems of their own. */
+static bool
+is_exempt(const char *folder, const char *name)
+{
+    return (folder[0] == '\0' || strcmp(folder, "pg_wal") == 0) && bk_aside_is_exempt(name);
+}
+
 static bool
 sweep_folder(const Sweep *sweep, int dir, const char *path, bool keep_wanted, GError **error)
 {
@@ -314,7 +346,7 @@ sweep_folder(const Sweep *sweep, int dir, const char *path, bool keep_wanted, GE
             path[0] != 0 ? g_strconcat(path, "/", entry->d_name, NULL) : g_strdup(entry->d_name);
 
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
-            strcmp(entry_path, BK_DESTINATION_MARK) == 0 ||
+            strcmp(entry_path, BK_DESTINATION_MARK) == 0 || is_exempt(path, entry->d_name) ||
             (leave_others && !g_hash_table_contains(sweep->wanted, entry_path)))
             continue;
         ok = bk_op_check(sweep->op, error) &&

@@ -22,6 +22,16 @@ typedef enum {
 bool bk_destination_inspect(const char *path, BkDestinationState *state,
                             GError **error) BK_MUST_USE;
 
+/* Returns true if a server runs in the data directory `path`. */
+bool bk_destination_has_server(const char *path);
+
+/* The path without links, also where it or its end is not there: of a link that leads nowhere,
+ * where it leads. Owned by the caller. */
+char *bk_destination_resolve(const char *path);
+
+/* Returns true if both paths lead to the same place, links resolved. */
+bool bk_destination_is_same(const char *path, const char *other);
+
 /* Is one of the two paths inside the other, or are they the same, links resolved? */
 bool bk_destination_overlaps(const char *path, const char *other);
 
@@ -38,7 +48,7 @@ bool bk_destination_move_aside(const char *path, int64_t now_us, char **moved,
  * name as well, those that their owner may not write, and those of another user. Of links only
  * those are entered that something is mounted at, and as what is mounted; right behind one, in a
  * tablespace's directory, what the snapshot does not have is left alone: other clusters have their
- * directories there. */
+ * directories there. What bk_aside_is_exempt names is left alone, too. */
 bool bk_destination_remove_others(const BkBeneath *place, const BkSnapshot *snapshot, BkOp *op,
                                   GError **error) BK_MUST_USE;
 

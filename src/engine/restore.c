@@ -4,13 +4,14 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "codec/crc32c.h"
-#include "engine/destination.h"
+#include "engine/aside.h"
 #include "engine/extract.h"
-#include "engine/place.h"
-#include "engine/plan-choice.h"
+#include "engine/restore-priv.h"
 #include "engine/tablespace-map.h"
+#include "engine/wal-directory.h"
 #include "source/pg/backup-manifest.h"
 #include "source/pg/control.h"
+#include "source/pg/recovery-end.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,27 +21,6 @@
 
 #define CONTROL_PATH "global/pg_control"
 #define LABEL_PATH   "backup_label"
-
-struct BkRestore {
-    const BkSourceSpec *source;
-    const BkRestoreRequest *request;
-    BkParts parts;
-    BkPlanChoice choice;
-    GArray *tablespaces; /* BkRestoreTablespace */
-    BkDestinationState state;
-
-    /* While it runs. */
-    BkRestoreReport *report;
-    BkOp *op;
-    BkSnapshot *snapshot;
-    BkOwnerMap *owners;
-    const BkFile *control; /* of `snapshot` */
-    BkPathOwner owner;     /* of what is restored */
-    BkIdentity *above;     /* as whom the directory is made, and moved aside */
-    BkIdentity *identity;  /* the owner, as whom all in it is written */
-    BkBeneath *place;
-    int root; /* its descriptor */
-};
 
 void
 bk_restore_report_clear(BkRestoreReport *self)
@@ -54,131 +34,18 @@ bk_restore_free(BkRestore *self)
 {
     if (self == NULL)
         return;
+    bk_original_clear(&self->original);
+    bk_destination_wal_clear(&self->wal);
+    bk_tablespace_map_free(self->tablespaces);
+    g_free(self->wal_directory);
     bk_plan_choice_clear(&self->choice);
     bk_parts_clear(&self->parts);
-    bk_tablespace_map_free(self->tablespaces);
     bk_owner_map_free(self->owners);
     bk_snapshot_free(self->snapshot);
     bk_beneath_free(self->place);
     bk_identity_free(self->identity);
     bk_identity_free(self->above);
     g_free(self);
-}
-
-const BkPlan *
-bk_restore_get_plan(const BkRestore *self)
-{
-    return &self->choice.plan;
-}
-
-const BkRestoreTablespace *
-bk_restore_tablespaces(const BkRestore *self, size_t *count)
-{
-    *count = self->tablespaces->len;
-    return (const BkRestoreTablespace *)(const void *)self->tablespaces->data;
-}
-
-const char *
-bk_restore_describe_destination(const BkRestore *self)
-{
-    return bk_destination_describe(self->state);
-}
-
-static bool
-make_plan(BkRestore *self, BkOp *op, GError **error)
-{
-    const BkRestoreRequest *request = self->request;
-    const BkPlanRequest plan_request = {
-        .target = request->target,
-        .timeline = request->timeline,
-        .snapshot = request->snapshot,
-        .command = request->command,
-        .source = self->source,
-    };
-
-    if (self->parts.parts->len == 0)
-        return bk_throw(error, BK_ERROR_NOT_FOUND,
-                        "there is no snapshot of \"%s\" in its repositories", self->source->name);
-    return bk_plan_choose(self->parts.parts, &plan_request, &self->choice, op, error);
-}
-
-/* What the restore reads from must not be what it writes over, sweeps or moves aside. */
-static bool
-check_apart(const BkRestore *self, const char *to, GError **error)
-{
-    for (size_t i = 0; i < self->source->repository_count; i++) {
-        const BkRepositorySpec *repository = &self->source->repositories[i];
-
-        if (repository->place.path != NULL && bk_destination_overlaps(to, repository->place.path))
-            return bk_throw(error, BK_ERROR_UNFIT,
-                            "destination \"%s\" and repository \"%s\" in \"%s\" are inside one "
-                            "another: restore elsewhere",
-                            to, repository->name, repository->place.path);
-        if (bk_destination_overlaps(to, repository->key_file))
-            return bk_throw(error, BK_ERROR_UNFIT,
-                            "key file \"%s\" is inside the destination \"%s\": move it, or restore "
-                            "elsewhere",
-                            repository->key_file, to);
-    }
-    return true;
-}
-
-static bool
-check_destination(BkRestore *self, GError **error)
-{
-    const BkRestoreRequest *request = self->request;
-
-    if (!check_apart(self, request->to, error) ||
-        !bk_destination_inspect(request->to, &self->state, error))
-        return false;
-    if (self->state == BK_DESTINATION_NEW || self->state == BK_DESTINATION_EMPTY ||
-        request->replace)
-        return true;
-    if (!request->delta)
-        return bk_throw(
-            error, BK_ERROR_UNFIT,
-            "destination \"%s\" is not empty: --delta mends what is there, --replace moves "
-            "it aside",
-            request->to);
-    if (self->state == BK_DESTINATION_OTHER)
-        return bk_throw(
-            error, BK_ERROR_UNFIT,
-            "destination \"%s\" holds files that are no data directory, which --delta would "
-            "remove: restore elsewhere, or use --replace",
-            request->to);
-    return true;
-}
-
-bool
-bk_restore_check_request(const BkRestoreRequest *request, GError **error)
-{
-    return bk_plan_check_timeline(request->timeline, error) &&
-           bk_tablespace_map_check_words(request->tablespaces, error);
-}
-
-BkRestore *
-bk_restore_plan(const BkSourceSpec *source, const BkRestoreRequest *request, BkOp *op,
-                GError **error)
-{
-    g_autoptr(BkRestore) self = g_new0(BkRestore, 1);
-
-    self->source = source;
-    self->request = request;
-    self->root = -1;
-    if (!bk_parts_open_for_reading(source, request->repository, &self->parts, op, error))
-        return NULL;
-    for (guint i = 0; i < self->parts.failed->len; i++)
-        bk_log(BK_LOG_WARNING, "%s", (const char *)g_ptr_array_index(self->parts.failed, i));
-    if (!make_plan(self, op, error) || !check_destination(self, error))
-        return NULL;
-    self->tablespaces = bk_tablespace_map_new(&self->choice.plan.snapshot->meta,
-                                              request->tablespaces, request->to, error);
-    if (self->tablespaces == NULL || !bk_tablespace_map_check(self->tablespaces, request, error))
-        return NULL;
-    for (guint i = 0; i < self->tablespaces->len; i++)
-        if (!check_apart(self, g_array_index(self->tablespaces, BkRestoreTablespace, i).to, error))
-            return NULL;
-    return g_steal_pointer(&self);
 }
 
 /* The marked directory says of itself that it is not whole; without pg_control no server starts it.
@@ -237,14 +104,31 @@ check_unchanged(const BkRestore *self, GError **error)
                     self->request->to, bk_destination_describe(now));
 }
 
+/* What moves within the directories of the old cluster moves as their owner. */
+static bool
+make_room_inside(BkRestore *self, GError **error)
+{
+    g_auto(BkIdentityScope) scope = bk_identity_enter(self->identity);
+    const char *to = self->request->to;
+
+    if (self->wal_directory != NULL && !bk_wal_directory_move_aside(to, self->wal_directory, error))
+        return false;
+    return !self->moves_inside ||
+           bk_aside_move(to, NULL, g_get_real_time(), &self->report->moved_aside, error);
+}
+
 /* The old cluster makes room, with its tablespaces. */
 static bool
 move_aside(BkRestore *self, GError **error)
 {
     const char *to = self->request->to;
 
-    if (!bk_tablespace_map_move_aside(self->tablespaces, to, self->identity, error))
+    if (!bk_tablespace_map_move_aside(self->tablespaces, &self->choice.plan.snapshot->meta, to,
+                                      self->identity, error) ||
+        !make_room_inside(self, error))
         return false;
+    if (self->moves_inside)
+        return true;
     {
         g_auto(BkIdentityScope) scope = bk_identity_enter(self->above);
 
@@ -270,12 +154,111 @@ set_mode(BkRestore *self, GError **error)
            bk_throw_errno(error, "set the mode of \"%s\"", self->request->to);
 }
 
+static const BkFile *
+find_file(const BkSnapshot *snapshot, const char *path)
+{
+    size_t count;
+    const BkFile *files = bk_snapshot_files(snapshot, &count);
+
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(files[i].path, path) == 0)
+            return &files[i];
+    return NULL;
+}
+
+static GPtrArray *
+parts_in_order(const BkRestore *self)
+{
+    g_autoptr(GPtrArray) parts = g_ptr_array_new();
+
+    g_ptr_array_add(parts, g_ptr_array_index(self->parts.parts, self->choice.part));
+    for (guint i = 0; i < self->parts.parts->len; i++)
+        if (i != self->choice.part && bk_part_shares_keys(g_ptr_array_index(self->parts.parts, i),
+                                                          g_ptr_array_index(parts, 0)))
+            g_ptr_array_add(parts, g_ptr_array_index(self->parts.parts, i));
+    return g_steal_pointer(&parts);
+}
+
+/* Takes the manifest from the first repository that has it whole. */
+static bool
+load_snapshot(BkRestore *self, GError **error)
+{
+    g_autoptr(GPtrArray) parts = parts_in_order(self);
+    g_autoptr(GError) first = NULL;
+
+    for (guint i = 0; i < parts->len; i++) {
+        g_autoptr(GError) cause = NULL;
+
+        self->snapshot = bk_snapshot_load(g_ptr_array_index(parts, i),
+                                          self->choice.plan.snapshot->head.id, self->op, &cause);
+        if (self->snapshot != NULL && first != NULL)
+            bk_log(BK_LOG_WARNING, "%s: another repository has it", first->message);
+        if (self->snapshot != NULL)
+            return true;
+        if (first == NULL)
+            first = g_steal_pointer(&cause);
+    }
+    return bk_propagate(error, &first);
+}
+
+/* Everything of the snapshot that the destination is prepared by. */
+static bool
+take_snapshot(BkRestore *self, GError **error)
+{
+    if (!load_snapshot(self, error))
+        return false;
+    if (!bk_tablespace_map_check_links(self->tablespaces, self->snapshot, error))
+        return bk_prefix(error, "snapshot %s", self->choice.plan.snapshot->head.id);
+    self->control = find_file(self->snapshot, CONTROL_PATH);
+    if (self->control == NULL)
+        return bk_throw(error, BK_ERROR_CORRUPT, "snapshot %s has no %s",
+                        self->choice.plan.snapshot->head.id, CONTROL_PATH);
+    self->owners = bk_owner_map_new(self->snapshot, self->control->owner);
+    self->report->bytes = self->choice.plan.snapshot->head.bytes;
+    self->report->files = self->choice.plan.snapshot->head.file_count;
+    return true;
+}
+
+/* The archive leads further now, by the WAL of the destination. Where that has made it ambiguous
+ * which line the target is on, it is the one of the plan that was shown. */
+static bool
+plan_again(BkRestore *self, GError **error)
+{
+    const BkRestoreRequest *request = self->request;
+    g_autofree char *timeline = g_strdup_printf("%u", self->choice.plan.timeline);
+    g_autoptr(GError) cause = NULL;
+
+    g_clear_pointer(&self->tablespaces, bk_tablespace_map_free);
+    g_clear_pointer(&self->owners, bk_owner_map_free);
+    g_clear_pointer(&self->snapshot, bk_snapshot_free);
+    bk_plan_choice_clear(&self->choice);
+    if (!bk_restore_plan_make(self, request->target, request->timeline, self->op, &cause) &&
+        (self->needs_wal || request->timeline != NULL || !bk_error_is(cause, BK_ERROR_NOT_FOUND) ||
+         !bk_restore_plan_make(self, request->target, timeline, self->op, NULL)))
+        return bk_propagate(error, &cause);
+    return bk_restore_plan_places(self, error) && take_snapshot(self, error);
+}
+
+static bool
+finish_wal(BkRestore *self, GError **error)
+{
+    {
+        g_auto(BkIdentityScope) scope = bk_identity_enter(self->identity);
+
+        if (!bk_destination_wal_finish_last(&self->wal, error))
+            return false;
+    }
+    return bk_destination_wal_archive_last(&self->wal, self->source, self->op, error) &&
+           plan_again(self, error);
+}
+
 static bool
 open_destination(BkRestore *self, GError **error)
 {
     const BkRestoreRequest *request = self->request;
     const BkPathOwner owner = bk_owner_map_cluster(self->owners);
     bool is_empty = self->state == BK_DESTINATION_NEW || self->state == BK_DESTINATION_EMPTY;
+    bool archives = request->delta && bk_destination_wal_is_needed(&self->wal);
 
     if (geteuid() == 0 && owner.uid == 0)
         return bk_throw(error, BK_ERROR_UNFIT,
@@ -287,7 +270,10 @@ open_destination(BkRestore *self, GError **error)
         return false;
     if (request->replace && !is_empty && !move_aside(self, error))
         return false;
-    return set_mode(self, error) && mark(self, error);
+    /* What is finished is archived while the server could still be started again; what it would go
+     * on with only when it no longer can, since it has lost its pg_control. */
+    return (!archives || bk_destination_wal_archive(&self->wal, self->source, self->op, error)) &&
+           set_mode(self, error) && mark(self, error) && (!archives || finish_wal(self, error));
 }
 
 static bool
@@ -296,7 +282,8 @@ make_folder(BkRestore *self, const BkFile *file, GError **error)
     g_auto(BkIdentityScope) scope = bk_identity_enter(self->identity);
     g_auto(BkFd) dir = -1;
 
-    if (!bk_beneath_mkdir(self->place, file->path, 0700, error))
+    if (bk_beneath_mounted(self->place, file->path) < 0 &&
+        !bk_beneath_mkdir(self->place, file->path, 0700, error))
         return false;
     dir = bk_beneath_open(self->place, file->path, O_RDONLY | O_DIRECTORY, 0, error);
     return dir >= 0 && (bk_owner_map_apply(self->owners, dir, file, error) ||
@@ -345,18 +332,6 @@ make_folders(BkRestore *self, GError **error)
     return true;
 }
 
-static const BkFile *
-find_file(const BkSnapshot *snapshot, const char *path)
-{
-    size_t count;
-    const BkFile *files = bk_snapshot_files(snapshot, &count);
-
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(files[i].path, path) == 0)
-            return &files[i];
-    return NULL;
-}
-
 /* Of the files that are added. */
 static mode_t
 file_mode(const BkRestore *self)
@@ -373,22 +348,43 @@ write_label(BkRestore *self, GError **error)
                             BK_FILE_REPLACE, error);
 }
 
+/* Recovery to a target ends with the last segment of its plan. */
+static const char *
+name_last_segment(const BkPlan *plan, BkTargetKind kind, char name[BK_WAL_NAME_SIZE])
+{
+    const BkWindowStep *end;
+
+    if (kind == BK_TARGET_LATEST || plan->path.count == 0)
+        return NULL;
+    end = &plan->path.steps[plan->path.count - 1];
+    return bk_wal_segment_name(end->timeline, end->last, plan->snapshot->meta.segment_size, name);
+}
+
 static bool
 write_recovery(BkRestore *self, GError **error)
 {
     g_auto(BkIdentityScope) scope = bk_identity_enter(self->identity);
     const BkRestoreRequest *request = self->request;
+    const char *sign;
     char timeline[16];
+    char until[BK_WAL_NAME_SIZE];
+    g_autofree char *restore = bk_recovery_restore_command(
+        request->program, request->config, self->source->name,
+        name_last_segment(&self->choice.plan, request->target->kind, until), error);
+    g_autofree char *end =
+        restore != NULL ? bk_recovery_end_command(request->program, error) : NULL;
     BkRecoverySettings settings = {
         .target = &self->choice.plan.stop,
-        .restore_command = request->restore_command,
+        .restore_command = restore,
+        .end_command = end,
         .timeline = timeline,
         .action = request->action,
-        .archive = request->no_archive ? BK_RECOVERY_ARCHIVE_OFF : BK_RECOVERY_ARCHIVE_KEEP,
+        .archive =
+            bk_restore_archives(self, &sign) ? BK_RECOVERY_ARCHIVE_KEEP : BK_RECOVERY_ARCHIVE_OFF,
     };
 
     (void)g_snprintf(timeline, sizeof timeline, "%u", self->choice.plan.timeline);
-    return bk_recovery_write(self->root, &settings, error);
+    return end != NULL && bk_recovery_write(self->root, &settings, error);
 }
 
 /* Files that pg_verifybackup does not ask about, since the server or the restore changes them. */
@@ -473,19 +469,6 @@ write_control(BkRestore *self, const BkBuf *control, GError **error)
     return bk_fd_sync(self->root, error);
 }
 
-static GPtrArray *
-parts_in_order(const BkRestore *self)
-{
-    g_autoptr(GPtrArray) parts = g_ptr_array_new();
-
-    g_ptr_array_add(parts, g_ptr_array_index(self->parts.parts, self->choice.part));
-    for (guint i = 0; i < self->parts.parts->len; i++)
-        if (i != self->choice.part && bk_part_shares_keys(g_ptr_array_index(self->parts.parts, i),
-                                                          g_ptr_array_index(parts, 0)))
-            g_ptr_array_add(parts, g_ptr_array_index(self->parts.parts, i));
-    return g_steal_pointer(&parts);
-}
-
 static bool
 write_files(BkRestore *self, GError **error)
 {
@@ -519,46 +502,18 @@ write_files(BkRestore *self, GError **error)
     return true;
 }
 
-/* Takes the manifest from the first repository that has it whole. */
-static bool
-load_snapshot(BkRestore *self, GError **error)
-{
-    g_autoptr(GPtrArray) parts = parts_in_order(self);
-    g_autoptr(GError) first = NULL;
-
-    for (guint i = 0; i < parts->len; i++) {
-        g_autoptr(GError) cause = NULL;
-
-        self->snapshot = bk_snapshot_load(g_ptr_array_index(parts, i),
-                                          self->choice.plan.snapshot->head.id, self->op, &cause);
-        if (self->snapshot != NULL && first != NULL)
-            bk_log(BK_LOG_WARNING, "%s: another repository has it", first->message);
-        if (self->snapshot != NULL)
-            return true;
-        if (first == NULL)
-            first = g_steal_pointer(&cause);
-    }
-    return bk_propagate(error, &first);
-}
-
 static bool
 run(BkRestore *self, GError **error)
 {
     /* Loaded before the destination is touched: it may turn out to be damaged. */
-    if (!load_snapshot(self, error))
+    if (!take_snapshot(self, error))
         return false;
-    if (!bk_tablespace_map_check_links(self->tablespaces, self->snapshot, error))
-        return bk_prefix(error, "snapshot %s", self->choice.plan.snapshot->head.id);
-    self->control = find_file(self->snapshot, CONTROL_PATH);
-    if (self->control == NULL)
-        return bk_throw(error, BK_ERROR_CORRUPT, "snapshot %s has no %s",
-                        self->choice.plan.snapshot->head.id, CONTROL_PATH);
-    self->owners = bk_owner_map_new(self->snapshot, self->control->owner);
-    self->report->bytes = self->choice.plan.snapshot->head.bytes;
-    self->report->files = self->choice.plan.snapshot->head.file_count;
     return open_destination(self, error) &&
            bk_tablespace_map_make(self->tablespaces, self->place, &self->owner, data_mode(self),
                                   error) &&
+           (self->wal_directory == NULL ||
+            bk_wal_directory_make(self->wal_directory, self->place, &self->owner, data_mode(self),
+                                  error)) &&
            (self->state < BK_DESTINATION_PART || self->request->replace ||
             (mend_links(self, error) &&
              bk_destination_remove_others(self->place, self->snapshot, self->op, error))) &&

@@ -1,6 +1,7 @@
 #include "engine/tablespace-map.h"
 
 #include "base/fd.h"
+#include "engine/aside.h"
 #include "engine/destination.h"
 #include "source/pg/relation-name.h"
 
@@ -139,16 +140,43 @@ throw_not_empty(const BkRestoreTablespace *tablespace, GError **error)
                     tablespace->to, tablespace->name, quoted);
 }
 
-bool
-bk_tablespace_map_check(const GArray *self, const BkRestoreRequest *request, GError **error)
+/* The directory of the cluster within each directory of a tablespace. */
+static char *
+version_directory(const BkPgMeta *meta)
 {
+    return g_strdup_printf("PG_%u_%u", meta->version / 10000, meta->catalog_version);
+}
+
+/* Returns true if all that is there belongs to clusters of other versions. */
+static bool
+is_shared(const char *path, const char *version)
+{
+    g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
+    const char *name;
+
+    if (dir == NULL)
+        return false;
+    while ((name = g_dir_read_name(dir)) != NULL)
+        if (!bk_aside_is_exempt(name) &&
+            (!g_str_has_prefix(name, "PG_") || strcmp(name, version) == 0))
+            return false;
+    return true;
+}
+
+bool
+bk_tablespace_map_check(const GArray *self, const BkPgMeta *meta, const BkRestoreRequest *request,
+                        GError **error)
+{
+    g_autofree char *version = version_directory(meta);
+
     for (guint i = 0; i < self->len; i++) {
         const BkRestoreTablespace *tablespace = &g_array_index(self, BkRestoreTablespace, i);
         BkDestinationState state;
 
         if (!bk_destination_inspect(tablespace->to, &state, error))
             return bk_prefix(error, "tablespace \"%s\"", tablespace->name);
-        if (state == BK_DESTINATION_NEW || state == BK_DESTINATION_EMPTY)
+        if (state == BK_DESTINATION_NEW || state == BK_DESTINATION_EMPTY ||
+            is_shared(tablespace->to, version))
             continue;
         if ((request->delta || request->replace) && is_own(tablespace, request->to))
             continue;
@@ -169,39 +197,21 @@ follow(const char *root, const BkRestoreTablespace *tablespace, const char *move
     return bk_file_sync_parent(AT_FDCWD, link, error);
 }
 
-static bool
-move_one_aside(const BkRestoreTablespace *tablespace, const char *root, const BkIdentity *above,
-               const BkIdentity *old, GError **error)
-{
-    g_autofree char *moved = NULL;
-
-    {
-        g_auto(BkIdentityScope) scope = bk_identity_enter(above);
-
-        if (!bk_destination_move_aside(tablespace->to, g_get_real_time(), &moved, error))
-            return false;
-    }
-    {
-        g_auto(BkIdentityScope) scope = bk_identity_enter(old);
-
-        return follow(root, tablespace, moved, error);
-    }
-}
-
 bool
-bk_tablespace_map_move_aside(const GArray *self, const char *root, const BkIdentity *old,
-                             GError **error)
+bk_tablespace_map_move_aside(const GArray *self, const BkPgMeta *meta, const char *root,
+                             const BkIdentity *old, GError **error)
 {
-    const BkPathOwner owner = {bk_identity_uid(old), bk_identity_gid(old)};
+    g_auto(BkIdentityScope) scope = bk_identity_enter(old);
+    g_autofree char *version = version_directory(meta);
 
     for (guint i = 0; i < self->len; i++) {
         const BkRestoreTablespace *tablespace = &g_array_index(self, BkRestoreTablespace, i);
-        g_autoptr(BkIdentity) above = NULL;
+        g_autofree char *moved = NULL;
 
         if (!is_own(tablespace, root) || access(tablespace->to, F_OK) < 0)
             continue;
-        above = bk_place_find_above(tablespace->to, &owner, error);
-        if (above == NULL || !move_one_aside(tablespace, root, above, old, error))
+        if (!bk_aside_move(tablespace->to, version, g_get_real_time(), &moved, error) ||
+            (moved != NULL && !follow(root, tablespace, moved, error)))
             return false;
     }
     return true;

@@ -18,14 +18,17 @@ bool bk_tablespace_map_check_words(const char *const *remaps, GError **error) BK
 
 void bk_tablespace_map_free(GArray *self); /* NULL is fine */
 
-/* Fails with BK_ERROR_UNFIT when a directory holds something that is not the destination's own. */
-bool bk_tablespace_map_check(const GArray *self, const BkRestoreRequest *request,
-                             GError **error) BK_MUST_USE;
+/* Fails with BK_ERROR_UNFIT when a directory holds something in the way that is not the
+ * destination's own. Directories of clusters of other versions ("PG_<version>_<catalog>") are not
+ * in the way of one of `meta`. */
+bool bk_tablespace_map_check(const GArray *self, const BkPgMeta *meta,
+                             const BkRestoreRequest *request, GError **error) BK_MUST_USE;
 
-/* Moves the directories aside that the old cluster in `root`, `old`'s, has its tablespaces in; its
- * links follow them. */
-bool bk_tablespace_map_move_aside(const GArray *self, const char *root, const BkIdentity *old,
-                                  GError **error) BK_MUST_USE;
+/* Moves aside, within each tablespace's directory, what the old cluster in `root`, `old`'s, has
+ * there in the place of the directory that one of `meta` has; the old cluster's links follow.
+ * Directories of other versions stay. */
+bool bk_tablespace_map_move_aside(const GArray *self, const BkPgMeta *meta, const char *root,
+                                  const BkIdentity *old, GError **error) BK_MUST_USE;
 
 /* Makes the directories, for the cluster's owner, and mounts each in `place` at its link. The mode
  * of new ones is `mode`. */

@@ -497,7 +497,7 @@ def test_the_cluster_was_rewound_in_between(scene):
     scene.snapshot()
     old.archive_all()
     new = scene.ws.restored("second")
-    backstay.restore(new.data)
+    backstay.restore(new.data, "--archive")
     new.start()
     wait_for("the end of recovery", lambda: not new.value("SELECT pg_is_in_recovery()"))
     new.script("UPDATE t SET v = 11 WHERE id % 30 = 0", "CHECKPOINT")

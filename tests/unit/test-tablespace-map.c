@@ -97,8 +97,11 @@ test_move_aside(void)
     g_autofree char *links = g_build_filename(root, "pg_tblspc", NULL);
     g_autofree char *link = g_build_filename(links, "16385", NULL);
     g_autofree char *place = g_build_filename(top, "fast", NULL);
-    g_autofree char *start = g_strconcat(place, ".before-restore-", NULL);
+    g_autofree char *start = g_strconcat(place, "/backstay-before-restore-", NULL);
+    g_autofree char *own = g_build_filename(place, "PG_15_202209061", NULL);
+    g_autofree char *other = g_build_filename(place, "PG_17_202406281", NULL);
     g_autofree char *target = NULL;
+    g_autofree char *moved = NULL;
     g_auto(BkPgMeta) meta = {0};
     g_autoptr(GError) error = NULL;
     g_autoptr(BkIdentity) old = bk_identity_new(geteuid(), getegid(), &error);
@@ -107,15 +110,20 @@ test_move_aside(void)
     bk_pg_meta_init(&meta);
     bk_pg_meta_add_tablespace(&meta, 16385, "fast", place);
     g_assert_cmpint(g_mkdir_with_parents(links, 0700), ==, 0);
-    g_assert_cmpint(mkdir(place, 0700), ==, 0);
+    meta.version = 150004;
+    meta.catalog_version = 202209061;
+    g_assert_cmpint(g_mkdir_with_parents(own, 0700), ==, 0);
+    g_assert_cmpint(mkdir(other, 0700), ==, 0);
     g_assert_cmpint(symlink(place, link), ==, 0);
     self = bk_tablespace_map_new(&meta, NULL, root, &error);
     g_assert_no_error(error);
-    EXPECT_DONE(bk_tablespace_map_move_aside(self, root, old, &error));
-    g_assert_false(g_file_test(place, G_FILE_TEST_EXISTS));
+    EXPECT_DONE(bk_tablespace_map_move_aside(self, &meta, root, old, &error));
+    g_assert_false(g_file_test(own, G_FILE_TEST_EXISTS));
+    g_assert_true(g_file_test(other, G_FILE_TEST_IS_DIR)); /* another version's */
     target = g_file_read_link(link, &error);
     g_assert_no_error(error);
-    g_assert_true(g_str_has_prefix(target, start) && g_file_test(target, G_FILE_TEST_IS_DIR));
+    moved = g_build_filename(target, "PG_15_202209061", NULL);
+    g_assert_true(g_str_has_prefix(target, start) && g_file_test(moved, G_FILE_TEST_IS_DIR));
     bk_tablespace_map_free(self);
     temp_dir_free(top);
 }

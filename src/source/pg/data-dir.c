@@ -186,3 +186,18 @@ bk_data_dir_own(int data_dir, int fd, GError **error)
     }
     return bk_fd_sync(fd, error);
 }
+
+bool
+bk_data_dir_write(int data_dir, const char *name, const void *data, size_t size, GError **error)
+{
+    g_auto(BkFd) fd = -1;
+    mode_t mode;
+
+    if (!bk_data_dir_file_mode(data_dir, &mode, error) ||
+        !bk_file_write(data_dir, name, data, size, mode, BK_FILE_REPLACE, error))
+        return false;
+    fd = bk_fd_open(data_dir, name, O_RDONLY | O_NOFOLLOW, 0, error);
+    if (fd < 0)
+        return false;
+    return bk_data_dir_own(data_dir, fd, error) || bk_prefix(error, "\"%s\"", name);
+}

@@ -50,6 +50,7 @@ void
 bk_pg_meta_clear(BkPgMeta *self)
 {
     g_free(self->data_directory);
+    g_free(self->wal_directory);
     g_free(self->backup_label);
     g_free(self->tablespace_map);
     g_clear_pointer(&self->tablespaces, g_ptr_array_unref);
@@ -113,6 +114,7 @@ bk_pg_meta_encode(const BkPgMeta *self, BkBuf *out)
     bk_wire_put_zigzag(out, self->stop_us);
     bk_wire_put_string(out, self->data_directory);
     bk_wire_put_varint(out, self->data_mode);
+    bk_wire_put_string(out, self->wal_directory != NULL ? self->wal_directory : "");
     bk_wire_put_string(out, self->backup_label);
     bk_wire_put_string(out, self->tablespace_map);
     bk_wire_put_varint(out, self->tablespaces->len);
@@ -213,6 +215,7 @@ bk_pg_meta_decode(BkPgMeta *self, const BkBuf *meta, GError **error)
     self->stop_us = bk_wire_get_zigzag(&reader);
     self->data_directory = bk_wire_get_string(&reader, MAX_TEXT);
     self->data_mode = (uint32_t)bk_wire_get_bounded(&reader, 0777);
+    self->wal_directory = bk_wire_get_string(&reader, MAX_TEXT);
     self->backup_label = bk_wire_get_string(&reader, MAX_LABEL);
     self->tablespace_map = bk_wire_get_string(&reader, MAX_LABEL);
     decode_tablespaces(self, &reader);

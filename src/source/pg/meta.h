@@ -41,6 +41,7 @@ typedef struct BkPgMeta {
     BkWalMark mark;  /* a checkpoint not before the start: the history that the snapshot is of */
     int64_t stop_us; /* when pg_backup_stop returned, the server's clock */
     char *data_directory;
+    char *wal_directory; /* where a link pg_wal led, "" for a plain directory */
     uint32_t data_mode;  /* permission bits of the data directory: 0700 or 0750 */
     GPtrArray *left_out; /* of BkPgLeftOut */
     char *backup_label;  /* contents of the two files, "" for no tablespace */

@@ -2,13 +2,14 @@
 
 #include "base/fd.h"
 #include "source/pg/data-dir-priv.h"
+#include "source/pg/recovery-end.h"
+#include "source/pg/recovery-priv.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
-#define AUTO_CONF       "postgresql.auto.conf"
 #define AUTO_CONF_LIMIT (16 * BK_MIB)
 #define SIGNAL_FILE     "recovery.signal"
 
@@ -28,22 +29,6 @@ static const char *const REPLACED[] = {
 };
 
 /* --- the files ---------------------------------------------------------------------------- */
-
-/* Writes a file whole and durable, with the owner and the mode that the directory asks for. */
-static bool
-write_file(int data_dir, const char *name, const void *data, size_t size, GError **error)
-{
-    g_auto(BkFd) fd = -1;
-    mode_t mode;
-
-    if (!bk_data_dir_file_mode(data_dir, &mode, error) ||
-        !bk_file_write(data_dir, name, data, size, mode, BK_FILE_REPLACE, error))
-        return false;
-    fd = bk_fd_open(data_dir, name, O_RDONLY | O_NOFOLLOW, 0, error);
-    if (fd < 0)
-        return false;
-    return bk_data_dir_own(data_dir, fd, error) || bk_prefix(error, "\"%s\"", name);
-}
 
 static bool
 remove_leftovers(int data_dir, GError **error)
@@ -89,7 +74,7 @@ keep_lines(int data_dir, BkRecoveryArchive archive, GString *out, GError **error
     const char *line;
     const char *end;
 
-    if (!bk_file_read(data_dir, AUTO_CONF, AUTO_CONF_LIMIT, &content, &read_error)) {
+    if (!bk_file_read(data_dir, BK_RECOVERY_AUTO_CONF, AUTO_CONF_LIMIT, &content, &read_error)) {
         if (!bk_error_is(read_error, BK_ERROR_ABSENT))
             return bk_propagate(error, &read_error);
         return true;
@@ -158,34 +143,36 @@ append_settings(GString *out, const BkRecoverySettings *settings, GError **error
      * would clean up the archive that is being recovered from. */
     return append_setting(out, "restore_command", settings->restore_command, error) &&
            append_setting(out, "archive_cleanup_command", "", error) &&
-           append_setting(out, "recovery_end_command", "", error) &&
+           append_setting(out, "recovery_end_command", settings->end_command, error) &&
            append_setting(out, "recovery_min_apply_delay", "0", error) &&
            append_target(out, settings->target, error) &&
            append_setting(out, "recovery_target_timeline", settings->timeline, error) &&
            append_setting(out, "recovery_target_action", bk_recovery_action_name(settings->action),
-                          error) &&
-           (settings->archive == BK_RECOVERY_ARCHIVE_KEEP ||
-            append_setting(out, "archive_mode", "off", error));
+                          error);
 }
 
 bool
 bk_recovery_write(int data_dir, const BkRecoverySettings *settings, GError **error)
 {
     g_autoptr(GString) text = g_string_new(NULL);
+    g_autoptr(GString) lines = g_string_new(NULL);
 
     g_assert(settings->restore_command != NULL && settings->restore_command[0] != '\0');
     if (!keep_lines(data_dir, settings->archive, text, error) ||
-        !append_settings(text, settings, error) || !remove_leftovers(data_dir, error))
+        (settings->archive == BK_RECOVERY_ARCHIVE_OFF &&
+         !append_setting(text, "archive_mode", "off", error)) ||
+        !append_settings(lines, settings, error) || !remove_leftovers(data_dir, error))
         return false;
-    return write_file(data_dir, AUTO_CONF, text->str, text->len, error) &&
-           write_file(data_dir, SIGNAL_FILE, "", 0, error);
+    g_string_append(text, lines->str);
+    return bk_recovery_end_note(data_dir, lines->str, error) &&
+           bk_data_dir_write(data_dir, BK_RECOVERY_AUTO_CONF, text->str, text->len, error) &&
+           bk_data_dir_write(data_dir, SIGNAL_FILE, "", 0, error);
 }
 
 /* --- restore_command ---------------------------------------------------------------------- */
 
-/* Appends `text` quoted for the shell, and with its percent signs doubled for the server. */
-static void
-append_quoted(GString *out, const char *text)
+void
+bk_recovery_append_quoted(GString *out, const char *text)
 {
     g_string_append_c(out, '\'');
     for (const char *c = text; *c != '\0'; c++) {
@@ -199,14 +186,14 @@ append_quoted(GString *out, const char *text)
     g_string_append_c(out, '\'');
 }
 
-static bool
-check_path(const char *path, GError **error)
+bool
+bk_recovery_check_path(const char *path, GError **error)
 {
     if (!g_path_is_absolute(path))
         return bk_throw(error, BK_ERROR_USAGE, "\"%s\" is not an absolute path", path);
     if (strpbrk(path, "\n\r") != NULL)
         return bk_throw(error, BK_ERROR_USAGE,
-                        "a path with a line break cannot stand in restore_command");
+                        "a path with a line break cannot be in a command of the server");
     return true;
 }
 
@@ -216,17 +203,17 @@ bk_recovery_restore_command(const char *exe, const char *config, const char *sou
 {
     g_autoptr(GString) command = g_string_new(NULL);
 
-    if (!check_path(exe, error) || !check_path(config, error))
+    if (!bk_recovery_check_path(exe, error) || !bk_recovery_check_path(config, error))
         return NULL;
-    append_quoted(command, exe);
+    bk_recovery_append_quoted(command, exe);
     g_string_append(command, " -c ");
-    append_quoted(command, config);
+    bk_recovery_append_quoted(command, config);
     /* A name as the configuration has it needs no quotes, and reads better without. */
     g_string_append(command, " wal fetch ");
     if (source[strspn(source, "abcdefghijklmnopqrstuvwxyz0123456789_-")] == '\0')
         g_string_append(command, source);
     else
-        append_quoted(command, source);
+        bk_recovery_append_quoted(command, source);
     if (until != NULL)
         g_string_append_printf(command, " --until %s", until);
     /* From 126 on the server gives up instead of taking the archive for finished; a signal's

@@ -1,7 +1,8 @@
 /* recovery.h - what a restored data directory needs so that the server recovers it to a target.
  *
  * PostgreSQL 13 to 18: recovery.signal, and settings in postgresql.auto.conf, which wins over the
- * user's own postgresql.conf; his other lines in it stay. Every file is whole and durable, owned
+ * user's own postgresql.conf; his other lines in it stay. All but archive_mode leave the file when
+ * recovery ends (recovery-end.h). Every file is whole and durable, owned
  * and readable as the directory itself is. The settings come first and recovery.signal last, so
  * that a directory with the signal has the settings that belong to it.
  * Threads: safe for different directories. */
@@ -22,6 +23,7 @@ typedef enum {
 typedef struct BkRecoverySettings {
     const BkTarget *target;
     const char *restore_command; /* not empty: the server insists on one */
+    const char *end_command;     /* recovery_end_command: takes the settings out; may be "" */
     const char *timeline;        /* "latest", "current" or a number */
     BkRecoveryAction action;
     BkRecoveryArchive archive;

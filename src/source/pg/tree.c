@@ -138,6 +138,12 @@ is_left_out(const Walk *walk, const Folder *folder, const char *name)
            g_hash_table_contains(folder->unlogged, GUINT_TO_POINTER(relation.file_node));
 }
 
+bool
+bk_tree_is_apart(const char *name)
+{
+    return g_str_has_prefix(name, "backstay-before-restore-") || strcmp(name, "lost+found") == 0;
+}
+
 static Place
 place_of(const Folder *folder, const char *name)
 {
@@ -330,6 +336,8 @@ add_entry(Walk *walk, const Folder *folder, const char *name, GError **error)
         folder->path[0] != 0 ? g_strconcat(folder->path, "/", name, NULL) : g_strdup(name);
     struct stat st;
 
+    if ((folder->place == PLACE_TOP || folder->place == PLACE_WAL) && bk_tree_is_apart(name))
+        return true;
     if (fstatat(folder->fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return errno == ENOENT || bk_data_dir_throw(walk->dir, path, error);
     if (S_ISLNK(st.st_mode) && folder->place == PLACE_TABLESPACES)

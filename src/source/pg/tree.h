@@ -32,6 +32,10 @@ typedef struct BkTree {
 void bk_tree_clear(BkTree *self);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkTree, bk_tree_clear)
 
+/* Returns true for what is in a data directory and no part of the cluster: what a restore moved
+ * aside there ("backstay-before-restore-STAMP"), and a file system's lost+found. */
+bool bk_tree_is_apart(const char *name);
+
 /* Lists the data directory `root` of the cluster that `control` is of, as its owner. What vanishes
  * meanwhile is left out. Of symbolic links those of tablespaces, and pg_wal on a disk of its own,
  * are followed; any other is left out and listed as such, like PostgreSQL's base backup does, and
