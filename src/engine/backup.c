@@ -4,6 +4,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "engine/audit.h"
+#include "engine/backup-meta.h"
 #include "engine/backup-report.h"
 #include "engine/base.h"
 #include "engine/leftovers.h"
@@ -93,45 +94,6 @@ backup_clear(Backup *self)
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Backup, backup_clear)
 
-/* The directory that is read must be that of the server that was asked. */
-static bool
-check_data_dir(const Backup *self, GError **error)
-{
-    g_auto(BkBuf) content = BK_BUF_INIT;
-    BkPgControl control;
-
-    if (!bk_pg_control_read(self->data_dir, &content, &control, error))
-        return bk_prefix(error, "data directory \"%s\"", self->data_dir);
-    if (control.system_id == self->facts.system_id)
-        return true;
-    return bk_throw(error, BK_ERROR_UNFIT,
-                    "data directory \"%s\" is that of another cluster (system identifier "
-                    "%" G_GUINT64_FORMAT ") than the server's (%" G_GUINT64_FORMAT
-                    "): correct \"data\" or \"connection\"",
-                    self->data_dir, control.system_id, self->facts.system_id);
-}
-
-static bool
-note_mode(const Backup *self, GError **error)
-{
-    struct stat st;
-
-    if (stat(self->data_dir, &st) < 0)
-        return bk_throw_errno(error, "data directory \"%s\"", self->data_dir);
-    self->report->meta.data_mode = st.st_mode & 0777;
-    return true;
-}
-
-/* A link that cannot be read counts as none: it is only to be remarked at a restore. */
-static char *
-find_wal_directory(const char *data_dir)
-{
-    g_autofree char *link = g_build_filename(data_dir, "pg_wal", NULL);
-    g_autofree char *target = g_file_read_link(link, NULL);
-
-    return target != NULL ? g_canonicalize_filename(target, data_dir) : g_strdup("");
-}
-
 static bool
 inspect_server(Backup *self, GError **error)
 {
@@ -143,19 +105,10 @@ inspect_server(Backup *self, GError **error)
         return false;
     self->data_dir =
         g_strdup(self->source->data != NULL ? self->source->data : self->facts.data_directory);
-    if (!check_data_dir(self, error) || !note_mode(self, error) ||
-        !bk_server_check_before_backup(self->server, self->data_dir, self->options->standalone,
-                                       self->op, error))
-        return false;
-    meta->system_id = self->facts.system_id;
-    meta->version = self->facts.version;
-    meta->block_size = self->facts.block_size;
-    meta->segment_size = self->facts.wal_segment_size;
-    meta->has_checksums = self->facts.has_checksums;
     meta->is_standalone = self->options->standalone;
-    meta->data_directory = g_strdup(self->data_dir);
-    meta->wal_directory = find_wal_directory(self->data_dir);
-    return true;
+    return bk_backup_meta_fill(meta, &self->facts, self->data_dir, error) &&
+           bk_server_check_before_backup(self->server, self->data_dir, self->options->standalone,
+                                         self->op, error);
 }
 
 /* A source is one cluster for ever: WAL and snapshots of two would be mixed otherwise. */

@@ -418,7 +418,8 @@ may_reach(const BkTarget *target, const BkBuf *content, const BkWalInfo *info,
     else if (target->kind == BK_TARGET_XID)
         ok = bk_wal_find_xid(content->data, content->size, before, target->xid, &found, error);
     else if (target->kind == BK_TARGET_NAME)
-        ok = bk_wal_find_point(content->data, content->size, before, target->text, 0, &found, error);
+        ok =
+            bk_wal_find_point(content->data, content->size, before, target->text, 0, &found, error);
     *reaches = *reaches || found.lsn != 0;
     return ok;
 }

@@ -10,6 +10,6 @@
  * credentials. */
 bool bk_server_environment_is_private(const char *name);
 
-/* The environment, with messages in English, for a server that runs as `user`, whose home is not ours; NULL: as the caller. To
- * be freed with g_strfreev. */
+/* The environment, with messages in English, for a server that runs as `user`, whose home is not
+ * ours; NULL: as the caller. To be freed with g_strfreev. */
 char **bk_server_environment_new(const char *user);
