@@ -175,6 +175,10 @@ choose_offer(const BkPlanChoice *self, const BkPlanRequest *request, Offer *best
             g_ptr_array_add(failures, cause);
             if (!bk_op_check(op, error))
                 return false;
+            if (bk_error_is(cause, BK_ERROR_AMBIGUOUS)) {
+                g_propagate_error(error, g_error_copy(cause));
+                return false;
+            }
         } else if (best->past != NULL && !check_agreement(best, &next, request, error)) {
             return false;
         } else if (best->past == NULL || is_better(&next, best, kind)) {

@@ -256,6 +256,9 @@ search_lines(const Choice *self, BkPlan *plan, GError **error)
         if (!bk_plan_make_along(self->past, self->request, leaf, &next, self->op, &cause)) {
             if (!bk_op_check(self->op, error))
                 return false;
+            /* It is on this line, so that another line's answer is not the only one. */
+            if (bk_error_is(cause, BK_ERROR_AMBIGUOUS))
+                return bk_propagate(error, &cause);
             if (places->len > 0 && !bk_error_is(cause, BK_ERROR_NOT_FOUND))
                 bk_log(BK_LOG_WARNING, "timeline %u could not be searched: %s", leaf,
                        cause->message);

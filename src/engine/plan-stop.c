@@ -24,7 +24,7 @@ refuse_drop(const BkPast *past, const BkTarget *target, const BkStopCheck *check
                        : g_strdup("");
     char lsn[BK_LSN_TEXT_SIZE];
 
-    return bk_throw(error, BK_ERROR_NOT_FOUND,
+    return bk_throw(error, BK_ERROR_AMBIGUOUS,
                     "%s of \"%s\" is within transaction %u, which drops %s: the files are removed "
                     "before it commits, and %" G_GUINT64_FORMAT
                     " other transactions committed meanwhile; give --at lsn:%s --exclusive for the "
@@ -82,7 +82,7 @@ check_point(const BkPast *past, const BkTarget *target, BkPlan *plan, const BkWa
     if (!bk_wal_search(past, &plan->path, found->end_lsn, UINT64_MAX, target, &next, op, error))
         return false;
     if (next.lsn != 0)
-        return bk_throw(error, BK_ERROR_NOT_FOUND,
+        return bk_throw(error, BK_ERROR_AMBIGUOUS,
                         "there are several restore points \"%s\" of \"%s\": give --at lsn:%s for "
                         "the one of %.19s UTC, or --at lsn:%s for the one of %.19s UTC",
                         target->text, bk_part_source(past->part), lsn, time,

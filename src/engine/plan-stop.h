@@ -8,7 +8,7 @@
 /* Settles on a position of plan->path, which goes on past it, and cuts the path behind `end_lsn`,
  * where the last record ends that recovery has to read. A position within the drop of a database or
  * tablespace is moved to just before the drop (plan->stop, plan->caution); where other transactions
- * committed meanwhile it fails with BK_ERROR_NOT_FOUND and the targets to give instead. */
+ * committed meanwhile it fails with BK_ERROR_AMBIGUOUS and the targets to give instead. */
 bool bk_plan_settle(const BkPast *past, const BkTarget *target, BkPlan *plan,
                     const BkStopPosition *position, BkLsn end_lsn, BkOp *op,
                     GError **error) BK_MUST_USE;

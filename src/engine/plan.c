@@ -365,7 +365,7 @@ judge_clock(Planner *self, const BkWalStop *first, const BkWalStop *second, BkLs
     bk_lsn_format(dip, lsn);
     if (first == NULL)
         return bk_throw(
-            error, BK_ERROR_NOT_FOUND,
+            error, BK_ERROR_AMBIGUOUS,
             "%s of \"%s\" cannot be reached: the server's clock ran backwards before lsn "
             "%s, and no snapshot ended before it passed that time first; give %s for the "
             "state when it passed it again",
@@ -380,7 +380,7 @@ judge_clock(Planner *self, const BkWalStop *first, const BkWalStop *second, BkLs
             lsn, other);
         return true;
     }
-    return bk_throw(error, BK_ERROR_NOT_FOUND,
+    return bk_throw(error, BK_ERROR_AMBIGUOUS,
                     "%s of \"%s\" is ambiguous, since the server's clock ran backwards before lsn "
                     "%s: give %s for the state when it passed that time first, or %s for the one "
                     "when it passed it again",

@@ -232,7 +232,7 @@ def test_two_servers_that_both_archive(ws):
     for row in (10, 11, 12):
         moments[row] = insert(primary, row)
         moments[row + 10] = insert(standby, row + 10)
-        primary.restore_point("point")
+        primary.restore_point("point" if row == 11 else "twice")
         primary.archive_all()
         standby.archive_all()
     # The server that the configuration names is asked.
@@ -255,6 +255,8 @@ def test_two_servers_that_both_archive(ws):
     assert plan(backstay, "--at", f"xid:{moments[11][0]}", "--timeline", "2")["timeline"] == 2
     found = plan(backstay, "--at", "name:point")
     assert found["timeline"] == 1 and "timeline 1" in found["line_note"]
+    # That the other line has none of that name does not make it one.
+    refused(backstay, "several restore points", "--at", "name:twice")
     # What lies before the fork is the same on both.
     assert plan(backstay, "--at", backstay.complete()[0])["timeline"] == 1
     backstay.run("line", "current", "orders", "2")
