@@ -140,6 +140,7 @@ add_generation(BkPart *self, uint32_t generation, const BkSecret *key)
 static bool
 read_key_once(BkPart *self, const char *name, uint32_t generation, BkOp *op, GError **error)
 {
+    const BkSealAs as = {bk_repository_keys(self->repository), BK_SEAL_SOURCE_KEY, name};
     g_autoptr(BkOpener) opener = bk_opener_new();
     g_auto(BkBuf) object = BK_BUF_INIT;
     g_auto(BkBuf) raw = BK_BUF_INIT;
@@ -150,8 +151,7 @@ read_key_once(BkPart *self, const char *name, uint32_t generation, BkOp *op, GEr
 
     if (!bk_store_get(bk_part_store(self), name, 0, SIZE_MAX, MAX_KEY_OBJECT, &object, op, error))
         return false;
-    if (!bk_unseal(opener, bk_repository_keys(self->repository), BK_SEAL_SOURCE_KEY, &object,
-                   MAX_KEY_OBJECT, &raw, error))
+    if (!bk_unseal(opener, &as, &object, MAX_KEY_OBJECT, &raw, error))
         return bk_prefix(error, "object \"%s\"", name);
     bk_wire_reader_init(&reader, raw.data, raw.size);
     if (bk_wire_get_u8(&reader) != SOURCE_KEY_VERSION)
@@ -187,6 +187,7 @@ static bool
 put_key(BkPart *self, uint32_t generation, const BkSecret *key, BkOp *op, GError **error)
 {
     g_autofree char *name = bk_part_object_name(self, "key/%08x", generation);
+    const BkSealAs as = {bk_repository_keys(self->repository), BK_SEAL_SOURCE_KEY, name};
     g_autoptr(BkSealer) sealer = bk_sealer_new(BK_CODEC_STORED, 0);
     g_auto(BkBuf) object = BK_BUF_INIT;
     g_auto(BkBuf) raw = BK_BUF_INIT;
@@ -197,8 +198,7 @@ put_key(BkPart *self, uint32_t generation, const BkSecret *key, BkOp *op, GError
     bk_wire_put_string(&raw, self->source);
     bk_wire_put_u32(&raw, generation);
     bk_buf_append(&raw, key->bytes, BK_SECRET_SIZE);
-    ok = bk_seal(sealer, bk_repository_keys(self->repository), BK_SEAL_SOURCE_KEY, raw.data,
-                 raw.size, &object, error);
+    ok = bk_seal(sealer, &as, raw.data, raw.size, &object, error);
     bk_wipe(raw.data, raw.size);
     if (!ok)
         return false;
