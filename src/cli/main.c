@@ -1,6 +1,7 @@
 /* main.c - reads the command line, runs the command, reports its error and exits. */
 #include "base/fault.h"
 #include "base/log.h"
+#include "base/secret.h"
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "cli/requests.h"
@@ -165,6 +166,7 @@ main(int argc, char **argv)
     int status;
 
     bk_output_secure_descriptors();
+    bk_secret_protect_process();
     main_op = op;
     catch_signals();
     args = bk_args_parse(argc, argv, &error);

@@ -12,8 +12,8 @@ struct BkPart {
     BkRepository *repository;
     char *source;
     BkKeyring *keys;
-    GArray *generations;  /* uint32_t, ascending, as in `keys` */
-    GArray *hash_secrets; /* BkXxh3Secret, one a generation */
+    GArray *generations;     /* uint32_t, ascending, as in `keys` */
+    GPtrArray *hash_secrets; /* BkXxh3Secret, one per generation, in memory for secrets */
 };
 
 void
@@ -24,7 +24,7 @@ bk_part_free(BkPart *self)
     g_free(self->source);
     bk_keyring_free(self->keys);
     g_array_unref(self->generations);
-    g_array_unref(self->hash_secrets);
+    g_ptr_array_unref(self->hash_secrets);
     g_free(self);
 }
 
@@ -37,7 +37,7 @@ part_new(BkRepository *repository, const char *source)
     self->source = g_strdup(source);
     self->keys = bk_keyring_new();
     self->generations = g_array_new(FALSE, FALSE, sizeof(uint32_t));
-    self->hash_secrets = g_array_new(FALSE, FALSE, sizeof(BkXxh3Secret));
+    self->hash_secrets = g_ptr_array_new_with_free_func(bk_secret_free);
     return self;
 }
 
@@ -70,7 +70,7 @@ bk_part_hash_secret(const BkPart *self, uint32_t generation)
 {
     for (guint i = 0; i < self->generations->len; i++)
         if (g_array_index(self->generations, uint32_t, i) == generation)
-            return &g_array_index(self->hash_secrets, BkXxh3Secret, i);
+            return g_ptr_array_index(self->hash_secrets, i);
     g_assert_not_reached();
 }
 
@@ -129,12 +129,12 @@ bk_part_retain_keys(const BkPart *self, BkOp *op, GError **error)
 static void
 add_generation(BkPart *self, uint32_t generation, const BkSecret *key)
 {
-    BkXxh3Secret secret;
+    BkXxh3Secret *secret = bk_secret_alloc(sizeof *secret);
 
     bk_keyring_add(self->keys, generation, key);
-    bk_xxh3_secret_derive(key, &secret);
+    bk_xxh3_secret_derive(key, secret);
     g_array_append_val(self->generations, generation);
-    g_array_append_val(self->hash_secrets, secret);
+    g_ptr_array_add(self->hash_secrets, secret);
 }
 
 static bool
