@@ -2,6 +2,7 @@
 #include "base/fault.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/secret.h"
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "cli/requests.h"
@@ -181,6 +182,7 @@ main(int argc, char **argv)
     int status;
 
     bk_output_secure_descriptors();
+    bk_secret_protect_process();
     main_op = op;
     catch_signals();
     args = bk_args_parse(argc, argv, &error);

@@ -74,7 +74,7 @@ void
 bk_wire_reader_init(BkWireReader *self, const void *data, size_t size)
 {
     self->next = data;
-    self->end = self->next + size;
+    self->end = size > 0 ? self->next + size : self->next; /* no bytes may have no place either */
     self->failed = false;
 }
 
@@ -99,7 +99,8 @@ bk_wire_get_raw(BkWireReader *self, size_t size)
         self->failed = true;
         return NULL;
     }
-    self->next += size;
+    if (size > 0)
+        self->next += size;
     return start;
 }
 

@@ -142,10 +142,11 @@ find_other_history(const BkBaseRequest *request, const Candidate *candidate, cha
 }
 
 static bool
-load_candidate(const BkPart *part, const char *id, Candidate *candidate, BkOp *op, GError **error)
+load_candidate(const BkPart *part, const BkSnapshotEntry *entry, Candidate *candidate, BkOp *op,
+               GError **error)
 {
     bk_pg_meta_init(&candidate->meta);
-    return bk_snapshot_load_head(part, id, &candidate->head, op, error) &&
+    return bk_snapshot_load_head(part, entry, &candidate->head, op, error) &&
            bk_pg_meta_decode(&candidate->meta, &candidate->head.meta, error);
 }
 
@@ -153,12 +154,16 @@ load_candidate(const BkPart *part, const char *id, Candidate *candidate, BkOp *o
 static bool
 have_all(const BkBaseRequest *request, const char *id, bool *have, BkOp *op, GError **error)
 {
+    BkSnapshotEntry entry = {.size = 0};
+
+    (void)g_strlcpy(entry.id, id, sizeof entry.id);
     *have = true;
     for (guint i = 1; *have && i < request->parts->len; i++) {
         g_auto(BkSnapshotHead) head = {.source = NULL};
         g_autoptr(GError) cause = NULL;
 
-        *have = bk_snapshot_load_head(g_ptr_array_index(request->parts, i), id, &head, op, &cause);
+        *have =
+            bk_snapshot_load_head(g_ptr_array_index(request->parts, i), &entry, &head, op, &cause);
         if (!*have && !bk_op_check(op, error))
             return false;
     }
@@ -198,25 +203,26 @@ judge(const BkBaseRequest *request, const Candidate *candidate, const Candidate 
 
 /* Why the snapshot cannot be the parent; `*why` NULL: it can, and is loaded. */
 static bool
-try_candidate(const BkBaseRequest *request, const char *id, const Candidate *finished, BkBase *base,
-              char **why, BkOp *op, GError **error)
+try_candidate(const BkBaseRequest *request, const BkSnapshotEntry *entry, const Candidate *finished,
+              BkBase *base, char **why, BkOp *op, GError **error)
 {
     const BkPart *part = g_ptr_array_index(request->parts, 0);
     g_auto(Candidate) candidate = {.head = {.source = NULL}};
     g_autoptr(GError) cause = NULL;
     g_autofree char *reason = NULL;
 
-    if (load_candidate(part, id, &candidate, op, &cause)) {
+    if (load_candidate(part, entry, &candidate, op, &cause)) {
         if (!judge(request, &candidate, finished, &reason, op, error))
             return false;
         if (reason == NULL)
-            base->snapshot = bk_snapshot_load(part, id, op, &cause);
+            base->snapshot = bk_snapshot_load(part, entry->id, op, &cause);
     }
     if (!bk_op_check(op, error))
         return false;
     *why = NULL;
     if (base->snapshot == NULL) {
-        *why = g_strdup_printf("snapshot %s %s", id, reason != NULL ? reason : cause->message);
+        *why =
+            g_strdup_printf("snapshot %s %s", entry->id, reason != NULL ? reason : cause->message);
         return true;
     }
     bk_pg_meta_clear(&base->meta);
@@ -225,9 +231,9 @@ try_candidate(const BkBaseRequest *request, const char *id, const Candidate *fin
     return true;
 }
 
-/* An id, and where its snapshot stands in the WAL. */
+/* A snapshot of the listing, and where it stands in the WAL. */
 typedef struct Placed {
-    char *id;
+    BkSnapshotEntry *entry;
     Candidate candidate; /* timeline 0: it cannot be read */
 } Placed;
 
@@ -238,25 +244,31 @@ compare_placed(const void *left, const void *right)
     const Placed *b = right;
     int order = bk_past_snapshot_compare(&a->candidate, &b->candidate);
 
-    return order != 0 ? order : strcmp(a->id, b->id);
+    return order != 0 ? order : strcmp(a->entry->id, b->entry->id);
+}
+
+static const char *
+id_at(const GPtrArray *entries, guint index)
+{
+    return ((const BkSnapshotEntry *)g_ptr_array_index(entries, index))->id;
 }
 
 /* Ids tell the time of a clock, which may have been wrong: the newest of them, and all that lie in
  * the future, are put in order by timeline and position. */
 static void
-order_ids(const BkPart *part, GPtrArray *ids, BkOp *op)
+order_entries(const BkPart *part, GPtrArray *entries, BkOp *op)
 {
     g_autoptr(GArray) placed = g_array_new(FALSE, FALSE, sizeof(Placed));
     g_autoptr(GDateTime) now = g_date_time_new_now_utc();
     g_autofree char *today = g_date_time_format(now, "%Y%m%dT%H%M%SZ");
-    guint first = ids->len - MIN(ids->len, RECENT);
+    guint first = entries->len - MIN(entries->len, RECENT);
 
-    while (first > 0 && strcmp(g_ptr_array_index(ids, first - 1), today) > 0)
+    while (first > 0 && strcmp(id_at(entries, first - 1), today) > 0)
         first--;
-    for (guint i = first; i < ids->len; i++) {
-        Placed one = {.id = g_ptr_array_index(ids, i)};
+    for (guint i = first; i < entries->len; i++) {
+        Placed one = {.entry = g_ptr_array_index(entries, i)};
 
-        if (!load_candidate(part, one.id, &one.candidate, op, NULL)) {
+        if (!load_candidate(part, one.entry, &one.candidate, op, NULL)) {
             candidate_clear(&one.candidate);
             one.candidate = (Candidate){.head = {.source = NULL}};
         }
@@ -266,18 +278,18 @@ order_ids(const BkPart *part, GPtrArray *ids, BkOp *op)
     for (guint i = 0; i < placed->len; i++) {
         Placed *one = &g_array_index(placed, Placed, i);
 
-        ids->pdata[first + i] = one->id;
+        entries->pdata[first + i] = one->entry;
         candidate_clear(&one->candidate);
     }
 }
 
 /* The newest snapshot that finished; of timeline 0: there is none. */
 static bool
-find_last_finished(const BkBaseRequest *request, const GPtrArray *ids, Candidate *finished,
+find_last_finished(const BkBaseRequest *request, const GPtrArray *entries, Candidate *finished,
                    BkOp *op, GError **error)
 {
-    for (guint i = ids->len; i-- > 0;) {
-        if (load_candidate(g_ptr_array_index(request->parts, 0), g_ptr_array_index(ids, i),
+    for (guint i = entries->len; i-- > 0;) {
+        if (load_candidate(g_ptr_array_index(request->parts, 0), g_ptr_array_index(entries, i),
                            finished, op, NULL) &&
             finished->head.state != BK_SNAPSHOT_UNFINISHED)
             return true;
@@ -292,22 +304,24 @@ find_last_finished(const BkBaseRequest *request, const GPtrArray *ids, Candidate
 static bool
 find_parent(const BkBaseRequest *request, BkBase *base, BkOp *op, GError **error)
 {
-    g_autoptr(GPtrArray) ids = bk_snapshot_list(g_ptr_array_index(request->parts, 0), op, error);
+    g_autoptr(GPtrArray) entries =
+        bk_snapshot_list(g_ptr_array_index(request->parts, 0), op, error);
     g_auto(Candidate) finished = {.head = {.source = NULL}};
     g_autofree char *clock = NULL;
 
-    if (ids == NULL)
+    if (entries == NULL)
         return false;
-    clock = bk_clock_check_ids(ids, g_get_real_time());
+    clock = bk_clock_check_ids(entries, g_get_real_time());
     if (clock != NULL)
         bk_log(BK_LOG_WARNING, "%s", clock);
-    order_ids(g_ptr_array_index(request->parts, 0), ids, op);
-    if (!find_last_finished(request, ids, &finished, op, error))
+    order_entries(g_ptr_array_index(request->parts, 0), entries, op);
+    if (!find_last_finished(request, entries, &finished, op, error))
         return false;
-    for (guint i = ids->len; i-- > 0 && base->snapshot == NULL;) {
+    for (guint i = entries->len; i-- > 0 && base->snapshot == NULL;) {
         g_autofree char *why = NULL;
 
-        if (!try_candidate(request, g_ptr_array_index(ids, i), &finished, base, &why, op, error))
+        if (!try_candidate(request, g_ptr_array_index(entries, i), &finished, base, &why, op,
+                           error))
             return false;
         if (base->why == NULL)
             base->why = g_steal_pointer(&why); /* of the newest one */

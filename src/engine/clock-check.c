@@ -85,18 +85,18 @@ time_of_id(const char *id)
 }
 
 char *
-bk_clock_check_ids(const GPtrArray *ids, int64_t now_us)
+bk_clock_check_ids(const GPtrArray *entries, int64_t now_us)
 {
     const char *worst = NULL;
     int64_t ahead_us = BK_CLOCK_SLACK_US;
 
-    for (guint i = 0; i < ids->len; i++) {
-        const char *id = g_ptr_array_index(ids, i);
-        int64_t this_us = time_of_id(id) - now_us;
+    for (guint i = 0; i < entries->len; i++) {
+        const BkSnapshotEntry *entry = g_ptr_array_index(entries, i);
+        int64_t this_us = time_of_id(entry->id) - now_us;
 
         if (this_us > ahead_us) {
             ahead_us = this_us;
-            worst = id;
+            worst = entry->id;
         }
     }
     return worst != NULL ? describe_snapshot(worst, ahead_us) : NULL;

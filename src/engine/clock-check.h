@@ -19,6 +19,6 @@ char *bk_clock_check_server(int64_t ahead_us);
 /* Adds to `problems` (of char *) what of `listing` is dated after `now_us`. */
 void bk_clock_check_listing(const BkListing *listing, int64_t now_us, GPtrArray *problems);
 
-/* What is wrong with the dates in `ids` (of char *: of snapshots) at `now_us`: a new string, or
- * NULL. */
-char *bk_clock_check_ids(const GPtrArray *ids, int64_t now_us);
+/* What is wrong with the dates in the ids of `entries` (of BkSnapshotEntry *) at `now_us`: a new
+ * string, or NULL. */
+char *bk_clock_check_ids(const GPtrArray *entries, int64_t now_us);

@@ -24,6 +24,15 @@ bk_holdings_clear(BkHoldings *self)
     g_clear_pointer(&self->names, g_string_chunk_free);
 }
 
+BkSnapshotEntry
+bk_held_snapshot(const BkHeldObject *snapshot)
+{
+    BkSnapshotEntry entry = {.size = MAX(snapshot->size, 1)};
+
+    (void)g_strlcpy(entry.id, snapshot->base, sizeof entry.id);
+    return entry;
+}
+
 const BkHeldObject *
 bk_held_at(const GArray *objects, guint index)
 {

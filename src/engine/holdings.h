@@ -30,6 +30,9 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkHoldings, bk_holdings_clear)
  * are listed before packs and WAL: what a listed one needs is listed, whatever is put meanwhile. */
 bool bk_holdings_load(BkHoldings *self, const BkPart *part, BkOp *op, GError **error) BK_MUST_USE;
 
+/* A held snapshot, for bk_snapshot_load_head. */
+BkSnapshotEntry bk_held_snapshot(const BkHeldObject *snapshot);
+
 /* One of the arrays by index, and the object of that name in it, or NULL. */
 const BkHeldObject *bk_held_at(const GArray *objects, guint index);
 const BkHeldObject *bk_held_find(const GArray *objects, const char *name);

@@ -54,11 +54,12 @@ count_snapshots(BkInventory *self, const BkPart *part, BkOp *op, GError **error)
 
     for (guint i = 0; i < snapshots->len; i++) {
         const BkHeldObject *held = bk_held_at(snapshots, i);
+        const BkSnapshotEntry entry = bk_held_snapshot(held);
         g_auto(BkSnapshotHead) head = {.id = ""};
         g_autoptr(GError) cause = NULL;
 
         self->manifest_bytes += held->size;
-        if (bk_snapshot_load_head(part, held->base, &head, op, &cause)) {
+        if (bk_snapshot_load_head(part, &entry, &head, op, &cause)) {
             count_state(self, head.state);
             note_bounds(self, held->base, head.started_us, &bounds);
             continue;

@@ -103,24 +103,24 @@ compare_snapshots(const void *left, const void *right)
 static bool
 load_snapshots(BkPast *self, BkOp *op, GError **error)
 {
-    g_autoptr(GPtrArray) ids = bk_snapshot_list(self->part, op, error);
+    g_autoptr(GPtrArray) entries = bk_snapshot_list(self->part, op, error);
     g_autoptr(GError) outage = NULL; /* the first manifest that could not be read */
 
     self->snapshots = g_ptr_array_new_with_free_func(free_snapshot);
     self->restorable = g_ptr_array_new();
     self->unreadable = g_ptr_array_new_with_free_func(free_unreadable);
     self->problems = g_ptr_array_new_with_free_func(g_free);
-    if (ids == NULL)
+    if (entries == NULL)
         return false;
-    for (guint i = 0; i < ids->len; i++) {
-        const char *id = g_ptr_array_index(ids, i);
+    for (guint i = 0; i < entries->len; i++) {
+        const BkSnapshotEntry *entry = g_ptr_array_index(entries, i);
         BkPastSnapshot *snapshot = g_new0(BkPastSnapshot, 1);
         g_autoptr(GError) cause = NULL;
 
-        if (!bk_snapshot_load_head(self->part, id, &snapshot->head, op, &cause) ||
+        if (!bk_snapshot_load_head(self->part, entry, &snapshot->head, op, &cause) ||
             !bk_pg_meta_decode(&snapshot->meta, &snapshot->head.meta, &cause)) {
             free_snapshot(snapshot);
-            if (!note_unreadable(self, id, &cause, error))
+            if (!note_unreadable(self, entry->id, &cause, error))
                 return false;
             if (outage == NULL && cause != NULL && !is_damage(cause))
                 outage = g_steal_pointer(&cause);

@@ -71,7 +71,8 @@ warn(const BkPlanChoice *self, const BkPast *past, const GPtrArray *failures)
     for (guint i = 0; i < past->unreadable->len; i++) {
         const BkPastUnreadable *unreadable = g_ptr_array_index(past->unreadable, i);
 
-        bk_log(BK_LOG_WARNING, "%s", unreadable->why);
+        bk_log(BK_LOG_WARNING, "%s: it is left out, and recovery begins at snapshot %s",
+               unreadable->why, self->plan.snapshot->head.id);
     }
     for (guint i = 0; i < past->problems->len; i++)
         bk_log(BK_LOG_WARNING, "%s", (const char *)g_ptr_array_index(past->problems, i));
@@ -208,9 +209,9 @@ bk_plan_choose(const GPtrArray *parts, const BkPlanRequest *request, BkPlanChoic
     resolved.lines = &choice->lines;
     if (!choose_offer(choice, &resolved, &best, failures, op, error))
         return false;
-    warn(choice, best.past, failures);
     choice->part = find_part(parts, best.past);
     choice->plan = best.plan;
     best.plan = (BkPlan){0}; /* moved */
+    warn(choice, best.past, failures);
     return true;
 }

@@ -144,7 +144,10 @@ read_once(const Crew *crew, const BkReplica *replica, BkBuf *object, uint8_t dig
     const BkPart *from = crew->replicas->from;
     const size_t limit = replica->is_pack ? BK_PACK_MAX_SIZE : 2 * BK_ARCHIVE_FILE_MAX;
 
-    return bk_store_get(bk_part_store(from), replica->name, 0, SIZE_MAX,
+    /* A pack's size is that in a manifest, which was proven. */
+    return (replica->is_pack ||
+            bk_archive_prove_size(from, replica->base, &replica->wal, replica->size, op, error)) &&
+           bk_store_get(bk_part_store(from), replica->name, 0, SIZE_MAX,
                         (size_t)MIN(replica->size, limit), object, op, error) &&
            (check_object(replica, object, digest, error) ||
             bk_prefix(error, "object \"%s\" of repository \"%s\"", replica->name,

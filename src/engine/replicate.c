@@ -130,11 +130,12 @@ choose_by_time(Replication *self, BkOp *op, GError **error)
 
     for (guint i = 0; i < self->here.snapshots->len; i++) {
         const char *id = bk_held_at(self->here.snapshots, i)->base;
+        const BkSnapshotEntry entry = bk_held_snapshot(bk_held_at(self->here.snapshots, i));
         g_auto(BkSnapshotHead) head = {.id = ""};
         g_autoptr(GError) cause = NULL;
         BkReplicateCandidate candidate;
 
-        if (!bk_snapshot_load_head(self->replicas.from, id, &head, op, &cause)) {
+        if (!bk_snapshot_load_head(self->replicas.from, &entry, &head, op, &cause)) {
             if (!pass_over(self, &cause, error))
                 return false;
             continue;

@@ -1,5 +1,6 @@
 #include "engine/start-priv.h"
 
+#include "base/secret.h"
 #include "engine/server-environment.h"
 
 #include <errno.h>
@@ -55,6 +56,7 @@ prepare_child(void *data)
 {
     sigset_t none;
 
+    bk_secret_release_child();
     (void)setsid();
     (void)umask(077);
     (void)sigemptyset(&none);

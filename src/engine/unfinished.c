@@ -14,16 +14,16 @@ bk_unfinished_delete(const BkPart *part, const char *id, BkOp *op)
 static GPtrArray *
 find_in(const BkPart *part, BkOp *op)
 {
-    g_autoptr(GPtrArray) ids = bk_snapshot_list(part, op, NULL);
+    g_autoptr(GPtrArray) entries = bk_snapshot_list(part, op, NULL);
     GPtrArray *unfinished = g_ptr_array_new_with_free_func(g_free);
 
-    for (guint i = 0; ids != NULL && i < ids->len; i++) {
-        const char *id = g_ptr_array_index(ids, i);
+    for (guint i = 0; entries != NULL && i < entries->len; i++) {
+        const BkSnapshotEntry *entry = g_ptr_array_index(entries, i);
         g_auto(BkSnapshotHead) head = {.source = NULL};
 
-        if (bk_snapshot_load_head(part, id, &head, op, NULL) &&
+        if (bk_snapshot_load_head(part, entry, &head, op, NULL) &&
             head.state == BK_SNAPSHOT_UNFINISHED)
-            g_ptr_array_add(unfinished, g_strdup(id));
+            g_ptr_array_add(unfinished, g_strdup(entry->id));
     }
     return unfinished;
 }

@@ -3,9 +3,9 @@
 #include "base/fd.h"
 #include "codec/digest.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #define PREFIX     "backstay-key-1"
 #define CHECK_SIZE 4
@@ -125,40 +125,54 @@ parse_text(char *text, const char *path, BkKeyFile *self, GError **error)
                     path);
 }
 
-/* A key that others can read is no secret any more: refused, so that it is noticed. */
+/* A key that others can read is no secret any more, and one that another user wrote is none of
+ * ours: refused, so that it is noticed. Root may use the key of the user for whom it acts. */
 static bool
-check_mode(const char *path, GError **error)
+check_private(const struct stat *st, const char *path, GError **error)
 {
+    if (!S_ISREG(st->st_mode))
+        return bk_throw(error, BK_ERROR_KEY, "key file \"%s\" is not a regular file", path);
+    if (geteuid() != 0 && st->st_uid != geteuid() && st->st_uid != 0)
+        return bk_throw(error, BK_ERROR_KEY,
+                        "key file \"%s\" belongs neither to this user nor to root", path);
+    if ((st->st_mode & 077) != 0)
+        return bk_throw(error, BK_ERROR_KEY,
+                        "key file \"%s\" can be read by others: chmod 600 \"%s\"", path, path);
+    return true;
+}
+
+/* Everything is asked of the one descriptor that is read: nobody can swap the file in between. It
+ * is opened without blocking, so that a pipe does not wait for its writer. */
+static bool
+read_private(const char *path, BkBuf *content, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+    g_auto(BkFd) fd = bk_fd_open(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0, &cause);
     struct stat st;
 
-    if (stat(path, &st) < 0 && errno == ENOENT)
+    if (bk_error_is(cause, BK_ERROR_ABSENT))
         return bk_throw(
             error, BK_ERROR_KEY,
             "key file \"%s\" is missing: put it there, or run \"backstay init\" for a new "
             "repository",
             path);
-    if (stat(path, &st) < 0)
-        return bk_throw(error, BK_ERROR_KEY, "key file \"%s\": %s", path, g_strerror(errno));
-    if (!S_ISREG(st.st_mode))
-        return bk_throw(error, BK_ERROR_KEY, "key file \"%s\" is not a regular file", path);
-    if ((st.st_mode & 077) != 0)
-        return bk_throw(error, BK_ERROR_KEY,
-                        "key file \"%s\" can be read by others: chmod 600 \"%s\"", path, path);
-    return true;
+    if (fd >= 0 && fstat(fd, &st) < 0)
+        bk_throw_errno(&cause, "look at \"%s\"", path);
+    else if (fd >= 0 && !check_private(&st, path, error))
+        return false;
+    else if (fd >= 0 && bk_fd_read_all(fd, path, 64 * BK_KIB, content, &cause))
+        return true;
+    return bk_throw(error, BK_ERROR_KEY, "key file: %s", cause->message);
 }
 
 bool
 bk_key_file_read(const char *path, BkKeyFile *self, GError **error)
 {
     g_auto(BkBuf) content = BK_BUF_INIT;
-    g_autoptr(GError) local = NULL;
-    bool ok;
+    bool ok =
+        read_private(path, &content, error) && parse_text((char *)content.data, path, self, error);
 
-    if (!check_mode(path, error))
-        return false;
-    if (!bk_file_read(AT_FDCWD, path, 64 * BK_KIB, &content, &local))
-        return bk_throw(error, BK_ERROR_KEY, "key file: %s", local->message);
-    ok = parse_text((char *)content.data, path, self, error);
-    bk_wipe(content.data, content.size);
+    if (content.data != NULL)
+        bk_wipe(content.data, content.capacity);
     return ok;
 }

@@ -6,7 +6,7 @@ typedef struct Generation {
 } Generation;
 
 struct BkKeyring {
-    GPtrArray *generations; /* ascending; each apart, so that growing leaves no copy behind */
+    GPtrArray *generations; /* ascending; each in memory for secrets */
 };
 
 static void
@@ -14,8 +14,7 @@ free_generation(void *data)
 {
     Generation *generation = data;
 
-    bk_secret_clear(&generation->secret);
-    g_free(generation);
+    bk_secret_free(generation);
 }
 
 BkKeyring *
@@ -39,7 +38,7 @@ bk_keyring_free(BkKeyring *self)
 void
 bk_keyring_add(BkKeyring *self, uint32_t number, const BkSecret *secret)
 {
-    Generation *generation = g_new(Generation, 1);
+    Generation *generation = bk_secret_alloc(sizeof *generation);
 
     if (self->generations->len > 0) {
         uint32_t newest;

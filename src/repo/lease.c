@@ -108,14 +108,14 @@ decode(const BkBuf *raw, BkLeaseInfo *info, GError **error)
 static bool
 read_epoch_once(const BkPart *part, const char *name, BkLeaseInfo *info, BkOp *op, GError **error)
 {
+    const BkSealAs as = {bk_part_keys(part), BK_SEAL_LEASE, name};
     g_autoptr(BkOpener) opener = bk_opener_new();
     g_auto(BkBuf) object = BK_BUF_INIT;
     g_auto(BkBuf) raw = BK_BUF_INIT;
 
     if (!bk_store_get(bk_part_store(part), name, 0, SIZE_MAX, MAX_LEASE, &object, op, error))
         return false;
-    if (!bk_unseal(opener, bk_part_keys(part), BK_SEAL_LEASE, &object, MAX_LEASE, &raw, error) ||
-        !decode(&raw, info, error))
+    if (!bk_unseal(opener, &as, &object, MAX_LEASE, &raw, error) || !decode(&raw, info, error))
         return bk_prefix(error, "object \"%s\"", name);
     return true;
 }
@@ -159,6 +159,7 @@ static bool
 put_epoch(BkLease *self, uint64_t epoch, bool is_held, BkOp *op, GError **error)
 {
     g_autofree char *name = epoch_name(self->part, epoch);
+    const BkSealAs as = {bk_part_keys(self->part), BK_SEAL_LEASE, name};
     g_auto(BkHolder) holder = {0};
     g_auto(BkBuf) object = BK_BUF_INIT;
     g_auto(BkBuf) raw = BK_BUF_INIT;
@@ -170,8 +171,7 @@ put_epoch(BkLease *self, uint64_t epoch, bool is_held, BkOp *op, GError **error)
     bk_wire_put_zigzag(&raw, g_get_real_time() + self->ttl_us);
     bk_holder_encode(&holder, &raw);
     bk_wire_put_u64(&raw, self->token);
-    if (!bk_seal(self->sealer, bk_part_keys(self->part), BK_SEAL_LEASE, raw.data, raw.size, &object,
-                 error))
+    if (!bk_seal(self->sealer, &as, raw.data, raw.size, &object, error))
         return false;
     return bk_store_put(bk_part_store(self->part), name, &object, op, error);
 }

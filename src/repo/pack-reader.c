@@ -99,7 +99,10 @@ decode_table(BkPackReader *self, const BkBuf *raw, GError **error)
 static bool
 read_header(BkPackReader *self, const uint8_t *header, size_t size, GError **error)
 {
-    if (!bk_opener_begin(self->opener, bk_part_keys(self->part), BK_SEAL_PACK, header, size, error))
+    g_autofree char *folder = bk_part_object_name(self->part, BK_PACK_FOLDER);
+    const BkSealAs as = bk_pack_seal_as(self->part, folder);
+
+    if (!bk_opener_begin(self->opener, &as, header, size, error))
         return false;
     if (memcmp(bk_opener_salt(self->opener), self->ref->salt, BK_SEAL_SALT_SIZE) != 0)
         return bk_throw(error, BK_ERROR_CORRUPT, "object is another pack than its name says");

@@ -9,6 +9,12 @@ bk_pack_object_name(const BkPart *part, const uint8_t name[BK_SHA256_SIZE])
     return bk_part_object_name(part, "packs/%.2s/%s", text, text);
 }
 
+BkSealAs
+bk_pack_seal_as(const BkPart *part, const char *folder)
+{
+    return (BkSealAs){bk_part_keys(part), BK_SEAL_PACK, folder};
+}
+
 bool
 bk_pack_put(const BkPart *part, const uint8_t name[BK_SHA256_SIZE], const BkBuf *object, BkOp *op,
             GError **error)

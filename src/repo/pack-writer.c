@@ -43,12 +43,15 @@ bk_pack_writer_free(BkPackWriter *self)
 bool
 bk_pack_writer_begin(BkPackWriter *self, BkBuf *object, GError **error)
 {
+    g_autofree char *folder = bk_part_object_name(self->part, BK_PACK_FOLDER);
+    const BkSealAs as = bk_pack_seal_as(self->part, folder);
+
     g_assert(self->object == NULL);
     object->size = 0;
     /* All at once, so that the growing pack is never copied. */
     if (!bk_buf_reserve(object, BK_PACK_TARGET_SIZE + 2 * BK_PACK_CHUNK_SIZE, error))
         return false;
-    if (!bk_sealer_begin(self->sealer, bk_part_keys(self->part), BK_SEAL_PACK, object, error))
+    if (!bk_sealer_begin(self->sealer, &as, object, error))
         return false;
     self->object = object;
     self->table.size = 0;

@@ -28,6 +28,11 @@ typedef struct BkPackRef {
 /* "SOURCE/packs/…": a new string. */
 char *bk_pack_object_name(const BkPart *part, const uint8_t name[BK_SHA256_SIZE]);
 
+/* What every pack of a part is sealed as: `folder`, "SOURCE/packs", stands for its name, which is
+ * made of the finished object. The salt in the manifest tells one pack from another. */
+#define BK_PACK_FOLDER "packs"
+BkSealAs bk_pack_seal_as(const BkPart *part, const char *folder);
+
 /* Puts a whole pack. One whose name is taken is there already: the name is its content's digest. */
 bool bk_pack_put(const BkPart *part, const uint8_t name[BK_SHA256_SIZE], const BkBuf *object,
                  BkOp *op, GError **error) BK_MUST_USE;

@@ -12,8 +12,8 @@ struct BkPart {
     BkRepository *repository;
     char *source;
     BkKeyring *keys;
-    GArray *generations;  /* uint32_t, ascending, as in `keys` */
-    GArray *hash_secrets; /* BkXxh3Secret, one a generation */
+    GArray *generations;     /* uint32_t, ascending, as in `keys` */
+    GPtrArray *hash_secrets; /* BkXxh3Secret, one per generation, in memory for secrets */
 };
 
 void
@@ -24,7 +24,7 @@ bk_part_free(BkPart *self)
     g_free(self->source);
     bk_keyring_free(self->keys);
     g_array_unref(self->generations);
-    g_array_unref(self->hash_secrets);
+    g_ptr_array_unref(self->hash_secrets);
     g_free(self);
 }
 
@@ -37,7 +37,7 @@ part_new(BkRepository *repository, const char *source)
     self->source = g_strdup(source);
     self->keys = bk_keyring_new();
     self->generations = g_array_new(FALSE, FALSE, sizeof(uint32_t));
-    self->hash_secrets = g_array_new(FALSE, FALSE, sizeof(BkXxh3Secret));
+    self->hash_secrets = g_ptr_array_new_with_free_func(bk_secret_free);
     return self;
 }
 
@@ -70,7 +70,7 @@ bk_part_hash_secret(const BkPart *self, uint32_t generation)
 {
     for (guint i = 0; i < self->generations->len; i++)
         if (g_array_index(self->generations, uint32_t, i) == generation)
-            return &g_array_index(self->hash_secrets, BkXxh3Secret, i);
+            return g_ptr_array_index(self->hash_secrets, i);
     g_assert_not_reached();
 }
 
@@ -129,17 +129,18 @@ bk_part_retain_keys(const BkPart *self, BkOp *op, GError **error)
 static void
 add_generation(BkPart *self, uint32_t generation, const BkSecret *key)
 {
-    BkXxh3Secret secret;
+    BkXxh3Secret *secret = bk_secret_alloc(sizeof *secret);
 
     bk_keyring_add(self->keys, generation, key);
-    bk_xxh3_secret_derive(key, &secret);
+    bk_xxh3_secret_derive(key, secret);
     g_array_append_val(self->generations, generation);
-    g_array_append_val(self->hash_secrets, secret);
+    g_ptr_array_add(self->hash_secrets, secret);
 }
 
 static bool
 read_key_once(BkPart *self, const char *name, uint32_t generation, BkOp *op, GError **error)
 {
+    const BkSealAs as = {bk_repository_keys(self->repository), BK_SEAL_SOURCE_KEY, name};
     g_autoptr(BkOpener) opener = bk_opener_new();
     g_auto(BkBuf) object = BK_BUF_INIT;
     g_auto(BkBuf) raw = BK_BUF_INIT;
@@ -150,8 +151,7 @@ read_key_once(BkPart *self, const char *name, uint32_t generation, BkOp *op, GEr
 
     if (!bk_store_get(bk_part_store(self), name, 0, SIZE_MAX, MAX_KEY_OBJECT, &object, op, error))
         return false;
-    if (!bk_unseal(opener, bk_repository_keys(self->repository), BK_SEAL_SOURCE_KEY, &object,
-                   MAX_KEY_OBJECT, &raw, error))
+    if (!bk_unseal(opener, &as, &object, MAX_KEY_OBJECT, &raw, error))
         return bk_prefix(error, "object \"%s\"", name);
     bk_wire_reader_init(&reader, raw.data, raw.size);
     if (bk_wire_get_u8(&reader) != SOURCE_KEY_VERSION)
@@ -187,6 +187,7 @@ static bool
 put_key(BkPart *self, uint32_t generation, const BkSecret *key, BkOp *op, GError **error)
 {
     g_autofree char *name = bk_part_object_name(self, "key/%08x", generation);
+    const BkSealAs as = {bk_repository_keys(self->repository), BK_SEAL_SOURCE_KEY, name};
     g_autoptr(BkSealer) sealer = bk_sealer_new(BK_CODEC_STORED, 0);
     g_auto(BkBuf) object = BK_BUF_INIT;
     g_auto(BkBuf) raw = BK_BUF_INIT;
@@ -197,8 +198,7 @@ put_key(BkPart *self, uint32_t generation, const BkSecret *key, BkOp *op, GError
     bk_wire_put_string(&raw, self->source);
     bk_wire_put_u32(&raw, generation);
     bk_buf_append(&raw, key->bytes, BK_SECRET_SIZE);
-    ok = bk_seal(sealer, bk_repository_keys(self->repository), BK_SEAL_SOURCE_KEY, raw.data,
-                 raw.size, &object, error);
+    ok = bk_seal(sealer, &as, raw.data, raw.size, &object, error);
     bk_wipe(raw.data, raw.size);
     if (!ok)
         return false;

@@ -72,6 +72,7 @@ read_slot_once(BkRepository *self, const BkKeyFile *key, const char *object_name
                GError **error)
 {
     g_autoptr(BkKeyring) slot_keys = bk_keyring_new();
+    const BkSealAs as = {slot_keys, BK_SEAL_KEY_SLOT, object_name};
     g_autoptr(BkOpener) opener = bk_opener_new();
     g_auto(BkBuf) object = BK_BUF_INIT;
     g_auto(BkBuf) raw = BK_BUF_INIT;
@@ -82,7 +83,7 @@ read_slot_once(BkRepository *self, const BkKeyFile *key, const char *object_name
     if (!bk_store_get(self->store, object_name, 0, SIZE_MAX, MAX_KEY_OBJECT, &object, op, error))
         return false;
     bk_keyring_add(slot_keys, 1, &key->secret);
-    if (!bk_unseal(opener, slot_keys, BK_SEAL_KEY_SLOT, &object, MAX_KEY_OBJECT, &raw, error))
+    if (!bk_unseal(opener, &as, &object, MAX_KEY_OBJECT, &raw, error))
         return bk_prefix(error, "object \"%s\" of repository \"%s\"", object_name, self->name);
     bk_wire_reader_init(&reader, raw.data, raw.size);
     if (bk_wire_get_u8(&reader) != SLOT_VERSION)
@@ -118,6 +119,7 @@ create_slot(BkRepository *self, const BkKeyFile *key, BkOp *op, GError **error)
 {
     g_autofree char *object_name = g_strdup_printf("keys/%s", key->slot);
     g_autoptr(BkKeyring) slot_keys = bk_keyring_new();
+    const BkSealAs as = {slot_keys, BK_SEAL_KEY_SLOT, object_name};
     g_autoptr(BkSealer) sealer = bk_sealer_new(BK_CODEC_STORED, 0);
     g_auto(BkBuf) object = BK_BUF_INIT;
     g_auto(BkBuf) raw = BK_BUF_INIT;
@@ -135,7 +137,7 @@ create_slot(BkRepository *self, const BkKeyFile *key, BkOp *op, GError **error)
     bk_wire_put_u8(&raw, SLOT_VERSION);
     bk_wire_put_string(&raw, id->str);
     bk_buf_append(&raw, repository_key.bytes, BK_SECRET_SIZE);
-    ok = bk_seal(sealer, slot_keys, BK_SEAL_KEY_SLOT, raw.data, raw.size, &object, error);
+    ok = bk_seal(sealer, &as, raw.data, raw.size, &object, error);
     bk_wipe(raw.data, raw.size);
     return ok && bk_store_put(self->store, object_name, &object, op, error);
 }

@@ -1,18 +1,20 @@
 /* seal.h - the one envelope of every object in a repository: sealing and opening.
  *
  * Layout (docs/format.md has every byte; numbers are little-endian):
- *   header   64 bytes: magic "BKSEALED", format version u16, kind u16, key generation u32,
- *            16 zero bytes, salt (32 random bytes)
+ *   header   80 bytes: magic "BKSEALED", format version u16, kind u16, key generation u32,
+ *            salt (32 random bytes), commitment (32 bytes)
  *   frames   u32 (size of the body; its highest bit marks the last frame), body, tag (16 bytes).
  *            A body is AES-256-GCM of: codec u8, raw size u32, compressed bytes. The key is
  *            HKDF-SHA-256 of the generation's key with the salt and the kind; the nonce is the
- *            frame's ordinal; associated are the header and the last-frame mark.
+ *            frame's ordinal; associated are the header, the last-frame mark and the object's name.
  *   trailer  64 bytes: u64 size of header and frames, u64 offset of the last frame, SHA-256 of all
  *            that came before it, and the tag of an empty frame (ordinal 2^64 - 1) with which the
- *            trailer is associated.
- * So frames cannot be reordered, dropped, cut off or moved to another object, anyone can check an
- * object without a key, and nobody can read or forge one without it. With the key the tags prove
- * every byte, so that reading needs no SHA-256 of it all.
+ *            trailer and the name are associated.
+ * So frames cannot be reordered, dropped, cut off or moved to another object, an object opens under
+ * its own name only, anyone can check an object without a key, and nobody can read or forge one
+ * without it. With the key the tags prove every byte, so that reading needs no SHA-256 of it all.
+ * The commitment is HKDF-SHA-256 of the same key and salt with another info: AES-GCM alone would
+ * let one who chooses the keys make an object that opens to different content under each of two.
  * Threads: a sealer or opener belongs to one thread. */
 #pragma once
 #include "base/buf.h"
@@ -20,9 +22,10 @@
 #include "codec/compress.h"
 #include "codec/digest.h"
 
-#define BK_SEAL_HEADER_SIZE  64
+#define BK_SEAL_HEADER_SIZE  80
 #define BK_SEAL_TRAILER_SIZE 64
 #define BK_SEAL_SALT_SIZE    32
+#define BK_SEAL_COMMIT_SIZE  32
 #define BK_SEAL_FRAME_COST   25 /* bytes that a frame adds to its compressed content */
 #define BK_SEAL_MAX_RAW      ((size_t)4 * 1024 * 1024) /* raw bytes of one frame, at most */
 #define BK_SEAL_VERSION      1
@@ -51,6 +54,14 @@ const BkSecret *bk_keyring_find(const BkKeyring *self, uint32_t number); /* may 
 const BkSecret *bk_keyring_newest(const BkKeyring *self, uint32_t *number);
 bool bk_keyring_is_empty(const BkKeyring *self);
 
+/* What an object is sealed as, and opens as; all of it is borrowed for a call only. */
+typedef struct BkSealAs {
+    const BkKeyring *keys;
+    BkSealKind kind;
+    const char *name; /* of the object; for a pack, whose name ends in its own digest, without that
+                         (bk_pack_seal_as) */
+} BkSealAs;
+
 /* Sealing. */
 typedef struct BkSealer BkSealer;
 
@@ -58,10 +69,14 @@ BkSealer *bk_sealer_new(BkCodec codec, int level);
 void bk_sealer_free(BkSealer *self); /* NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BkSealer, bk_sealer_free)
 
-/* Starts an object of `kind` in `object`, which the sealer borrows until finish and whose content
- * is replaced. Fails when randomness or memory is short. */
-bool bk_sealer_begin(BkSealer *self, const BkKeyring *keys, BkSealKind kind, BkBuf *object,
-                     GError **error) BK_MUST_USE;
+/* Starts an object in `object`, which the sealer borrows until finish and whose content is
+ * replaced. Fails when randomness or memory is short. */
+bool bk_sealer_begin(BkSealer *self, const BkSealAs *as, BkBuf *object, GError **error) BK_MUST_USE;
+
+/* For an object whose first frame says something of the others: called before the first frame is
+ * added, it leaves its place open, and bk_sealer_add_first fills it after the last one. */
+void bk_sealer_skip_first(BkSealer *self);
+bool bk_sealer_add_first(BkSealer *self, const void *data, size_t size, GError **error) BK_MUST_USE;
 
 /* Adds one frame of `size` raw bytes (at most BK_SEAL_MAX_RAW); `is_last` ends the frames. */
 bool bk_sealer_add(BkSealer *self, const void *data, size_t size, bool is_last,
@@ -74,8 +89,8 @@ bool bk_sealer_finish(BkSealer *self, uint8_t digest[BK_SHA256_SIZE], GError **e
 const uint8_t *bk_sealer_salt(const BkSealer *self);
 
 /* Seals `size` bytes as a whole object of as many frames as it takes. */
-bool bk_seal(BkSealer *self, const BkKeyring *keys, BkSealKind kind, const void *data, size_t size,
-             BkBuf *object, GError **error) BK_MUST_USE;
+bool bk_seal(BkSealer *self, const BkSealAs *as, const void *data, size_t size, BkBuf *object,
+             GError **error) BK_MUST_USE;
 
 /* Opening. */
 typedef struct BkOpener BkOpener;
@@ -85,10 +100,10 @@ void bk_opener_free(BkOpener *self); /* NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BkOpener, bk_opener_free)
 
 /* Takes the header of an object (at least BK_SEAL_HEADER_SIZE bytes, else BK_ERROR_CORRUPT) that
- * must be of `kind`. Fails with BK_ERROR_CORRUPT (also when the keyring does not have its
- * generation) or BK_ERROR_UNSUPPORTED (newer version). */
-bool bk_opener_begin(BkOpener *self, const BkKeyring *keys, BkSealKind kind, const uint8_t *header,
-                     size_t size, GError **error) BK_MUST_USE;
+ * must be of the kind that `as` says. Fails with BK_ERROR_CORRUPT (also when the keyring does not
+ * have its generation, or another key) or BK_ERROR_UNSUPPORTED (newer version). */
+bool bk_opener_begin(BkOpener *self, const BkSealAs *as, const uint8_t *header, size_t size,
+                     GError **error) BK_MUST_USE;
 
 /* The salt, and the key generation, in the header that was taken. */
 const uint8_t *bk_opener_salt(const BkOpener *self);
@@ -113,22 +128,17 @@ bool bk_opener_frame(BkOpener *self, BkFrame *frame, BkBuf *raw, GError **error)
 bool bk_opener_trailer(BkOpener *self, const uint8_t *trailer, uint64_t object_size,
                        GError **error) BK_MUST_USE;
 
-/* Takes the header of an object whose bytes from the start on are in `object`, and opens its first
- * frame. */
-bool bk_opener_first(BkOpener *self, const BkKeyring *keys, BkSealKind kind, const BkBuf *object,
-                     BkBuf *raw, GError **error) BK_MUST_USE;
-
 /* Called for each frame of an object in order; `raw` holds its raw bytes during the call. */
 typedef bool (*BkFrameVisit)(const BkFrame *frame, const BkBuf *raw, void *data, GError **error);
 
 /* Opens a whole object: header, trailer, every frame in order. Nothing may be left over. Fails as
  * the functions above, or with what `visit` throws. */
-bool bk_unseal_frames(BkOpener *self, const BkKeyring *keys, BkSealKind kind, const BkBuf *object,
-                      BkFrameVisit visit, void *data, GError **error) BK_MUST_USE;
+bool bk_unseal_frames(BkOpener *self, const BkSealAs *as, const BkBuf *object, BkFrameVisit visit,
+                      void *data, GError **error) BK_MUST_USE;
 
 /* The same, with the raw bytes of all frames, at most `limit`, replacing the content of `raw`. */
-bool bk_unseal(BkOpener *self, const BkKeyring *keys, BkSealKind kind, const BkBuf *object,
-               size_t limit, BkBuf *raw, GError **error) BK_MUST_USE;
+bool bk_unseal(BkOpener *self, const BkSealAs *as, const BkBuf *object, size_t limit, BkBuf *raw,
+               GError **error) BK_MUST_USE;
 
 /* Checks a whole object without a key: magic, version, trailer, SHA-256. BK_ERROR_CORRUPT or
  * BK_ERROR_UNSUPPORTED. */

@@ -34,6 +34,7 @@ bk_snapshot_head_encode(const BkSnapshotHead *head, BkBuf *out)
     bk_wire_put_varint(out, head->stored_bytes);
     bk_wire_put_varint(out, head->new_bytes);
     bk_wire_put_varint(out, head->pack_count);
+    bk_wire_put_varint(out, head->rest_size);
     bk_wire_put_bytes(out, head->meta.data, head->meta.size);
 }
 
@@ -88,6 +89,7 @@ bk_snapshot_head_decode(BkSnapshotHead *head, const BkBuf *frame, GError **error
     head->stored_bytes = bk_wire_get_varint(&reader);
     head->new_bytes = bk_wire_get_varint(&reader);
     head->pack_count = bk_wire_get_varint(&reader);
+    head->rest_size = bk_wire_get_bounded(&reader, (uint64_t)4 << 30);
     meta = bk_wire_get_bytes(&reader, MAX_META, &meta_size);
     if (meta != NULL)
         bk_buf_append(&head->meta, meta, meta_size);

@@ -1,4 +1,5 @@
 #include "base/fault.h"
+#include "repo/frame-reader.h"
 #include "repo/opinion.h"
 #include "repo/snapshot-priv.h"
 
@@ -9,7 +10,8 @@
 #define EXTENTS_BLOCK ((size_t)256 * 1024)
 #define SECTION_SIZE  ((size_t)1024 * 1024) /* a section is closed when it reaches this */
 #define HEAD_GUESS    ((size_t)64 * 1024)   /* holds the head of nearly every snapshot */
-#define MAX_MANIFEST  ((size_t)4 << 30)
+#define MAX_MANIFEST  ((uint64_t)4 << 30)
+#define MAX_HEAD      (BK_SEAL_HEADER_SIZE + BK_SEAL_FRAME_COST + BK_SEAL_MAX_RAW)
 
 void
 bk_snapshot_head_clear(BkSnapshotHead *self)
@@ -261,23 +263,42 @@ write_sections(const BkSnapshot *self, SectionWriter *writer, GError **error)
     return end_section(writer, error);
 }
 
-bool
-bk_snapshot_seal(const BkSnapshot *self, const BkPart *part, BkBuf *object, GError **error)
+static char *
+manifest_name(const BkPart *part, const char *id)
 {
-    g_autoptr(BkSealer) sealer = bk_sealer_new(BK_CODEC_ZSTD, 3);
-    g_auto(BkBuf) head_frame = BK_BUF_INIT;
-    SectionWriter writer = {.sealer = sealer};
+    return bk_part_object_name(part, "snapshots/%s", id);
+}
+
+/* The head tells how much comes behind it, so that who reads no more than the head sees by the
+ * object's size whether all of it is there. */
+static bool
+add_head(const BkSnapshot *self, BkSealer *sealer, const BkBuf *object, GError **error)
+{
+    g_auto(BkBuf) frame = BK_BUF_INIT;
     BkSnapshotHead head = self->head; /* borrowed texts; only the counts differ */
-    bool ok;
 
     head.file_count = self->files->len;
     head.pack_count = self->packs->len;
-    bk_snapshot_head_encode(&head, &head_frame);
-    ok = bk_sealer_begin(sealer, bk_part_keys(part), BK_SEAL_SNAPSHOT, object, error) &&
-         bk_sealer_add(sealer, head_frame.data, head_frame.size, false, error) &&
-         write_sections(self, &writer, error) &&
+    head.rest_size = object->size - BK_SEAL_HEADER_SIZE + BK_SEAL_TRAILER_SIZE;
+    bk_snapshot_head_encode(&head, &frame);
+    return bk_sealer_add_first(sealer, frame.data, frame.size, error);
+}
+
+bool
+bk_snapshot_seal(const BkSnapshot *self, const BkPart *part, BkBuf *object, GError **error)
+{
+    g_autofree char *name = manifest_name(part, self->head.id);
+    const BkSealAs as = {bk_part_keys(part), BK_SEAL_SNAPSHOT, name};
+    g_autoptr(BkSealer) sealer = bk_sealer_new(BK_CODEC_ZSTD, 3);
+    SectionWriter writer = {.sealer = sealer};
+    bool ok = bk_sealer_begin(sealer, &as, object, error);
+
+    if (ok)
+        bk_sealer_skip_first(sealer);
+    ok = ok && write_sections(self, &writer, error) &&
          /* The last frame is empty: which section ends the manifest is not known before. */
-         bk_sealer_add(sealer, NULL, 0, true, error) && bk_sealer_finish(sealer, NULL, error);
+         bk_sealer_add(sealer, NULL, 0, true, error) && add_head(self, sealer, object, error) &&
+         bk_sealer_finish(sealer, NULL, error);
     bk_buf_clear(&writer.rows);
     bk_buf_clear(&writer.frame);
     return ok;
@@ -286,7 +307,7 @@ bk_snapshot_seal(const BkSnapshot *self, const BkPart *part, BkBuf *object, GErr
 bool
 bk_snapshot_put(const BkPart *part, const char *id, const BkBuf *object, BkOp *op, GError **error)
 {
-    g_autofree char *name = bk_part_object_name(part, "snapshots/%s", id);
+    g_autofree char *name = manifest_name(part, id);
 
     return bk_fault(BK_FAULT_REPO_SNAPSHOT_PUT, error) &&
            bk_store_put(bk_part_store(part), name, object, op, error);
@@ -295,33 +316,37 @@ bk_snapshot_put(const BkPart *part, const char *id, const BkBuf *object, BkOp *o
 bool
 bk_snapshot_delete(const BkPart *part, const char *id, BkOp *op, GError **error)
 {
-    g_autofree char *name = bk_part_object_name(part, "snapshots/%s", id);
+    g_autofree char *name = manifest_name(part, id);
 
     return bk_store_delete(bk_part_store(part), name, op, error);
 }
 
-/* The last frame is the empty one that ends the manifest. */
 static bool
-decode_frame(const BkFrame *frame, const BkBuf *raw, void *data, GError **error)
+check_counts(const BkSnapshot *self, GError **error)
 {
-    BkSnapshot *self = data;
-
-    if (frame->ordinal == 0)
-        return bk_snapshot_head_decode(&self->head, raw, error);
-    return frame->is_last || bk_snapshot_section_decode(self, raw, error);
+    return (self->files->len == self->head.file_count &&
+            self->packs->len == self->head.pack_count) ||
+           bk_throw(error, BK_ERROR_CORRUPT, "manifest is incomplete");
 }
 
+/* Adds the sections of all frames; the last one is empty. */
 static bool
-decode_manifest(BkSnapshot *self, const BkPart *part, const BkBuf *object, GError **error)
+decode_frames(BkSnapshot *self, BkFrameReader *reader, GError **error)
 {
-    g_autoptr(BkOpener) opener = bk_opener_new();
+    g_auto(BkBuf) raw = BK_BUF_INIT;
 
-    if (!bk_unseal_frames(opener, bk_part_keys(part), BK_SEAL_SNAPSHOT, object, decode_frame, self,
-                          error))
+    if (reader->size > MAX_MANIFEST)
+        return bk_throw(error, BK_ERROR_CORRUPT, "manifest of %" G_GUINT64_FORMAT " bytes",
+                        reader->size);
+    if (!bk_frame_reader_next(reader, &raw, error) ||
+        !bk_snapshot_head_decode(&self->head, &raw, error))
         return false;
-    if (self->files->len != self->head.file_count || self->packs->len != self->head.pack_count)
-        return bk_throw(error, BK_ERROR_CORRUPT, "manifest is incomplete");
-    return true;
+    while (!reader->has_had_last) {
+        if (!bk_frame_reader_next(reader, &raw, error) ||
+            (!reader->has_had_last && !bk_snapshot_section_decode(self, &raw, error)))
+            return false;
+    }
+    return check_counts(self, error);
 }
 
 /* What is stored under a name must also say that it is that snapshot of that source. */
@@ -355,10 +380,18 @@ static BkSnapshot *
 load_once(const BkPart *part, const char *name, const char *id, BkBuf *object, BkOp *op,
           GError **error)
 {
+    const BkFrameSource source = {
+        .store = bk_part_store(part),
+        .name = name,
+        .as = {bk_part_keys(part), BK_SEAL_SNAPSHOT, name},
+        .window = BK_FRAME_WINDOW,
+        .keep = object,
+    };
     g_autoptr(BkSnapshot) self = bk_snapshot_new();
+    g_auto(BkFrameReader) reader = {.op = NULL};
 
-    if (bk_store_get(bk_part_store(part), name, 0, SIZE_MAX, MAX_MANIFEST, object, op, error) &&
-        decode_manifest(self, part, object, error) && check_identity(&self->head, part, id, error))
+    if (bk_frame_reader_begin(&reader, &source, op, error) && decode_frames(self, &reader, error) &&
+        check_identity(&self->head, part, id, error))
         return g_steal_pointer(&self);
     return NULL;
 }
@@ -366,7 +399,7 @@ load_once(const BkPart *part, const char *name, const char *id, BkBuf *object, B
 BkSnapshot *
 bk_snapshot_load_sealed(const BkPart *part, const char *id, BkBuf *object, BkOp *op, GError **error)
 {
-    g_autofree char *name = bk_part_object_name(part, "snapshots/%s", id);
+    g_autofree char *name = manifest_name(part, id);
     GError *cause = NULL;
     unsigned tries = 0;
     BkSnapshot *self;
@@ -382,53 +415,84 @@ bk_snapshot_load_sealed(const BkPart *part, const char *id, BkBuf *object, BkOp 
 BkSnapshot *
 bk_snapshot_load(const BkPart *part, const char *id, BkOp *op, GError **error)
 {
-    g_auto(BkBuf) object = BK_BUF_INIT;
-
-    return bk_snapshot_load_sealed(part, id, &object, op, error);
+    return bk_snapshot_load_sealed(part, id, NULL, op, error);
 }
 
+/* Decodes the head of a manifest of which the beginning is in `object`; `*size` is what all of it
+ * must have. */
 static bool
-decode_head_frame(BkSnapshotHead *head, const BkPart *part, const BkBuf *object, GError **error)
+decode_head_frame(BkSnapshotHead *head, const BkSealAs *as, const BkBuf *object, uint64_t *size,
+                  GError **error)
 {
     g_autoptr(BkOpener) opener = bk_opener_new();
     g_auto(BkBuf) raw = BK_BUF_INIT;
+    BkFrame frame = {0};
 
-    return bk_opener_first(opener, bk_part_keys(part), BK_SEAL_SNAPSHOT, object, &raw, error) &&
-           bk_snapshot_head_decode(head, &raw, error);
+    if (!bk_opener_begin(opener, as, object->data, object->size, error))
+        return false;
+    frame.data = object->data + BK_SEAL_HEADER_SIZE;
+    frame.size = object->size - BK_SEAL_HEADER_SIZE;
+    if (!bk_opener_frame(opener, &frame, &raw, error) ||
+        !bk_snapshot_head_decode(head, &raw, error))
+        return false;
+    *size = BK_SEAL_HEADER_SIZE + frame.size + head->rest_size;
+    return true;
 }
 
-/* The guess may have been too small: then once more, with all of it. */
+/* The guess may have been too small: then once more, with all that a head may have. */
 static bool
-load_head_once(const BkPart *part, const char *name, const char *id, BkSnapshotHead *head, BkOp *op,
-               GError **error)
+read_head(const BkPart *part, const char *name, BkSnapshotHead *head, uint64_t *size, BkOp *op,
+          GError **error)
 {
+    const BkSealAs as = {bk_part_keys(part), BK_SEAL_SNAPSHOT, name};
     BkStore *store = bk_part_store(part);
     g_auto(BkBuf) object = BK_BUF_INIT;
     g_autoptr(GError) cause = NULL;
 
     if (!bk_store_get_start(store, name, HEAD_GUESS, &object, op, error))
         return false;
-    if (decode_head_frame(head, part, &object, &cause))
-        return check_identity(head, part, id, error);
+    if (decode_head_frame(head, &as, &object, size, &cause))
+        return true;
     if (object.size < HEAD_GUESS)
         return bk_propagate(error, &cause);
-    return bk_store_get(store, name, 0, SIZE_MAX, MAX_MANIFEST, &object, op, error) &&
-           decode_head_frame(head, part, &object, error) && check_identity(head, part, id, error);
+    bk_snapshot_head_clear(head);
+    return bk_store_get(store, name, 0, MAX_HEAD, MAX_HEAD, &object, op, error) &&
+           decode_head_frame(head, &as, &object, size, error);
+}
+
+/* The listing, or the store when it is asked again, tells what is there. */
+static bool
+load_head_once(const BkPart *part, const char *name, const BkSnapshotEntry *entry,
+               BkSnapshotHead *head, BkOp *op, GError **error)
+{
+    uint64_t expected;
+    uint64_t present = entry->size;
+
+    if (!read_head(part, name, head, &expected, op, error) ||
+        !check_identity(head, part, entry->id, error) ||
+        (present == 0 && !bk_store_stat(bk_part_store(part), name, &present, op, error)))
+        return false;
+    return present == expected ||
+           bk_throw(error, BK_ERROR_CORRUPT,
+                    "manifest %s: %" G_GUINT64_FORMAT " bytes instead of %" G_GUINT64_FORMAT,
+                    present < expected ? "is cut off" : "is too long", present, expected);
 }
 
 bool
-bk_snapshot_load_head(const BkPart *part, const char *id, BkSnapshotHead *head, BkOp *op,
-                      GError **error)
+bk_snapshot_load_head(const BkPart *part, const BkSnapshotEntry *entry, BkSnapshotHead *head,
+                      BkOp *op, GError **error)
 {
-    g_autofree char *name = bk_part_object_name(part, "snapshots/%s", id);
+    g_autofree char *name = manifest_name(part, entry->id);
+    BkSnapshotEntry asked = *entry;
     GError *cause = NULL;
     unsigned tries = 0;
 
     *head = (BkSnapshotHead){0};
-    while (!load_head_once(part, name, id, head, op, &cause)) {
+    while (!load_head_once(part, name, &asked, head, op, &cause)) {
         bk_snapshot_head_clear(head);
         if (!bk_opinion_differs(bk_part_store(part), name, &tries, &cause, op))
-            return explain(part, id, cause, error);
+            return explain(part, entry->id, cause, error);
+        asked.size = 0; /* that of the other answer */
     }
     return true;
 }
@@ -436,14 +500,19 @@ bk_snapshot_load_head(const BkPart *part, const char *id, BkSnapshotHead *head, 
 static bool
 visit_snapshot(const BkStoreEntry *entry, void *data, GError **error)
 {
-    GPtrArray *ids = data;
+    GPtrArray *entries = data;
     const char *id = bk_store_base_name(entry->name);
+    BkSnapshotEntry *added;
 
     (void)error;
-    if (bk_snapshot_is_id(id))
-        g_ptr_array_add(ids, g_strdup(id));
-    else
+    if (!bk_snapshot_is_id(id)) {
         bk_repository_warn_foreign(entry->name, "the snapshots");
+        return true;
+    }
+    added = g_new0(BkSnapshotEntry, 1);
+    (void)g_strlcpy(added->id, id, sizeof added->id);
+    added->size = MAX(entry->size, 1); /* an empty one is known to be empty */
+    g_ptr_array_add(entries, added);
     return true;
 }
 
@@ -451,9 +520,9 @@ GPtrArray *
 bk_snapshot_list(const BkPart *part, BkOp *op, GError **error)
 {
     g_autofree char *prefix = bk_part_object_name(part, "snapshots/");
-    g_autoptr(GPtrArray) ids = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GPtrArray) entries = g_ptr_array_new_with_free_func(g_free);
 
-    if (!bk_store_list(bk_part_store(part), prefix, NULL, visit_snapshot, ids, op, error))
+    if (!bk_store_list(bk_part_store(part), prefix, NULL, visit_snapshot, entries, op, error))
         return NULL;
-    return g_steal_pointer(&ids);
+    return g_steal_pointer(&entries);
 }

@@ -52,7 +52,8 @@ typedef struct BkSnapshotHead {
     uint64_t stored_bytes; /* of all packs it names */
     uint64_t new_bytes;    /* of the packs that this backup put */
     uint64_t pack_count;
-    BkBuf meta; /* of the source's kind */
+    uint64_t rest_size; /* of the manifest behind its head: set when it is sealed */
+    BkBuf meta;         /* of the source's kind */
 } BkSnapshotHead;
 
 void bk_snapshot_head_clear(BkSnapshotHead *self);
@@ -100,7 +101,7 @@ bool bk_snapshot_make_id(int64_t now_us, char id[BK_SNAPSHOT_ID_SIZE + 1],
                          GError **error) BK_MUST_USE;
 bool bk_snapshot_is_id(const char *text);
 
-/* The head, to be filled (file_count and pack_count excepted: they are counted). */
+/* The head, to be filled (file_count, pack_count and rest_size excepted: they are counted). */
 BkSnapshotHead *bk_snapshot_head(BkSnapshot *self);
 
 /* Adds; strings and extents are copied. Files are added in byte order of their paths. */
@@ -139,9 +140,16 @@ BkSnapshot *bk_snapshot_load(const BkPart *part, const char *id, BkOp *op,
 BkSnapshot *bk_snapshot_load_sealed(const BkPart *part, const char *id, BkBuf *object, BkOp *op,
                                     GError **error) BK_MUST_USE;
 
-/* Reads the head alone, by one small request. */
-bool bk_snapshot_load_head(const BkPart *part, const char *id, BkSnapshotHead *head, BkOp *op,
-                           GError **error) BK_MUST_USE;
+/* A snapshot as a listing shows it. */
+typedef struct BkSnapshotEntry {
+    char id[BK_SNAPSHOT_ID_SIZE + 1];
+    uint64_t size; /* of its manifest; 0: not known, the store is asked */
+} BkSnapshotEntry;
 
-/* Ids of the snapshots of a part, oldest first: an array of char *. */
+/* Reads the head alone, by one small request, and proves by it that the manifest is of the length
+ * that it was sealed with: one that was cut off is BK_ERROR_CORRUPT. Fails as load. */
+bool bk_snapshot_load_head(const BkPart *part, const BkSnapshotEntry *entry, BkSnapshotHead *head,
+                           BkOp *op, GError **error) BK_MUST_USE;
+
+/* The snapshots of a part, oldest first: an array of BkSnapshotEntry *. */
 GPtrArray *bk_snapshot_list(const BkPart *part, BkOp *op, GError **error) BK_MUST_USE;

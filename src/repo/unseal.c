@@ -9,8 +9,8 @@
 struct BkOpener {
     BkCompressor *compressor;
     BkAead *aead;
-    BkBuf plain;                          /* a decrypted body */
-    uint8_t associated[BK_SEAL_AAD_SIZE]; /* header, last-frame mark */
+    BkBuf plain; /* a decrypted body */
+    BkSealAssociated associated;
     uint32_t generation;
 };
 
@@ -47,6 +47,7 @@ typedef struct Header {
     uint16_t kind;
     uint32_t generation;
     const uint8_t *salt;
+    const uint8_t *commitment;
 } Header;
 
 static bool
@@ -61,8 +62,8 @@ decode_header(const uint8_t *data, size_t size, Header *header, GError **error)
     version = bk_wire_get_u16(&reader);
     header->kind = bk_wire_get_u16(&reader);
     header->generation = bk_wire_get_u32(&reader);
-    (void)bk_wire_get_raw(&reader, 16);
     header->salt = bk_wire_get_raw(&reader, BK_SEAL_SALT_SIZE);
+    header->commitment = bk_wire_get_raw(&reader, BK_SEAL_COMMIT_SIZE);
     if (!bk_wire_is_ok(&reader))
         return bk_throw(error, BK_ERROR_CORRUPT, "object is cut off in its header");
     if (magic == NULL || memcmp(magic, BK_SEAL_MAGIC, strlen(BK_SEAL_MAGIC)) != 0)
@@ -77,26 +78,31 @@ decode_header(const uint8_t *data, size_t size, Header *header, GError **error)
 }
 
 bool
-bk_opener_begin(BkOpener *self, const BkKeyring *keys, BkSealKind kind, const uint8_t *header_data,
-                size_t size, GError **error)
+bk_opener_begin(BkOpener *self, const BkSealAs *as, const uint8_t *header_data, size_t size,
+                GError **error)
 {
     g_auto(BkSecret) object_key = {{0}};
+    uint8_t commitment[BK_SEAL_COMMIT_SIZE];
     Header header;
     const BkSecret *key;
 
     if (!decode_header(header_data, size, &header, error))
         return false;
-    if (header.kind != kind)
+    if (header.kind != as->kind)
         return bk_throw(error, BK_ERROR_CORRUPT, "object is of kind %u instead of %d", header.kind,
-                        (int)kind);
-    key = bk_keyring_find(keys, header.generation);
+                        (int)as->kind);
+    key = bk_keyring_find(as->keys, header.generation);
     if (key == NULL)
         return bk_throw(error, BK_ERROR_CORRUPT,
                         "object is sealed with key generation %u, which the source does not have",
                         header.generation);
-    bk_seal_derive_key(key, header.salt, kind, &object_key);
+    bk_seal_commit(key, header.salt, as->kind, commitment);
+    if (memcmp(commitment, header.commitment, sizeof commitment) != 0)
+        return bk_throw(error, BK_ERROR_CORRUPT,
+                        "header is not what was written, or the key is wrong");
+    bk_seal_derive_key(key, header.salt, as->kind, &object_key);
     bk_aead_set_key(self->aead, &object_key, false);
-    memcpy(self->associated, header_data, BK_SEAL_HEADER_SIZE);
+    bk_seal_associate(&self->associated, header_data, as->name);
     self->generation = header.generation;
     return true;
 }
@@ -104,7 +110,7 @@ bk_opener_begin(BkOpener *self, const BkKeyring *keys, BkSealKind kind, const ui
 const uint8_t *
 bk_opener_salt(const BkOpener *self)
 {
-    return self->associated + BK_SEAL_HEADER_SIZE - BK_SEAL_SALT_SIZE;
+    return self->associated.bytes + BK_SEAL_SALT_AT;
 }
 
 static bool
@@ -155,6 +161,7 @@ bool
 bk_opener_frame(BkOpener *self, BkFrame *frame, BkBuf *raw, GError **error)
 {
     const uint8_t *body = frame->data + FRAME_HEAD;
+    BkAeadFrame sealed;
     size_t body_size;
 
     if (!bk_frame_measure(frame, error))
@@ -163,12 +170,10 @@ bk_opener_frame(BkOpener *self, BkFrame *frame, BkBuf *raw, GError **error)
     self->plain.size = 0;
     if (!bk_buf_reserve(&self->plain, body_size, error))
         return false;
-    self->associated[BK_SEAL_HEADER_SIZE] = frame->is_last;
-    if (!bk_aead_open(self->aead,
-                      &(BkAeadFrame){frame->ordinal, self->associated, sizeof self->associated},
-                      body, body_size, self->plain.data))
+    sealed = bk_seal_frame(&self->associated, frame->ordinal, frame->is_last);
+    if (!bk_aead_open(self->aead, &sealed, body, body_size, self->plain.data))
         return bk_throw(error, BK_ERROR_CORRUPT,
-                        "frame %" G_GUINT64_FORMAT " is not what was written, or the key is wrong",
+                        "frame %" G_GUINT64_FORMAT " is not what was written under this name",
                         frame->ordinal);
     return decompress_body(self, body_size, raw, error);
 }
@@ -195,19 +200,15 @@ check_sizes(const uint8_t *trailer, uint64_t object_size, GError **error)
 bool
 bk_opener_trailer(BkOpener *self, const uint8_t *trailer, uint64_t object_size, GError **error)
 {
-    uint8_t associated[BK_SEAL_TRAILER_AAD];
+    BkAeadFrame sealed;
     uint8_t nothing;
 
     if (!check_sizes(trailer, object_size, error))
         return false;
-    memcpy(associated, self->associated, BK_SEAL_HEADER_SIZE);
-    associated[BK_SEAL_HEADER_SIZE] = BK_SEAL_TRAILER_MARK;
-    memcpy(associated + BK_SEAL_AAD_SIZE, trailer, BK_SEAL_OPEN_TRAILER);
-    if (bk_aead_open(self->aead, &(BkAeadFrame){UINT64_MAX, associated, sizeof associated},
-                     trailer + BK_SEAL_OPEN_TRAILER, 0, &nothing))
+    sealed = bk_seal_trailer(&self->associated, trailer);
+    if (bk_aead_open(self->aead, &sealed, trailer + BK_SEAL_OPEN_TRAILER, 0, &nothing))
         return true;
-    return bk_throw(error, BK_ERROR_CORRUPT,
-                    "trailer is not what was written, or the key is wrong");
+    return bk_throw(error, BK_ERROR_CORRUPT, "trailer is not what was written under this name");
 }
 
 bool
@@ -231,21 +232,8 @@ bk_seal_check(const BkBuf *object, GError **error)
 }
 
 bool
-bk_opener_first(BkOpener *self, const BkKeyring *keys, BkSealKind kind, const BkBuf *object,
-                BkBuf *raw, GError **error)
-{
-    BkFrame frame = {0};
-
-    if (!bk_opener_begin(self, keys, kind, object->data, object->size, error))
-        return false;
-    frame.data = object->data + BK_SEAL_HEADER_SIZE;
-    frame.size = object->size - BK_SEAL_HEADER_SIZE;
-    return bk_opener_frame(self, &frame, raw, error);
-}
-
-bool
-bk_unseal_frames(BkOpener *self, const BkKeyring *keys, BkSealKind kind, const BkBuf *object,
-                 BkFrameVisit visit, void *data, GError **error)
+bk_unseal_frames(BkOpener *self, const BkSealAs *as, const BkBuf *object, BkFrameVisit visit,
+                 void *data, GError **error)
 {
     g_auto(BkBuf) raw = BK_BUF_INIT;
     BkFrame frame = {0};
@@ -253,7 +241,7 @@ bk_unseal_frames(BkOpener *self, const BkKeyring *keys, BkSealKind kind, const B
     size_t end;
     bool ok = true;
 
-    if (!bk_opener_begin(self, keys, kind, object->data, object->size, error))
+    if (!bk_opener_begin(self, as, object->data, object->size, error))
         return false;
     if (object->size < BK_SEAL_HEADER_SIZE + BK_SEAL_TRAILER_SIZE)
         return bk_throw(error, BK_ERROR_CORRUPT, "object is cut off");
@@ -294,9 +282,9 @@ collect(const BkFrame *frame, const BkBuf *raw, void *data, GError **error)
 }
 
 bool
-bk_unseal(BkOpener *self, const BkKeyring *keys, BkSealKind kind, const BkBuf *object, size_t limit,
-          BkBuf *raw, GError **error)
+bk_unseal(BkOpener *self, const BkSealAs *as, const BkBuf *object, size_t limit, BkBuf *raw,
+          GError **error)
 {
     raw->size = 0;
-    return bk_unseal_frames(self, keys, kind, object, collect, &(Collected){raw, limit}, error);
+    return bk_unseal_frames(self, as, object, collect, &(Collected){raw, limit}, error);
 }

@@ -29,9 +29,9 @@ struct BkCredentialSource {
     pthread_cond_t refreshed;
     bool is_refreshing;
     uint64_t refresh_count;
-    GError *failure; /* of the last refresh, unless its own operation ended */
-    BkCredentials current;
-    bool is_refused; /* the server said that they have expired */
+    GError *failure;       /* of the last refresh, unless its own operation ended */
+    BkCredentials current; /* in memory for secrets, since it lives long */
+    bool is_refused;       /* the server said that they have expired */
     int64_t next_early_us;
 };
 
@@ -50,6 +50,15 @@ bk_credentials_clear(BkCredentials *self)
     bk_credentials_wipe_text(self->secret_key);
     bk_credentials_wipe_text(self->session_token);
     *self = (BkCredentials){0};
+}
+
+static void
+clear_current(BkCredentialSource *self)
+{
+    bk_secret_free(self->current.access_key);
+    bk_secret_free(self->current.secret_key);
+    bk_secret_free(self->current.session_token);
+    self->current = (BkCredentials){0};
 }
 
 static bool
@@ -114,7 +123,7 @@ bk_credential_source_free(BkCredentialSource *self)
 {
     if (self == NULL)
         return;
-    bk_credentials_clear(&self->current);
+    clear_current(self);
     g_clear_error(&self->failure);
     (void)pthread_cond_destroy(&self->refreshed);
     (void)pthread_mutex_destroy(&self->mutex);
@@ -252,9 +261,14 @@ replace(BkCredentialSource *self, BkCredentials *fresh, GError **error)
                         "credentials: %s: the server says that they have expired, and there are no "
                         "newer ones",
                         self->place->name);
-    bk_credentials_clear(&self->current);
-    self->current = *fresh;
-    *fresh = (BkCredentials){0};
+    clear_current(self);
+    self->current = (BkCredentials){
+        .access_key = bk_secret_strdup(fresh->access_key),
+        .secret_key = bk_secret_strdup(fresh->secret_key),
+        .session_token = bk_secret_strdup(fresh->session_token),
+        .expires_us = fresh->expires_us,
+    };
+    bk_credentials_clear(fresh);
     self->is_refused = false;
     return true;
 }

@@ -11,12 +11,14 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     g_auto(BkBuf) object = BK_BUF_INIT;
     g_auto(BkLeaseInfo) info = {0};
     g_autoptr(GError) error = NULL;
+    BkSealAs as = {.kind = BK_SEAL_LEASE, .name = "orders/lease/0000000000000001"};
     RepoFixture fixture;
     bool ok;
 
     repo_fixture_init(&fixture);
-    if (!bk_seal(sealer, bk_part_keys(fixture.part), BK_SEAL_LEASE, data, size, &object, NULL) ||
-        !bk_store_put(fixture.store, "orders/lease/0000000000000001", &object, fixture.op, NULL))
+    as.keys = bk_part_keys(fixture.part);
+    if (!bk_seal(sealer, &as, data, size, &object, NULL) ||
+        !bk_store_put(fixture.store, as.name, &object, fixture.op, NULL))
         g_assert_not_reached();
     ok = bk_lease_read(fixture.part, &info, fixture.op, &error);
     g_assert(ok == (error == NULL));

@@ -8,12 +8,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static bool
 put_pack(RepoFixture *fixture, const uint8_t *data, size_t size, BkPackRef *ref)
 {
+    const BkSealAs as = bk_pack_seal_as(fixture->part, "orders/packs");
     g_autoptr(BkSealer) sealer = bk_sealer_new(BK_CODEC_STORED, 0);
     g_auto(BkBuf) object = BK_BUF_INIT;
     g_autofree char *name = NULL;
     size_t table;
 
-    if (!bk_sealer_begin(sealer, bk_part_keys(fixture->part), BK_SEAL_PACK, &object, NULL) ||
+    if (!bk_sealer_begin(sealer, &as, &object, NULL) ||
         !bk_sealer_add(sealer, "0123456789", 10, false, NULL))
         g_assert_not_reached();
     table = object.size;

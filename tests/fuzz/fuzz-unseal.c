@@ -11,9 +11,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void
 make_object(const BkKeyring *keys, BkBuf *object)
 {
+    const BkSealAs as = {keys, BK_SEAL_PACK, "orders/packs"};
     g_autoptr(BkSealer) sealer = bk_sealer_new(BK_CODEC_LZ4, 1);
 
-    if (!bk_sealer_begin(sealer, keys, BK_SEAL_PACK, object, NULL) ||
+    if (!bk_sealer_begin(sealer, &as, object, NULL) ||
         !bk_sealer_add(sealer, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", 40, false, NULL) ||
         !bk_sealer_add(sealer, "", 0, false, NULL) ||
         !bk_sealer_add(sealer, "last", 4, true, NULL) || !bk_sealer_finish(sealer, NULL, NULL))
@@ -24,13 +25,14 @@ make_object(const BkKeyring *keys, BkBuf *object)
 static bool
 is_accepted(const BkKeyring *keys, const uint8_t *data, size_t size)
 {
+    const BkSealAs as = {keys, BK_SEAL_PACK, "orders/packs"};
     g_autofree uint8_t *exact = g_memdup2(data, size);
     g_autoptr(BkOpener) opener = bk_opener_new();
     g_auto(BkBuf) raw = BK_BUF_INIT;
     g_autoptr(GError) error = NULL;
     g_autoptr(GError) check_error = NULL;
     BkBuf object = {exact, size, size};
-    bool ok = bk_unseal(opener, keys, BK_SEAL_PACK, &object, LIMIT, &raw, &error);
+    bool ok = bk_unseal(opener, &as, &object, LIMIT, &raw, &error);
     bool checked = bk_seal_check(&object, &check_error);
 
     g_assert(ok == (error == NULL) && checked == (check_error == NULL));

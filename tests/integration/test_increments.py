@@ -388,7 +388,7 @@ def test_a_segment_that_is_damaged(scene, frame):
 
 def flipped(data, frame):
     """A sealed object with one bit changed in the middle of one frame's body."""
-    data, at = bytearray(data), 64
+    data, at = bytearray(data), 80
     for number in range(frame + 1):
         size = struct.unpack_from("<I", data, at)[0] & 0x7FFFFFFF
         if number == frame:

@@ -44,18 +44,21 @@ test_server(void)
 static void
 test_ids(void)
 {
-    g_autoptr(GPtrArray) ids = g_ptr_array_new();
+    static const BkSnapshotEntry entries[] = {
+        {.id = "20261129T235959Z-00000001"}, {.id = "20261130T000100Z-00000002"}, {.id = "no id"},
+        {.id = "20261399T999999Z-00000003"}, /* no date */
+        {.id = "20261203T000000Z-00000004"}, {.id = "20261202T000000Z-00000005"},
+    };
+    g_autoptr(GPtrArray) listed = g_ptr_array_new();
     g_autofree char *text = NULL;
 
-    g_assert_null(bk_clock_check_ids(ids, NOW));
-    g_ptr_array_add(ids, (void *)(uintptr_t) "20261129T235959Z-00000001");
-    g_ptr_array_add(ids, (void *)(uintptr_t) "20261130T000100Z-00000002");
-    g_ptr_array_add(ids, (void *)(uintptr_t) "no id");
-    g_ptr_array_add(ids, (void *)(uintptr_t) "20261399T999999Z-00000003"); /* no date */
-    g_assert_null(bk_clock_check_ids(ids, NOW));
-    g_ptr_array_add(ids, (void *)(uintptr_t) "20261203T000000Z-00000004");
-    g_ptr_array_add(ids, (void *)(uintptr_t) "20261202T000000Z-00000005");
-    text = bk_clock_check_ids(ids, NOW);
+    g_assert_null(bk_clock_check_ids(listed, NOW));
+    for (size_t i = 0; i < G_N_ELEMENTS(entries); i++) {
+        if (i == 4)
+            g_assert_null(bk_clock_check_ids(listed, NOW));
+        g_ptr_array_add(listed, (void *)(uintptr_t)&entries[i]);
+    }
+    text = bk_clock_check_ids(listed, NOW);
     g_assert_nonnull(strstr(text, "20261203T000000Z-00000004 is dated 3 days ahead of"));
 }
 

@@ -30,6 +30,7 @@ static void
 put_state(RepoFixture *self, uint64_t epoch, int64_t expires_us, const BkHolder *holder)
 {
     g_autofree char *name = g_strdup_printf("orders/lease/%016" G_GINT64_MODIFIER "x", epoch);
+    const BkSealAs as = {bk_part_keys(self->part), BK_SEAL_LEASE, name};
     g_autoptr(BkSealer) sealer = bk_sealer_new(BK_CODEC_STORED, 0);
     g_auto(BkBuf) raw = BK_BUF_INIT;
     g_auto(BkBuf) object = BK_BUF_INIT;
@@ -40,8 +41,7 @@ put_state(RepoFixture *self, uint64_t epoch, int64_t expires_us, const BkHolder 
     bk_wire_put_u8(&raw, true);
     bk_wire_put_zigzag(&raw, expires_us);
     bk_holder_encode(holder, &raw);
-    EXPECT_DONE(bk_seal(sealer, bk_part_keys(self->part), BK_SEAL_LEASE, raw.data, raw.size,
-                        &object, &error));
+    EXPECT_DONE(bk_seal(sealer, &as, raw.data, raw.size, &object, &error));
     EXPECT_DONE(bk_store_put(self->store, name, &object, self->op, &error));
 }
 

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/path-owner.h"
 #include "codec/wire.h"
+#include "repo/frame-reader.h"
 #include "repo/opinion.h"
 #include "source/pg/archive-check.h"
 
@@ -17,7 +18,8 @@
 #define FRAME_SIZE   ((size_t)512 * 1024)
 #define HEAD_GUESS   ((size_t)256 * 1024) /* holds every head and nearly every summary */
 #define HASH_PIECE   ((size_t)256 * 1024)
-#define MAX_OBJECT   (BK_ARCHIVE_FILE_MAX + BK_ARCHIVE_FILE_MAX / 16)
+/* Holds a segment of the usual 16 MiB whole, however badly it compresses: one request then. */
+#define WINDOW ((size_t)20 * 1024 * 1024)
 
 struct BkArchiveWriter {
     BkSealer *sealer;
@@ -71,10 +73,14 @@ bk_archive_identify(const char *path)
         st.st_mtim.tv_nsec, (int64_t)st.st_ctim.tv_sec, st.st_ctim.tv_nsec);
 }
 
-static BkSealKind
-seal_kind(const BkWalName *parsed)
+static BkSealAs
+seal_as(const BkPart *part, const char *object_name, const BkWalName *parsed)
 {
-    return parsed->kind == BK_WAL_SEGMENT ? BK_SEAL_WAL_SEGMENT : BK_SEAL_WAL_FILE;
+    return (BkSealAs){
+        .keys = bk_part_keys(part),
+        .kind = parsed->kind == BK_WAL_SEGMENT ? BK_SEAL_WAL_SEGMENT : BK_SEAL_WAL_FILE,
+        .name = object_name,
+    };
 }
 
 static bool
@@ -142,11 +148,12 @@ seal_frames(BkSealer *sealer, const BkBuf *content, size_t step, bool is_end, GE
 static bool
 seal_file(BkArchiveWriter *self, const BkPart *part, const BkArchiveFile *file, GError **error)
 {
+    g_autofree char *object_name = bk_archive_object_name(part, file->name, &file->parsed);
+    const BkSealAs as = seal_as(part, object_name, &file->parsed);
     const size_t size = file->content->size + self->summary.size;
 
     return bk_buf_reserve(&self->object, size + size / 16 + HEAD_GUESS, error) &&
-           bk_sealer_begin(self->sealer, bk_part_keys(part), seal_kind(&file->parsed),
-                           &self->object, error) &&
+           bk_sealer_begin(self->sealer, &as, &self->object, error) &&
            bk_sealer_add(self->sealer, self->head.data, self->head.size, false, error) &&
            (self->summary.size == 0 ||
             seal_frames(self->sealer, &self->summary, BK_SEAL_MAX_RAW, false, error)) &&
@@ -217,13 +224,13 @@ static bool
 read_start_once(const BkPart *part, const char *object_name, const char *name,
                 const BkWalName *parsed, Start *start, BkOp *op, GError **error)
 {
+    const BkSealAs as = seal_as(part, object_name, parsed);
     BkFrame frame = {0};
 
     start->opener = bk_opener_new();
     if (!bk_store_get_start(bk_part_store(part), object_name, HEAD_GUESS, &start->object, op,
                             error) ||
-        !bk_opener_begin(start->opener, bk_part_keys(part), seal_kind(parsed), start->object.data,
-                         start->object.size, error))
+        !bk_opener_begin(start->opener, &as, start->object.data, start->object.size, error))
         return false;
     frame.data = start->object.data + BK_SEAL_HEADER_SIZE;
     frame.size = start->object.size - BK_SEAL_HEADER_SIZE;
@@ -457,71 +464,47 @@ bk_archive_put_again(BkArchiveWriter *self, const BkPart *part, const BkArchiveF
     return put_to(part, file, &self->object, op, error);
 }
 
-typedef struct Opening {
-    const char *name;
-    Head head; /* valid with the raw bytes of the first frame, but for its sizes */
-    BkBuf *content;
-} Opening;
-
+/* Passes the frames of the summary by unopened: damage to it is no reason to lose the file. */
 static bool
-take_frame(Opening *opening, const BkFrame *frame, const BkBuf *raw, GError **error)
-{
-    if (frame->ordinal == 0)
-        return decode_head(raw, opening->name, &opening->head, error) &&
-               bk_buf_reserve(opening->content, opening->head.size, error);
-    if (raw->size > opening->head.size - opening->content->size)
-        return bk_throw(error, BK_ERROR_CORRUPT, "object holds more than its head says");
-    bk_buf_append(opening->content, raw->data, raw->size);
-    return true;
-}
-
-/* Goes through the frames from the head to the trailer at `end`. Those of the
- * summary are passed by unopened: damage to it is no reason to lose the file.
- */
-static bool
-take_frames(Opening *opening, BkOpener *opener, const BkBuf *object, size_t end, GError **error)
+take_content(BkFrameReader *reader, const Head *head, BkBuf *content, GError **error)
 {
     g_auto(BkBuf) raw = BK_BUF_INIT;
-    BkFrame frame = {0};
-    size_t next = BK_SEAL_HEADER_SIZE;
 
-    for (; !frame.is_last; frame.ordinal++) {
-        frame.data = object->data + next;
-        frame.size = end - next;
-        if (frame.ordinal > 0 && frame.ordinal <= summary_frames(&opening->head)) {
-            if (!bk_frame_measure(&frame, error))
-                return false;
-            frame.is_last = false;
-        } else if (!bk_opener_frame(opener, &frame, &raw, error) ||
-                   !take_frame(opening, &frame, &raw, error)) {
+    if (!bk_buf_reserve(content, head->size, error))
+        return false;
+    for (uint64_t i = 0; i < summary_frames(head); i++)
+        if (!bk_frame_reader_next(reader, NULL, error))
             return false;
-        }
-        next += frame.size;
+    while (!reader->has_had_last) {
+        if (!bk_frame_reader_next(reader, &raw, error))
+            return false;
+        if (raw.size > head->size - content->size)
+            return bk_throw(error, BK_ERROR_CORRUPT, "object holds more than its head says");
+        bk_buf_append(content, raw.data, raw.size);
     }
-    return next == end || bk_throw(error, BK_ERROR_CORRUPT, "object goes on after its last frame");
+    return content->size == head->size ||
+           bk_throw(error, BK_ERROR_CORRUPT, "object holds %zu bytes instead of %" G_GUINT64_FORMAT,
+                    content->size, head->size);
 }
 
 static bool
-open_file(const BkPart *part, const char *name, const BkWalName *parsed, const BkBuf *object,
-          BkBuf *content, GError **error)
+get_once(const BkPart *part, const char *object_name, const char *name, const BkWalName *parsed,
+         BkBuf *content, BkOp *op, GError **error)
 {
-    g_autoptr(BkOpener) opener = bk_opener_new();
-    Opening opening = {.name = name, .content = content};
-    size_t end;
+    const BkFrameSource source = {
+        .store = bk_part_store(part),
+        .name = object_name,
+        .as = seal_as(part, object_name, parsed),
+        .window = WINDOW,
+    };
+    g_auto(BkFrameReader) reader = {.op = NULL};
+    g_auto(BkBuf) raw = BK_BUF_INIT;
+    Head head;
 
     content->size = 0;
-    if (!bk_opener_begin(opener, bk_part_keys(part), seal_kind(parsed), object->data, object->size,
-                         error))
-        return false;
-    if (object->size < BK_SEAL_HEADER_SIZE + BK_SEAL_TRAILER_SIZE)
-        return bk_throw(error, BK_ERROR_CORRUPT, "object is cut off");
-    end = object->size - BK_SEAL_TRAILER_SIZE;
-    if (!bk_opener_trailer(opener, object->data + end, object->size, error) ||
-        !take_frames(&opening, opener, object, end, error))
-        return false;
-    return content->size == opening.head.size ||
-           bk_throw(error, BK_ERROR_CORRUPT, "object holds %zu bytes instead of %" G_GUINT64_FORMAT,
-                    content->size, opening.head.size);
+    return bk_frame_reader_begin(&reader, &source, op, error) &&
+           bk_frame_reader_next(&reader, &raw, error) && decode_head(&raw, name, &head, error) &&
+           take_content(&reader, &head, content, error);
 }
 
 bool
@@ -529,17 +512,28 @@ bk_archive_get(const BkPart *part, const char *name, const BkWalName *parsed, Bk
                BkOp *op, GError **error)
 {
     g_autofree char *object_name = bk_archive_object_name(part, name, parsed);
-    g_auto(BkBuf) object = BK_BUF_INIT;
     GError *cause = NULL;
     unsigned tries = 0;
 
     do {
-        if (bk_store_get(bk_part_store(part), object_name, 0, SIZE_MAX, MAX_OBJECT, &object, op,
-                         &cause) &&
-            open_file(part, name, parsed, &object, content, &cause))
+        if (get_once(part, object_name, name, parsed, content, op, &cause))
             return true;
     } while (bk_opinion_differs(bk_part_store(part), object_name, &tries, &cause, op));
     return explain(part, name, object_name, cause, error);
+}
+
+bool
+bk_archive_prove_size(const BkPart *part, const char *name, const BkWalName *parsed, uint64_t size,
+                      BkOp *op, GError **error)
+{
+    g_autofree char *object_name = bk_archive_object_name(part, name, parsed);
+    const BkFrameSource source = {
+        .store = bk_part_store(part),
+        .name = object_name,
+        .as = seal_as(part, object_name, parsed),
+    };
+
+    return size <= WINDOW || bk_frame_prove_size(&source, size, op, error);
 }
 
 bool

@@ -70,6 +70,11 @@ bool bk_archive_get_blocks(const BkPart *part, const char *name, const BkWalName
                            BkWalInfo *info, BkWalBlocks *blocks, BkOp *op,
                            GError **error) BK_MUST_USE;
 
+/* Proves, before an object of a file is read whole, that it has the `size` bytes that are said of
+ * it; one of a usual size needs no proof. Fails with BK_ERROR_CORRUPT or as the store. */
+bool bk_archive_prove_size(const BkPart *part, const char *name, const BkWalName *parsed,
+                           uint64_t size, BkOp *op, GError **error) BK_MUST_USE;
+
 /* Have both parts the same content under this name? Sealed at different times its objects need not
  * be of the same bytes, nor size. Reads both whole, and fails like bk_archive_get. */
 bool bk_archive_is_same(const BkPart *part, const BkPart *other, const char *name,

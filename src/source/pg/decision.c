@@ -83,14 +83,14 @@ static bool
 read_decision(const BkPart *part, uint64_t number, BkDecision *decision, BkOp *op, GError **error)
 {
     g_autofree char *name = decision_name(part, number);
+    const BkSealAs as = {bk_part_keys(part), BK_SEAL_DECISION, name};
     g_autoptr(BkOpener) opener = bk_opener_new();
     g_auto(BkBuf) object = BK_BUF_INIT;
     g_auto(BkBuf) raw = BK_BUF_INIT;
 
     if (!bk_store_get(bk_part_store(part), name, 0, SIZE_MAX, MAX_DECISION, &object, op, error))
         return false;
-    if (!bk_unseal(opener, bk_part_keys(part), BK_SEAL_DECISION, &object, MAX_DECISION, &raw,
-                   error) ||
+    if (!bk_unseal(opener, &as, &object, MAX_DECISION, &raw, error) ||
         !bk_decision_decode(raw.data, raw.size, decision, error))
         return bk_prefix(error, "object \"%s\" of repository \"%s\"", name,
                          bk_repository_name(bk_part_repository(part)));
@@ -126,12 +126,12 @@ bool
 bk_decision_put(const BkPart *part, const BkDecision *decision, BkOp *op, GError **error)
 {
     g_autofree char *name = decision_name(part, decision->number);
+    const BkSealAs as = {bk_part_keys(part), BK_SEAL_DECISION, name};
     g_autoptr(BkSealer) sealer = bk_sealer_new(BK_CODEC_STORED, 0);
     g_auto(BkBuf) object = BK_BUF_INIT;
     g_auto(BkBuf) raw = BK_BUF_INIT;
 
     bk_decision_encode(decision, &raw);
-    return bk_seal(sealer, bk_part_keys(part), BK_SEAL_DECISION, raw.data, raw.size, &object,
-                   error) &&
+    return bk_seal(sealer, &as, raw.data, raw.size, &object, error) &&
            bk_store_put(bk_part_store(part), name, &object, op, error);
 }

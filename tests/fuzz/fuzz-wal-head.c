@@ -1,0 +1,64 @@
+/* fuzz-wal-head.c - the head of a WAL object, as one who has the key could write it: what it says
+ * of the file, its summary and its WAL is believed within bounds, or an error. */
+#include "../repo-fixture.h"
+#include "source/pg/archive.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define NAME   "000000010000000000000001"
+#define OBJECT "orders/wal/00000001/0000000100000000/" NAME
+
+static bool
+is_expected(const GError *error)
+{
+    return bk_error_is(error, BK_ERROR_CORRUPT) || bk_error_is(error, BK_ERROR_UNSUPPORTED);
+}
+
+static void
+read_object(RepoFixture *fixture)
+{
+    g_auto(BkBuf) content = BK_BUF_INIT;
+    g_auto(BkWalInfo) info = {0};
+    g_auto(BkWalInfo) again = {0};
+    g_auto(BkWalBlocks) blocks = {0};
+    g_autoptr(GError) error = NULL;
+    BkWalName parsed;
+
+    if (!bk_wal_name_parse(NAME, &parsed))
+        g_assert_not_reached();
+    g_assert(bk_archive_get_info(fixture->part, NAME, &parsed, &info, fixture->op, &error) ||
+             is_expected(error));
+    g_clear_error(&error);
+    g_assert(
+        bk_archive_get_blocks(fixture->part, NAME, &parsed, &again, &blocks, fixture->op, &error) ||
+        is_expected(error));
+    g_clear_error(&error);
+    g_assert(bk_archive_get(fixture->part, NAME, &parsed, &content, fixture->op, &error) ||
+             is_expected(error));
+    g_assert(error != NULL || content.size <= 20);
+}
+
+/* The first frame is the input: a head. A summary and a file of ten bytes follow. */
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    g_autoptr(BkSealer) sealer = bk_sealer_new(BK_CODEC_STORED, 0);
+    g_auto(BkBuf) object = BK_BUF_INIT;
+    BkSealAs as = {.kind = BK_SEAL_WAL_SEGMENT, .name = OBJECT};
+    RepoFixture fixture;
+
+    if (size > BK_SEAL_MAX_RAW)
+        return 0;
+    repo_fixture_init(&fixture);
+    as.keys = bk_part_keys(fixture.part);
+    if (!bk_sealer_begin(sealer, &as, &object, NULL) ||
+        !bk_sealer_add(sealer, data, size, false, NULL) ||
+        !bk_sealer_add(sealer, "no summary", 10, false, NULL) ||
+        !bk_sealer_add(sealer, "0123456789", 10, true, NULL) ||
+        !bk_sealer_finish(sealer, NULL, NULL) ||
+        !bk_store_put(fixture.store, OBJECT, &object, fixture.op, NULL))
+        g_assert_not_reached();
+    read_object(&fixture);
+    repo_fixture_clear(&fixture);
+    return 0;
+}
