@@ -112,8 +112,7 @@ weigh_output(const BkArgs *args)
     static const char *const checks[] = {"status", "repo check", NULL};
     const char *name = bk_args_get_command(args);
 
-    if (bk_args_get_flag(args, "help") || bk_args_get_flag(args, "version") ||
-        bk_args_get_flag(args, "list-faults") || bk_args_has(args, "dry-run"))
+    if (name == NULL || bk_args_get_flag(args, "help") || bk_args_has(args, "dry-run"))
         return ALL;
     if (g_strv_contains(jobs, name))
         return REPORT;

@@ -21,6 +21,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkPlanChoice, bk_plan_choice_clear)
  * to the end of a line (or to its newest snapshot alone) the one that comes furthest, from a whole
  * snapshot, and from the newest; of equal ones the first. What is wrong with the chosen one, and
  * why others could not be asked, is logged. Fails as bk_plan_make or bk_past_load: with
- * BK_ERROR_NOT_FOUND only when each repository answered so, with BK_ERROR_AMBIGUOUS when one did. */
+ * BK_ERROR_NOT_FOUND only when each repository answered so, with BK_ERROR_AMBIGUOUS when one did.
+ */
 bool bk_plan_choose(const GPtrArray *parts, const BkPlanRequest *request, BkPlanChoice *choice,
                     BkOp *op, GError **error) BK_MUST_USE;

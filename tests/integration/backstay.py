@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -33,8 +34,9 @@ class Result:
         return json.loads(self.stdout)
 
     def error_lines(self):
+        """All but warnings, of commands and of the log."""
         return [line for line in self.stderr.splitlines()
-                if not line.startswith("backstay: warning: ")]
+                if not re.match(r"(backstay:|[0-9-]+T[0-9:]+Z) warning: ", line)]
 
 
 class Backstay:
@@ -148,6 +150,10 @@ class Backstay:
             result = self.attempt("backup", "orders", *args, "--break-lease", "--json")
         assert result.status == 0, result
         return result.json()
+
+    def forget_marks(self):
+        """What the host remembers of its repositories goes, as on a new machine."""
+        shutil.rmtree(self.home / ".local" / "state" / "backstay")
 
     # --- the repository's objects -------------------------------------------------------------
 

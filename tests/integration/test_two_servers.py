@@ -111,3 +111,30 @@ def test_a_copy_of_files_that_archives_beside_the_original(ws):
     restored = ws.restored("r")
     backstay.restore(restored.data)
     assert restored.start_restored().markers() == ["both", "original", "original again", "last"]
+
+
+def test_a_copy_of_files_that_archives_first(ws):
+    """The copy took a name before the original did: the original's archiver and backup fail and say so,
+    rather than mix two histories."""
+    server, backstay = ws.pair(wal_segsize_mb=1)
+    server.make_markers()
+    backstay.backup()
+    server.mark("both")
+    server.archive_all()
+    server.stop()
+    copy = ws.server("copy")
+    subprocess.run(["cp", "-a", server.data, copy.data], check=True)
+    copy.start()
+    copy.mark("copy")
+    copy.archive_all()
+    copy.stop()
+    server.start()
+    server.mark("original")
+    server.rows("SELECT pg_switch_wal()")
+    wait_for("the original's archiver to fail",
+             lambda: server.value("SELECT failed_count FROM pg_stat_archiver") > 0)
+    result = backstay.attempt("-q", "backup", "orders")
+    assert result.status != 0, result
+    assert any("wal" in line.lower() for line in result.error_lines()), result
+    report = backstay.status()
+    assert not report["ok"], report

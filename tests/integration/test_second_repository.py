@@ -1,0 +1,151 @@
+"""A second repository that is slow, full or cannot be written, beside a good one: required or best effort. Whatever it does, the good one keeps what it was given."""
+import contextlib
+import socket
+import subprocess
+import threading
+import time
+
+import pytest
+
+import place
+import s3server
+from pgserver import wait_for
+
+pytestmark = pytest.mark.once
+
+FAULTS = ["slow", "full", "read-only"]
+
+
+class SlowRelay:
+    """Passes bytes on to a port of this machine, each answer some time later."""
+
+    def __init__(self, port, delay):
+        self._to, self._delay = port, delay
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            server = socket.create_connection(("127.0.0.1", self._to))
+            for args in ((client, server, 0), (server, client, self._delay)):
+                threading.Thread(target=self._pump, args=args, daemon=True).start()
+
+    @staticmethod
+    def _pump(source, sink, delay):
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                time.sleep(delay)
+                sink.sendall(data)
+        for each in (source, sink):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
+    def close(self):
+        self._listener.close()
+
+
+class Pair:
+    """A server that archives into `local`, and into `second` once it is `broken`."""
+
+    def __init__(self, ws, gateway, is_required):
+        self.ws, self.gateway = ws, gateway
+        self.is_required = is_required
+        self.clean_ups = []
+        self.server, self.backstay = ws.pair(wal_segsize_mb=1)
+        self.server.make_markers()
+
+    def add_second(self, place_of_it):
+        self.backstay.edit_config("sources:", f"  second: {{ {place_of_it}, key_file: "
+                                              f"{self.ws.path / 'second.key'} }}\nsources:")
+        self.backstay.edit_config("to: [local]", "to: [local, second]" + (
+            "" if self.is_required else "\n    best_effort: [second]"))
+        self.backstay.run("init")
+
+    def add_bucket(self, port):
+        """The bucket behind the gateway, by another port after the repository was made."""
+        bucket = self.gateway.bucket()
+        credentials = self.ws.path / "second.credentials"
+        s3server.write_credentials(credentials)
+        self.add_second(f's3: {{ bucket: {bucket.name}, endpoint: "{self.gateway.url}", '
+                        f"credentials_file: {credentials} }}")
+        self.backstay.edit_config(self.gateway.url, f"http://127.0.0.1:{port}")
+
+    def mount(self, size):
+        self.small = self.ws.directory("small")  # the workspace unmounts it
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=755", "tmpfs", self.small],
+                       check=True)
+        place.give_to_owner(self.small)
+        self.add_second(f"path: {self.small / 'second'}")
+
+    def make_slow(self):
+        relay = SlowRelay(self.gateway.port, 0.05)
+        self.clean_ups.append(relay.close)
+        self.add_bucket(relay.port)
+
+    def make_full(self):
+        self.mount("4m")
+        filler = self.small / "filler"
+        with contextlib.suppress(OSError), open(filler, "wb", buffering=0) as file:
+            while file.write(bytes(65536)):
+                pass
+
+    def make_read_only(self):
+        self.mount("64m")
+        subprocess.run(["mount", "-o", "remount,ro", self.small], check=True)
+
+    def close(self):
+        for clean_up in self.clean_ups:
+            clean_up()
+
+
+@pytest.fixture(params=["required", "best effort"])
+def pair(request, ws, gateway):
+    found = Pair(ws, gateway, request.param == "required")
+    yield found
+    found.server.stop("immediate")
+    found.close()
+
+
+def local_segments(pair):
+    return {path.name for path in pair.backstay.objects("orders/wal") if len(path.name) == 24}
+
+
+@pytest.mark.skipif(not place.IS_ROOT or bool(place.CHROOT), reason="mounts small file systems")
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_second_repository_in_trouble(pair, fault):
+    backstay, server = pair.backstay, pair.server
+    first = backstay.backup()["snapshot"]
+    server.mark("before")
+    server.archive_all()
+    {"slow": pair.make_slow, "full": pair.make_full, "read-only": pair.make_read_only}[fault]()
+    is_served = fault == "slow" or not pair.is_required
+
+    server.mark("during")
+    segment = server.value("SELECT pg_walfile_name(pg_switch_wal())")
+    # The good repository has the segment in any case; the archiver goes on only where it may.
+    wait_for("the segment in the good repository", lambda: segment in local_segments(pair), 120)
+    status = server.data / "pg_wal" / "archive_status"
+    if is_served:
+        wait_for("the archiver", lambda: not list(status.glob("*.ready")), 120)
+    else:
+        assert list(status.glob("*.ready"))
+
+    result = backstay.attempt("-q", "backup", "orders")
+    assert (result.status == 0) == is_served, result
+    if not is_served:
+        lines = result.error_lines()
+        assert len(lines) == 1 and "second" in lines[0], result
+    if fault != "slow":
+        report = backstay.status()
+        assert any("second" in problem for problem in report["problems"]), report
+
+    # Recovery from the good one, whatever the second does; it has all that was committed.
+    restored = pair.ws.restored("r")
+    backstay.restore(restored.data, "--repository", "local")
+    assert restored.start_restored().markers() == ["before", "during"]
+    assert first in backstay.complete()
