@@ -172,39 +172,22 @@ holds(const BkPast *past, uint32_t timeline, uint64_t segno)
     return false;
 }
 
-/* From the first repository that has it whole. */
+/* Reads the segment's info, or its content where `info` is NULL, from the first repository that has
+ * it whole. */
 static bool
-read_info(const BkLines *self, uint32_t timeline, uint64_t segno, BkWalInfo *info, BkOp *op,
-          GError **error)
+read_from_any(const BkLines *self, uint32_t timeline, uint64_t segno, BkWalInfo *info,
+              BkBuf *content, BkOp *op, GError **error)
 {
     g_autoptr(GError) worst = NULL;
 
     for (guint i = 0; i < self->pasts->len; i++) {
+        const BkPast *past = past_at(self, i);
         g_autoptr(GError) cause = NULL;
 
-        if (!holds(past_at(self, i), timeline, segno))
+        if (!holds(past, timeline, segno))
             continue;
-        if (bk_past_get_info(past_at(self, i), timeline, segno, info, op, &cause))
-            return true;
-        bk_parts_keep_worst(&worst, &cause);
-    }
-    if (worst == NULL)
-        return bk_throw(error, BK_ERROR_NOT_FOUND, "there is no such segment");
-    return bk_propagate(error, &worst);
-}
-
-static bool
-read_segment(const BkLines *self, uint32_t timeline, uint64_t segno, BkBuf *content, BkOp *op,
-             GError **error)
-{
-    g_autoptr(GError) worst = NULL;
-
-    for (guint i = 0; i < self->pasts->len; i++) {
-        g_autoptr(GError) cause = NULL;
-
-        if (!holds(past_at(self, i), timeline, segno))
-            continue;
-        if (bk_past_get_segment(past_at(self, i), timeline, segno, content, op, &cause))
+        if (info != NULL ? bk_past_get_info(past, timeline, segno, info, op, &cause)
+                         : bk_past_get_segment(past, timeline, segno, content, op, &cause))
             return true;
         bk_parts_keep_worst(&worst, &cause);
     }
@@ -223,9 +206,9 @@ read_joined(const BkLines *self, uint32_t timeline, uint64_t segno, BkWalInfo *i
 
     for (guint i = 0; segno > 0 && !has_before && i < self->pasts->len; i++)
         has_before = holds(past_at(self, i), timeline, segno - 1);
-    if (!read_info(self, timeline, segno, info, op, error))
+    if (!read_from_any(self, timeline, segno, info, NULL, op, error))
         return false;
-    if (has_before && read_info(self, timeline, segno - 1, &before, op, NULL))
+    if (has_before && read_from_any(self, timeline, segno - 1, &before, NULL, op, NULL))
         (void)bk_wal_info_join(&before, info);
     return true;
 }
@@ -298,7 +281,7 @@ find_first_in(const BkLines *self, const BkLineStretch *stretch, uint64_t segno,
         activity->first_us = MIN(activity->last_us, info->min_time_us);
         return true;
     }
-    if (!read_segment(self, stretch->timeline, segno, &content, op, error) ||
+    if (!read_from_any(self, stretch->timeline, segno, NULL, &content, op, error) ||
         !bk_wal_find_time(content.data, content.size, NULL, INT64_MIN, stretch->begin_lsn, &found,
                           &commit, error))
         return false;

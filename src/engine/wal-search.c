@@ -35,6 +35,28 @@ may_hold(const BkWalInfo *info, const BkTarget *target)
     return info->xacts > 0 && is_between(target->xid, info->min_xid, info->max_xid);
 }
 
+/* The info of a segment, with the record that crosses from the one before. */
+static bool
+load_info(const Search *self, uint32_t timeline, uint64_t segno, BkWalInfo *info, BkOp *op,
+          GError **error)
+{
+    if (!bk_past_get_info(self->past, timeline, segno, info, op, error))
+        return false;
+    if (self->has_before)
+        (void)bk_wal_info_join(&self->before, info);
+    return true;
+}
+
+/* Moves `info`: the next segment's is joined with it. */
+static void
+keep_info(Search *self, BkWalInfo *info)
+{
+    bk_wal_info_clear(&self->before);
+    self->before = *info;
+    *info = (BkWalInfo){0};
+    self->has_before = true;
+}
+
 static bool
 search_segment(Search *self, uint32_t timeline, uint64_t segno, BkWalMoment *found, BkOp *op,
                GError **error)
@@ -44,10 +66,8 @@ search_segment(Search *self, uint32_t timeline, uint64_t segno, BkWalMoment *fou
     const BkWalInfo *before = self->has_before ? &self->before : NULL;
     bool ok = true;
 
-    if (!bk_past_get_info(self->past, timeline, segno, &info, op, error))
+    if (!load_info(self, timeline, segno, &info, op, error))
         return false;
-    if (before != NULL)
-        (void)bk_wal_info_join(before, &info);
     if (may_hold(&info, self->target)) {
         ok = bk_past_get_segment(self->past, timeline, segno, &content, op, error) &&
              (self->target->kind == BK_TARGET_NAME
@@ -56,10 +76,7 @@ search_segment(Search *self, uint32_t timeline, uint64_t segno, BkWalMoment *fou
                   : bk_wal_find_xid(content.data, content.size, before, self->target->xid, found,
                                     error));
     }
-    bk_wal_info_clear(&self->before);
-    self->before = info;
-    info = (BkWalInfo){0};
-    self->has_before = true;
+    keep_info(self, &info);
     return ok;
 }
 
@@ -99,10 +116,8 @@ search_time_in(Search *self, uint32_t timeline, uint64_t segno, BkWalStop *stop,
     g_auto(BkBuf) content = BK_BUF_INIT;
     bool may_stop, is_plain;
 
-    if (!bk_past_get_info(self->past, timeline, segno, &info, op, error))
+    if (!load_info(self, timeline, segno, &info, op, error))
         return false;
-    if (before != NULL)
-        (void)bk_wal_info_join(before, &info);
     may_stop =
         info.xacts > 0 && info.max_time_us > self->time_us && info.last.lsn >= self->from_lsn;
     is_plain = info.xacts == 0 || info.last.commit;
@@ -114,10 +129,7 @@ search_time_in(Search *self, uint32_t timeline, uint64_t segno, BkWalStop *stop,
     } else if (info.xacts > 0) {
         stop->commit = info.last;
     }
-    bk_wal_info_clear(&self->before);
-    self->before = info;
-    info = (BkWalInfo){0}; /* moved */
-    self->has_before = true;
+    keep_info(self, &info);
     return true;
 }
 
@@ -150,20 +162,15 @@ search_earlier_in(Search *self, uint32_t timeline, uint64_t segno, BkLsn *lsn, B
     g_auto(BkBuf) content = BK_BUF_INIT;
     BkWalMoment found = {0};
 
-    if (!bk_past_get_info(self->past, timeline, segno, &info, op, error))
+    if (!load_info(self, timeline, segno, &info, op, error))
         return false;
-    if (before != NULL)
-        (void)bk_wal_info_join(before, &info);
     if (info.xacts > 0 && info.min_time_us < self->time_us && info.last.lsn >= self->from_lsn &&
         (!bk_past_get_segment(self->past, timeline, segno, &content, op, error) ||
          !bk_wal_find_earlier(content.data, content.size, before, self->time_us, self->from_lsn,
                               &found, error)))
         return false;
     *lsn = found.lsn;
-    bk_wal_info_clear(&self->before);
-    self->before = info;
-    info = (BkWalInfo){0}; /* moved */
-    self->has_before = true;
+    keep_info(self, &info);
     return true;
 }
 

@@ -83,9 +83,8 @@ def test_a_primary_that_was_rewound_with_the_archive(ws):
     compare.assert_equal(new.data, ws.path / "whole")
 
 
-def test_a_copy_of_files_that_archives_beside_the_original(ws):
-    """Both have the same system identifier and timeline: the second content of a name is refused, the
-    archive stays the original's, and status names it."""
+def copy_files(ws):
+    """A stopped server with a snapshot, and a copy of its files, which archives as it does."""
     server, backstay = ws.pair(wal_segsize_mb=1)
     server.make_markers()
     backstay.backup()
@@ -94,6 +93,13 @@ def test_a_copy_of_files_that_archives_beside_the_original(ws):
     server.stop()
     copy = ws.server("copy")
     subprocess.run(["cp", "-a", server.data, copy.data], check=True)
+    return server, copy, backstay
+
+
+def test_a_copy_of_files_that_archives_beside_the_original(ws):
+    """Both have the same system identifier and timeline: the second content of a name is refused, the
+    archive stays the original's, and status names it."""
+    server, copy, backstay = copy_files(ws)
     server.start()
     server.mark("original")
     server.archive_all()
@@ -116,14 +122,7 @@ def test_a_copy_of_files_that_archives_beside_the_original(ws):
 def test_a_copy_of_files_that_archives_first(ws):
     """The copy took a name before the original did: the original's archiver and backup fail and say so,
     rather than mix two histories."""
-    server, backstay = ws.pair(wal_segsize_mb=1)
-    server.make_markers()
-    backstay.backup()
-    server.mark("both")
-    server.archive_all()
-    server.stop()
-    copy = ws.server("copy")
-    subprocess.run(["cp", "-a", server.data, copy.data], check=True)
+    server, copy, backstay = copy_files(ws)
     copy.start()
     copy.mark("copy")
     copy.archive_all()
