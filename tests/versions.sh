@@ -5,7 +5,8 @@
 # debootstrap in $BACKSTAY_VERSIONS_DIR. The servers and Backstay run inside the folder, on test
 # directories that are mounted at the same path inside and outside. Backstay takes its libraries
 # along, because the folder's may be older. Tests marked `once` do not depend on the version and
-# run with 15 only. Needs root, debootstrap and patchelf. Further arguments for pytest: PYTEST_ARGS.
+# run with 15 only. Needs root, debootstrap and patchelf. Further arguments for pytest: PYTEST_ARGS;
+# the test directories are made in $TMPDIR (socket paths are long: keep it short).
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -159,7 +160,7 @@ counts() {
 # Leaves the line about version $1 in `result`.
 run_version() {
     say "PostgreSQL $1"
-    base=$(mktemp -d "/tmp/bv$1-XXXX")
+    base=$(mktemp -d "${TMPDIR:-/tmp}/bv$1-XXXX")
     chmod 755 "$base"
     folder=
     if [ "$1" = 15 ]; then run_here; else run_in_folder "$1"; fi

@@ -106,8 +106,9 @@ class PgServer:
 
     def start_restored(self, settings=None):
         """Starts a restored directory that must not archive into the repository it came from,
-        and waits until it is out of recovery."""
-        self.start({"archive_mode": "off", **(settings or {})})
+        and waits until it is out of recovery. Recovery waits for a query that it conflicts with,
+        instead of cancelling the one that asks whether it has ended."""
+        self.start({"archive_mode": "off", "max_standby_archive_delay": "-1", **(settings or {})})
         wait_for(f"the end of recovery of {self.name}",
                  lambda: not self.value("SELECT pg_is_in_recovery()"))
         return self
