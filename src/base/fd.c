@@ -1,5 +1,6 @@
 #include "base/fd.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -40,6 +41,30 @@ int
 bk_fd_open_dir(int dir, const char *path, GError **error)
 {
     return bk_fd_open(dir, path, O_RDONLY | O_DIRECTORY, 0, error);
+}
+
+GPtrArray *
+bk_dir_list(int dir, const char *path, GError **error)
+{
+    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+    int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *list = fd >= 0 ? fdopendir(fd) : NULL;
+    const struct dirent *entry;
+
+    if (list == NULL) {
+        bk_throw_errno(error, "list \"%s\"", path);
+        bk_fd_clear(&fd);
+        return NULL;
+    }
+    while ((errno = 0, entry = readdir(list)) != NULL)
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            g_ptr_array_add(names, g_strdup(entry->d_name));
+    if (errno != 0) {
+        bk_throw_errno(error, "list \"%s\"", path);
+        g_clear_pointer(&names, g_ptr_array_unref);
+    }
+    (void)closedir(list);
+    return g_steal_pointer(&names);
 }
 
 bool

@@ -19,6 +19,11 @@ int bk_fd_open(int dir, const char *path, int flags, mode_t mode, GError **error
 /* Opens a directory for *at() calls and syncing. */
 int bk_fd_open_dir(int dir, const char *path, GError **error) BK_MUST_USE;
 
+/* The names in the directory `dir` (an O_PATH descriptor will do; its offset is not used), without
+ * "." and "..", in no order. An owned array of char *; NULL and an errno error that names `path`
+ * when it could not be read to its end: a part of the names is never taken for all. */
+GPtrArray *bk_dir_list(int dir, const char *path, GError **error) BK_MUST_USE;
+
 /* Writes all of `data` (at `offset` for pwrite). Errors carry no name: the caller prefixes it. */
 bool bk_fd_write(int fd, const void *data, size_t size, GError **error) BK_MUST_USE;
 bool bk_fd_pwrite(int fd, const void *data, size_t size, uint64_t offset,

@@ -2,7 +2,6 @@
 
 #include "source/pg/tree.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -52,24 +51,17 @@ bk_aside_is_inside(const char *path)
 static GPtrArray *
 list_names(int dir, const char *path, GError **error)
 {
+    g_autoptr(GPtrArray) all = bk_dir_list(dir, path, error);
     g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
-    int copy = dup(dir);
-    DIR *list = copy >= 0 ? fdopendir(copy) : NULL;
-    const struct dirent *entry;
 
-    if (list == NULL) {
-        bk_throw_errno(error, "list \"%s\"", path);
-        if (copy >= 0)
-            (void)close(copy);
+    if (all == NULL)
         return NULL;
+    for (guint i = 0; i < all->len; i++) {
+        const char *name = g_ptr_array_index(all, i);
+
+        if (!bk_aside_is_exempt(name))
+            g_ptr_array_insert(names, strcmp(name, "global") == 0 ? 0 : -1, g_strdup(name));
     }
-    rewinddir(list);
-    while ((entry = readdir(list)) != NULL)
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
-            !bk_aside_is_exempt(entry->d_name))
-            g_ptr_array_insert(names, strcmp(entry->d_name, "global") == 0 ? 0 : -1,
-                               g_strdup(entry->d_name));
-    (void)closedir(list);
     return g_steal_pointer(&names);
 }
 

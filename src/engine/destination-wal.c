@@ -7,7 +7,6 @@
 #include "source/pg/archive.h"
 #include "source/pg/control.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -30,7 +29,8 @@ typedef struct Entry {
     char *name;
     BkWalName parsed;
     Mark mark;
-    bool is_own; /* of the source's system identifier; files without one are */
+    bool is_own;     /* of the source's system identifier; files without one are */
+    bool is_damaged; /* the server marked it, and its first page cannot be read */
 } Entry;
 
 typedef struct Look {
@@ -117,18 +117,21 @@ has_head(const Look *self, const char *name, uint32_t timeline, BkWalScan *scan)
 static void
 add_entry(Look *self, const char *name)
 {
-    Entry entry = {.mark = MARK_NONE, .is_own = true};
+    Entry entry = {.is_own = true};
 
     if (!bk_wal_name_parse(name, &entry.parsed) || entry.parsed.kind == BK_WAL_BACKUP)
         return;
+    entry.mark = read_mark(self->dir, name);
     if (entry.parsed.kind == BK_WAL_SEGMENT) {
         g_auto(BkWalScan) scan = {0};
 
-        if (!has_head(self, name, entry.parsed.timeline, &scan))
+        if (has_head(self, name, entry.parsed.timeline, &scan))
+            entry.is_own = scan.system_id == self->system_id;
+        else if (entry.mark != MARK_NONE)
+            entry.is_damaged = true; /* no server marks what it only recycled */
+        else
             return;
-        entry.is_own = scan.system_id == self->system_id;
     }
-    entry.mark = read_mark(self->dir, name);
     if (entry.mark != MARK_NONE)
         (void)g_hash_table_add(self->marked, GUINT_TO_POINTER(entry.parsed.timeline));
     entry.name = g_strdup(name);
@@ -149,22 +152,13 @@ compare_entries(const void *left, const void *right)
 static bool
 list_entries(Look *self, GError **error)
 {
-    int copy = dup(self->dir);
-    DIR *list = copy >= 0 ? fdopendir(copy) : NULL;
-    const struct dirent *entry;
-    bool ok = true;
+    g_autoptr(GPtrArray) names = bk_dir_list(self->dir, self->found->directory, error);
+    bool ok = names != NULL;
 
-    if (list == NULL) {
-        bk_throw_errno(error, "list \"%s\"", self->found->directory);
-        if (copy >= 0)
-            (void)close(copy);
-        return false;
-    }
-    while (ok && (entry = readdir(list)) != NULL) {
+    for (guint i = 0; ok && i < names->len; i++) {
         ok = bk_op_check(self->op, error);
-        add_entry(self, entry->d_name);
+        add_entry(self, g_ptr_array_index(names, i));
     }
-    (void)closedir(list);
     g_ptr_array_sort(self->entries, compare_entries);
     return ok;
 }
@@ -325,9 +319,13 @@ judge_entry(Look *self, const Entry *entry, bool is_last, GError **error)
             add_foreign(self, entry, "of another cluster");
         return true;
     }
-    if (is_segment && entry->mark == MARK_DONE &&
+    if (is_segment && (entry->mark == MARK_DONE || entry->is_damaged) &&
         g_hash_table_contains(self->archived, entry->name))
         return true;
+    if (entry->is_damaged) {
+        add_foreign(self, entry, "their first page is damaged or cannot be read");
+        return true;
+    }
     if (!compare_archived(self, entry, &has, &differs, error))
         return false;
     if (entry->parsed.kind == BK_WAL_HISTORY && differs)

@@ -3,7 +3,6 @@
 #include "base/fd.h"
 #include "engine/aside.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -60,22 +59,12 @@ has(int dir, const char *name)
 static bool
 is_empty(int dir, const char *path, bool *empty, GError **error)
 {
-    int copy = dup(dir);
-    DIR *list = copy >= 0 ? fdopendir(copy) : NULL;
-    const struct dirent *entry;
+    g_autoptr(GPtrArray) names = bk_dir_list(dir, path, error);
 
     *empty = true;
-    if (list == NULL) {
-        bk_throw_errno(error, "list \"%s\"", path);
-        if (copy >= 0)
-            (void)close(copy);
-        return false;
-    }
-    while (*empty && (entry = readdir(list)) != NULL)
-        *empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
-                 bk_aside_is_exempt(entry->d_name);
-    (void)closedir(list);
-    return true;
+    for (guint i = 0; names != NULL && *empty && i < names->len; i++)
+        *empty = bk_aside_is_exempt(g_ptr_array_index(names, i));
+    return names != NULL;
 }
 
 /* The nearest folder above that exists must take a new name. */
@@ -330,29 +319,20 @@ static bool
 sweep_folder(const Sweep *sweep, int dir, const char *path, bool keep_wanted, GError **error)
 {
     bool leave_others = keep_wanted && is_shared(sweep, path);
-    int copy = dup(dir);
-    DIR *list = copy >= 0 ? fdopendir(copy) : NULL;
-    const struct dirent *entry;
-    bool ok = true;
+    g_autoptr(GPtrArray) names = bk_dir_list(dir, path, error);
+    bool ok = names != NULL;
 
-    if (list == NULL) {
-        bk_throw_errno(error, "list \"%s\"", path);
-        if (copy >= 0)
-            (void)close(copy);
-        return false;
-    }
-    while (ok && (entry = readdir(list)) != NULL) {
+    for (guint i = 0; ok && i < names->len; i++) {
+        const char *name = g_ptr_array_index(names, i);
         g_autofree char *entry_path =
-            path[0] != 0 ? g_strconcat(path, "/", entry->d_name, NULL) : g_strdup(entry->d_name);
+            path[0] != 0 ? g_strconcat(path, "/", name, NULL) : g_strdup(name);
 
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
-            strcmp(entry_path, BK_DESTINATION_MARK) == 0 || is_exempt(path, entry->d_name) ||
+        if (strcmp(entry_path, BK_DESTINATION_MARK) == 0 || is_exempt(path, name) ||
             (leave_others && !g_hash_table_contains(sweep->wanted, entry_path)))
             continue;
         ok = bk_op_check(sweep->op, error) &&
-             sweep_entry(sweep, dir, entry->d_name, entry_path, keep_wanted, error);
+             sweep_entry(sweep, dir, name, entry_path, keep_wanted, error);
     }
-    (void)closedir(list);
     return ok;
 }
 

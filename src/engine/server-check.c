@@ -1,10 +1,10 @@
 #include "engine/server-check.h"
 
+#include "base/fd.h"
 #include "base/log.h"
 #include "engine/clock-check.h"
 #include "source/pg/pg-time.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -46,28 +46,25 @@ static bool
 count_ready_files(const char *data_dir, BkServerReady *ready)
 {
     g_autofree char *path = g_build_filename(data_dir, STATUS_DIRECTORY, NULL);
-    DIR *directory = opendir(path);
-    const struct dirent *entry;
+    g_auto(BkFd) dir = bk_fd_open_dir(AT_FDCWD, path, NULL);
+    g_autoptr(GPtrArray) names = dir >= 0 ? bk_dir_list(dir, path, NULL) : NULL;
 
-    if (directory == NULL)
-        return false;
-    while ((entry = readdir(directory)) != NULL) {
+    for (guint i = 0; names != NULL && i < names->len; i++) {
+        const char *name = g_ptr_array_index(names, i);
         struct stat st;
         int64_t since_us;
         size_t stem;
 
-        if (!has_suffix(entry->d_name, READY, &stem) ||
-            fstatat(dirfd(directory), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        if (!has_suffix(name, READY, &stem) || fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
             continue;
         since_us = (int64_t)st.st_mtim.tv_sec * BK_USEC_PER_SEC;
         if (ready->count++ > 0 && since_us >= ready->oldest_us)
             continue;
         ready->oldest_us = since_us;
         g_free(ready->oldest);
-        ready->oldest = g_strndup(entry->d_name, stem);
+        ready->oldest = g_strndup(name, stem);
     }
-    (void)closedir(directory);
-    return true;
+    return names != NULL;
 }
 
 static bool

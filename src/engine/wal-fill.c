@@ -6,7 +6,6 @@
 #include "source/pg/archive-check.h"
 #include "source/pg/history.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
@@ -171,24 +170,22 @@ compare_candidates(const void *left, const void *right)
 static bool
 list_candidates(Fill *self, GError **error)
 {
-    DIR *dir = opendir(self->request->wal_dir);
-    const struct dirent *entry;
+    const char *path = self->request->wal_dir;
+    g_auto(BkFd) dir = bk_fd_open_dir(AT_FDCWD, path, error);
+    g_autoptr(GPtrArray) names = dir >= 0 ? bk_dir_list(dir, path, error) : NULL;
 
     self->candidates = g_ptr_array_new_with_free_func(free_candidate);
-    if (dir == NULL)
-        return bk_throw_errno(error, "list \"%s\"", self->request->wal_dir);
-    while ((entry = readdir(dir)) != NULL) {
+    for (guint i = 0; names != NULL && i < names->len; i++) {
         Candidate *candidate = g_new0(Candidate, 1);
 
-        candidate->name = g_strdup(entry->d_name);
+        candidate->name = g_strdup(g_ptr_array_index(names, i));
         if (bk_wal_name_parse(candidate->name, &candidate->parsed) && is_candidate(self, candidate))
             g_ptr_array_add(self->candidates, candidate);
         else
             free_candidate(candidate);
     }
-    (void)closedir(dir);
     g_ptr_array_sort(self->candidates, compare_candidates);
-    return true;
+    return names != NULL;
 }
 
 static bool

@@ -133,6 +133,25 @@ def test_delta_refuses_when_the_wal_cannot_be_archived(ws, origin):
     assert recovered(twin) == ["one", "two", "archived"]
 
 
+def test_delta_refuses_a_finished_segment_that_is_damaged(ws, origin):
+    """It cannot be archived, and only its owner can say that nothing in it is wanted."""
+    server, backstay = clone(ws, origin)
+    server.start(BROKEN)
+    server.mark("three")
+    name = server.value("SELECT pg_walfile_name(pg_current_wal_lsn())")
+    server.rows("SELECT pg_switch_wal()")
+    server.stop("immediate")
+    segment = server.data / "pg_wal" / name
+    with segment.open("r+b") as file:
+        file.write(bytes(64))
+    damaged = segment.read_bytes()
+    result = backstay.fails(1, "damaged.*--discard-wal", "restore", "orders", "--to", server.data,
+                            "--delta")
+    assert name in result.stderr and segment.read_bytes() == damaged
+    backstay.restore(server.data, "--delta", "--discard-wal")
+    assert recovered(server) == ["one", "two"]
+
+
 def test_delta_refuses_when_no_repository_can_be_written(ws, origin):
     server, backstay = clone(ws, origin)
     lag(server, "immediate")

@@ -235,6 +235,29 @@ test_dir_make(Fixture *self, const void *data)
     EXPECT_ERROR(bk_dir_make(self->dir, "file/sub", 0700, &error), BK_ERROR_SYSTEM);
 }
 
+static void
+test_dir_list(Fixture *self, const void *data)
+{
+    g_autoptr(GError) error = NULL;
+    g_auto(BkFd) path_only = -1;
+    g_auto(BkFd) file = -1;
+
+    (void)data;
+    EXPECT_DONE(write_text(self, "a", "x", BK_FILE_NEW, &error));
+    EXPECT_DONE(bk_dir_make(self->dir, "b", 0700, &error));
+    path_only = open(self->path, O_PATH | O_DIRECTORY);
+    for (size_t i = 0; i < 3; i++) { /* a second call begins anew */
+        g_autoptr(GPtrArray) names = bk_dir_list(i == 0 ? path_only : self->dir, "it", &error);
+
+        g_assert_no_error(error);
+        g_assert_cmpuint(names->len, ==, 2);
+        g_assert_true(g_ptr_array_find_with_equal_func(names, "a", g_str_equal, NULL));
+        g_assert_true(g_ptr_array_find_with_equal_func(names, "b", g_str_equal, NULL));
+    }
+    file = bk_fd_open(self->dir, "a", O_RDONLY, 0, &error);
+    EXPECT_ERROR(bk_dir_list(file, "\"it\"", &error) != NULL, BK_ERROR_SYSTEM);
+}
+
 #define TEST(name, function) g_test_add(name, Fixture, NULL, set_up, function, tear_down)
 
 int
@@ -253,5 +276,6 @@ main(int argc, char **argv)
     TEST("/fd/pread-pwrite", test_pread_pwrite);
     TEST("/fd/steal", test_steal);
     TEST("/fd/dir-make", test_dir_make);
+    TEST("/fd/dir-list", test_dir_list);
     return g_test_run();
 }

@@ -4,7 +4,6 @@
 #include "source/pg/data-dir-priv.h"
 #include "source/pg/relation-name.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -39,24 +38,21 @@ static bool
 mount_tablespaces(BkDataDir *self, GError **error)
 {
     g_autoptr(GError) cause = NULL;
-    BkFd fd = bk_beneath_open(self->files, "pg_tblspc", O_RDONLY | O_DIRECTORY, 0, &cause);
-    DIR *list = fd >= 0 ? fdopendir(fd) : NULL;
-    const struct dirent *entry;
+    g_auto(BkFd) fd = bk_beneath_open(self->files, "pg_tblspc", O_RDONLY | O_DIRECTORY, 0, &cause);
+    g_autoptr(GPtrArray) names = NULL;
 
-    if (list == NULL) {
-        bk_fd_clear(&fd);
-        /* A directory that is no cluster's, or not whole, is told by what reads it.
-         */
-        return cause == NULL || bk_error_is(cause, BK_ERROR_ABSENT) || bk_propagate(error, &cause);
-    }
-    while ((entry = readdir(list)) != NULL) {
-        g_autofree char *path = g_strconcat("pg_tblspc/", entry->d_name, NULL);
+    /* A directory that is no cluster's, or not whole, is told by what reads it. */
+    if (fd < 0)
+        return bk_error_is(cause, BK_ERROR_ABSENT) || bk_propagate(error, &cause);
+    names = bk_dir_list(fd, "pg_tblspc", error);
+    for (guint i = 0; names != NULL && i < names->len; i++) {
+        const char *name = g_ptr_array_index(names, i);
+        g_autofree char *path = g_strconcat("pg_tblspc/", name, NULL);
 
-        if (is_link(fd, entry->d_name))
-            mount_link(self, fd, entry->d_name, path);
+        if (is_link(fd, name))
+            mount_link(self, fd, name, path);
     }
-    (void)closedir(list);
-    return true;
+    return names != NULL;
 }
 
 BkDataDir *

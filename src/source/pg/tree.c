@@ -4,7 +4,6 @@
 #include "source/pg/data-dir.h"
 #include "source/pg/relation-name.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -357,33 +356,6 @@ add_entry(Walk *walk, const Folder *folder, const char *name, GError **error)
     return true;
 }
 
-/* All names first: whether a relation is unlogged is known from another name in the folder. */
-static GPtrArray *
-read_names(const Folder *folder, GError **error)
-{
-    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
-    int copy = dup(folder->fd);
-    DIR *dir = copy >= 0 ? fdopendir(copy) : NULL;
-    const struct dirent *entry;
-
-    if (dir == NULL) {
-        bk_throw_errno(error, "list \"%s\"", folder->path);
-        if (copy >= 0)
-            (void)close(copy);
-        return NULL;
-    }
-    while ((errno = 0, entry = readdir(dir)) != NULL)
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            g_ptr_array_add(names, g_strdup(entry->d_name));
-    if (errno != 0) {
-        bk_throw_errno(error, "list \"%s\"", folder->path);
-        (void)closedir(dir);
-        return NULL;
-    }
-    (void)closedir(dir);
-    return g_steal_pointer(&names);
-}
-
 static void
 find_unlogged(const Folder *folder, const GPtrArray *names)
 {
@@ -449,7 +421,7 @@ walk_folder(Walk *walk, const Folder *parent, const char *path, Place place, int
                         path);
     folder.identity = (Identity){st.st_dev, st.st_ino};
     folder.unlogged = unlogged;
-    names = read_names(&folder, error);
+    names = bk_dir_list(folder.fd, folder.path, error);
     if (names == NULL)
         return false;
     if (place == PLACE_DATABASE)
@@ -554,7 +526,7 @@ add_unlogged(const BkDataDir *dir, const char *path, GHashTable *unlogged, GErro
 
     if (fd < 0)
         return bk_error_is(cause, BK_ERROR_ABSENT) || bk_propagate(error, &cause);
-    names = read_names(&folder, error);
+    names = bk_dir_list(folder.fd, folder.path, error);
     for (guint i = 0; names != NULL && i < names->len; i++) {
         BkRelationName relation;
 
