@@ -13,7 +13,8 @@
 typedef struct OddStore {
     BkStore base;
     BkStore *inner;
-    _Atomic(const char *) hang;   /* part of the names whose puts never end by themselves */
+    _Atomic(const char *) hang;   /* part of the names whose puts take `hang_us` */
+    int64_t hang_us;              /* 0: they never end by themselves */
     _Atomic(const char *) refuse; /* the same of those that cannot be put or retained */
     atomic_bool is_dead;          /* nothing is answered any more */
     atomic_uint tries;            /* puts, whatever became of them */
@@ -39,7 +40,7 @@ odd_put(BkStore *store, const char *name, const BkBuf *data, const uint8_t *sha2
     if (odd_is_meant(atomic_load(&self->refuse), name))
         return bk_throw(error, BK_ERROR_NO_SPACE, "refused");
     if ((odd_is_meant(atomic_load(&self->hang), name) || atomic_load(&self->is_dead)) &&
-        !bk_op_sleep(op, 3600 * BK_USEC_PER_SEC, error))
+        !bk_op_sleep(op, self->hang_us != 0 ? self->hang_us : 3600 * BK_USEC_PER_SEC, error))
         return false;
     if (self->overwrites && !self->inner->driver->delete (self->inner, name, op, error))
         return false;

@@ -9,11 +9,8 @@
 #include <pthread.h>
 #include <string.h>
 
-/* Once the required repositories have all, nothing waits any more but the report. */
-#define PATIENCE_AFTERWARDS 10
-
-/* But one that is dead by then is not waited for: it must answer within a part of the patience
- * before anything longer is asked of it. */
+/* One that is dead once the required repositories have all is not waited for: it must answer within
+ * a part of the patience before anything longer is asked of it. */
 #define PATIENCE_PARTS 6
 
 /* How long giving up the lease in one that was dropped may take: it would run out by itself. */
@@ -458,8 +455,7 @@ bk_best_effort_publish(BkBestEffort *self, const BkBestEffortSnapshot *snapshot,
     if (!call_each(self, ask_whether_alive, NULL,
                    MAX(self->options.patience_us / PATIENCE_PARTS, BK_USEC_PER_SEC), error))
         return false;
-    return call_each(self, publish_one, snapshot, PATIENCE_AFTERWARDS * self->options.patience_us,
-                     error);
+    return call_each(self, publish_one, snapshot, self->options.patience_us, error);
 }
 
 /* Looks for WAL that a repository of best effort lacks. */
@@ -555,8 +551,8 @@ bool
 bk_best_effort_catch_up(BkBestEffort *self, const BkBestEffortSnapshot *snapshot,
                         const BkPart *from, GError **error)
 {
-    return call_each(self, catch_up_one, &(CatchUp){snapshot, from},
-                     PATIENCE_AFTERWARDS * self->options.patience_us, error);
+    return call_each(self, catch_up_one, &(CatchUp){snapshot, from}, self->options.patience_us,
+                     error);
 }
 
 size_t

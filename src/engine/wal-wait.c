@@ -173,6 +173,7 @@ bk_wal_wait(const BkWalWait *wait, const BkPgMeta *meta, BkOp *op, GError **erro
                 return false;
         if (!check_content(wait, name, op, error))
             return false;
+        bk_op_advance(op, 0); /* of a long backup there are many */
     }
     return true;
 }

@@ -10,7 +10,7 @@
 #include "wal-builder.h"
 
 #define SYSTEM   77
-#define PATIENCE (BK_USEC_PER_SEC / 20)
+#define PATIENCE (BK_USEC_PER_SEC / 4)
 
 typedef struct Fixture {
     RepoFixture repo; /* the required one */
@@ -237,6 +237,23 @@ test_dead_at_the_end(Fixture *self, const void *data)
     EXPECT_DONE(publish(self, NULL, &error));
     g_assert_nonnull(strstr(why(self, 1), "at the end of the backup"));
     g_assert_cmpuint(atomic_load(&self->stores[1]->tries), ==, tries);
+    g_assert_cmpuint(count(self, 1, "orders/snapshots/"), ==, 0);
+    g_assert_null(why(self, 0));
+}
+
+/* One that answers, and then dies while its manifest is put, gets no more patience than before. */
+static void
+test_dies_at_its_manifest(Fixture *self, const void *data)
+{
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    take(self);
+    EXPECT_DONE(put_pack(self, 1, &error));
+    self->stores[1]->hang_us = 4 * PATIENCE;
+    atomic_store(&self->stores[1]->hang, "snapshots/");
+    EXPECT_DONE(publish(self, NULL, &error));
+    g_assert_nonnull(strstr(why(self, 1), "timed out"));
     g_assert_cmpuint(count(self, 1, "orders/snapshots/"), ==, 0);
     g_assert_null(why(self, 0));
 }
@@ -549,6 +566,7 @@ main(int argc, char **argv)
     EFFORT_TEST("/best-effort/dropped-by-many-threads", test_dropped_by_many_threads);
     EFFORT_TEST("/best-effort/hangs", test_hangs);
     EFFORT_TEST("/best-effort/dead-at-the-end", test_dead_at_the_end);
+    EFFORT_TEST("/best-effort/dies-at-its-manifest", test_dies_at_its_manifest);
     EFFORT_TEST("/best-effort/hangs-from-the-start", test_hangs_from_the_start);
     EFFORT_TEST("/best-effort/cancelled", test_cancelled);
     EFFORT_TEST("/best-effort/lease-taken-over", test_lease_taken_over);
