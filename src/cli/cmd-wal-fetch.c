@@ -15,11 +15,16 @@ default_ahead(const char *path)
     return strcmp(name, "RECOVERYXLOG") == 0 ? DEFAULT_AHEAD : 0;
 }
 
+/* `*last` becomes NULL when the option is not given. */
 static bool
-parse_until(const char *text, BkWalName *until, GError **error)
+parse_segment(const BkArgs *args, const char *option, BkWalName *parsed, const BkWalName **last,
+              GError **error)
 {
-    return text == NULL || (bk_wal_name_parse(text, until) && until->kind == BK_WAL_SEGMENT) ||
-           bk_throw(error, BK_ERROR_USAGE, "--until: \"%s\" is not the name of a WAL segment",
+    const char *text = bk_args_get_string(args, option);
+
+    *last = text != NULL ? parsed : NULL;
+    return text == NULL || (bk_wal_name_parse(text, parsed) && parsed->kind == BK_WAL_SEGMENT) ||
+           bk_throw(error, BK_ERROR_USAGE, "--%s: \"%s\" is not the name of a WAL segment", option,
                     text);
 }
 
@@ -28,16 +33,16 @@ bk_cmd_wal_fetch(const BkArgs *args, BkCliContext *context, GError **error)
 {
     g_auto(BkCliSource) source = {0};
     const char *path = bk_args_get_string(args, "path");
-    const char *until = bk_args_get_string(args, "until");
-    BkWalName last;
-    const BkWalFetch fetch = {
+    BkWalName until, reach;
+    BkWalFetch fetch = {
         .name = bk_args_get_string(args, "name"),
         .path = path,
         .ahead = (unsigned)bk_args_get_int(args, "prefetch", default_ahead(path)),
-        .until = until != NULL ? &last : NULL,
     };
 
-    return parse_until(until, &last, error) &&
+    return parse_segment(args, "until", &until, &fetch.until, error) &&
+           parse_segment(args, "reach", &reach, &fetch.reach, error) &&
            bk_cli_source_load_for_reading(args, context, &source, error) &&
+           bk_cli_source_keep_only(&source, bk_args_get_string(args, "repository"), error) &&
            bk_wal_fetch(&source.spec, &fetch, context->op, error);
 }

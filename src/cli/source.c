@@ -2,6 +2,8 @@
 
 #include "config/value.h"
 
+#include <string.h>
+
 #define OWN_DIR "/var/lib/backstay"
 
 static void
@@ -53,6 +55,22 @@ bk_cli_source_init(BkCliSource *self, const BkConfigSource *source)
         .push_timeout_us = source->push_timeout_us,
         .state_dir = self->state_dir,
     };
+}
+
+bool
+bk_cli_source_keep_only(BkCliSource *self, const char *repository, GError **error)
+{
+    for (size_t i = 0; repository != NULL && i < self->spec.repository_count; i++) {
+        if (strcmp(self->repositories[i].name, repository) != 0)
+            continue;
+        self->repositories[i].is_required = true;
+        self->spec.repositories = &self->repositories[i];
+        self->spec.repository_count = 1;
+        return true;
+    }
+    return repository == NULL ||
+           bk_throw(error, BK_ERROR_USAGE, "source \"%s\" has no repository \"%s\"",
+                    self->spec.name, repository);
 }
 
 void

@@ -31,6 +31,10 @@ bool bk_cli_source_load_for_reading(const BkArgs *args, const BkCliContext *cont
 /* The same for a source already found in a configuration that the caller owns. */
 void bk_cli_source_init(BkCliSource *self, const BkConfigSource *source);
 
+/* Leaves no repository but the one of this name, which is required then; all when it is NULL. Fails
+ * with BK_ERROR_USAGE when the source has none such. */
+bool bk_cli_source_keep_only(BkCliSource *self, const char *repository, GError **error) BK_MUST_USE;
+
 /* Lets --workers, --max-rate and --compress, where the command has them, override. */
 bool bk_cli_source_override(BkCliSource *self, const BkArgs *args, GError **error) BK_MUST_USE;
 

@@ -7,6 +7,8 @@
 #include "engine/wal-directory.h"
 #include "source/pg/recovery-priv.h"
 
+#include <string.h>
+
 const BkPlan *
 bk_restore_get_plan(const BkRestore *self)
 {
@@ -213,6 +215,34 @@ bk_restore_check_commands(const BkRestoreRequest *request, GError **error)
            bk_recovery_check_path(request->config, error);
 }
 
+static bool
+is_required(const BkSourceSpec *source, const char *repository)
+{
+    for (size_t i = 0; i < source->repository_count; i++)
+        if (strcmp(source->repositories[i].name, repository) == 0)
+            return source->repositories[i].is_required;
+    return false;
+}
+
+/* The plan goes by the others. Only what a required one has may still be missing at its end. */
+static void
+warn_of_failed(const BkRestore *self)
+{
+    const BkParts *parts = &self->parts;
+    bool is_latest = self->request->target->kind == BK_TARGET_LATEST;
+
+    for (guint i = 0; i < parts->failed->len; i++) {
+        bool stops = is_latest && parts->parts->len > 0 &&
+                     is_required(self->source, g_ptr_array_index(parts->failed_names, i));
+
+        bk_log(BK_LOG_WARNING, "%s%s", (const char *)g_ptr_array_index(parts->failed, i),
+               stops ? "; unless it answers by then, recovery will stop at the end of the plan "
+                       "instead of opening the server, since it may have more WAL: give "
+                       "--repository for what another one has alone"
+                     : "");
+    }
+}
+
 BkRestore *
 bk_restore_plan(const BkSourceSpec *source, const BkRestoreRequest *request, BkOp *op,
                 GError **error)
@@ -225,8 +255,7 @@ bk_restore_plan(const BkSourceSpec *source, const BkRestoreRequest *request, BkO
     self->root = -1;
     if (!bk_parts_open_for_reading(source, request->repository, &self->parts, op, error))
         return NULL;
-    for (guint i = 0; i < self->parts.failed->len; i++)
-        bk_log(BK_LOG_WARNING, "%s", (const char *)g_ptr_array_index(self->parts.failed, i));
+    warn_of_failed(self);
     if (!plan_for_now(self, &cause, op, error) ||
         !check_destination(self, cause != NULL ? NULL : error)) {
         if (cause != NULL)

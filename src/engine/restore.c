@@ -348,16 +348,22 @@ write_label(BkRestore *self, GError **error)
                             BK_FILE_REPLACE, error);
 }
 
-/* Recovery to a target ends with the last segment of its plan. */
+/* The last segment of the plan. Recovery to a target ends with it; recovery to the end of the
+ * archive must at least come to it, and to no timeline that somebody else has made. */
 static const char *
-name_last_segment(const BkPlan *plan, BkTargetKind kind, char name[BK_WAL_NAME_SIZE])
+name_last_segment(const BkRestore *self, char name[BK_WAL_NAME_SIZE])
 {
-    const BkWindowStep *end;
+    const BkPlan *plan = &self->choice.plan;
+    const BkWindowInput *all = &self->choice.lines.input;
+    const uint32_t size = plan->snapshot->meta.segment_size;
+    uint64_t last = bk_wal_segment_of(plan->snapshot->meta.start_lsn, size) - 1;
+    uint32_t timeline = plan->timeline;
 
-    if (kind == BK_TARGET_LATEST || plan->path.count == 0)
-        return NULL;
-    end = &plan->path.steps[plan->path.count - 1];
-    return bk_wal_segment_name(end->timeline, end->last, plan->snapshot->meta.segment_size, name);
+    if (plan->path.count > 0)
+        last = plan->path.steps[plan->path.count - 1].last;
+    for (size_t i = 0; i < all->timeline_count; i++)
+        timeline = MAX(timeline, all->timelines[i].timeline);
+    return bk_wal_segment_name(timeline, last, size, name);
 }
 
 static bool
@@ -367,10 +373,18 @@ write_recovery(BkRestore *self, GError **error)
     const BkRestoreRequest *request = self->request;
     const char *sign;
     char timeline[16];
-    char until[BK_WAL_NAME_SIZE];
-    g_autofree char *restore = bk_recovery_restore_command(
-        request->program, request->config, self->source->name,
-        name_last_segment(&self->choice.plan, request->target->kind, until), error);
+    char name[BK_WAL_NAME_SIZE];
+    const char *last = name_last_segment(self, name);
+    const bool is_latest = request->target->kind == BK_TARGET_LATEST;
+    const BkRecoveryFetch fetch = {
+        .exe = request->program,
+        .config = request->config,
+        .source = self->source->name,
+        .repository = request->repository,
+        .until = is_latest || self->choice.plan.path.count == 0 ? NULL : last,
+        .reach = last,
+    };
+    g_autofree char *restore = bk_recovery_restore_command(&fetch, error);
     g_autofree char *end =
         restore != NULL ? bk_recovery_end_command(request->program, error) : NULL;
     BkRecoverySettings settings = {

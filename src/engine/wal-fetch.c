@@ -17,6 +17,10 @@
 #define HOLE_TRIES    20 /* while a segment may be on its way */
 #define HOLE_PAUSE_US (500 * 1000)
 
+/* For a repository of best effort: to open it, and to get a file that recovery can do without. */
+#define OPEN_US  (10 * BK_USEC_PER_SEC)
+#define SPARE_US (30 * BK_USEC_PER_SEC)
+
 typedef struct Ahead {
     BkFetchAhead *folder;
     const BkPart *part;
@@ -43,49 +47,111 @@ answers_clear(Answers *self)
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Answers, answers_clear)
 
-/* "Not there" is said when every repository was asked and answered so. */
+/* "Not there" is said when every repository that has to was asked and answered so. */
 static void
 throw_answers(Answers *self, const BkSourceSpec *source, GError **error)
 {
     if (self->outages == source->repository_count)
         (void)bk_propagate(error, &self->outage);
     else if (self->outages > 0)
-        (void)bk_throw(error, BK_ERROR_STORE, "%s", self->outage->message);
+        (void)bk_throw(error, BK_ERROR_STORE,
+                       "%s; whether it has the file is unknown, and recovery must not end here: "
+                       "try again when it answers, or restore with --repository what another one "
+                       "has",
+                       self->outage->message);
     else if (self->worst == NULL)
         (void)bk_throw(error, BK_ERROR_NOT_FOUND, "no repository holds WAL of this source");
     else
         (void)bk_propagate(error, &self->worst);
 }
 
+/* Returns true if `name` is behind `last`, a segment. What a plan has counted on are the segments
+ * up to its last one, and the histories of all timelines that were there; the first one has none.
+ */
+static bool
+is_past(const BkWalName *name, const BkWalName *last)
+{
+    if (last == NULL)
+        return false;
+    if (name->kind != BK_WAL_SEGMENT)
+        return name->timeline > last->timeline || name->timeline == 1;
+    return name->log > last->log || (name->log == last->log && name->seg > last->seg);
+}
+
+/* Opens one repository. Recovery does not wait long for one of best effort: another one may have
+ * the file. `own` is the operation for that one alone. */
+static bool
+open_one(const BkSourceSpec *source, const BkRepositorySpec *spec, BkParts *parts, BkOp *own,
+         GError **error)
+{
+    bool ok;
+
+    bk_parts_clear(parts);
+    if (!spec->is_required)
+        bk_op_set_deadline(own, g_get_monotonic_time() + OPEN_US);
+    ok = bk_parts_open_for_reading(source, spec->name, parts, own, error);
+    bk_op_set_deadline(own, 0);
+    return ok;
+}
+
+static void
+note_outage(Answers *answers, GError **cause)
+{
+    answers->outages++;
+    if (answers->outage == NULL)
+        answers->outage = g_steal_pointer(cause);
+}
+
+/* Returns true if a repository that could not be asked counts as one without the file: the plan did
+ * not count on it, and of a repository of best effort nobody has to wait for the answer. */
+static bool
+is_passed_by(const BkWalFetch *fetch, const BkWalName *parsed, const BkRepositorySpec *spec,
+             const GError *cause)
+{
+    if (spec->is_required || !is_past(parsed, fetch->reach) ||
+        bk_error_is(cause, BK_ERROR_NOT_FOUND) || bk_error_is(cause, BK_ERROR_CORRUPT))
+        return false;
+    bk_log(BK_LOG_WARNING, "%s is not waited for, since repository \"%s\" is of best effort: %s",
+           fetch->name, spec->name, cause->message);
+    return true;
+}
+
 /* The file from the first repository that has it whole: its part, in `parts`. Those behind it are
  * not even opened: they may take long to fail. A repository without the file is asked for `hole`
  * (may be NULL), until one shows it. */
 static const BkPart *
-get_first(const BkSourceSpec *source, const char *name, const BkWalName *parsed, BkBuf *content,
-          BkParts *parts, BkWalHole *hole, BkOp *op, GError **error)
+get_first(const BkSourceSpec *source, const BkWalFetch *fetch, const BkWalName *parsed,
+          BkBuf *content, BkParts *parts, BkWalHole *hole, BkOp *op, GError **error)
 {
     g_auto(Answers) answers = {NULL};
 
     for (size_t i = 0; i < source->repository_count; i++) {
+        const BkRepositorySpec *spec = &source->repositories[i];
+        g_autoptr(BkOp) own = bk_op_new(op);
         g_autoptr(GError) cause = NULL;
         const BkPart *part;
 
-        bk_parts_clear(parts);
-        if (!bk_parts_open_for_reading(source, source->repositories[i].name, parts, op, &cause)) {
-            answers.outages++;
-            if (answers.outage == NULL)
-                answers.outage = g_steal_pointer(&cause);
+        if (!bk_op_check(op, error))
+            return NULL;
+        if (!open_one(source, spec, parts, own, &cause)) {
+            if (!is_passed_by(fetch, parsed, spec, cause))
+                note_outage(&answers, &cause);
             continue;
         }
         if (parts->parts->len == 0)
             continue; /* it holds nothing of the source */
         part = g_ptr_array_index(parts->parts, 0);
-        if (bk_archive_get(part, name, parsed, content, op, &cause))
+        if (!spec->is_required && is_past(parsed, fetch->reach))
+            bk_op_set_deadline(own, g_get_monotonic_time() + SPARE_US);
+        if (bk_archive_get(part, fetch->name, parsed, content, own, &cause))
             return part;
+        if (is_passed_by(fetch, parsed, spec, cause))
+            continue;
         if (hole != NULL && hole->evidence == NULL && bk_error_is(cause, BK_ERROR_NOT_FOUND)) {
             g_autoptr(GError) failure = NULL;
 
-            if (!bk_wal_hole_find(part, parsed, g_get_real_time(), hole, op, &failure))
+            if (!bk_wal_hole_find(part, parsed, g_get_real_time(), hole, own, &failure) &&
+                !is_passed_by(fetch, parsed, spec, failure))
                 bk_parts_keep_worst(&answers.worst, &failure);
         }
         bk_parts_keep_worst(&answers.worst, &cause);
@@ -109,14 +175,6 @@ is_hole_harmless(const char *name, const char *path)
     return access(own, F_OK) == 0 || access(standby, F_OK) == 0;
 }
 
-/* Returns true if recovery ends before the segment: `until` is the last one that it needs. */
-static bool
-is_past(const BkWalName *name, const BkWalName *until)
-{
-    return until != NULL &&
-           (name->log > until->log || (name->log == until->log && name->seg > until->seg));
-}
-
 /* The segment, or NULL: with BK_ERROR_NOT_FOUND at the end of the WAL, with BK_ERROR_ABSENT where
  * later WAL is there. */
 static const BkPart *
@@ -129,8 +187,8 @@ get_or_explain(const BkSourceSpec *source, const BkWalFetch *fetch, const BkWalN
     for (unsigned tries = 1;; tries++) {
         g_autoptr(GError) cause = NULL;
         g_auto(BkWalHole) hole = {NULL};
-        const BkPart *part = get_first(source, fetch->name, parsed, content, parts,
-                                       looks ? &hole : NULL, op, &cause);
+        const BkPart *part =
+            get_first(source, fetch, parsed, content, parts, looks ? &hole : NULL, op, &cause);
 
         if (part != NULL)
             return part;
@@ -290,12 +348,12 @@ fetch_on(const BkSourceSpec *source, Ahead *ahead, const BkPart *part, unsigned 
     if (found)
         run_ahead(ahead, source->workers, op);
     for (size_t i = 0; !found && i < source->repository_count; i++) {
+        g_autoptr(BkOp) own = bk_op_new(op);
         g_auto(BkParts) opened = {0};
 
-        found =
-            bk_parts_open_for_reading(source, source->repositories[i].name, &opened, op, NULL) &&
-            opened.parts->len > 0 &&
-            find_count(ahead, g_ptr_array_index(opened.parts, 0), wanted, op);
+        found = open_one(source, &source->repositories[i], &opened, own, NULL) &&
+                opened.parts->len > 0 &&
+                find_count(ahead, g_ptr_array_index(opened.parts, 0), wanted, op);
         if (found)
             run_ahead(ahead, source->workers, op);
     }

@@ -4,8 +4,9 @@
  * each the next ones are fetched in the background, into the folder ".backstay-ahead" beside the
  * file; a later call only has to rename. Promise: "not in the archive" (BK_ERROR_NOT_FOUND) is said
  * only when every repository was asked and answered so, and none shows that the WAL goes on behind
- * the segment (wal-hole.h); anything else is another error. Threads: the call blocks; it may leave
- * a process behind that fetches ahead and ends by itself. */
+ * the segment (wal-hole.h); anything else is another error. One exception: a repository of best
+ * effort that does not answer is passed by for what is behind `reach`. Threads: the call blocks; it
+ * may leave a process behind that fetches ahead and ends by itself. */
 #pragma once
 #include "engine/source-spec.h"
 #include "source/pg/lsn.h"
@@ -16,6 +17,8 @@ typedef struct BkWalFetch {
     unsigned ahead;         /* segments behind it to fetch in the background */
     const BkWalName *until; /* the last segment that recovery needs: past it, absent is absent.
                                NULL: recovery goes to the end of the WAL */
+    const BkWalName *reach; /* a segment: the last position and the highest timeline that a restore
+                               has planned with; NULL: unknown */
 } BkWalFetch;
 
 /* Fetches a file. Fails with BK_ERROR_USAGE for a name of a wrong form, BK_ERROR_NOT_FOUND,

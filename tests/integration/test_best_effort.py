@@ -281,3 +281,32 @@ def test_fetch_asks_all(ws):
     for path in backstay.objects("orders/packs"):
         os.truncate(path, path.stat().st_size // 2)
     backstay.run("restore", "orders", "--to", ws.path / "elsewhere", "--at", "immediate")
+
+
+def test_what_the_plan_counted_on_is_not_passed_by(ws):
+    """One of best effort that is away is not asked for more than the plan has seen; a required one
+    always is, and one that was chosen is the only one."""
+    scene = Scene(ws)
+    scene.backup()
+    scene.archive("in both")
+    backstay, target = scene.backstay, ws.directory("fetched") / "file"
+    last = max(scene.segments(scene.second))
+    after, history = f"{int(last, 16) + 1:024X}", "00000003.history"
+
+    def fetch(name, *options):
+        return backstay.attempt("wal", "fetch", "orders", name, target, "--prefetch", "0",
+                                *options).status
+
+    beyond, short = ("--reach", f"00000002{last[8:]}"), ("--reach", f"00000003{after[8:]}")
+    moved = away(scene.second)
+    assert fetch(after) == 1 and fetch(history) == 1
+    assert fetch(after, *beyond) == 3 and fetch(history, *beyond) == 3
+    assert fetch(after, *short) == 1 and fetch(history, *short) == 1
+    assert fetch(after, "--repository", "local") == 3
+    assert fetch(last, "--repository", "second") == 1
+    assert fetch(last, "--repository", "third") == 2
+    moved.rename(scene.second)
+    assert fetch(last, "--repository", "second") == 0
+    moved = away(backstay.repository)
+    assert fetch(after, *beyond) == 1 and fetch(last, *beyond) == 0
+    moved.rename(backstay.repository)

@@ -1,4 +1,5 @@
-"""A second repository that is slow, full or cannot be written, beside a good one: required or best effort. Whatever it does, the good one keeps what it was given."""
+"""A second repository that is slow, hangs, is full or cannot be written, beside a good one: required
+or best effort. Whatever it does, the good one keeps what it was given, and that can be recovered."""
 import contextlib
 import socket
 import subprocess
@@ -13,7 +14,7 @@ from pgserver import wait_for
 
 pytestmark = pytest.mark.once
 
-FAULTS = ["slow", "full", "read-only"]
+FAULTS = ["slow", "hanging", "full", "read-only"]
 
 
 class SlowRelay:
@@ -67,12 +68,13 @@ class Pair:
         self.backstay.run("init")
 
     def add_bucket(self, port):
-        """The bucket behind the gateway, by another port after the repository was made."""
+        """The bucket behind the gateway, by another port after the repository was made. Who waits
+        for an answer that never comes does so for a second, and tries once more."""
         bucket = self.gateway.bucket()
         credentials = self.ws.path / "second.credentials"
         s3server.write_credentials(credentials)
         self.add_second(f's3: {{ bucket: {bucket.name}, endpoint: "{self.gateway.url}", '
-                        f"credentials_file: {credentials} }}")
+                        f"credentials_file: {credentials}, idle_timeout: 1s, retry: 1s }}")
         self.backstay.edit_config(self.gateway.url, f"http://127.0.0.1:{port}")
 
     def mount(self, size):
@@ -86,6 +88,12 @@ class Pair:
         relay = SlowRelay(self.gateway.port, 0.05)
         self.clean_ups.append(relay.close)
         self.add_bucket(relay.port)
+
+    def make_hang(self):
+        """Connections are accepted by the backlog, and nobody ever answers."""
+        listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.clean_ups.append(listener.close)
+        self.add_bucket(listener.getsockname()[1])
 
     def make_full(self):
         self.mount("4m")
@@ -122,7 +130,8 @@ def test_a_second_repository_in_trouble(pair, fault):
     first = backstay.backup()["snapshot"]
     server.mark("before")
     server.archive_all()
-    {"slow": pair.make_slow, "full": pair.make_full, "read-only": pair.make_read_only}[fault]()
+    {"slow": pair.make_slow, "hanging": pair.make_hang, "full": pair.make_full,
+     "read-only": pair.make_read_only}[fault]()
     is_served = fault == "slow" or not pair.is_required
 
     server.mark("during")
@@ -148,4 +157,17 @@ def test_a_second_repository_in_trouble(pair, fault):
     restored = pair.ws.restored("r")
     backstay.restore(restored.data, "--repository", "local")
     assert restored.start_restored().markers() == ["before", "during"]
+    restored.stop("immediate")
     assert first in backstay.complete()
+
+    # Without a word of which one: only a required one that does not answer may have more WAL.
+    plain = pair.ws.restored("plain")
+    backstay.restore(plain.data)
+    if fault == "hanging" and pair.is_required:
+        plain.start({"archive_mode": "off"}, wait=False)
+        plain.wait_ended()
+        assert "--repository" in plain.log.read_text()
+        assert "archive recovery complete" not in plain.log.read_text()
+    else:
+        assert plain.start_restored().markers() == ["before", "during"]
+        assert plain.value("SELECT timeline_id FROM pg_control_checkpoint()") == 2

@@ -241,18 +241,31 @@ test_restore_command(TempDir *self, const void *data)
 
     (void)self;
     (void)data;
-    command = bk_recovery_restore_command("/opt/it's 100%/backstay", "/etc/b.yaml", "orders", NULL,
+    command = bk_recovery_restore_command(&(BkRecoveryFetch){.exe = "/opt/it's 100%/backstay",
+                                                             .config = "/etc/b.yaml",
+                                                             .source = "orders"},
                                           &error);
     g_assert_no_error(error);
     g_assert_true(g_str_has_prefix(command, "'/opt/it'\\''s 100%%/backstay' -c '/etc/b.yaml' wal "
                                             "fetch orders %f %p; "));
     g_free(command);
-    command = bk_recovery_restore_command("/b", "/c", "orders", "000000010000000000000007", NULL);
-    g_assert_nonnull(strstr(command, " orders --until 000000010000000000000007 %f %p; "));
-    g_assert_null(bk_recovery_restore_command("backstay", "/etc/b.yaml", "orders", NULL, &error));
+    command = bk_recovery_restore_command(&(BkRecoveryFetch){.exe = "/b",
+                                                             .config = "/c",
+                                                             .source = "orders",
+                                                             .repository = "off site",
+                                                             .until = "000000010000000000000007",
+                                                             .reach = "000000020000000000000009"},
+                                          NULL);
+    g_assert_nonnull(strstr(command, " orders --repository 'off site' --until "
+                                     "000000010000000000000007 --reach 000000020000000000000009 "
+                                     "%f %p; "));
+    g_assert_null(bk_recovery_restore_command(
+        &(BkRecoveryFetch){.exe = "backstay", .config = "/etc/b.yaml", .source = "orders"},
+        &error));
     g_assert_error(error, BK_ERROR, BK_ERROR_USAGE);
     g_clear_error(&error);
-    g_assert_null(bk_recovery_restore_command("/b", "/etc/a\nb", "orders", NULL, &error));
+    g_assert_null(bk_recovery_restore_command(
+        &(BkRecoveryFetch){.exe = "/b", .config = "/etc/a\nb", .source = "orders"}, &error));
     g_assert_error(error, BK_ERROR, BK_ERROR_USAGE);
 }
 
@@ -272,7 +285,8 @@ test_restore_command_status(TempDir *self, const void *data)
 
         put(self, "it's", script);
         g_assert_cmpint(fchmodat(self->dir, "it's", 0700, 0), ==, 0);
-        command = bk_recovery_restore_command(exe, "/c", "orders", NULL, NULL);
+        command = bk_recovery_restore_command(
+            &(BkRecoveryFetch){.exe = exe, .config = "/c", .source = "orders"}, NULL);
         argv[2] = command;
         g_assert_true(g_spawn_sync(NULL, (char **)(uintptr_t)argv, NULL, G_SPAWN_DEFAULT, NULL,
                                    NULL, NULL, NULL, &status, NULL));

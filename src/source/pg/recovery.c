@@ -197,25 +197,36 @@ bk_recovery_check_path(const char *path, GError **error)
     return true;
 }
 
+/* A name as the configuration has it needs no quotes, and reads better without. */
+static void
+append_name(GString *out, const char *name)
+{
+    if (name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-")] == '\0')
+        g_string_append(out, name);
+    else
+        bk_recovery_append_quoted(out, name);
+}
+
 char *
-bk_recovery_restore_command(const char *exe, const char *config, const char *source,
-                            const char *until, GError **error)
+bk_recovery_restore_command(const BkRecoveryFetch *fetch, GError **error)
 {
     g_autoptr(GString) command = g_string_new(NULL);
 
-    if (!bk_recovery_check_path(exe, error) || !bk_recovery_check_path(config, error))
+    if (!bk_recovery_check_path(fetch->exe, error) || !bk_recovery_check_path(fetch->config, error))
         return NULL;
-    bk_recovery_append_quoted(command, exe);
+    bk_recovery_append_quoted(command, fetch->exe);
     g_string_append(command, " -c ");
-    bk_recovery_append_quoted(command, config);
-    /* A name as the configuration has it needs no quotes, and reads better without. */
+    bk_recovery_append_quoted(command, fetch->config);
     g_string_append(command, " wal fetch ");
-    if (source[strspn(source, "abcdefghijklmnopqrstuvwxyz0123456789_-")] == '\0')
-        g_string_append(command, source);
-    else
-        bk_recovery_append_quoted(command, source);
-    if (until != NULL)
-        g_string_append_printf(command, " --until %s", until);
+    append_name(command, fetch->source);
+    if (fetch->repository != NULL) {
+        g_string_append(command, " --repository ");
+        append_name(command, fetch->repository);
+    }
+    if (fetch->until != NULL)
+        g_string_append_printf(command, " --until %s", fetch->until);
+    if (fetch->reach != NULL)
+        g_string_append_printf(command, " --reach %s", fetch->reach);
     /* From 126 on the server gives up instead of taking the archive for finished; a signal's
      * number stays as it is, since the server ends quietly after SIGTERM. */
     g_string_append(command, " %f %p; s=$?; case $s in 0|3) exit $s;; esac; exit $((s | 128))");

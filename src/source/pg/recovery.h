@@ -38,13 +38,21 @@ typedef struct BkRecoverySettings {
 bool bk_recovery_write(int data_dir, const BkRecoverySettings *settings,
                        GError **error) BK_MUST_USE;
 
-/* A restore_command that runs `exe` with the configuration file `config` for `source`, quoted for
- * the shell. `until` (may be NULL) is the last segment that recovery needs. The server takes an
- * exit status of up to 125 for "the archive has no such file" and would end recovery there; so
- * whatever is neither success nor 3 becomes one that stops recovery with an error. Owned by the
- * caller. Fails with BK_ERROR_USAGE for a path that is not absolute or has a line break in it. */
-char *bk_recovery_restore_command(const char *exe, const char *config, const char *source,
-                                  const char *until, GError **error) BK_MUST_USE;
+/* What a restore_command says. All but the first three may be NULL. */
+typedef struct BkRecoveryFetch {
+    const char *exe;        /* absolute */
+    const char *config;     /* the configuration file; absolute */
+    const char *source;     /* its name there */
+    const char *repository; /* the only one to ask */
+    const char *until;      /* the last segment that recovery needs */
+    const char *reach;      /* the last one that the archive had when the restore was planned */
+} BkRecoveryFetch;
+
+/* A restore_command, quoted for the shell. The server takes an exit status of up to 125 for "the
+ * archive has no such file" and would end recovery there; so whatever is neither success nor 3
+ * becomes one that stops recovery with an error. Owned by the caller. Fails with BK_ERROR_USAGE for
+ * a path that is not absolute or has a line break in it. */
+char *bk_recovery_restore_command(const BkRecoveryFetch *fetch, GError **error) BK_MUST_USE;
 
 /* "promote", "pause" or "shutdown". */
 const char *bk_recovery_action_name(BkRecoveryAction action);
