@@ -110,7 +110,7 @@ class PgServer:
         instead of cancelling the one that asks whether it has ended."""
         self.start({"archive_mode": "off", "max_standby_archive_delay": "-1", **(settings or {})})
         wait_for(f"the end of recovery of {self.name}",
-                 lambda: not self.value("SELECT pg_is_in_recovery()"))
+                 lambda: not self.value("SELECT pg_is_in_recovery()"), seconds=900)
         return self
 
     def stop(self, mode="fast"):
