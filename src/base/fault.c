@@ -67,7 +67,18 @@ bk_fault(BkFaultPoint point, GError **error)
     if (strcmp(action, "kill") == 0 || strcmp(action, "hang") == 0)
         for (;;)
             (void)pause();
+    if (strcmp(action, "stop") == 0)
+        return kill(getpid(), SIGSTOP) == 0 || bk_throw_errno(error, "stop");
     errno = strcmp(action, "enospc") == 0 ? ENOSPC : EIO;
     return bk_throw_errno(error, "fault point \"%s\"", points[point].name);
+}
+
+int64_t
+bk_fault_period_us(const char *variable, int64_t period_us)
+{
+    const char *text = getenv(variable);
+    gint64 period_ms = text != NULL ? g_ascii_strtoll(text, NULL, 10) : 0;
+
+    return period_ms > 0 && period_ms < INT32_MAX ? period_ms * 1000 : period_us;
 }
 #endif

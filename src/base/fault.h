@@ -2,8 +2,9 @@
  *
  * BACKSTAY_FAULT="NAME:ACTION[:NTH]" arms one point: at its NTH passage (1 when omitted) ACTION
  * happens: `kill` (SIGKILL to this process), `eio` or `enospc` (the call fails so), `hang` (sleeps
- * until killed). In production builds (meson option faults=false) points are compiled away.
- * Threads: any; the passages of all threads are counted together. */
+ * until killed), `stop` (the process stops itself, as by SIGSTOP, and goes on when it is
+ * continued). In production builds (meson option faults=false) points are compiled away. Threads:
+ * any; the passages of all threads are counted together. */
 #pragma once
 #include "base/error.h"
 
@@ -21,6 +22,10 @@ const char *bk_fault_where(BkFaultPoint point);
 #ifdef BK_FAULTS
 /* Passes `point`: true, or false with the armed failure in `error`. */
 bool bk_fault(BkFaultPoint point, GError **error) BK_MUST_USE;
+
+/* `period_us`, or the milliseconds in the environment's `variable`: tests need not wait for long.
+ */
+int64_t bk_fault_period_us(const char *variable, int64_t period_us);
 #else
 static inline BK_MUST_USE bool
 bk_fault(BkFaultPoint point, GError **error)
@@ -28,5 +33,12 @@ bk_fault(BkFaultPoint point, GError **error)
     (void)point;
     (void)error;
     return true;
+}
+
+static inline int64_t
+bk_fault_period_us(const char *variable, int64_t period_us)
+{
+    (void)variable;
+    return period_us;
 }
 #endif

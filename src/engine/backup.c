@@ -741,6 +741,15 @@ run(Backup *self, bool *is_overtaken, GError **error)
                                   error);
 }
 
+/* Fails with what ended the attempt, or with the loss of a lease that is behind it. */
+static bool
+throw_cause(const Backup *self, GError **cause, GError **error)
+{
+    for (guint i = 0; self->leases != NULL && i < self->leases->len; i++)
+        bk_lease_explain(g_ptr_array_index(self->leases, i), cause);
+    return bk_propagate(error, cause);
+}
+
 bool
 bk_backup_run(const BkSourceSpec *source, const BkBackupOptions *options, BkBackupReport *report,
               BkOp *op, GError **error)
@@ -748,13 +757,14 @@ bk_backup_run(const BkSourceSpec *source, const BkBackupOptions *options, BkBack
     *report = (BkBackupReport){0};
     for (unsigned attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
         g_auto(Backup) self = {source, options, report, op, .begun_us = g_get_monotonic_time()};
+        g_autoptr(GError) cause = NULL;
         bool is_overtaken = false;
 
         bk_backup_report_clear(report);
         report->started_us = g_get_real_time();
         bk_pg_meta_init(&report->meta);
-        if (!run(&self, &is_overtaken, error))
-            return false;
+        if (!run(&self, &is_overtaken, &cause))
+            return throw_cause(&self, &cause, error);
         if (!is_overtaken)
             return true;
         bk_log(BK_LOG_WARNING,

@@ -202,6 +202,7 @@ call_one(BkBestEffort *self, Effort *effort, Call call, const void *data, int64_
         return true;
     if (!bk_op_check(self->op, error))
         return false;
+    bk_lease_explain(effort->lease, &cause);
     drop(effort, cause);
     return true;
 }

@@ -419,10 +419,15 @@ bk_replicate(const BkPart *from, const BkPart *to, const BkReplicateOptions *opt
         .report = report,
         .replicas = {.from = from, .to = to, .workers = options->workers, .report = report},
     };
+    g_autoptr(GError) cause = NULL;
 
     *report = (BkReplicateReport){0};
-    if (!check_parts(from, to, error) || !replicate(&self, op, error))
+    if (!check_parts(from, to, error))
         return false;
+    if (!replicate(&self, op, &cause)) {
+        bk_lease_explain(self.lease, &cause);
+        return bk_propagate(error, &cause);
+    }
     if (self.replicas.problem == NULL)
         return true;
     if (report->damaged > 1)

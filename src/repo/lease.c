@@ -1,6 +1,8 @@
 #include "repo/lease.h"
 
 #include "base/cond.h"
+#include "base/fault.h"
+#include "base/log.h"
 #include "base/secret.h"
 #include "repo/holder.h"
 #include "repo/opinion.h"
@@ -9,6 +11,7 @@
 #include <string.h>
 
 #define RELEASE_US    (10 * BK_USEC_PER_SEC)
+#define EXPLAIN_US    (2 * BK_USEC_PER_SEC)
 #define LEASE_VERSION 2 /* 1 had no token */
 #define MAX_LEASE     16384
 #define MAX_LITTER    16 /* deleted at once */
@@ -333,15 +336,65 @@ keep(void *data)
     return NULL;
 }
 
-static bool
-may_take(const BkPart *part, const BkLeaseInfo *info, bool break_held, GError **error)
+static int64_t
+default_ttl_us(void)
 {
-    if (!info->is_held || info->is_dead || break_held || info->expires_us <= g_get_real_time())
-        return true;
+    return bk_fault_period_us("BACKSTAY_LEASE_TTL_MS", BK_LEASE_DEFAULT_TTL_US);
+}
+
+static bool
+throw_held(const BkPart *part, const BkLeaseInfo *info, GError **error)
+{
     return bk_throw(
         error, BK_ERROR_BUSY,
         "source \"%s\" is held by %s: wait for it, or use --break-lease when it is dead",
         bk_part_source(part), info->holder);
+}
+
+/* Returns true if the time of expiry can be trusted to say that the lease is held: it lies ahead,
+ * and not farther than what two clocks that are nearly right can make of one time to live. */
+static bool
+is_in_time(const BkLeaseInfo *info, int64_t ttl_us)
+{
+    int64_t left_us = info->expires_us - g_get_real_time();
+
+    return left_us > 0 && left_us <= 2 * ttl_us;
+}
+
+/* Watches whether the owner still renews the lease, by this process's monotonic clock alone: the
+ * wall clock of either may be wrong. Fails with BK_ERROR_BUSY when the owner does. */
+static bool
+watch_owner(const BkPart *part, BkLeaseInfo *info, int64_t ttl_us, BkOp *op, GError **error)
+{
+    const int64_t end_us = g_get_monotonic_time() + ttl_us / 3 * 2; /* renewed after one third */
+    const uint64_t watched = info->epoch;
+
+    bk_log(BK_LOG_INFO,
+           "source \"%s\" is held by %s, whose lease has expired unless a clock is wrong: watching "
+           "for %" G_GINT64_FORMAT " s whether it is renewed",
+           bk_part_source(part), info->holder, ttl_us / 3 * 2 / BK_USEC_PER_SEC);
+    while (g_get_monotonic_time() < end_us) {
+        if (!bk_op_sleep(op, ttl_us / 12, error))
+            return false;
+        bk_lease_info_clear(info);
+        if (!bk_lease_read(part, info, op, error))
+            return false;
+        if (!info->is_held || info->is_dead)
+            return true;
+        if (info->epoch != watched)
+            return throw_held(part, info, error);
+    }
+    return true;
+}
+
+/* Returns true if nobody holds the lease any more. `info` is renewed. */
+static bool
+await_vacancy(const BkPart *part, BkLeaseInfo *info, int64_t ttl_us, BkOp *op, GError **error)
+{
+    if (!info->is_held || info->is_dead)
+        return true;
+    return is_in_time(info, ttl_us) ? throw_held(part, info, error)
+                                    : watch_owner(part, info, ttl_us, op, error);
 }
 
 static void
@@ -364,7 +417,7 @@ lease_new(const BkPart *part, const BkLeaseOptions *options, BkOp *op, GError **
     self = g_new0(BkLease, 1);
     self->part = part;
     self->op = op;
-    self->ttl_us = options->ttl_us != 0 ? options->ttl_us : BK_LEASE_DEFAULT_TTL_US;
+    self->ttl_us = options->ttl_us != 0 ? options->ttl_us : default_ttl_us();
     self->token = MAX(token, 1);
     self->sealer = bk_sealer_new(BK_CODEC_STORED, 0);
     (void)pthread_mutex_init(&self->mutex, NULL);
@@ -372,52 +425,66 @@ lease_new(const BkPart *part, const BkLeaseOptions *options, BkOp *op, GError **
     return self;
 }
 
+/* Reads what is there, and sees to it that it may be replaced. */
+static bool
+find_vacancy(const BkPart *part, const BkLeaseOptions *options, BkLeaseInfo *info, bool *is_damaged,
+             BkOp *op, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+
+    if (bk_lease_read(part, info, op, &cause))
+        return options->break_held ||
+               await_vacancy(part, info, options->ttl_us != 0 ? options->ttl_us : default_ttl_us(),
+                             op, error);
+    /* A damaged lease must not lock a source for ever: its epoch is known from its name. */
+    *is_damaged = options->break_held && bk_error_is(cause, BK_ERROR_CORRUPT);
+    return *is_damaged || bk_propagate(error, &cause);
+}
+
+/* Puts the first epoch of this lease; `self` is freed when that fails. */
+static BkLease *
+begin(BkLease *self, const BkLeaseInfo *info, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+    bool is_held = true;
+
+    if (!take_epoch(self, info->epoch + 1, &is_held, self->op, &cause)) {
+        if (bk_error_is(cause, BK_ERROR_LEASE_LOST))
+            bk_throw(error, BK_ERROR_BUSY, "source \"%s\" was taken by another process this moment",
+                     bk_part_source(self->part));
+        else
+            bk_propagate(error, &cause);
+        lease_free(self);
+        return NULL;
+    }
+    self->epoch = self->oldest = info->epoch + 1;
+    if (!check_taken(self, self->op, error)) {
+        self->epoch++; /* our own is litter, too */
+        delete_litter(self, self->op);
+        lease_free(self);
+        return NULL;
+    }
+    if (info->oldest > 0)
+        self->oldest = info->oldest;
+    self->renewed_us = g_get_monotonic_time();
+    self->has_keeper = pthread_create(&self->keeper, NULL, keep, self) == 0;
+    return self;
+}
+
 BkLease *
 bk_lease_acquire(const BkPart *part, const BkLeaseOptions *options, BkOp *op, GError **error)
 {
     g_auto(BkLeaseInfo) info = {0};
-    g_autoptr(GError) cause = NULL;
-    GError *read_error = NULL;
     bool is_damaged = false;
-    bool is_held = true;
     BkLease *self;
 
-    if (!bk_lease_read(part, &info, op, &read_error)) {
-        /* A damaged lease must not lock a source for ever: its epoch is known from its name. */
-        if (!options->break_held || !bk_error_is(read_error, BK_ERROR_CORRUPT)) {
-            g_propagate_error(error, read_error);
-            return NULL;
-        }
-        g_clear_error(&read_error);
-        is_damaged = true;
-    }
-    if (!may_take(part, &info, options->break_held, error))
+    if (!find_vacancy(part, options, &info, &is_damaged, op, error))
         return NULL;
     self = lease_new(part, options, op, error);
     if (self == NULL)
         return NULL;
-    if (!take_epoch(self, info.epoch + 1, &is_held, op, &cause)) {
-        lease_free(self);
-        if (bk_error_is(cause, BK_ERROR_LEASE_LOST))
-            return bk_throw_null(error, BK_ERROR_BUSY,
-                                 "source \"%s\" was taken by another process this moment",
-                                 bk_part_source(part));
-        g_propagate_error(error, g_steal_pointer(&cause));
-        return NULL;
-    }
     self->was_left = info.is_held || is_damaged;
-    self->epoch = self->oldest = info.epoch + 1;
-    if (!check_taken(self, op, error)) {
-        self->epoch++; /* our own is litter, too */
-        delete_litter(self, op);
-        lease_free(self);
-        return NULL;
-    }
-    if (info.oldest > 0)
-        self->oldest = info.oldest;
-    self->renewed_us = g_get_monotonic_time();
-    self->has_keeper = pthread_create(&self->keeper, NULL, keep, self) == 0;
-    return self;
+    return begin(self, &info, error);
 }
 
 bool
@@ -429,6 +496,27 @@ bk_lease_confirm(BkLease *self, GError **error)
     held = advance(self, true, self->op, error);
     (void)pthread_mutex_unlock(&self->mutex);
     return held;
+}
+
+void
+bk_lease_explain(BkLease *self, GError **cause)
+{
+    g_autoptr(GError) lost = NULL;
+    g_autoptr(BkOp) op = NULL; /* that of the work has failed */
+
+    if (self == NULL || bk_error_is(*cause, BK_ERROR_LEASE_LOST))
+        return;
+    op = bk_op_new(NULL);
+    bk_op_set_deadline(op, g_get_monotonic_time() + EXPLAIN_US);
+    (void)pthread_mutex_lock(&self->mutex);
+    if (g_get_monotonic_time() - self->renewed_us >= self->ttl_us)
+        (void)!advance(self, true, op, &lost);
+    (void)pthread_mutex_unlock(&self->mutex);
+    if (!bk_error_is(lost, BK_ERROR_LEASE_LOST))
+        return;
+    bk_log(BK_LOG_INFO, "%s", (*cause)->message);
+    g_clear_error(cause);
+    *cause = g_steal_pointer(&lost);
 }
 
 bool

@@ -5,9 +5,12 @@
  * put of a name wins, two processes never both hold it, and one that was taken over notices at its
  * next step. A put whose answer was lost counts as done: the object bears the token of the lease
  * that put it. So it works the same in a directory and in a locked bucket, and no clock decides who
- * wins: the expiry only tells when a silent holder may be replaced. A holder that died on this very
- * host is recognised by its process and replaced at once. Threads: a lease renews itself in a
- * thread of its own; the functions belong to one thread. */
+ * wins. A lease that expires within twice its time to live is held. Any other, which expired or
+ * whose owner's clock differs from this one's, is watched for 40 s by the monotonic clock, and
+ * replaced only when it is not renewed meanwhile: a wrong clock takes no lease from a process that
+ * lives, and keeps none for one that died. An owner that died on this very host is recognised by
+ * its process and replaced at once. Threads: a lease renews itself in a thread of its own; the
+ * functions belong to one thread. */
 #pragma once
 #include "repo/repository.h"
 
@@ -36,7 +39,8 @@ typedef struct BkLeaseOptions {
     bool break_held; /* take it from a live holder, which will fail at its next step */
 } BkLeaseOptions;
 
-/* Takes the lease. Fails with BK_ERROR_BUSY when another process holds it. While it is held it is
+/* Takes the lease, perhaps after watching it (see above). Fails with BK_ERROR_BUSY when another
+ * process holds it. While it is held it is
  * renewed; when that fails because another took over, `op` fails with BK_ERROR_LEASE_LOST (see
  * bk_op_fail). `part` and `op` must outlive it. */
 BkLease *bk_lease_acquire(const BkPart *part, const BkLeaseOptions *options, BkOp *op,
@@ -45,6 +49,11 @@ BkLease *bk_lease_acquire(const BkPart *part, const BkLeaseOptions *options, BkO
 /* Proves that the lease is still held, by renewing it now: to be called before a manifest is put or
  * anything is deleted. Fails with BK_ERROR_LEASE_LOST. */
 bool bk_lease_confirm(BkLease *self, GError **error) BK_MUST_USE;
+
+/* Replaces `*cause`, with which the work has failed, by BK_ERROR_LEASE_LOST if the lease was not
+ * renewed in time and another process took it over: a process that was stopped so long finds
+ * timeouts and broken connections first. Safe from any thread; `self` may be NULL. */
+void bk_lease_explain(BkLease *self, GError **cause);
 
 /* Returns true if the one before was not given up: its holder was killed, or is another one that
  * the lease was taken from. */

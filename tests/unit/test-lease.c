@@ -4,6 +4,7 @@
 #include "repo/holder.h"
 #include "repo/lease.h"
 
+#include <pthread.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -13,6 +14,8 @@ static const BkHolder elsewhere = {other_host, other_boot, 1, 1};
 
 static const BkLeaseOptions plain = {0};
 static const BkLeaseOptions breaking = {.break_held = true};
+static const BkLeaseOptions brief = {.ttl_us = 90 * 1000};
+static const int64_t year_us = 365 * 86400 * BK_USEC_PER_SEC;
 
 static BkLease *
 acquire(RepoFixture *self, const BkLeaseOptions *options)
@@ -108,8 +111,63 @@ test_silent_holder_is_replaced(RepoFixture *self, const void *data)
     put_state(self, 7, g_get_real_time() + 60 * BK_USEC_PER_SEC, &elsewhere);
     EXPECT_ERROR(bk_lease_acquire(self->part, &plain, self->op, &error) != NULL, BK_ERROR_BUSY);
     put_state(self, 8, g_get_real_time() - 1, &elsewhere);
-    lease = acquire(self, &plain);
+    lease = acquire(self, &brief);
     g_assert_cmpuint(bk_lease_epoch(lease), ==, 9);
+}
+
+/* Also one whose clock was wrong, which does not lock the source for a year. */
+static void
+test_silent_owner_with_a_wrong_clock(RepoFixture *self, const void *data)
+{
+    const int64_t offsets_us[] = {year_us, -year_us};
+
+    (void)data;
+    for (size_t i = 0; i < G_N_ELEMENTS(offsets_us); i++) {
+        BkLease *lease;
+
+        put_state(self, 10 * (i + 1), g_get_real_time() + offsets_us[i], &elsewhere);
+        lease = acquire(self, &brief);
+        g_assert_true(bk_lease_was_left(lease));
+        bk_lease_release(lease);
+    }
+}
+
+typedef struct Renewal {
+    RepoFixture *self;
+    int64_t expires_us;
+    uint64_t epoch;
+} Renewal;
+
+static void *
+renew_later(void *data)
+{
+    const Renewal *renewal = data;
+
+    g_usleep(100 * 1000);
+    put_state(renewal->self, renewal->epoch, renewal->expires_us, &elsewhere);
+    return NULL;
+}
+
+/* An owner that renews keeps its lease, whatever its clock or this one shows. */
+static void
+test_live_owner_with_a_wrong_clock(RepoFixture *self, const void *data)
+{
+    const int64_t offsets_us[] = {year_us, -year_us, -1};
+    const BkLeaseOptions options = {.ttl_us = 6 * BK_USEC_PER_SEC};
+
+    (void)data;
+    for (size_t i = 0; i < G_N_ELEMENTS(offsets_us); i++) {
+        int64_t expires_us = g_get_real_time() + offsets_us[i];
+        Renewal renewal = {self, expires_us, 10 * (i + 1) + 1};
+        g_autoptr(GError) error = NULL;
+        pthread_t thread;
+
+        put_state(self, 10 * (i + 1), expires_us, &elsewhere);
+        g_assert_cmpint(pthread_create(&thread, NULL, renew_later, &renewal), ==, 0);
+        EXPECT_ERROR(bk_lease_acquire(self->part, &options, self->op, &error) != NULL,
+                     BK_ERROR_BUSY);
+        g_assert_cmpint(pthread_join(thread, NULL), ==, 0);
+    }
 }
 
 /* A holder that was replaced fails at its next step, and giving up does no harm to the new one. */
@@ -184,7 +242,7 @@ test_litter(RepoFixture *self, const void *data)
     for (unsigned epoch = 1; epoch <= left; epoch++)
         put_state(self, epoch, g_get_real_time() - 1, &elsewhere);
     for (unsigned turn = 0; turn < 2; turn++) {
-        BkLease *lease = acquire(self, &plain);
+        BkLease *lease = acquire(self, &brief);
 
         EXPECT_DONE(bk_lease_confirm(lease, &error));
         bk_lease_release(lease);
@@ -230,7 +288,7 @@ test_names_out_of_place(RepoFixture *self, const void *data)
         EXPECT_DONE(bk_store_put(self->store, names[i], &rubbish, self->op, &error));
     EXPECT_DONE(bk_lease_read(self->part, &info, self->op, &error));
     g_assert_cmpuint(info.epoch, ==, 7);
-    lease = acquire(self, &plain);
+    lease = acquire(self, &brief);
     g_assert_cmpuint(bk_lease_epoch(lease), ==, 8);
 }
 
@@ -405,6 +463,8 @@ main(int argc, char **argv)
     REPO_TEST("/lease/never-held", test_never_held);
     REPO_TEST("/lease/epoch-grows", test_epoch_grows);
     REPO_TEST("/lease/silent-holder-is-replaced", test_silent_holder_is_replaced);
+    REPO_TEST("/lease/silent-owner-with-a-wrong-clock", test_silent_owner_with_a_wrong_clock);
+    REPO_TEST("/lease/live-owner-with-a-wrong-clock", test_live_owner_with_a_wrong_clock);
     REPO_TEST("/lease/takeover-is-noticed", test_takeover_is_noticed);
     REPO_TEST("/lease/given-up-late", test_given_up_late);
     REPO_TEST("/lease/taken-over-asleep", test_taken_over_asleep);
