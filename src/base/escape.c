@@ -38,3 +38,13 @@ bk_escape(const char *text, size_t max, BkEscape escape)
     }
     return g_string_free(out, FALSE);
 }
+
+char *
+bk_escape_argument(const char *word)
+{
+    bool is_plain =
+        word[0] != 0 && strspn(word, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                                     "0123456789_-+=:,./@%") == strlen(word);
+
+    return is_plain ? g_strdup(word) : g_shell_quote(word);
+}

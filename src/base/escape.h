@@ -11,3 +11,7 @@ typedef enum { BK_ESCAPE_ALL, BK_ESCAPE_BUT_LINES } BkEscape;
 /* A new string: `text` with control and formatting characters, and bytes that are no UTF-8, as
  * "\x1b". What is longer than `max` bytes is cut, and ends with "…". */
 char *bk_escape(const char *text, size_t max, BkEscape escape);
+
+/* A new string: `word` as an argument of a command that is printed, quoted for the shell. One that
+ * needs no quotes stays readable. */
+char *bk_escape_argument(const char *word);

@@ -1,10 +1,8 @@
 #include "cli/each.h"
+#include "cli/nesting.h"
 #include "cli/place.h"
 
 #include <stdio.h>
-#include <string.h>
-
-#define IDENTITY "backstay.json"
 
 /* The key file is there, durably, before the repository that needs it. A repository that is there
  * already has its key, and no new one would open it. */
@@ -28,41 +26,6 @@ ready_key(const BkConfigRepository *config, const BkPlace *place, BkKeyFile *key
     return bk_key_file_read(config->key_file, key, error);
 }
 
-/* A repository inside of another one would be taken for a source of it, copied and removed with it,
- * and so would one that others are in. */
-static bool
-check_alone(const BkConfigRepository *config, GError **error)
-{
-    g_autofree char *parent = config->path != NULL ? g_path_get_dirname(config->path) : NULL;
-    g_autoptr(GDir) dir = config->path != NULL ? g_dir_open(config->path, 0, NULL) : NULL;
-    const char *name;
-
-    while (parent != NULL && strcmp(parent, "/") != 0) {
-        g_autofree char *mark = g_build_filename(parent, IDENTITY, NULL);
-        char *above = g_path_get_dirname(parent);
-
-        if (g_file_test(mark, G_FILE_TEST_EXISTS)) {
-            g_free(above);
-            return bk_throw(error, BK_ERROR_UNFIT,
-                            "repository \"%s\": \"%s\" is inside the repository in \"%s\": put it "
-                            "beside that",
-                            config->name, config->path, parent);
-        }
-        g_free(parent);
-        parent = above;
-    }
-    while (dir != NULL && (name = g_dir_read_name(dir)) != NULL) {
-        g_autofree char *mark = g_build_filename(config->path, name, IDENTITY, NULL);
-
-        if (g_file_test(mark, G_FILE_TEST_EXISTS))
-            return bk_throw(error, BK_ERROR_UNFIT,
-                            "repository \"%s\": in \"%s\" is another repository, \"%s\": put it "
-                            "beside that",
-                            config->name, config->path, name);
-    }
-    return true;
-}
-
 static bool
 init_repository(const void *item, BkJson *json, void *data, BkOp *op, GError **error)
 {
@@ -76,7 +39,7 @@ init_repository(const void *item, BkJson *json, void *data, BkOp *op, GError **e
 
     (void)data;
     bk_cli_place_init(&place, config);
-    if (!check_alone(config, error) || !ready_key(config, &place.place, &key, op, error))
+    if (!bk_cli_nesting_check(config, error) || !ready_key(config, &place.place, &key, op, error))
         return false;
     repository = bk_repository_create_in(&place.place, config->name, &key, &created, op, &cause);
     if (bk_error_is(cause, BK_ERROR_KEY))

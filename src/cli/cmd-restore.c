@@ -1,3 +1,4 @@
+#include "base/escape.h"
 #include "cli/format.h"
 #include "cli/json.h"
 #include "cli/progress.h"
@@ -332,8 +333,18 @@ print_json(const Command *self, const BkRestore *restore, const BkRestoreReport 
     bk_cli_end_report(json, self->context->op);
 }
 
-/* Commands that archive what the directory that was moved aside has. Its last segment may only be
- * archived by hand, when no server goes on in it. */
+/* A command that archives a segment of the directory that was moved aside. */
+static void
+print_push(const Command *self, const char *moved, const char *segment)
+{
+    g_autofree char *path = g_build_filename(moved, "pg_wal", segment, NULL);
+    g_autofree char *config = bk_escape_argument(self->source.config->path);
+    g_autofree char *file = bk_escape_argument(path);
+
+    (void)printf("  backstay -c %s wal push %s %s\n", config, self->source.spec.name, file);
+}
+
+/* Its last segment may only be archived by hand, when no server goes on in it. */
 static void
 print_how_to_archive(const Command *self, const BkRestore *restore, const char *moved)
 {
@@ -343,15 +354,17 @@ print_how_to_archive(const Command *self, const BkRestore *restore, const char *
         return;
     (void)printf("It holds WAL that the archive lacks. To archive it:\n");
     for (guint i = 0; wal->lacking != NULL && i < wal->lacking->len; i++)
-        (void)printf("  backstay -c '%s' wal push %s '%s/pg_wal/%s'\n", self->source.config->path,
-                     self->source.spec.name, moved,
-                     (const char *)g_ptr_array_index(wal->lacking, i));
-    if (wal->last != NULL)
+        print_push(self, moved, g_ptr_array_index(wal->lacking, i));
+    if (wal->last != NULL) {
+        g_autofree char *mark =
+            g_strdup_printf("%s/pg_wal/archive_status/%s.ready", moved, wal->last);
+        g_autofree char *quoted = bk_escape_argument(mark);
+
         (void)printf("  and when no server will be started on it any more:\n"
-                     "  touch '%s/pg_wal/archive_status/%s.ready'\n"
-                     "  backstay -c '%s' wal push %s '%s/pg_wal/%s'\n",
-                     moved, wal->last, self->source.config->path, self->source.spec.name, moved,
-                     wal->last);
+                     "  touch %s\n",
+                     quoted);
+        print_push(self, moved, wal->last);
+    }
 }
 
 static void

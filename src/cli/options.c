@@ -1,4 +1,6 @@
 #include "cli/options.h"
+
+#include "base/escape.h"
 #include "config/value.h"
 
 #include <string.h>
@@ -422,16 +424,12 @@ bk_args_get_list(const BkArgs *self, const char *name)
     return value != NULL ? (const char *const *)value->texts->pdata : none;
 }
 
-/* A word that needs no quotes stays readable. */
 static void
 append_word(GString *line, const char *word)
 {
-    g_autofree char *quoted = g_shell_quote(word);
-    bool is_plain =
-        word[0] != 0 && strspn(word, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-                                     "0123456789_-+=:,./@%") == strlen(word);
+    g_autofree char *quoted = bk_escape_argument(word);
 
-    g_string_append_printf(line, " %s", is_plain ? word : quoted);
+    g_string_append_printf(line, " %s", quoted);
 }
 
 static void

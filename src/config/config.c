@@ -1,4 +1,6 @@
 #include "config/config.h"
+
+#include "base/escape.h"
 #include "base/fd.h"
 #include "config/check.h"
 #include "config/config-take.h"
@@ -307,7 +309,7 @@ bk_config_parse(const void *data, size_t size, const char *path, GError **error)
 static bool
 throw_readable(const char *path, GError **error)
 {
-    g_autofree char *quoted = g_shell_quote(path);
+    g_autofree char *quoted = bk_escape_argument(path);
 
     return bk_throw(error, BK_ERROR_CONFIG, "\"%s\" can be read by others: chmod 600 %s", path,
                     quoted);

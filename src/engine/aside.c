@@ -85,7 +85,7 @@ bk_aside_check(const char *path, GError **error)
 }
 
 char *
-bk_aside_stamp(int64_t now_us)
+bk_aside_stamp(int64_t now_us, unsigned attempt)
 {
     time_t now = (time_t)(now_us / BK_USEC_PER_SEC);
     struct tm utc;
@@ -93,7 +93,25 @@ bk_aside_stamp(int64_t now_us)
 
     if (gmtime_r(&now, &utc) != NULL)
         (void)strftime(stamp, sizeof stamp, "%Y%m%dT%H%M%SZ", &utc);
-    return g_strdup_printf("before-restore-%s", stamp);
+    return attempt == 1 ? g_strdup_printf("before-restore-%s", stamp)
+                        : g_strdup_printf("before-restore-%s-%u", stamp, attempt);
+}
+
+/* Makes a new directory, whose name it returns: nothing is moved to where something is already. */
+static char *
+make_aside(int dir, const char *path, int64_t now_us, GError **error)
+{
+    for (unsigned attempt = 1;; attempt++) {
+        g_autofree char *stamp = bk_aside_stamp(now_us, attempt);
+        g_autofree char *aside = g_strdup_printf("backstay-%s", stamp);
+
+        if (mkdirat(dir, aside, 0700) == 0)
+            return g_steal_pointer(&aside);
+        if (errno != EEXIST || attempt == BK_ASIDE_MAX_ATTEMPTS) {
+            bk_throw_errno(error, "make \"%s/%s\"", path, aside);
+            return NULL;
+        }
+    }
 }
 
 static bool
@@ -101,8 +119,6 @@ move_names(int dir, const char *path, const char *aside, const GPtrArray *names,
 {
     g_auto(BkFd) to = -1;
 
-    if (mkdirat(dir, aside, 0700) < 0)
-        return bk_throw_errno(error, "make \"%s/%s\"", path, aside);
     to = bk_fd_open(dir, aside, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, error);
     if (to < 0)
         return false;
@@ -117,9 +133,8 @@ bool
 bk_aside_move(const char *path, const char *only, int64_t now_us, char **moved, GError **error)
 {
     g_auto(BkFd) dir = bk_fd_open_dir(AT_FDCWD, path, error);
-    g_autofree char *stamp = bk_aside_stamp(now_us);
-    g_autofree char *aside = g_strdup_printf("backstay-%s", stamp);
     g_autoptr(GPtrArray) names = dir >= 0 ? list_names(dir, path, error) : NULL;
+    g_autofree char *aside = NULL;
 
     *moved = NULL;
     if (names == NULL)
@@ -131,7 +146,8 @@ bk_aside_move(const char *path, const char *only, int64_t now_us, char **moved, 
     }
     if (names->len == 0)
         return true;
-    if (!move_names(dir, path, aside, names, error))
+    aside = make_aside(dir, path, now_us, error);
+    if (aside == NULL || !move_names(dir, path, aside, names, error))
         return false;
     *moved = g_build_filename(path, aside, NULL);
     return true;

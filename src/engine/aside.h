@@ -23,5 +23,9 @@ bool bk_aside_check(const char *path, GError **error) BK_MUST_USE;
 bool bk_aside_move(const char *path, const char *only, int64_t now_us, char **moved,
                    GError **error) BK_MUST_USE;
 
-/* "before-restore-20261121T003905Z": a new string. */
-char *bk_aside_stamp(int64_t now_us);
+/* "before-restore-20261121T003905Z", and from the second `attempt` on with "-2" and so on behind
+ * it, for when the name is taken: a new string. Attempts begin with 1. */
+char *bk_aside_stamp(int64_t now_us, unsigned attempt);
+
+/* No more than this are made: then something else is wrong. */
+#define BK_ASIDE_MAX_ATTEMPTS 100

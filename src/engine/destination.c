@@ -207,13 +207,17 @@ rename_to_new(const char *path, const char *to)
 bool
 bk_destination_move_aside(const char *path, int64_t now_us, char **moved, GError **error)
 {
-    g_autofree char *stamp = bk_aside_stamp(now_us);
-    g_autofree char *to = g_strdup_printf("%s.%s", path, stamp);
+    for (unsigned attempt = 1;; attempt++) {
+        g_autofree char *stamp = bk_aside_stamp(now_us, attempt);
+        g_autofree char *to = g_strdup_printf("%s.%s", path, stamp);
 
-    if (!rename_to_new(path, to))
-        return bk_throw_errno(error, "move \"%s\" aside to \"%s\"", path, to);
-    *moved = g_steal_pointer(&to);
-    return bk_file_sync_parent(AT_FDCWD, path, error);
+        if (rename_to_new(path, to)) {
+            *moved = g_steal_pointer(&to);
+            return bk_file_sync_parent(AT_FDCWD, path, error);
+        }
+        if (errno != EEXIST || attempt == BK_ASIDE_MAX_ATTEMPTS)
+            return bk_throw_errno(error, "move \"%s\" aside to \"%s\"", path, to);
+    }
 }
 
 typedef struct Sweep {

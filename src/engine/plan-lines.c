@@ -1,4 +1,5 @@
 /* plan-lines.c - which line of the source's history the target of a restore is on. */
+#include "base/escape.h"
 #include "base/log.h"
 #include "engine/plan.h"
 
@@ -37,7 +38,7 @@ format_target(const BkTarget *target)
         text = g_strdup(value);
         break;
     }
-    quoted = g_shell_quote(text);
+    quoted = bk_escape_argument(text);
     return g_strdup_printf(" --at %s%s", quoted, target->exclusive ? " --exclusive" : "");
 }
 

@@ -112,7 +112,7 @@ check_destination(BkRestore *self, GError **error)
         return true;
     self->moves_inside = request->replace && bk_aside_is_inside(request->to);
     if (request->replace)
-        return !self->moves_inside || bk_aside_check(request->to, error);
+        return bk_aside_check(request->to, error);
     if (!request->delta)
         return bk_throw(
             error, BK_ERROR_UNFIT,

@@ -255,16 +255,28 @@ judge_archiver(const BkServerCheck *self, int64_t rpo_us, int64_t now_us, GPtrAr
             self->ready.oldest, waits_us / BK_USEC_PER_SEC);
 }
 
-/* The timeline whose segments arrived last; NULL if there are none. */
+/* What is said of lines needs not be said again of their timelines. */
+static bool
+is_declared_dead(const BkLines *lines, uint32_t timeline)
+{
+    for (size_t i = 0; i < lines->map.line_count; i++)
+        if (lines->map.lines[i].timeline == timeline)
+            return lines->map.lines[i].verdict == BK_LINE_DECLARED;
+    return false;
+}
+
+/* The timeline whose segments arrived last, of lines that were not declared dead; NULL if there are
+ * none. */
 static const BkArchiveTimeline *
-find_newest_timeline(const BkPast *past)
+find_newest_timeline(const BkPast *past, const BkLines *lines)
 {
     const BkArchiveTimeline *newest = NULL;
 
     for (guint i = 0; i < past->archive->len; i++) {
         const BkArchiveTimeline *one = g_ptr_array_index(past->archive, i);
 
-        if (one->segments->len > 0 && (newest == NULL || one->modified_us > newest->modified_us))
+        if (one->segments->len > 0 && !is_declared_dead(lines, one->timeline) &&
+            (newest == NULL || one->modified_us > newest->modified_us))
             newest = one;
     }
     return newest;
@@ -288,7 +300,8 @@ static void
 judge_timeline(const BkServerCheck *self, const BkListing *listing, GPtrArray *problems)
 {
     const BkPast *past = listing->pasts->len > 0 ? g_ptr_array_index(listing->pasts, 0) : NULL;
-    const BkArchiveTimeline *newest = past != NULL ? find_newest_timeline(past) : NULL;
+    const BkArchiveTimeline *newest =
+        past != NULL ? find_newest_timeline(past, &listing->lines) : NULL;
     uint32_t timeline = self->state.timeline;
 
     if (newest == NULL || newest->timeline == timeline)

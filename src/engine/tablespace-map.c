@@ -1,5 +1,6 @@
 #include "engine/tablespace-map.h"
 
+#include "base/escape.h"
 #include "base/fd.h"
 #include "engine/aside.h"
 #include "engine/destination.h"
@@ -132,7 +133,7 @@ is_own(const BkRestoreTablespace *tablespace, const char *root)
 static bool
 throw_not_empty(const BkRestoreTablespace *tablespace, GError **error)
 {
-    g_autofree char *quoted = g_shell_quote(tablespace->name);
+    g_autofree char *quoted = bk_escape_argument(tablespace->name);
 
     return bk_throw(error, BK_ERROR_UNFIT,
                     "directory \"%s\" of tablespace \"%s\" is not empty: restore it elsewhere with "

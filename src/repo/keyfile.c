@@ -1,7 +1,9 @@
 #include "repo/keyfile.h"
 
+#include "base/escape.h"
 #include "base/fd.h"
 #include "codec/digest.h"
+#include "store/posix-owner.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -130,14 +132,16 @@ parse_text(char *text, const char *path, BkKeyFile *self, GError **error)
 static bool
 check_private(const struct stat *st, const char *path, GError **error)
 {
+    g_autofree char *quoted = bk_escape_argument(path);
+
     if (!S_ISREG(st->st_mode))
         return bk_throw(error, BK_ERROR_KEY, "key file \"%s\" is not a regular file", path);
     if (geteuid() != 0 && st->st_uid != geteuid() && st->st_uid != 0)
         return bk_throw(error, BK_ERROR_KEY,
                         "key file \"%s\" belongs neither to this user nor to root", path);
     if ((st->st_mode & 077) != 0)
-        return bk_throw(error, BK_ERROR_KEY,
-                        "key file \"%s\" can be read by others: chmod 600 \"%s\"", path, path);
+        return bk_throw(error, BK_ERROR_KEY, "key file \"%s\" can be read by others: chmod 600 %s",
+                        path, quoted);
     return true;
 }
 
@@ -162,6 +166,7 @@ read_private(const char *path, BkBuf *content, GError **error)
         return false;
     else if (fd >= 0 && bk_fd_read_all(fd, path, 64 * BK_KIB, content, &cause))
         return true;
+    bk_posix_owner_explain(NULL, path, AT_FDCWD, path, &cause);
     return bk_throw(error, BK_ERROR_KEY, "key file: %s", cause->message);
 }
 

@@ -1,3 +1,4 @@
+#include "base/escape.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/secret.h"
@@ -245,13 +246,15 @@ bk_credential_file_parse(const BkBuf *text, const char *name, const char *profil
 static bool
 check_private(const struct stat *st, const char *path, GError **error)
 {
+    g_autofree char *quoted = bk_escape_argument(path);
+
     if (st->st_uid != geteuid() && st->st_uid != 0)
         return bk_throw(error, BK_ERROR_CONFIG,
                         "credentials file \"%s\" belongs neither to this user nor to root", path);
     if ((st->st_mode & 077) != 0)
         return bk_throw(error, BK_ERROR_CONFIG,
-                        "credentials file \"%s\" can be read by others: chmod 600 \"%s\"", path,
-                        path);
+                        "credentials file \"%s\" can be read by others: chmod 600 %s", path,
+                        quoted);
     return true;
 }
 
@@ -280,8 +283,10 @@ read_file(const char *path, BkCredentialWish *wish, BkBuf *content, char **note,
     if (wish == NULL && !check_private(&st, path, error))
         return BK_PLACE_BROKEN;
     if (wish != NULL && (st.st_mode & 077) != 0 && !wish->has_warned) {
-        bk_log(BK_LOG_WARNING, "credentials file \"%s\" can be read by others: chmod 600 \"%s\"",
-               path, path);
+        g_autofree char *quoted = bk_escape_argument(path);
+
+        bk_log(BK_LOG_WARNING, "credentials file \"%s\" can be read by others: chmod 600 %s", path,
+               quoted);
         wish->has_warned = true;
     }
     if (!bk_buf_reserve(content, MAX_FILE_SIZE + 1, error))

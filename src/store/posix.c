@@ -4,6 +4,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/secret.h"
+#include "store/posix-owner.h"
 #include "store/store-priv.h"
 
 #include <dirent.h>
@@ -30,6 +31,7 @@ typedef struct PosixStore {
     BkStore base;
     char *path; /* absolute */
     BkFd root;
+    BkPosixOwner owner;
     dev_t device; /* of root */
     ino_t inode;
     atomic_bool has_put;
@@ -118,6 +120,12 @@ open_part(int dir, const char *part, int access)
     return fd;
 }
 
+static bool
+explain(const PosixStore *self, int dir, const char *part, GError **error)
+{
+    return bk_posix_owner_explain(&self->owner, self->path, dir, part, error);
+}
+
 /* Opens the folder that holds `name`; `access` is O_PATH, or O_RDONLY to sync or list it. When it
  * is not there: true with `*folder` -1. */
 static bool
@@ -136,8 +144,10 @@ find_folder(const PosixStore *self, const char *name, int access, BkFd *folder, 
 
         if (next < 0 && errno == ENOENT)
             return true;
-        if (next < 0)
-            return bk_throw_errno(error, "open the folder \"%.*s\"", (int)(slash - name), name);
+        if (next < 0) {
+            bk_throw_errno(error, "open the folder \"%.*s\"", (int)(slash - name), name);
+            return explain(self, dir, text, error);
+        }
         bk_fd_clear(&dir);
         dir = next;
     }
@@ -174,19 +184,24 @@ make_part(PosixStore *self, int dir, const char *path, GError **error)
     const char *part = slash != NULL ? slash + 1 : path;
     g_auto(BkFd) fd = open_part(dir, part, O_RDONLY);
     bool is_missing = fd < 0 && errno == ENOENT;
+    bool is_made = false;
 
     if (is_missing) {
         if (!bk_fault(BK_FAULT_STORE_POSIX_MAKE_FOLDER, error))
             return -1;
-        if (mkdirat(dir, part, FOLDER_MODE) == 0 || errno == EEXIST) {
+        is_made = mkdirat(dir, part, FOLDER_MODE) == 0;
+        if (is_made || errno == EEXIST) {
             fd = open_part(dir, part, O_RDONLY);
             errno = errno == ENOENT ? ENOTDIR : errno; /* a file has the name */
         }
     }
     if (fd < 0) {
         bk_throw_errno(error, "make the folder \"%s\"", path);
+        explain(self, dir, part, error);
         return -1;
     }
+    if (is_made && !bk_posix_owner_give(&self->owner, fd, self->owner.folder_mode, error))
+        return -1;
     if (is_missing || !is_durable(self, path)) {
         if (!bk_fd_sync(dir, error)) {
             bk_prefix(error, "make the folder \"%s\"", path);
@@ -250,16 +265,24 @@ remove_leftovers(int temp_dir)
 static int
 open_temp_folder(PosixStore *self, GError **error)
 {
-    int fd = open_part(self->root, TEMP_FOLDER, O_RDONLY);
+    g_auto(BkFd) fd = open_part(self->root, TEMP_FOLDER, O_RDONLY);
+    bool is_made = false;
 
-    if (fd < 0 && errno == ENOENT &&
-        (mkdirat(self->root, TEMP_FOLDER, FOLDER_MODE) == 0 || errno == EEXIST))
-        fd = open_part(self->root, TEMP_FOLDER, O_RDONLY);
-    if (fd < 0)
+    if (fd < 0 && errno == ENOENT) {
+        is_made = mkdirat(self->root, TEMP_FOLDER, FOLDER_MODE) == 0;
+        if (is_made || errno == EEXIST)
+            fd = open_part(self->root, TEMP_FOLDER, O_RDONLY);
+    }
+    if (fd < 0) {
         bk_throw_errno(error, "make the folder \"" TEMP_FOLDER "\"");
-    else if (!atomic_exchange(&self->has_put, true))
+        explain(self, self->root, TEMP_FOLDER, error);
+        return -1;
+    }
+    if (is_made && !bk_posix_owner_give(&self->owner, fd, self->owner.folder_mode, error))
+        return -1;
+    if (!atomic_exchange(&self->has_put, true))
         remove_leftovers(fd);
-    return fd;
+    return bk_fd_steal(&fd);
 }
 
 static bool
@@ -299,14 +322,16 @@ write_content(int fd, const BkBuf *data, BkOp *op, GError **error)
 }
 
 static bool
-write_temp(int temp_dir, const char *temp, const BkBuf *data, BkOp *op, GError **error)
+write_temp(const PosixStore *self, int temp_dir, const char *temp, const BkBuf *data, BkOp *op,
+           GError **error)
 {
     g_auto(BkFd) fd =
         bk_fd_open(temp_dir, temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, FILE_MODE, error);
 
     if (fd < 0)
         return false;
-    return write_content(fd, data, op, error);
+    return bk_posix_owner_give(&self->owner, fd, self->owner.file_mode, error) &&
+           write_content(fd, data, op, error);
 }
 
 static bool
@@ -373,7 +398,7 @@ posix_put(BkStore *store, const char *name, const BkBuf *data, const uint8_t *sh
     temp_dir = open_temp_folder(self, error);
     if (temp_dir < 0)
         return fail(self, error);
-    if (!write_temp(temp_dir, temp, data, op, &put_error))
+    if (!write_temp(self, temp_dir, temp, data, op, &put_error))
         (void)unlinkat(temp_dir, temp, 0);
     else if (publish(self, temp_dir, temp, name, &put_error))
         return true;
@@ -405,8 +430,10 @@ open_object(const PosixStore *self, const char *name, BkFd *fd, uint64_t *size, 
         return true;
     if (object < 0 && (errno == ELOOP || errno == ENXIO))
         return throw_irregular(name, error);
-    if (object < 0)
-        return bk_throw_errno(error, "open");
+    if (object < 0) {
+        bk_throw_errno(error, "open");
+        return explain(self, folder, last_part(name), error);
+    }
     if (fstat(object, &st) < 0)
         return bk_throw_errno(error, "stat");
     if (!S_ISREG(st.st_mode))
@@ -631,6 +658,7 @@ walk_folder(const Walk *walk, int dir, const char *path, GError **error)
             continue;
         if (folder < 0) {
             bk_throw_errno(error, "open the folder \"%s\"", key);
+            explain(walk->self, dir, part, error);
             return fail(walk->self, error);
         }
         if (!walk_folder(walk, folder, key, error))
@@ -717,8 +745,10 @@ bk_store_posix_open(const char *path, bool create, GError **error)
     if (create && !bk_dir_make(AT_FDCWD, path, FOLDER_MODE, error))
         return fail_open(path, error);
     root = bk_fd_open_dir(AT_FDCWD, path, error);
-    if (root < 0)
+    if (root < 0) {
+        bk_posix_owner_explain(NULL, path, AT_FDCWD, path, error);
         return fail_open(path, error);
+    }
     if (fstat(root, &st) < 0) {
         bk_throw_errno(error, "stat");
         return fail_open(path, error);
@@ -727,6 +757,7 @@ bk_store_posix_open(const char *path, bool create, GError **error)
     bk_store_init(&self->base, &posix_driver, g_strdup_printf("directory \"%s\"", path));
     self->path = absolute_path(path);
     self->root = bk_fd_steal(&root);
+    bk_posix_owner_init(&self->owner, &st);
     self->device = st.st_dev;
     self->inode = st.st_ino;
     (void)pthread_mutex_init(&self->mutex, NULL);

@@ -1,3 +1,4 @@
+#include "base/escape.h"
 #include "base/fd.h"
 #include "base/secret.h"
 #include "store/s3-priv.h"
@@ -341,9 +342,12 @@ read_customer_key(S3Store *self, const char *path, GError **error)
 
     if (stat(path, &st) < 0)
         return bk_throw_errno(error, "file \"%s\"", path);
-    if ((st.st_mode & 077) != 0)
-        return bk_throw(error, BK_ERROR_CONFIG, "\"%s\" can be read by others: chmod 600 \"%s\"",
-                        path, path);
+    if ((st.st_mode & 077) != 0) {
+        g_autofree char *quoted = bk_escape_argument(path);
+
+        return bk_throw(error, BK_ERROR_CONFIG, "\"%s\" can be read by others: chmod 600 %s", path,
+                        quoted);
+    }
     if (!bk_file_read(AT_FDCWD, path, MAX_KEY_FILE, &content, error))
         return false;
     text = g_strndup((const char *)content.data, content.size);

@@ -80,15 +80,3 @@ def test_quiet_says_nothing_on_success(pair, shared):
     result = backstay.attempt("-q", "status", "orders")
     assert result.status == 1 and newest in result.stdout, result
     away.rename(manifest)
-
-
-@pytest.mark.once
-def test_init_inside_or_around_a_repository_is_refused(shared, pair):
-    _, backstay = pair
-    for path, pattern in ((backstay.repository / "more" / "deep", "is inside the repository in"),
-                          (backstay.home, "is another repository")):
-        other = shared.backstay(name="other")
-        other.edit_config(str(other.repository), str(path))
-        other.fails(1, pattern, "init")
-        assert not other.key_file.exists()
-        assert not (path / "backstay.json").exists()

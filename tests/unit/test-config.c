@@ -311,7 +311,7 @@ test_refuse_file(Fixture *fixture, const void *data)
     expect_refused(fixture, "configuration: open \"FILE\": No such file or directory");
     for (size_t i = 0; i < G_N_ELEMENTS(modes); i++) {
         write_config(fixture, SOURCE, strlen(SOURCE), modes[i]);
-        expect_refused(fixture, "\"FILE\" can be read by others: chmod 600 'FILE'");
+        expect_refused(fixture, "\"FILE\" can be read by others: chmod 600 FILE");
     }
     write_config(fixture, huge, BK_MIB + 1, 0600);
     expect_refused(fixture, "\"FILE\" is larger than 1048576 bytes");

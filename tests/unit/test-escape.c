@@ -54,6 +54,27 @@ test_errors(void)
     g_assert_cmpuint(strlen(error->message), <, 20000);
 }
 
+/* What is printed as a command is one word for the shell, whatever is in it. */
+static void
+test_arguments(void)
+{
+    static const char *const words[] = {"a b", "it's", "$(reboot)", "", "a;b", "~", "*", "-x y"};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(words); i++) {
+        g_autofree char *quoted = bk_escape_argument(words[i]);
+        g_autofree char *word = g_shell_unquote(quoted, NULL);
+
+        g_assert_cmpstr(quoted, !=, words[i]);
+        g_assert_cmpstr(word, ==, words[i]);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        const char *plain = i == 0 ? "/var/lib/backstay.key" : "name:it-1";
+        g_autofree char *quoted = bk_escape_argument(plain);
+
+        g_assert_cmpstr(quoted, ==, plain);
+    }
+}
+
 static void
 test_log(void)
 {
@@ -72,6 +93,7 @@ main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/escape/escapes", test_escapes);
     g_test_add_func("/escape/errors", test_errors);
+    g_test_add_func("/escape/arguments", test_arguments);
     g_test_add_func("/escape/log", test_log);
     return g_test_run();
 }

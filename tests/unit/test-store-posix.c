@@ -173,6 +173,40 @@ test_modes(Fixture *self, const void *data)
     g_assert_cmpint(mode_of(self, ".tmp"), ==, 0700);
 }
 
+static void
+assert_owner(const Fixture *self, const char *name, uid_t uid)
+{
+    g_autofree char *path = path_of(self, name);
+    struct stat st;
+
+    g_assert_cmpint(lstat(path, &st), ==, 0);
+    g_assert_cmpint(st.st_uid, ==, uid);
+    g_assert_cmpint(st.st_gid, ==, uid);
+}
+
+/* What root makes in another user's repository is that user's; the group's rights are those of the
+ * directory. */
+static void
+test_owner(Fixture *self, const void *data)
+{
+    static const char *const names[] = {"a", "a/b", "a/b/c", ".tmp"};
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    bk_store_free(self->store);
+    g_assert_cmpint(chmod(self->dir, 02750), ==, 0);
+    if (geteuid() == 0)
+        g_assert_cmpint(chown(self->dir, NOBODY, NOBODY), ==, 0);
+    self->store = bk_store_posix_open(self->dir, false, &error);
+    g_assert_no_error(error);
+    must_put(self, "a/b/c", "x");
+    g_assert_cmpint(mode_of(self, "a/b"), ==, 02750);
+    g_assert_cmpint(mode_of(self, ".tmp"), ==, 02750);
+    g_assert_cmpint(mode_of(self, "a/b/c"), ==, 0640);
+    for (size_t i = 0; geteuid() == 0 && i < G_N_ELEMENTS(names); i++)
+        assert_owner(self, names[i], NOBODY);
+}
+
 static unsigned
 count_temps(const Fixture *self)
 {
@@ -351,9 +385,10 @@ meet_denials(Fixture *self, const void *data)
 {
     g_autoptr(GString) names = g_string_new(NULL);
     g_autoptr(GError) error = NULL;
+    bool is_root = geteuid() == 0;
 
     (void)data;
-    if (geteuid() == 0)
+    if (is_root)
         g_assert_true(setgid(NOBODY) == 0 && setuid(NOBODY) == 0);
     assert_failed(put_text(self, "a/new", "x", &error), &error, BK_ERROR_DENIED,
                   "Permission denied");
@@ -363,7 +398,8 @@ meet_denials(Fixture *self, const void *data)
     assert_failed(bk_store_list(self->store, "", NULL, note_name, names, self->op, &error), &error,
                   BK_ERROR_DENIED, "Permission denied");
     assert_failed(bk_store_posix_open(self->dir, false, &error) != NULL, &error, BK_ERROR_DENIED,
-                  "Permission denied");
+                  is_root ? "Permission denied: it belongs to user \"root\" and its mode is 0000"
+                          : "Permission denied");
 }
 
 static void
@@ -481,6 +517,7 @@ main(int argc, char **argv)
     } tests[] = {
         {"/store/posix/open", test_open},
         {"/store/posix/modes", test_modes},
+        {"/store/posix/owner", test_owner},
         {"/store/posix/leftovers", test_leftovers},
         {"/store/posix/reserved-names", test_reserved_names},
         {"/store/posix/temp-folder-removed", test_temp_folder_removed},
