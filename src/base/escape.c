@@ -23,7 +23,7 @@ bk_escape(const char *text, size_t max, BkEscape escape)
     while (*text != 0) {
         gunichar character = g_utf8_get_char_validated(text, -1);
         bool is_character = character != (gunichar)-1 && character != (gunichar)-2;
-        size_t size = is_character ? (size_t)(g_utf8_next_char(text) - text) : 1;
+        size_t size = is_character ? (size_t)g_utf8_skip[(uint8_t)*text] : 1;
 
         if (out->len + 4 * size > max) {
             g_string_append(out, "…");

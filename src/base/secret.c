@@ -31,7 +31,8 @@ static bool has_core_limit;
 void
 bk_wipe(void *data, size_t size)
 {
-    explicit_bzero(data, size);
+    if (size > 0) /* an empty buffer has no memory, and NULL is not allowed there */
+        explicit_bzero(data, size);
 }
 
 void

@@ -162,7 +162,14 @@ next_in_stretch(const BkBlockStretch *stretch, unsigned from, unsigned end, unsi
     return *first < end;
 }
 
-/* All runs of a stretch; `runs` has room for ALL_RUNS. */
+/* The most runs that a stretch may have: as few as it has blocks. */
+static size_t
+most_runs(const BkBlockStretch *stretch)
+{
+    return MIN(stretch->count, ALL_RUNS);
+}
+
+/* All runs of a stretch; `runs` has room for most_runs. */
 static size_t
 list_runs(const BkBlockStretch *stretch, BkBlockRun *runs)
 {
@@ -245,7 +252,7 @@ smallest_form(uint32_t blocks, size_t runs)
 static void
 change_form(BkBlockStretch *stretch, bool to_bitmap)
 {
-    g_autofree BkBlockRun *runs = g_new(BkBlockRun, ALL_RUNS);
+    g_autofree BkBlockRun *runs = g_new(BkBlockRun, most_runs(stretch));
     size_t count = list_runs(stretch, runs);
 
     fill(stretch, runs, count, to_bitmap || count >= RUNS_MAX ? FORM_BITMAP : FORM_RUNS);
@@ -391,7 +398,7 @@ count_blocks(const BkBlockRun *runs, size_t count)
 static void
 rebuild(BkBlockStretch *stretch, const BkBlockRun *runs, size_t count)
 {
-    g_autofree BkBlockRun *present = g_new(BkBlockRun, ALL_RUNS);
+    g_autofree BkBlockRun *present = g_new(BkBlockRun, most_runs(stretch));
     size_t present_count = list_runs(stretch, present);
     g_autofree BkBlockRun *both = g_new(BkBlockRun, present_count + count);
     size_t both_count = join_runs(present, present_count, runs, count, both);
@@ -461,8 +468,12 @@ bk_block_set_next(const BkBlockSet *self, uint32_t from, uint32_t end, uint32_t 
 void
 bk_block_set_visit(const BkBlockSet *self, BkBlockSetVisit visit, void *data)
 {
-    g_autofree BkBlockRun *runs = g_new(BkBlockRun, ALL_RUNS);
+    g_autofree BkBlockRun *runs = NULL;
+    size_t most = 0;
 
+    for (uint32_t i = 0; i < self->size; i++)
+        most = MAX(most, most_runs(&self->stretches[i]));
+    runs = g_new(BkBlockRun, most);
     for (uint32_t i = 0; i < self->size; i++)
         visit(self->stretches[i].number, runs, list_runs(&self->stretches[i], runs), data);
 }
