@@ -7,7 +7,7 @@ SUITES := --suite unit --suite contract --suite fuzz
 MESON_TEST := $(MESON) test --no-rebuild --print-errorlogs
 
 .DEFAULT_GOAL := build
-.PHONY: build faults test unit integration test-versions check asan tsan valgrind fuzz lint docs \
+.PHONY: build faults test unit integration test-versions check asan tsan valgrind fuzz fuzz-run lint docs \
         install bench demo deps clean
 
 build:
@@ -58,8 +58,12 @@ valgrind: build
 
 # The fuzzers as libFuzzer programs: build/fuzz/tests/fuzz-NAME tests/fuzz/corpus/NAME
 fuzz:
-	@tools/install-deps build lint
+	@tools/install-deps build fuzz
 	@CC=clang tools/compile build/fuzz -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false
+
+# Each of them, or those of TARGETS, for SECONDS.
+fuzz-run: fuzz
+	@tests/fuzz/run $(or $(SECONDS),10) $(TARGETS)
 
 lint: build check
 	@tools/install-deps lint
@@ -82,7 +86,7 @@ demo: build
 	@tools/demo
 
 deps:
-	@tools/install-deps build test lint valgrind
+	@tools/install-deps build test lint fuzz valgrind
 
 clean:
 	rm -rf build

@@ -154,11 +154,11 @@ send_once(Attempt *self, BkOp *op, GError **error)
     bool ok;
 
     if (call->fields != NULL) {
-        request.parameters = &g_array_index(call->fields->fields, BkS3Parameter, 0);
+        request.parameters = (const void *)call->fields->fields->data;
         request.parameter_count = call->fields->fields->len;
     }
     if (call->headers != NULL) {
-        request.headers = &g_array_index(call->headers->fields, BkS3Parameter, 0);
+        request.headers = (const void *)call->headers->fields->data;
         request.header_count = call->headers->fields->len;
     }
     target = bk_s3_encode_target(&request);
