@@ -221,7 +221,8 @@ open_one(Effort *effort, const void *data, GError **error)
 {
     const BkSourceSpec *source = data;
 
-    effort->repository = bk_repository_spec_open(effort->spec, source->name, effort->op, error);
+    effort->repository =
+        bk_repository_spec_open_kept(effort->spec, source->name, effort->op, error);
     return effort->repository != NULL;
 }
 

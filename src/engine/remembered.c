@@ -1,7 +1,6 @@
 #include "engine/remembered.h"
 
 #include "base/log.h"
-#include "codec/digest.h"
 #include "engine/state-dir.h"
 
 #include <string.h>
@@ -11,18 +10,9 @@
 static char *
 file_name(const BkPlace *place)
 {
-    g_autofree char *text =
-        place->s3 == NULL
-            ? g_strdup(place->path)
-            : g_strdup_printf("s3 %s %s %s", place->s3->endpoint != NULL ? place->s3->endpoint : "",
-                              place->s3->bucket,
-                              place->s3->prefix != NULL ? place->s3->prefix : "");
-    uint8_t digest[BK_SHA256_SIZE];
-    char hex[2 * BK_SHA256_SIZE + 1];
+    g_autofree char *digest = bk_place_digest(place);
 
-    bk_sha256(text, strlen(text), digest);
-    bk_sha256_format(digest, hex);
-    return g_strdup_printf("%.16s.marks", hex);
+    return g_strconcat(digest, ".marks", NULL);
 }
 
 static void

@@ -41,8 +41,11 @@ bk_parts_clear(BkParts *self)
     g_clear_pointer(&self->failed_names, g_ptr_array_unref);
 }
 
-BkRepository *
-bk_repository_spec_open(const BkRepositorySpec *spec, const char *source, BkOp *op, GError **error)
+typedef BkRepository *(*Opening)(const BkPlace *place, const char *name, const BkKeyFile *key,
+                                 const char *source, BkOp *op, GError **error);
+
+static BkRepository *
+open_by(Opening open, const BkRepositorySpec *spec, const char *source, BkOp *op, GError **error)
 {
     g_auto(BkKeyFile) key = {0};
     BkRepository *repository;
@@ -50,12 +53,48 @@ bk_repository_spec_open(const BkRepositorySpec *spec, const char *source, BkOp *
 
     if (!bk_key_file_read(spec->key_file, &key, error))
         return NULL;
-    repository = bk_repository_open_in(&spec->place, spec->name, &key, source, op, &cause);
+    repository = open(&spec->place, spec->name, &key, source, op, &cause);
     if (bk_error_is(cause, BK_ERROR_KEY))
         (void)bk_prefix(&cause, "key file \"%s\"", spec->key_file);
     if (repository == NULL)
         g_propagate_error(error, cause);
     return repository;
+}
+
+BkRepository *
+bk_repository_spec_open(const BkRepositorySpec *spec, const char *source, BkOp *op, GError **error)
+{
+    return open_by(bk_repository_open_in, spec, source, op, error);
+}
+
+BkRepository *
+bk_repository_spec_open_kept(const BkRepositorySpec *spec, const char *source, BkOp *op,
+                             GError **error)
+{
+    return open_by(bk_repository_open_kept, spec, source, op, error);
+}
+
+bool
+bk_parts_recall(const BkSourceSpec *spec, BkParts *parts, BkOp *op)
+{
+    init(parts);
+    for (size_t i = 0; i < spec->repository_count; i++) {
+        const BkRepositorySpec *own = &spec->repositories[i];
+        g_auto(BkKeyFile) key = {0};
+        BkRepository *repository;
+        BkPart *part;
+
+        if (!own->is_required)
+            continue;
+        if (!bk_key_file_read(own->key_file, &key, NULL))
+            return false;
+        repository = bk_repository_recall(&own->place, own->name, &key, spec->name, &part, op);
+        if (repository == NULL)
+            return false;
+        g_ptr_array_add(parts->repositories, repository);
+        g_ptr_array_add(parts->parts, part);
+    }
+    return true;
 }
 
 bool
@@ -67,7 +106,7 @@ bk_parts_open_repositories(const BkSourceSpec *spec, BkParts *parts, BkOp *op, G
 
         if (!spec->repositories[i].is_required)
             continue;
-        repository = bk_repository_spec_open(&spec->repositories[i], spec->name, op, error);
+        repository = bk_repository_spec_open_kept(&spec->repositories[i], spec->name, op, error);
         if (repository == NULL)
             return false;
         g_ptr_array_add(parts->repositories, repository);

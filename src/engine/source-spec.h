@@ -48,13 +48,21 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkParts, bk_parts_clear)
 BkRepository *bk_repository_spec_open(const BkRepositorySpec *spec, const char *source, BkOp *op,
                                       GError **error) BK_MUST_USE;
 
+/* The same for a source that is written again and again: as bk_repository_open_kept. */
+BkRepository *bk_repository_spec_open_kept(const BkRepositorySpec *spec, const char *source,
+                                           BkOp *op, GError **error) BK_MUST_USE;
+
+/* Opens the source's parts of all required repositories without a request (bk_repository_recall).
+ * Returns false if one of them is not in a bucket, or nothing usable is kept of it. */
+bool bk_parts_recall(const BkSourceSpec *spec, BkParts *parts, BkOp *op) BK_MUST_USE;
+
 /* Opens the part of `source`, which is created when it is missing, with the keys of `model` (may be
  * NULL). Fails with BK_ERROR_CONFLICT when it has others. */
 BkPart *bk_part_create_alike(BkRepository *repository, const char *source, const BkPart *model,
                              BkOp *op, GError **error) BK_MUST_USE;
 
-/* Opens every required repository of the source, and no parts yet. Fails when any cannot be opened.
- */
+/* Opens every required repository of the source by what is kept, and no parts yet. Fails when any
+ * cannot be opened. */
 bool bk_parts_open_repositories(const BkSourceSpec *spec, BkParts *parts, BkOp *op,
                                 GError **error) BK_MUST_USE;
 

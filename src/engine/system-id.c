@@ -1,9 +1,12 @@
 #include "engine/system-id.h"
 
 #include "base/log.h"
+#include "codec/wire.h"
 #include "engine/source-spec.h"
 #include "repo/snapshot.h"
 #include "source/pg/meta.h"
+
+#define NOTE_MAX ((size_t)4096)
 
 bool
 bk_find_system_id(const BkPart *part, uint64_t *system_id, BkOp *op, GError **error)
@@ -33,4 +36,52 @@ bk_find_system_id(const BkPart *part, uint64_t *system_id, BkOp *op, GError **er
     }
     /* What could not be read might tell it still: then it is not unknown. */
     return bk_propagate(error, &outage);
+}
+
+static char *
+note_name(const BkPart *part)
+{
+    return bk_part_object_name(part, "system");
+}
+
+bool
+bk_system_id_recall(const BkPart *part, uint64_t *system_id)
+{
+    g_autofree char *name = note_name(part);
+    const BkSealAs as = {bk_part_keys(part), BK_SEAL_NOTE, name};
+    g_autoptr(BkOpener) opener = bk_opener_new();
+    g_auto(BkBuf) note = BK_BUF_INIT;
+    g_auto(BkBuf) raw = BK_BUF_INIT;
+    BkWireReader reader;
+
+    if (!bk_store_recall(bk_part_store(part), name, &note) ||
+        !bk_unseal(opener, &as, &note, NOTE_MAX, &raw, NULL))
+        return false;
+    bk_wire_reader_init(&reader, raw.data, raw.size);
+    *system_id = bk_wire_get_u64(&reader);
+    return bk_wire_end(&reader, "system identifier", NULL) && *system_id != 0;
+}
+
+static void
+note_system_id(const BkPart *part, uint64_t system_id)
+{
+    g_autofree char *name = note_name(part);
+    const BkSealAs as = {bk_part_keys(part), BK_SEAL_NOTE, name};
+    g_autoptr(BkSealer) sealer = bk_sealer_new(BK_CODEC_STORED, 0);
+    g_auto(BkBuf) note = BK_BUF_INIT;
+    g_auto(BkBuf) raw = BK_BUF_INIT;
+
+    bk_wire_put_u64(&raw, system_id);
+    if (bk_seal(sealer, &as, raw.data, raw.size, &note, NULL))
+        bk_store_note(bk_part_store(part), name, &note);
+}
+
+bool
+bk_system_id_find_and_note(const BkPart *part, uint64_t *system_id, BkOp *op, GError **error)
+{
+    if (!bk_find_system_id(part, system_id, op, error))
+        return false;
+    if (*system_id != 0 && bk_store_is_remote(bk_part_store(part)))
+        note_system_id(part, *system_id);
+    return true;
 }

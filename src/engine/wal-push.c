@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/workers.h"
 #include "engine/best-effort.h"
+#include "engine/push-ahead.h"
 #include "engine/remembered.h"
 #include "engine/system-id.h"
 #include "engine/wal-fill.h"
@@ -42,6 +43,7 @@ typedef struct Push {
     bool was_opened;                /* best_effort */
     bool is_open;                   /* the operation did not end meanwhile */
     char highest[BK_WAL_NAME_SIZE]; /* of the segments that were put; "": none */
+    GPtrArray *ahead;               /* of char *: what was put beside the wanted file */
 } Push;
 
 static void
@@ -50,6 +52,7 @@ push_init(Push *self, const BkSourceSpec *source, const char *folder, const char
     *self = (Push){.source = source, .folder = folder};
     self->names = g_ptr_array_new_with_free_func(g_free);
     g_ptr_array_add(self->names, g_strdup(wanted));
+    self->ahead = g_ptr_array_new();
     (void)pthread_mutex_init(&self->mutex, NULL);
 }
 
@@ -58,6 +61,7 @@ push_clear(Push *self)
 {
     bk_best_effort_free(self->best_effort);
     bk_parts_clear(&self->parts);
+    g_clear_pointer(&self->ahead, g_ptr_array_unref); /* they are of `names` */
     g_clear_pointer(&self->names, g_ptr_array_unref);
     (void)pthread_mutex_destroy(&self->mutex);
 }
@@ -145,6 +149,8 @@ static void
 note_put(Push *self, const char *name, const BkWalName *parsed)
 {
     (void)pthread_mutex_lock(&self->mutex);
+    if (name != g_ptr_array_index(self->names, 0))
+        g_ptr_array_add(self->ahead, (void *)(uintptr_t)name);
     if (parsed->kind == BK_WAL_SEGMENT && strcmp(name, self->highest) > 0)
         (void)g_strlcpy(self->highest, name, sizeof self->highest);
     (void)pthread_mutex_unlock(&self->mutex);
@@ -179,6 +185,48 @@ put_file(Push *self, const char *name, const BkWalName *parsed, BkArchiveWriter 
             bk_best_effort_put_file(self->best_effort, writer, &file, error));
 }
 
+/* The parts of which a question costs nothing, or those of which it costs a request. A new array,
+ * which owns nothing. */
+static GPtrArray *
+choose_parts(const Push *self, bool is_far)
+{
+    GPtrArray *chosen = g_ptr_array_new();
+
+    for (guint i = 0; i < self->parts.parts->len; i++) {
+        BkPart *part = g_ptr_array_index(self->parts.parts, i);
+
+        if (bk_store_is_remote(bk_part_store(part)) == is_far)
+            g_ptr_array_add(chosen, part);
+    }
+    return chosen;
+}
+
+/* Asks whether the wanted file is archived, where that is cheaper than to put it. In a bucket it is
+ * not, since a put of what is there is refused; but when all that is near has it, so may all. */
+static bool
+find_wanted(const Push *self, const char *path, const BkWalName *parsed, bool *archived, BkOp *op,
+            GError **error)
+{
+    g_autoptr(GPtrArray) near = choose_parts(self, false);
+    g_autoptr(GPtrArray) far = choose_parts(self, true);
+
+    *archived = false;
+    return near->len == 0 ||
+           (bk_archive_has(near, path, parsed, archived, op, error) &&
+            (!*archived || bk_archive_has(far, path, parsed, archived, op, error)));
+}
+
+/* The same of one behind it, by its name: the server's own call for it asks for the rest. */
+static bool
+find_behind(const Push *self, const char *name, const BkWalName *parsed, bool *archived, BkOp *op,
+            GError **error)
+{
+    g_autoptr(GPtrArray) near = choose_parts(self, false);
+
+    *archived = near->len == 0 && bk_push_ahead_has(g_ptr_array_index(self->parts.parts, 0), name);
+    return near->len == 0 || bk_archive_has_name(near, name, parsed, archived, op, error);
+}
+
 /* The wanted file is not there, as the caller knows; one behind it may be. */
 static bool
 push_one(Push *self, unsigned index, BkArchiveWriter *writer, BkBuf *content, BkOp *op,
@@ -190,7 +238,7 @@ push_one(Push *self, unsigned index, BkArchiveWriter *writer, BkBuf *content, Bk
 
     if (!bk_wal_name_parse(name, &parsed))
         g_assert_not_reached();
-    if (index > 0 && !bk_archive_has_name(self->parts.parts, name, &parsed, &has, op, error))
+    if (index > 0 && !find_behind(self, name, &parsed, &has, op, error))
         return false;
     return has || put_file(self, name, &parsed, writer, content, op, error);
 }
@@ -219,18 +267,35 @@ run_worker(unsigned index, void *data, BkOp *op, GError **error)
     return true;
 }
 
+static bool
+run_workers(Push *self, BkOp *op, GError **error)
+{
+    self->next = 0;
+    return bk_workers_run(MIN(self->source->workers, self->names->len), run_worker, self, op,
+                          error);
+}
+
 /* Puts the wanted file, and those behind it up to `limit` in all, into the open parts. */
 static bool
 push_names(Push *self, size_t limit, BkOp *op, GError **error)
 {
+    const BkPart *part = g_ptr_array_index(self->parts.parts, 0);
+    g_autoptr(GError) cause = NULL;
+    bool is_noted = false;
+
     if (is_segment(g_ptr_array_index(self->names, 0))) { /* other files tell of no system */
         add_ready(self, limit);
-        if (!bk_find_system_id(g_ptr_array_index(self->parts.parts, 0), &self->system_id, op,
-                               error))
+        is_noted = bk_system_id_recall(part, &self->system_id);
+        if (!is_noted && !bk_system_id_find_and_note(part, &self->system_id, op, error))
             return false;
     }
-    return bk_workers_run(MIN(self->source->workers, self->names->len), run_worker, self, op,
-                          error);
+    if (run_workers(self, op, &cause))
+        return true;
+    /* No file is refused because of what this host has noted. */
+    if (!is_noted || !bk_error_is(cause, BK_ERROR_UNFIT))
+        return bk_propagate(error, &cause);
+    return bk_system_id_find_and_note(part, &self->system_id, op, error) &&
+           run_workers(self, op, error);
 }
 
 /* A new timeline begins here: what of its ancestors did nobody archive? The next backup looks for
@@ -268,14 +333,20 @@ push_everywhere(const BkSourceSpec *source, const char *folder, const char *name
     g_auto(Push) self = {NULL};
     g_autofree char *path = g_build_filename(folder, name, NULL);
     bool archived; /* by an earlier call, ahead */
+    bool ok;
 
     bk_op_set_patience(own, source->push_timeout_us);
+    if (!bk_wal_fill_is_due(folder, name, parsed) && bk_push_ahead_find(source, path, parsed, own))
+        return true;
     push_init(&self, source, folder, name);
     self.best_effort = bk_best_effort_new(&options, own);
     if (!bk_parts_open_for_writing(source, &self.parts, own, error) ||
-        !bk_archive_has(self.parts.parts, path, parsed, &archived, own, error))
+        !find_wanted(&self, path, parsed, &archived, own, error))
         return false;
-    if (!archived && !push_names(&self, (size_t)source->workers * FILES_PER_WORKER, own, error))
+    ok = archived || push_names(&self, (size_t)source->workers * FILES_PER_WORKER, own, error);
+    if (self.ahead->len > 0)
+        bk_push_ahead_note(&self.parts, self.ahead);
+    if (!ok)
         return false;
     if (self.highest[0] != 0)
         bk_remember(source, &self.parts, NULL, self.highest, own);

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #define SOURCE_KEY_VERSION 1
-#define MAX_KEY_OBJECT     4096
-#define MAX_GENERATIONS    1024
+#define MAX_KEY_OBJECT     BK_KEPT_OBJECT_MAX
+#define MAX_GENERATIONS    BK_KEPT_KEYS_MAX
 
 struct BkPart {
     BkRepository *repository;
@@ -14,6 +14,7 @@ struct BkPart {
     BkKeyring *keys;
     GArray *generations;     /* uint32_t, ascending, as in `keys` */
     GPtrArray *hash_secrets; /* BkXxh3Secret, one per generation, in memory for secrets */
+    BkBuf newest;            /* key object of a part that was recalled, as it was kept */
 };
 
 void
@@ -25,6 +26,7 @@ bk_part_free(BkPart *self)
     bk_keyring_free(self->keys);
     g_array_unref(self->generations);
     g_ptr_array_unref(self->hash_secrets);
+    bk_buf_clear(&self->newest);
     g_free(self);
 }
 
@@ -166,6 +168,8 @@ read_key_once(BkPart *self, const char *name, uint32_t generation, BkOp *op, GEr
     if (!bk_wire_end(&reader, "source key (or that of another source)", error))
         return bk_prefix(error, "object \"%s\"", name);
     add_generation(self, generation, &key);
+    if (bk_repository_kept(self->repository, self->source) != NULL)
+        bk_kept_add_key(bk_repository_kept(self->repository, self->source), generation, &object);
     return true;
 }
 
@@ -234,7 +238,10 @@ read_keys(BkPart *self, BkOp *op, GError **error)
 {
     g_autofree char *prefix = bk_part_object_name(self, "key/");
     g_autoptr(GArray) numbers = g_array_new(FALSE, FALSE, sizeof(uint32_t));
+    const BkKept *kept = bk_repository_kept(self->repository, self->source);
 
+    if (kept != NULL)
+        g_array_set_size(kept->keys, 0);
     if (!bk_store_list(bk_part_store(self), prefix, NULL, visit_key, numbers, op, error))
         return false;
     for (guint i = 0; i < numbers->len; i++)
@@ -280,15 +287,57 @@ check_not_lost(BkPart *self, BkOp *op, GError **error)
 BkPart *
 bk_part_open(BkRepository *repository, const char *source, BkOp *op, GError **error)
 {
-    g_autoptr(BkPart) self = part_new(repository, source);
+    g_autoptr(BkPart) self = bk_repository_take_part(repository, source);
 
+    if (self != NULL)
+        return g_steal_pointer(&self);
+    self = part_new(repository, source);
     if (!read_keys(self, op, error) || !check_not_lost(self, op, error))
         return bk_prefix(error, "repository \"%s\"", bk_repository_name(repository)), NULL;
     if (bk_keyring_is_empty(self->keys))
         return bk_throw_null(error, BK_ERROR_NOT_FOUND,
                              "repository \"%s\" holds nothing of source \"%s\"",
                              bk_repository_name(repository), source);
+    if (bk_repository_kept(repository, source) != NULL)
+        bk_repository_keep(repository);
     return g_steal_pointer(&self);
+}
+
+BkPart *
+bk_part_open_known(BkRepository *repository, const char *source, const BkKept *kept, BkOp *op,
+                   GError **error)
+{
+    g_autoptr(BkPart) self = part_new(repository, source);
+
+    for (guint i = 0; i < kept->keys->len; i++) {
+        const BkKeptKey *key = &g_array_index(kept->keys, BkKeptKey, i);
+        g_autofree char *name = bk_part_object_name(self, "key/%08x", key->generation);
+
+        bk_store_give_ahead(bk_part_store(self), name, &key->object);
+        if (!read_key(self, key->generation, op, error))
+            return NULL;
+        self->newest.size = 0;
+        bk_buf_append(&self->newest, key->object.data, key->object.size);
+    }
+    return g_steal_pointer(&self);
+}
+
+bool
+bk_part_prove(const BkPart *self, bool *is_proven, BkOp *op, GError **error)
+{
+    g_autofree char *name = NULL;
+    g_auto(BkBuf) object = BK_BUF_INIT;
+    g_autoptr(GError) cause = NULL;
+    uint32_t generation;
+
+    (void)bk_keyring_newest(self->keys, &generation);
+    name = bk_part_object_name(self, "key/%08x", generation);
+    *is_proven =
+        bk_store_get(bk_part_store(self), name, 0, SIZE_MAX, MAX_KEY_OBJECT, &object, op, &cause) &&
+        object.size > 0 && object.size == self->newest.size &&
+        memcmp(object.data, self->newest.data, object.size) == 0;
+    return cause == NULL || bk_error_is(cause, BK_ERROR_ABSENT) ||
+           bk_error_is(cause, BK_ERROR_CORRUPT) || bk_propagate(error, &cause);
 }
 
 BkPart *

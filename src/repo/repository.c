@@ -1,9 +1,11 @@
 #include "base/log.h"
 #include "repo/opinion.h"
 #include "repo/repository-priv.h"
+#include "store/cache-file.h"
 #include "store/cache.h"
 #include "store/posix.h"
 
+#include "codec/digest.h"
 #include "codec/wire.h"
 
 #include <string.h>
@@ -17,6 +19,11 @@ struct BkRepository {
     char *name;
     char *id;
     BkKeyring *keys; /* the repository key */
+
+    BkKept kept;       /* of `kept_source`, as it is read or was recalled */
+    char *kept_source; /* NULL: nothing is kept */
+    BkPlace place;     /* of what is kept; borrowed */
+    BkPart *part;      /* opened along and not taken yet, or NULL */
 };
 
 void
@@ -24,6 +31,9 @@ bk_repository_free(BkRepository *self)
 {
     if (self == NULL)
         return;
+    bk_part_free(self->part);
+    bk_kept_clear(&self->kept);
+    g_free(self->kept_source);
     bk_store_free(self->store);
     g_free(self->name);
     g_free(self->id);
@@ -57,7 +67,15 @@ repository_new(BkStore *store, const char *name)
     self->store = store;
     self->name = g_strdup(name);
     self->keys = bk_keyring_new();
+    bk_kept_init(&self->kept);
     return self;
+}
+
+static void
+copy_bytes(BkBuf *copy, const BkBuf *content)
+{
+    copy->size = 0;
+    bk_buf_append(copy, content->data, content->size);
 }
 
 static char *
@@ -97,6 +115,7 @@ read_slot_once(BkRepository *self, const BkKeyFile *key, const char *object_name
     if (!bk_wire_end(&reader, "key slot", error))
         return bk_prefix(error, "object \"%s\" of repository \"%s\"", object_name, self->name);
     bk_keyring_add(self->keys, 1, &repository_key);
+    copy_bytes(&self->kept.slot_object, &object);
     return true;
 }
 
@@ -229,7 +248,7 @@ add_cache(BkRepository *self)
 
     if (!bk_store_is_remote(self->store))
         return;
-    folder = bk_store_cache_folder(self->id);
+    folder = bk_cache_directory(self->id);
     self->store = bk_store_cache_new(self->store, folder);
 }
 
@@ -251,6 +270,7 @@ bk_repository_open(BkStore *store, const char *name, const BkKeyFile *key, BkOp 
     }
     if (!open_existing(self, key, &identity, op, error))
         return NULL;
+    copy_bytes(&self->kept.identity, &identity);
     add_cache(self);
     return g_steal_pointer(&self);
 }
@@ -411,6 +431,114 @@ bk_repository_open_in(const BkPlace *place, const char *name, const BkKeyFile *k
         return bk_prefix(error, "repository \"%s\"", name), NULL;
     }
     return bk_repository_open(store, name, key, op, error);
+}
+
+/* Opens it the full way, and keeps what is read. */
+static BkRepository *
+open_and_keep(const BkPlace *place, const char *name, const BkKeyFile *key, const char *source,
+              BkOp *op, GError **error)
+{
+    const int64_t now_us = g_get_real_time();
+    BkRepository *self = bk_repository_open_in(place, name, key, source, op, error);
+
+    if (self == NULL || !bk_store_is_remote(self->store))
+        return self;
+    self->place = *place;
+    self->kept_source = g_strdup(source);
+    self->kept.made_us = now_us;
+    memcpy(self->kept.slot, key->slot, sizeof self->kept.slot);
+    return self;
+}
+
+static void
+give_kept(BkStore *store, const BkKept *kept)
+{
+    g_autofree char *slot = g_strdup_printf("keys/%s", kept->slot);
+
+    bk_store_give_ahead(store, "backstay.json", &kept->identity);
+    bk_store_give_ahead(store, slot, &kept->slot_object);
+}
+
+BkRepository *
+bk_repository_recall(const BkPlace *place, const char *name, const BkKeyFile *key,
+                     const char *source, BkPart **part, BkOp *op)
+{
+    g_autoptr(BkRepository) self = NULL;
+    g_auto(BkKept) kept = {0};
+    BkStore *store;
+
+    *part = NULL;
+    bk_kept_init(&kept);
+    if (place->s3 == NULL || !bk_kept_load(&kept, place, source, key->slot, g_get_real_time()))
+        return NULL;
+    store = open_store(place, false, NULL);
+    if (store == NULL)
+        return NULL;
+    give_kept(store, &kept);
+    self = bk_repository_open(store, name, key, op, NULL);
+    if (self != NULL)
+        *part = bk_part_open_known(self, source, &kept, op, NULL);
+    if (*part == NULL) {
+        bk_kept_drop(place, source);
+        return NULL;
+    }
+    return g_steal_pointer(&self);
+}
+
+BkRepository *
+bk_repository_open_kept(const BkPlace *place, const char *name, const BkKeyFile *key,
+                        const char *source, BkOp *op, GError **error)
+{
+    BkPart *part;
+    g_autoptr(BkRepository) self = bk_repository_recall(place, name, key, source, &part, op);
+    bool is_proven = false;
+
+    if (self == NULL)
+        return open_and_keep(place, name, key, source, op, error);
+    self->part = part;
+    if (!bk_part_prove(part, &is_proven, op, error))
+        return bk_prefix(error, "repository \"%s\"", name), NULL;
+    if (is_proven)
+        return g_steal_pointer(&self);
+    bk_kept_drop(place, source);
+    return open_and_keep(place, name, key, source, op, error);
+}
+
+BkKept *
+bk_repository_kept(const BkRepository *self, const char *source)
+{
+    return g_strcmp0(self->kept_source, source) == 0 ? (BkKept *)(uintptr_t)&self->kept : NULL;
+}
+
+void
+bk_repository_keep(BkRepository *self)
+{
+    bk_kept_save(&self->kept, &self->place, self->kept_source);
+}
+
+BkPart *
+bk_repository_take_part(BkRepository *self, const char *source)
+{
+    return self->part != NULL && strcmp(bk_part_source(self->part), source) == 0
+               ? g_steal_pointer(&self->part)
+               : NULL;
+}
+
+char *
+bk_place_digest(const BkPlace *place)
+{
+    g_autofree char *text =
+        place->s3 == NULL
+            ? g_strdup(place->path)
+            : g_strdup_printf("s3 %s %s %s", place->s3->endpoint != NULL ? place->s3->endpoint : "",
+                              place->s3->bucket,
+                              place->s3->prefix != NULL ? place->s3->prefix : "");
+    uint8_t digest[BK_SHA256_SIZE];
+    char hex[2 * BK_SHA256_SIZE + 1];
+
+    bk_sha256(text, strlen(text), digest);
+    bk_sha256_format(digest, hex);
+    return g_strndup(hex, 16);
 }
 
 /* The folder of the name that is listed first; NULL when none was. */

@@ -15,6 +15,9 @@
 
 typedef struct BkRepository BkRepository;
 
+/* One source's part of a repository: key, packs, snapshots, archive, lease. */
+typedef struct BkPart BkPart;
+
 /* Makes `store` (owned by the result, freed on failure) a repository that `key` opens, or opens it
  * when it is one already; `*created` tells which. `name` is the configured one, for messages. */
 BkRepository *bk_repository_create(BkStore *store, const char *name, const BkKeyFile *key,
@@ -40,6 +43,21 @@ BkRepository *bk_repository_create_in(const BkPlace *place, const char *name, co
 BkRepository *bk_repository_open_in(const BkPlace *place, const char *name, const BkKeyFile *key,
                                     const char *source, BkOp *op, GError **error) BK_MUST_USE;
 
+/* The same for whoever opens one source in a bucket again and again: by what this host has kept of
+ * it (kept.h), when one request shows that the source's newest key is still what it was; otherwise
+ * as bk_repository_open_in, and what is read then, also by bk_part_open, is kept. */
+BkRepository *bk_repository_open_kept(const BkPlace *place, const char *name, const BkKeyFile *key,
+                                      const char *source, BkOp *op, GError **error) BK_MUST_USE;
+
+/* Opens a repository in a bucket, and the part of `source`, by what is kept and without a request.
+ * Nothing proves that they are still there: it is good for asking, and for writing only after
+ * bk_part_prove. Returns NULL if nothing usable is kept. */
+BkRepository *bk_repository_recall(const BkPlace *place, const char *name, const BkKeyFile *key,
+                                   const char *source, BkPart **part, BkOp *op) BK_MUST_USE;
+
+/* Tells places apart: 16 hex digits, a new string. */
+char *bk_place_digest(const BkPlace *place);
+
 /* Is there a repository in that place? */
 bool bk_repository_is_in(const BkPlace *place, bool *found, BkOp *op, GError **error) BK_MUST_USE;
 
@@ -54,9 +72,6 @@ const char *bk_repository_name(const BkRepository *self);
 const char *bk_repository_id(const BkRepository *self); /* 32 hex digits */
 BkStore *bk_repository_store(const BkRepository *self); /* borrowed */
 
-/* One source's part of a repository: key, packs, snapshots, archive, lease. */
-typedef struct BkPart BkPart;
-
 /* Opens the part of `source`; `repository` must outlive it. When the repository has none:
  * BK_ERROR_NOT_FOUND. */
 BkPart *bk_part_open(BkRepository *repository, const char *source, BkOp *op,
@@ -66,6 +81,10 @@ BkPart *bk_part_open(BkRepository *repository, const char *source, BkOp *op,
  * repository, so that sealed objects serve both), or with a new key when that is NULL. */
 BkPart *bk_part_create(BkRepository *repository, const char *source, const BkPart *model, BkOp *op,
                        GError **error) BK_MUST_USE;
+
+/* Asks for the newest key of a part that was recalled. `*is_proven` tells whether it is still there
+ * and the same. Fails as the store, when that gives no answer. */
+bool bk_part_prove(const BkPart *self, bool *is_proven, BkOp *op, GError **error) BK_MUST_USE;
 
 void bk_part_free(BkPart *self); /* NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BkPart, bk_part_free)

@@ -39,7 +39,8 @@ typedef enum {
     BK_SEAL_WAL_FILE = 6,
     BK_SEAL_LEASE = 7,
     BK_SEAL_DECISION = 8,
-} BkSealKind; /* the numbers are on disk */
+    BK_SEAL_NOTE = 9, /* never in a repository: what a host keeps for itself */
+} BkSealKind;         /* the numbers are on disk */
 
 /* The generations of one key. New objects are sealed with the newest. */
 typedef struct BkKeyring BkKeyring;

@@ -2,6 +2,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "store/cache-file.h"
 #include "store/store-priv.h"
 
 #include <dirent.h>
@@ -28,18 +29,6 @@ typedef struct CacheStore {
     pthread_mutex_t mutex; /* guards what follows */
     GHashTable *own;       /* names of what we have kept ourselves: it is what the store gave us */
 } CacheStore;
-
-char *
-bk_store_cache_folder(const char *id)
-{
-    const char *top = g_getenv("BACKSTAY_CACHE");
-
-    if (top != NULL && top[0] != 0)
-        return g_build_filename(top, id, NULL);
-    if (geteuid() == 0)
-        return g_build_filename("/var/cache/backstay", id, NULL);
-    return g_build_filename(g_get_user_cache_dir(), "backstay", id, NULL);
-}
 
 static char *
 path_of(const CacheStore *self, const char *name)
@@ -154,48 +143,35 @@ cache_get_start(BkStore *store, const char *name, size_t size, BkBuf *out, BkOp 
     return true;
 }
 
+/* The file of a note, which no object's is. A new string. */
 static char *
-note_path(const CacheStore *self, const char *name)
+note_file_name(const char *name)
 {
-    g_autofree char *key = g_strconcat("note:", name, NULL); /* no object is called so */
+    uint8_t digest[BK_SHA256_SIZE];
+    char text[2 * BK_SHA256_SIZE + 1];
 
-    return self->folder != NULL ? path_of(self, key) : NULL;
+    bk_sha256(name, strlen(name), digest);
+    bk_sha256_format(digest, text);
+    return g_strdup_printf("note-%.40s", text);
 }
 
-/* Unlike an object's bytes nothing else proves a note: its digest stands before it. */
 static void
 cache_note(BkStore *store, const char *name, const BkBuf *data)
 {
-    CacheStore *self = (CacheStore *)store;
-    g_autofree char *path = note_path(self, name);
-    g_auto(BkBuf) content = BK_BUF_INIT;
-    uint8_t digest[BK_SHA256_SIZE];
+    const CacheStore *self = (const CacheStore *)store;
+    g_autofree char *file = note_file_name(name);
 
-    if (path == NULL || data->size > MAX_NOTE)
-        return;
-    bk_sha256(data->data, data->size, digest);
-    bk_buf_append(&content, digest, sizeof digest);
-    bk_buf_append(&content, data->data, data->size);
-    keep(self, path, &content, 0);
+    if (self->folder != NULL && data->size <= MAX_NOTE)
+        (void)bk_cache_file_put(self->folder, file, data);
 }
 
 static bool
 cache_recall(BkStore *store, const char *name, BkBuf *out)
 {
-    CacheStore *self = (CacheStore *)store;
-    g_autofree char *path = note_path(self, name);
-    const size_t start = ASKED_SIZE + BK_SHA256_SIZE;
-    g_auto(BkBuf) file = BK_BUF_INIT;
-    uint8_t digest[BK_SHA256_SIZE];
+    const CacheStore *self = (const CacheStore *)store;
+    g_autofree char *file = note_file_name(name);
 
-    if (path == NULL || !bk_file_read(AT_FDCWD, path, start + MAX_NOTE, &file, NULL) ||
-        file.size < start)
-        return false;
-    bk_sha256(file.data + start, file.size - start, digest);
-    if (memcmp(digest, file.data + ASKED_SIZE, sizeof digest) != 0)
-        return false;
-    bk_buf_append(out, file.data + start, file.size - start);
-    return true;
+    return self->folder != NULL && bk_cache_file_get(self->folder, file, MAX_NOTE, out);
 }
 
 /* True when there was something kept of it. */
@@ -235,6 +211,12 @@ cache_get(BkStore *store, const char *name, uint64_t offset, size_t size, size_t
     CacheStore *self = (CacheStore *)store;
 
     return self->inner->driver->get(self->inner, name, offset, size, limit, out, op, error);
+}
+
+static void
+cache_give_ahead(BkStore *store, const char *name, const BkBuf *data)
+{
+    bk_store_give_ahead(((CacheStore *)store)->inner, name, data);
 }
 
 static bool
@@ -351,6 +333,7 @@ static const BkStoreDriver cache_driver = {
     .settle = cache_settle,
     .delete = cache_delete,
     .get_start = cache_get_start,
+    .give_ahead = cache_give_ahead,
     .distrust = cache_distrust,
     .delete_many = cache_delete_many,
     .list_uploads = cache_list_uploads,
@@ -365,16 +348,6 @@ static const BkStoreDriver cache_driver = {
     .free = cache_free,
 };
 
-/* Makes the folder; false when it is not ours alone. */
-static bool
-make_folder(const char *folder)
-{
-    struct stat st;
-
-    return g_mkdir_with_parents(folder, 0700) == 0 && lstat(folder, &st) == 0 &&
-           S_ISDIR(st.st_mode) && st.st_uid == geteuid() && (st.st_mode & 022) == 0;
-}
-
 BkStore *
 bk_store_cache_new(BkStore *inner, const char *folder)
 {
@@ -384,7 +357,7 @@ bk_store_cache_new(BkStore *inner, const char *folder)
     self->inner = inner;
     (void)pthread_mutex_init(&self->mutex, NULL);
     self->own = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    if (make_folder(folder)) {
+    if (bk_cache_directory_make(folder)) {
         self->folder = g_strdup(folder);
         empty_when_full(folder);
     } else {

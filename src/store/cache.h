@@ -12,7 +12,3 @@
 
 /* `inner` is owned by the result. */
 BkStore *bk_store_cache_new(BkStore *inner, const char *folder);
-
-/* The folder for the repository `id`: below BACKSTAY_CACHE, /var/cache/backstay for root, or else
- * the user's own cache folder. A new string. */
-char *bk_store_cache_folder(const char *id);

@@ -57,6 +57,15 @@ bk_s3_take_ahead(S3Store *self, const char *name, size_t limit, BkBuf *out)
     return true;
 }
 
+void
+bk_s3_give_ahead(BkStore *store, const char *name, const BkBuf *data)
+{
+    g_auto(BkBuf) content = BK_BUF_INIT;
+
+    bk_buf_append(&content, data->data, data->size);
+    keep((S3Store *)store, name, &content);
+}
+
 /* What is absent, or too large to be kept, is for who asks for it to find out. */
 static bool
 read_one(S3Store *self, const char *name, BkOp *op, GError **error)

@@ -262,6 +262,7 @@ static const BkStoreDriver s3_driver = {
     .list_folder = bk_s3_list_folder,
     .settle = s3_settle,
     .read_ahead = bk_s3_read_ahead,
+    .give_ahead = bk_s3_give_ahead,
     .delete = bk_s3_delete,
     .distrust = bk_s3_distrust,
     .delete_many = bk_s3_delete_many,

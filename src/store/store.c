@@ -146,6 +146,14 @@ bk_store_read_ahead(BkStore *self, const char *const *names, size_t count, BkOp 
            (bk_op_check(op, error) && self->driver->read_ahead(self, names, count, op, error));
 }
 
+void
+bk_store_give_ahead(BkStore *self, const char *name, const BkBuf *data)
+{
+    g_assert(bk_store_is_name(name));
+    if (self->driver->give_ahead != NULL)
+        self->driver->give_ahead(self, name, data);
+}
+
 bool
 bk_store_distrust(BkStore *self, const char *name, bool *has_other, BkOp *op, GError **error)
 {

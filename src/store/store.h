@@ -66,6 +66,10 @@ bool bk_store_get_start(BkStore *self, const char *name, size_t size, BkBuf *out
 bool bk_store_read_ahead(BkStore *self, const char *const *names, size_t count, BkOp *op,
                          GError **error) BK_MUST_USE;
 
+/* Has the next bk_store_get of `name`, whole, answered by `data`, which was read before: as if it
+ * were read ahead now. Nothing in a store that is not remote. */
+void bk_store_give_ahead(BkStore *self, const char *name, const BkBuf *data);
+
 /* What get returned of an object is not what was put. `*has_other` tells whether the store has
  * another answer, which get, get_start and stat give from now on: what is in the bucket rather than
  * in a cache, or the first of an object's versions rather than the last. */

@@ -1,8 +1,11 @@
 /* fuzz-cache-note.c - the files of a local cache, which anything may have happened to: what is
- * recalled is what was kept, or nothing; and a note about the archive never makes a listing fail.
+ * recalled is what was kept, or nothing; a note about the archive never makes a listing fail; and
+ * none can be forged that says which cluster a source is.
  */
 #include "../repo-fixture.h"
 #include "../temp-dir.h"
+#include "engine/push-ahead.h"
+#include "engine/system-id.h"
 #include "source/pg/archive-list.h"
 #include "store/cache.h"
 
@@ -38,7 +41,7 @@ check_files(BkStore *store, const char *folder, const uint8_t *data, size_t size
     g_assert(bk_store_get_start(store, "orders/object", 100, &out, op, &error));
     g_assert(out.size <= 100);
     out.size = 0;
-    g_assert(!bk_store_recall(store, "note", &out) || size >= 36);
+    g_assert(!bk_store_recall(store, "note", &out) || size >= 32);
 }
 
 int
@@ -54,6 +57,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     g_autoptr(GError) error = NULL;
     BkKeyFile key;
     bool created;
+    uint64_t system_id;
 
     repo_fixture_key(&key, 1);
     repository = bk_repository_create(store, "far", &key, &created, op, NULL);
@@ -64,6 +68,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     bk_store_note(store, "orders/archive", &note);
     timelines = bk_archive_list_known(part, 16 << 20, INT64_C(1795256100000000), op, &error);
     g_assert(timelines != NULL && error == NULL);
+    bk_store_note(store, "orders/ahead", &note);
+    (void)bk_push_ahead_has(part, "000000010000000000000001");
+    bk_store_note(store, "orders/system", &note);
+    g_assert(!bk_system_id_recall(part, &system_id));
     temp_dir_free(folder);
     return 0;
 }

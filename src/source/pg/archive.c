@@ -204,6 +204,7 @@ summary_frames(const Head *head)
 
 /* The first bytes of an object, of which the first frame is opened. */
 typedef struct Start {
+    bool is_fresh; /* ask the repository itself, whatever a cache holds */
     BkOpener *opener;
     BkBuf object;
     BkBuf raw; /* that the head points into */
@@ -225,11 +226,14 @@ read_start_once(const BkPart *part, const char *object_name, const char *name,
                 const BkWalName *parsed, Start *start, BkOp *op, GError **error)
 {
     const BkSealAs as = seal_as(part, object_name, parsed);
+    BkStore *store = bk_part_store(part);
     BkFrame frame = {0};
 
     start->opener = bk_opener_new();
-    if (!bk_store_get_start(bk_part_store(part), object_name, HEAD_GUESS, &start->object, op,
-                            error) ||
+    if (!(start->is_fresh
+              ? bk_store_get(store, object_name, 0, HEAD_GUESS, HEAD_GUESS, &start->object, op,
+                             error)
+              : bk_store_get_start(store, object_name, HEAD_GUESS, &start->object, op, error)) ||
         !bk_opener_begin(start->opener, &as, start->object.data, start->object.size, error))
         return false;
     frame.data = start->object.data + BK_SEAL_HEADER_SIZE;
@@ -250,7 +254,7 @@ read_start(const BkPart *part, const char *object_name, const char *name, const 
 
     while (!read_start_once(part, object_name, name, parsed, start, op, &cause)) {
         start_clear(start);
-        *start = (Start){0};
+        *start = (Start){.is_fresh = start->is_fresh};
         if (!bk_opinion_differs(bk_part_store(part), object_name, &tries, &cause, op))
             return bk_propagate(error, &cause);
     }
@@ -330,13 +334,13 @@ is_same_file(const Own *own, const Head *head, const BkXxh3Secret *secret)
     return memcmp(stamp, head->stamp, sizeof stamp) == 0;
 }
 
-/* Success when the object of this name holds the same bytes; BK_ERROR_NOT_FOUND
+/* Success when the object of this name is there and holds the same bytes; BK_ERROR_NOT_FOUND
  * without one. */
 static bool
 compare_with_present(const BkPart *part, const Own *own, BkOp *op, GError **error)
 {
     g_autofree char *object_name = bk_archive_object_name(part, own->name, own->parsed);
-    g_auto(Start) start = {0};
+    g_auto(Start) start = {.is_fresh = true};
     const BkXxh3Secret *secret;
     uint8_t hash[BK_XXH3_SIZE];
     uint64_t size;
@@ -358,20 +362,15 @@ compare_with_present(const BkPart *part, const Own *own, BkOp *op, GError **erro
                     bk_part_source(part), bk_repository_name(bk_part_repository(part)), own->name);
 }
 
-/* What a local cache remembered may be gone from the repository: then it has it
- * no longer. */
+/* What is seen in a bucket is durable. */
 static bool
 settle(const BkPart *part, const char *object_name, bool *has, BkOp *op, GError **error)
 {
+    BkStore *store = bk_part_store(part);
     g_autoptr(GError) cause = NULL;
-    bool has_other;
 
-    *has = bk_store_settle(bk_part_store(part), object_name, op, &cause);
-    if (*has)
-        return true;
-    return bk_error_is(cause, BK_ERROR_ABSENT)
-               ? bk_store_distrust(bk_part_store(part), object_name, &has_other, op, error)
-               : bk_propagate(error, &cause);
+    *has = bk_store_is_remote(store) || bk_store_settle(store, object_name, op, &cause);
+    return *has || bk_error_is(cause, BK_ERROR_ABSENT) || bk_propagate(error, &cause);
 }
 
 bool
