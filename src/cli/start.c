@@ -35,7 +35,7 @@ bk_cli_start_check(const BkArgs *args, const BkCliContext *context, const BkRest
     g_autoptr(GPtrArray) parts = bk_restore_list_parts(restore);
     const BkStartCheckRequest wanted = {
         .parts = parts,
-        .snapshot = snapshot->head.id,
+        .snapshot = bk_restore_get_snapshot(restore),
         .to = request->to,
         .old_data_dir = snapshot->meta.data_directory,
         .major = snapshot->meta.version / 10000,

@@ -74,20 +74,25 @@ is_damage(const GError *error)
     return bk_error_is(error, BK_ERROR_CORRUPT) || bk_error_is(error, BK_ERROR_UNSUPPORTED);
 }
 
+static void
+add_unreadable(BkPast *self, const char *id, const char *why)
+{
+    BkPastUnreadable *unreadable = g_new0(BkPastUnreadable, 1);
+
+    (void)g_strlcpy(unreadable->id, id, sizeof unreadable->id);
+    unreadable->why = g_strdup(why);
+    g_ptr_array_add(self->unreadable, unreadable);
+}
+
 /* What is wrong with one manifest must not keep the others from being restored. */
 static bool
 note_unreadable(BkPast *self, const char *id, GError **cause, GError **error)
 {
-    BkPastUnreadable *unreadable;
-
     if (bk_error_is(*cause, BK_ERROR_NOT_FOUND))
         return true; /* deleted a moment ago */
     if (!bk_parts_is_at_fault(*cause))
         return bk_propagate(error, cause);
-    unreadable = g_new0(BkPastUnreadable, 1);
-    (void)g_strlcpy(unreadable->id, id, sizeof unreadable->id);
-    unreadable->why = g_strdup((*cause)->message);
-    g_ptr_array_add(self->unreadable, unreadable);
+    add_unreadable(self, id, (*cause)->message);
     return true;
 }
 
@@ -283,6 +288,26 @@ bk_past_load(const BkPart *part, BkPastArchive archive, BkPast *self, BkOp *op, 
         return false;
     bk_windows_find(&self->input, &self->windows);
     return true;
+}
+
+void
+bk_past_exclude(BkPast *self, const char *id, const char *why)
+{
+    for (guint i = 0; i < self->restorable->len; i++) {
+        BkPastSnapshot *snapshot = g_ptr_array_index(self->restorable, i);
+
+        if (strcmp(snapshot->head.id, id) != 0)
+            continue;
+        add_unreadable(self, id, why);
+        g_ptr_array_remove_index(self->restorable, i);
+        (void)g_ptr_array_remove(self->snapshots, snapshot); /* frees it */
+        free_const(self->input.snapshots);
+        bk_windows_clear(&self->windows);
+        self->input.snapshots = describe_snapshots(self);
+        self->input.snapshot_count = self->restorable->len;
+        bk_windows_find(&self->input, &self->windows);
+        return;
+    }
 }
 
 bool

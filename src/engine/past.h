@@ -52,6 +52,11 @@ typedef enum BkPastArchive {
 bool bk_past_load(const BkPart *part, BkPastArchive archive, BkPast *past, BkOp *op,
                   GError **error) BK_MUST_USE;
 
+/* Takes a restorable snapshot that has turned out to be unusable away from what can be restored: it
+ * counts as unreadable, for the reason `why`. Nothing happens when it is not there. Frees it, and
+ * whatever refers to the past's snapshots or windows is void. */
+void bk_past_exclude(BkPast *self, const char *id, const char *why);
+
 /* The last moments of a path of recovery, read from the heads of its last segments. */
 typedef struct BkPastEnd {
     BkLsn lsn;       /* end of the valid WAL */

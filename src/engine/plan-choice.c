@@ -1,10 +1,14 @@
 #include "engine/plan-choice.h"
 
 #include "base/log.h"
+#include "engine/plan-proof.h"
+
+#define OUTAGES_MAX 3
 
 void
 bk_plan_choice_clear(BkPlanChoice *self)
 {
+    bk_snapshot_free(self->snapshot);
     bk_plan_clear(&self->plan);
     bk_lines_clear(&self->lines);
     g_clear_pointer(&self->pasts, g_ptr_array_unref);
@@ -191,27 +195,94 @@ choose_offer(const BkPlanChoice *self, const BkPlanRequest *request, Offer *best
     return best->past != NULL || throw_worst(failures, error);
 }
 
+/* --- the proof -------------------------------------------------------------------------------- */
+
+typedef struct Choosing {
+    const GPtrArray *parts;
+    const BkPlanRequest *request;
+    BkPlanChoice *choice;
+    GPtrArray *failures; /* of GError */
+    GError *left_out;    /* why the first snapshot was; NULL: none was */
+    unsigned outages;    /* for which snapshots were left out */
+} Choosing;
+
+/* The first snapshot that was left out says more than what could not be reached without it. */
+static bool
+throw_without(const Choosing *self, GError **cause, GError **error)
+{
+    if (self->left_out == NULL || !bk_error_is(*cause, BK_ERROR_NOT_FOUND))
+        return bk_propagate(error, cause);
+    return bk_throw(error, (BkErrorCode)self->left_out->code, "%s; without that snapshot, %s",
+                    self->left_out->message, (*cause)->message);
+}
+
+/* The snapshot `id` cannot be restored, and the plan is to be made without it. */
+static bool
+leave_out(Choosing *self, const char *id, GError **cause, GError **error)
+{
+    if (!bk_plan_proof_is_of_snapshot(*cause))
+        return bk_propagate(error, cause);
+    self->outages += bk_error_is(*cause, BK_ERROR_STORE);
+    if (self->outages == OUTAGES_MAX)
+        return bk_propagate(error, cause);
+    for (guint i = 0; i < self->choice->pasts->len; i++)
+        bk_past_exclude(g_ptr_array_index(self->choice->pasts, i), id, (*cause)->message);
+    if (self->left_out == NULL)
+        self->left_out = g_steal_pointer(cause);
+    return true;
+}
+
+/* One plan, of what is not left out yet: choice->snapshot stays NULL if its snapshot is, from now
+ * on. */
+static bool
+choose_once(Choosing *self, BkOp *op, GError **error)
+{
+    BkPlanChoice *choice = self->choice;
+    const BkSourceSpec *source = self->request->source;
+    BkPlanRequest resolved = *self->request;
+    g_auto(Offer) best = {0};
+    g_autoptr(GError) cause = NULL;
+    g_autoptr(GPtrArray) ordered = NULL;
+    g_autofree char *id = NULL;
+
+    if (!bk_lines_load(choice->pasts, source, &choice->lines, op, error))
+        return false;
+    resolved.lines = &choice->lines;
+    if (!choose_offer(choice, &resolved, &best, self->failures, op, &cause))
+        return throw_without(self, &cause, error);
+    choice->part = find_part(self->parts, best.past);
+    ordered = bk_plan_proof_order(self->parts, choice->part);
+    id = g_strdup(best.plan.snapshot->head.id);
+    choice->snapshot =
+        bk_plan_proof_load(ordered, id, source != NULL ? source->workers : 1, op, &cause);
+    if (choice->snapshot == NULL)
+        return bk_op_check(op, error) && leave_out(self, id, &cause, error);
+    choice->plan = best.plan;
+    best.plan = (BkPlan){0}; /* moved */
+    warn(choice, best.past, self->failures);
+    return true;
+}
+
 bool
 bk_plan_choose(const GPtrArray *parts, const BkPlanRequest *request, BkPlanChoice *choice, BkOp *op,
                GError **error)
 {
     g_autoptr(GPtrArray) failures = g_ptr_array_new_with_free_func(free_error);
-    g_auto(Offer) best = {0};
-    BkPlanRequest resolved = *request;
+    Choosing self = {parts, request, choice, failures, NULL, 0};
+    guint failed;
+    bool ok = true;
 
     *choice = (BkPlanChoice){0};
     if (!load_pasts(choice, parts, failures, op, error))
         return false;
     if (choice->pasts->len == 0)
         return throw_worst(failures, error);
-    if (!bk_lines_load(choice->pasts, request->source, &choice->lines, op, error))
-        return false;
-    resolved.lines = &choice->lines;
-    if (!choose_offer(choice, &resolved, &best, failures, op, error))
-        return false;
-    choice->part = find_part(parts, best.past);
-    choice->plan = best.plan;
-    best.plan = (BkPlan){0}; /* moved */
-    warn(choice, best.past, failures);
-    return true;
+    failed = failures->len;
+    while (ok && choice->snapshot == NULL) {
+        g_ptr_array_set_size(failures, (int)failed);
+        bk_lines_clear(&choice->lines);
+        ok = choose_once(&self, op, error);
+    }
+    g_clear_error(&self.left_out);
+    return ok;
 }

@@ -131,8 +131,12 @@ check_wanted(const Planner *self, GError **error)
     for (guint i = 0; i < self->past->unreadable->len; i++) {
         const BkPastUnreadable *unreadable = g_ptr_array_index(self->past->unreadable, i);
 
-        if (wanted != NULL ? strcmp(unreadable->id, wanted) == 0 : !has_any)
+        if (wanted == NULL && !has_any)
             return bk_throw(error, BK_ERROR_CORRUPT, "%s", unreadable->why);
+        if (wanted != NULL && strcmp(unreadable->id, wanted) == 0)
+            return bk_throw(error, BK_ERROR_CORRUPT,
+                            "%s (this snapshot was asked for, so that no other one is taken)",
+                            unreadable->why);
     }
     if (wanted == NULL)
         return true;

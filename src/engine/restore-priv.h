@@ -25,7 +25,7 @@ struct BkRestore {
     /* While it runs. */
     BkRestoreReport *report;
     BkOp *op;
-    BkSnapshot *snapshot;
+    const BkSnapshot *snapshot; /* of the choice */
     BkOwnerMap *owners;
     const BkFile *control; /* of `snapshot` */
     BkPathOwner owner;     /* of what is restored */

@@ -6,6 +6,7 @@
 #include "codec/crc32c.h"
 #include "engine/aside.h"
 #include "engine/extract.h"
+#include "engine/plan-proof.h"
 #include "engine/restore-priv.h"
 #include "engine/tablespace-map.h"
 #include "engine/wal-directory.h"
@@ -41,7 +42,6 @@ bk_restore_free(BkRestore *self)
     bk_plan_choice_clear(&self->choice);
     bk_parts_clear(&self->parts);
     bk_owner_map_free(self->owners);
-    bk_snapshot_free(self->snapshot);
     bk_beneath_free(self->place);
     bk_identity_free(self->identity);
     bk_identity_free(self->above);
@@ -169,44 +169,14 @@ find_file(const BkSnapshot *snapshot, const char *path)
 static GPtrArray *
 parts_in_order(const BkRestore *self)
 {
-    g_autoptr(GPtrArray) parts = g_ptr_array_new();
-
-    g_ptr_array_add(parts, g_ptr_array_index(self->parts.parts, self->choice.part));
-    for (guint i = 0; i < self->parts.parts->len; i++)
-        if (i != self->choice.part && bk_part_shares_keys(g_ptr_array_index(self->parts.parts, i),
-                                                          g_ptr_array_index(parts, 0)))
-            g_ptr_array_add(parts, g_ptr_array_index(self->parts.parts, i));
-    return g_steal_pointer(&parts);
-}
-
-/* Takes the manifest from the first repository that has it whole. */
-static bool
-load_snapshot(BkRestore *self, GError **error)
-{
-    g_autoptr(GPtrArray) parts = parts_in_order(self);
-    g_autoptr(GError) first = NULL;
-
-    for (guint i = 0; i < parts->len; i++) {
-        g_autoptr(GError) cause = NULL;
-
-        self->snapshot = bk_snapshot_load(g_ptr_array_index(parts, i),
-                                          self->choice.plan.snapshot->head.id, self->op, &cause);
-        if (self->snapshot != NULL && first != NULL)
-            bk_log(BK_LOG_WARNING, "%s: another repository has it", first->message);
-        if (self->snapshot != NULL)
-            return true;
-        if (first == NULL)
-            first = g_steal_pointer(&cause);
-    }
-    return bk_propagate(error, &first);
+    return bk_plan_proof_order(self->parts.parts, self->choice.part);
 }
 
 /* Everything of the snapshot that the destination is prepared by. */
 static bool
 take_snapshot(BkRestore *self, GError **error)
 {
-    if (!load_snapshot(self, error))
-        return false;
+    self->snapshot = self->choice.snapshot;
     if (!bk_tablespace_map_check_links(self->tablespaces, self->snapshot, error))
         return bk_prefix(error, "snapshot %s", self->choice.plan.snapshot->head.id);
     self->control = find_file(self->snapshot, CONTROL_PATH);
@@ -230,7 +200,7 @@ plan_again(BkRestore *self, GError **error)
 
     g_clear_pointer(&self->tablespaces, bk_tablespace_map_free);
     g_clear_pointer(&self->owners, bk_owner_map_free);
-    g_clear_pointer(&self->snapshot, bk_snapshot_free);
+    self->snapshot = NULL;
     bk_plan_choice_clear(&self->choice);
     if (!bk_restore_plan_make(self, request->target, request->timeline, self->op, &cause) &&
         (self->needs_wal || request->timeline != NULL || !bk_error_is(cause, BK_ERROR_NOT_FOUND) ||
@@ -519,7 +489,6 @@ write_files(BkRestore *self, GError **error)
 static bool
 run(BkRestore *self, GError **error)
 {
-    /* Loaded before the destination is touched: it may turn out to be damaged. */
     if (!take_snapshot(self, error))
         return false;
     return open_destination(self, error) &&
@@ -559,6 +528,12 @@ bk_restore_run(BkRestore *self, BkRestoreReport *report, BkOp *op, GError **erro
         return true;
     }
     return bk_prefix(error, "restore to \"%s\"", self->request->to);
+}
+
+const BkSnapshot *
+bk_restore_get_snapshot(const BkRestore *self)
+{
+    return self->choice.snapshot;
 }
 
 GPtrArray *

@@ -1,7 +1,8 @@
 /* restore.h - brings a PostgreSQL cluster back into a directory, ready to recover to a target.
  *
  * Promises:
- *   - Nothing is touched before the plan is made and the destination was found fit.
+ *   - Nothing is touched before the plan is made, its manifest was loaded and proven whole, and the
+ *     destination was found fit.
  *   - pg_control comes last, when all else is durable: a directory that was restored in part never
  *     starts. Until then it bears the file "backstay_restore_unfinished".
  *   - --replace moves aside what is there and deletes nothing.
@@ -85,6 +86,9 @@ const BkRestoreTablespace *bk_restore_tablespaces(const BkRestore *self, size_t 
 
 /* What is at the destination: "is new", "is empty", …: a static string. */
 const char *bk_restore_describe_destination(const BkRestore *self);
+
+/* The snapshot of the plan, loaded whole. */
+const BkSnapshot *bk_restore_get_snapshot(const BkRestore *self);
 
 /* The repositories from which the snapshot can be read, the best first: a new array of BkPart. */
 GPtrArray *bk_restore_list_parts(const BkRestore *self);

@@ -16,7 +16,6 @@ typedef struct Check {
     const BkStartCheckRequest *request;
     BkStartCheck *result;
     BkOp *op;
-    BkSnapshot *snapshot;
     BkServerProcess process;
     BkStartConfig config;
 } Check;
@@ -26,7 +25,6 @@ check_clear(Check *self)
 {
     bk_start_config_clear(&self->config);
     bk_server_process_clear(&self->process);
-    bk_snapshot_free(self->snapshot);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Check, check_clear)
 
@@ -40,34 +38,15 @@ bk_start_check_clear(BkStartCheck *self)
 }
 
 static bool
-load_snapshot(Check *self, GError **error)
-{
-    g_autoptr(GError) first = NULL;
-
-    for (guint i = 0; i < self->request->parts->len; i++) {
-        g_autoptr(GError) cause = NULL;
-
-        self->snapshot = bk_snapshot_load(g_ptr_array_index(self->request->parts, i),
-                                          self->request->snapshot, self->op, &cause);
-        if (self->snapshot != NULL)
-            return true;
-        if (first == NULL)
-            first = g_steal_pointer(&cause);
-    }
-    return bk_propagate(error, &first);
-}
-
-static bool
 read_control(Check *self, BkPgControl *control, GError **error)
 {
     const BkExtractOptions options = {
-        .parts = self->request->parts, .snapshot = self->snapshot, .workers = 1};
-    const BkFile *file = bk_snapshot_find_file(self->snapshot, CONTROL_PATH);
+        .parts = self->request->parts, .snapshot = self->request->snapshot, .workers = 1};
+    const BkFile *file = bk_snapshot_find_file(self->request->snapshot, CONTROL_PATH);
     g_auto(BkBuf) content = BK_BUF_INIT;
 
     if (file == NULL)
-        return bk_throw(error, BK_ERROR_CORRUPT, "snapshot %s has no %s", self->request->snapshot,
-                        CONTROL_PATH);
+        return bk_throw(error, BK_ERROR_CORRUPT, "the snapshot has no %s", CONTROL_PATH);
     return bk_extract_read(&options, file, CONTROL_LIMIT, &content, self->op, error) &&
            bk_pg_control_decode(content.data, content.size, control, error);
 }
@@ -76,9 +55,9 @@ read_control(Check *self, BkPgControl *control, GError **error)
 static void
 find_owner(Check *self)
 {
-    const BkFile *file = bk_snapshot_find_file(self->snapshot, CONTROL_PATH);
+    const BkFile *file = bk_snapshot_find_file(self->request->snapshot, CONTROL_PATH);
     size_t count;
-    const BkOwner *owners = bk_snapshot_owners(self->snapshot, &count);
+    const BkOwner *owners = bk_snapshot_owners(self->request->snapshot, &count);
     struct stat st;
 
     if (stat(self->request->to, &st) == 0 && st.st_uid != 0)
@@ -93,7 +72,7 @@ find_config(Check *self, GError **error)
 {
     const BkStartConfigRequest request = {
         .parts = self->request->parts,
-        .snapshot = self->snapshot,
+        .snapshot = self->request->snapshot,
         .process = &self->process,
         .major = self->request->major,
         .file = self->request->config_file,
@@ -219,8 +198,6 @@ run(Check *self, GError **error)
         .bin_dir = self->request->bin_dir, .major = self->request->major, .data_dir = "/"};
     BkPgControl control;
 
-    if (!load_snapshot(self, error))
-        return false;
     find_owner(self);
     if (!bk_server_process_find_program(&self->process, &options, error) ||
         !read_control(self, &control, error) || !find_config(self, error))

@@ -5,11 +5,11 @@
  * Threads: belongs to one thread. */
 #pragma once
 #include "engine/start.h"
-#include "repo/repository.h"
+#include "repo/snapshot.h"
 
 typedef struct BkStartCheckRequest {
-    GPtrArray *parts;         /* of BkPart: the snapshot is read from the first that has it whole */
-    const char *snapshot;     /* id */
+    GPtrArray *parts; /* of BkPart: where the snapshot's packs are */
+    const BkSnapshot *snapshot;
     const char *to;           /* the destination; absolute */
     const char *old_data_dir; /* of the source */
     unsigned major;           /* of the server */

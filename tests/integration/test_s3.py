@@ -643,7 +643,7 @@ def test_much_to_copy(ws, gateway):
 
 def test_requests(ws, gateway):
     """As many puts as packs, and so many more whatever the size; heads are read once; a restore gets
-    each pack about once."""
+    each pack about once, after it has opened it (of many, 64) to prove the plan."""
     server, backstay = ws.bucket_pair(gateway.bucket())
     small = backstay.backup("--full")
     # Random, so that it fills several packs.
@@ -659,6 +659,6 @@ def test_requests(ws, gateway):
         seen = backstay.attempt(command, "orders", "--json").json()["requests"]
         assert seen["list"] <= 4 and seen["get"] <= 6, (command, seen)
     report = backstay.restore(ws.path / "back", "--at", large["snapshot"])
-    assert report["requests"]["get"] <= large["packs"] * 2 + 10, report["requests"]
+    assert report["requests"]["get"] <= large["packs"] * 4 + 10, report["requests"]
     result = backstay.run("-v", "list", "orders")
     assert "requests: " in result.stderr and " list" in result.stderr

@@ -376,6 +376,28 @@ test_choice(Fixture *self, const void *data)
     g_assert_no_error(error);
 }
 
+/* A snapshot whose manifest fails where only loading it shows that makes room for the one before;
+ * one that was asked for does not. */
+static void
+test_choice_falls_back(Fixture *self, const void *data)
+{
+    static const char newer[] = "20261122T003905Z-1a2b3c4e";
+    static const char name[] = "orders/snapshots/20261122T003905Z-1a2b3c4e";
+    g_auto(BkBuf) object = BK_BUF_INIT;
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    put_snapshot(&self->repo, newer, self->xid_700 + 64);
+    g_assert_cmpint(choose(&self->behind, &self->repo, newer, &error), ==, 1);
+    repo_fixture_get(self->repo.store, name, &object, self->repo.op);
+    object.data[object.size - 20] ^= 1;
+    EXPECT_DONE(bk_store_delete(self->repo.store, name, self->repo.op, &error));
+    EXPECT_DONE(bk_store_put(self->repo.store, name, &object, self->repo.op, &error));
+    g_assert_cmpint(choose(&self->behind, &self->repo, "xid:702", &error), ==, 1);
+    g_assert_no_error(error);
+    EXPECT_ERROR(choose(&self->behind, &self->repo, newer, &error) >= 0, BK_ERROR_CORRUPT);
+}
+
 /* A repository that fails hides none that leads to the target; and what it might hold is unknown,
  * not absent. */
 static void
@@ -428,6 +450,7 @@ main(int argc, char **argv)
     TEST("/past/stray-files", test_stray_files);
     TEST("/past/unreadable-manifest", test_unreadable_manifest);
     TEST("/past/choice", test_choice);
+    TEST("/past/choice-falls-back", test_choice_falls_back);
     TEST("/past/choice-with-failures", test_choice_with_failures);
     return g_test_run();
 }
