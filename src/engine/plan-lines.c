@@ -54,6 +54,14 @@ bk_plan_format_command(const BkPlanRequest *request, const char *at, uint32_t ti
                                  target[0] != 0 ? " " : "", timeline);
 }
 
+char *
+bk_plan_format_choice(const BkPlanRequest *request, const char *at, uint32_t timeline)
+{
+    return request->lines != NULL && request->lines->map.line_count > 1
+               ? bk_plan_format_command(request, at, timeline)
+               : g_strdup_printf("--at %s", at);
+}
+
 /* "; timeline 1: …: COMMAND; timeline 2 …": a new string. */
 static char *
 describe_lines(const BkPlanRequest *request, const GArray *leaves)

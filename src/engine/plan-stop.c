@@ -11,26 +11,38 @@ describe_dropped(const BkWalDrop *drop)
     return g_strdup_printf("%s %u", drop->is_tablespace ? "tablespace" : "database", drop->oid);
 }
 
+/* What to give for a position on the plan's line: a new string. */
+static char *
+choose_lsn(const BkPlanRequest *request, const BkPlan *plan, BkLsn lsn, bool exclusive)
+{
+    char text[BK_LSN_TEXT_SIZE];
+    g_autofree char *at =
+        g_strdup_printf("lsn:%s%s", bk_lsn_format(lsn, text), exclusive ? " --exclusive" : "");
+
+    return bk_plan_format_choice(request, at, plan->timeline);
+}
+
 /* Others have committed within the drop, or the snapshot ends in it: no state that the target can
  * mean is whole. */
 static bool
-refuse_drop(const BkPast *past, const BkTarget *target, const BkStopCheck *check, GError **error)
+refuse_drop(const BkPast *past, const BkPlanRequest *request, const BkPlan *plan,
+            const BkStopCheck *check, GError **error)
 {
     const BkWalDrop *drop = &check->drop;
-    g_autofree char *described = bk_target_describe(target);
+    g_autofree char *described = bk_target_describe(request->target);
     g_autofree char *dropped = describe_dropped(drop);
-    g_autofree char *after =
-        drop->end != 0 ? g_strdup_printf(", or --at xid:%u for the state after it", drop->xid)
-                       : g_strdup("");
-    char lsn[BK_LSN_TEXT_SIZE];
+    g_autofree char *before = choose_lsn(request, plan, drop->lsn, true);
+    g_autofree char *xid = g_strdup_printf("xid:%u", drop->xid);
+    g_autofree char *after = bk_plan_format_choice(request, xid, plan->timeline);
+    g_autofree char *other =
+        drop->end != 0 ? g_strdup_printf(", or %s for the state after it", after) : g_strdup("");
 
     return bk_throw(error, BK_ERROR_AMBIGUOUS,
                     "%s of \"%s\" is within transaction %u, which drops %s: the files are removed "
                     "before it commits, and %" G_GUINT64_FORMAT
-                    " other transactions committed meanwhile; give --at lsn:%s --exclusive for the "
-                    "state before it%s",
+                    " other transactions committed meanwhile; give %s for the state before it%s",
                     described, bk_part_source(past->part), drop->xid, dropped, check->commits,
-                    bk_lsn_format(drop->lsn, lsn), after);
+                    before, other);
 }
 
 /* Nothing is lost by stopping before the drop. */
@@ -52,7 +64,7 @@ stop_before(BkPlan *plan, const BkWalDrop *drop)
 }
 
 bool
-bk_plan_settle(const BkPast *past, const BkTarget *target, BkPlan *plan,
+bk_plan_settle(const BkPast *past, const BkPlanRequest *request, BkPlan *plan,
                const BkStopPosition *position, BkLsn end_lsn, BkOp *op, GError **error)
 {
     BkStopCheck check;
@@ -61,7 +73,7 @@ bk_plan_settle(const BkPast *past, const BkTarget *target, BkPlan *plan,
         return false;
     if (check.drop.lsn != 0) {
         if (check.commits > 0 || check.drop.lsn < plan->snapshot->meta.stop_lsn)
-            return refuse_drop(past, target, &check, error);
+            return refuse_drop(past, request, plan, &check, error);
         stop_before(plan, &check.drop);
     }
     bk_window_path_cut(&plan->path, end_lsn, past->input.segment_size);
@@ -70,10 +82,13 @@ bk_plan_settle(const BkPast *past, const BkTarget *target, BkPlan *plan,
 
 /* The server stops at the first restore point of a name behind the snapshot. */
 static bool
-check_point(const BkPast *past, const BkTarget *target, BkPlan *plan, const BkWalMoment *found,
-            BkOp *op, GError **error)
+check_point(const BkPast *past, const BkPlanRequest *request, BkPlan *plan,
+            const BkWalMoment *found, BkOp *op, GError **error)
 {
-    char lsn[BK_LSN_TEXT_SIZE], next_lsn[BK_LSN_TEXT_SIZE];
+    const BkTarget *target = request->target;
+    g_autofree char *one = choose_lsn(request, plan, found->lsn, false);
+    g_autofree char *other = NULL;
+    char lsn[BK_LSN_TEXT_SIZE];
     char time[BK_PG_TIME_TEXT_SIZE], next_time[BK_PG_TIME_TEXT_SIZE];
     BkWalMoment next = {0};
 
@@ -81,13 +96,14 @@ check_point(const BkPast *past, const BkTarget *target, BkPlan *plan, const BkWa
     bk_pg_time_format(found->time_us, time);
     if (!bk_wal_search(past, &plan->path, found->end_lsn, UINT64_MAX, target, &next, op, error))
         return false;
-    if (next.lsn != 0)
+    if (next.lsn != 0) {
+        other = choose_lsn(request, plan, next.lsn, false);
         return bk_throw(error, BK_ERROR_AMBIGUOUS,
-                        "there are several restore points \"%s\" of \"%s\": give --at lsn:%s for "
-                        "the one of %.19s UTC, or --at lsn:%s for the one of %.19s UTC",
-                        target->text, bk_part_source(past->part), lsn, time,
-                        bk_lsn_format(next.lsn, next_lsn),
+                        "there are several restore points \"%s\" of \"%s\": give %s for the one of "
+                        "%.19s UTC, or %s for the one of %.19s UTC",
+                        target->text, bk_part_source(past->part), one, time, other,
                         bk_pg_time_format(next.time_us, next_time));
+    }
     plan->caution = g_strdup_printf(
         "the restore point is the newest of that name, of %.19s UTC, at lsn %s; any before "
         "snapshot %s is another one",
@@ -96,12 +112,13 @@ check_point(const BkPast *past, const BkTarget *target, BkPlan *plan, const BkWa
 }
 
 bool
-bk_plan_settle_found(const BkPast *past, const BkTarget *target, BkPlan *plan,
+bk_plan_settle_found(const BkPast *past, const BkPlanRequest *request, BkPlan *plan,
                      const BkWalMoment *found, BkOp *op, GError **error)
 {
+    const BkTarget *target = request->target;
     const BkStopPosition position = {target->exclusive ? found->lsn : found->end_lsn, false};
 
-    if (target->kind == BK_TARGET_NAME && !check_point(past, target, plan, found, op, error))
+    if (target->kind == BK_TARGET_NAME && !check_point(past, request, plan, found, op, error))
         return false;
-    return bk_plan_settle(past, target, plan, &position, found->end_lsn, op, error);
+    return bk_plan_settle(past, request, plan, &position, found->end_lsn, op, error);
 }

@@ -9,11 +9,11 @@
  * where the last record ends that recovery has to read. A position within the drop of a database or
  * tablespace is moved to just before the drop (plan->stop, plan->caution); where other transactions
  * committed meanwhile it fails with BK_ERROR_AMBIGUOUS and the targets to give instead. */
-bool bk_plan_settle(const BkPast *past, const BkTarget *target, BkPlan *plan,
+bool bk_plan_settle(const BkPast *past, const BkPlanRequest *request, BkPlan *plan,
                     const BkStopPosition *position, BkLsn end_lsn, BkOp *op,
                     GError **error) BK_MUST_USE;
 
-/* The same for the transaction or restore point that `target` names, found on the path behind the
+/* The same for the transaction or restore point that the target names, found on the path behind the
  * plan's snapshot. Two restore points of one name there are refused with the position of each. */
-bool bk_plan_settle_found(const BkPast *past, const BkTarget *target, BkPlan *plan,
+bool bk_plan_settle_found(const BkPast *past, const BkPlanRequest *request, BkPlan *plan,
                           const BkWalMoment *found, BkOp *op, GError **error) BK_MUST_USE;

@@ -234,8 +234,8 @@ search(Planner *self, GError **error)
             return false;
         if (found.lsn != 0) {
             self->plan->stop_lsn = found.lsn;
-            return bk_plan_settle_found(self->past, self->request->target, self->plan, &found,
-                                        self->op, error);
+            return bk_plan_settle_found(self->past, self->request, self->plan, &found, self->op,
+                                        error);
         }
         below_lsn = self->plan->snapshot->meta.stop_lsn;
     }
@@ -341,15 +341,16 @@ find_dip(const Planner *self, BkLsn lsn, BkLsn *dip, GError **error)
                                                          time_us + 1, dip, self->op, error));
 }
 
-/* "--at lsn:X --exclusive", or the end of the line: a new string. */
+/* What to give for "lsn:X --exclusive", or for the end of the line: a new string. */
 static char *
-describe_stop(const BkWalStop *stop)
+describe_stop(const Planner *self, const BkWalStop *stop)
 {
     char lsn[BK_LSN_TEXT_SIZE];
+    g_autofree char *at = stop->stop.lsn == 0 ? g_strdup("latest")
+                                              : g_strdup_printf("lsn:%s --exclusive",
+                                                                bk_lsn_format(stop->stop.lsn, lsn));
 
-    return stop->stop.lsn == 0
-               ? g_strdup("--at latest")
-               : g_strdup_printf("--at lsn:%s --exclusive", bk_lsn_format(stop->stop.lsn, lsn));
+    return bk_plan_format_choice(self->request, at, self->leaf);
 }
 
 /* The clock passed the target at `first` and again at `second`. The first is meant when the last
@@ -361,8 +362,8 @@ judge_clock(Planner *self, const BkWalStop *first, const BkWalStop *second, BkLs
 {
     const BkTarget *target = self->request->target;
     g_autofree char *described = bk_target_describe(target);
-    g_autofree char *one = first != NULL ? describe_stop(first) : NULL;
-    g_autofree char *other = describe_stop(second);
+    g_autofree char *one = first != NULL ? describe_stop(self, first) : NULL;
+    g_autofree char *other = describe_stop(self, second);
     char lsn[BK_LSN_TEXT_SIZE];
     int64_t before_us = self->plan->snapshot->meta.stop_us;
 
@@ -403,6 +404,16 @@ search_again(Planner *self, gssize late, BkLsn dip, BkWalStop *second, GError **
                               self->op, error);
 }
 
+static bool
+refuse_late(const Planner *self, GError **error)
+{
+    g_autofree char *choice = bk_plan_format_choice(self->request, "latest", self->leaf);
+    g_autofree char *why = g_strdup_printf(
+        "no transaction in the archive is later (use %s for everything there is)", choice);
+
+    return refuse(self, why, error);
+}
+
 /* Plans for a time from the newest snapshot before it, `late`, or from an earlier one when the
  * server's clock ran backwards. The server stops at the first transaction that is later; without
  * one it would refuse to start. */
@@ -432,11 +443,7 @@ plan_time(Planner *self, gssize late, GError **error)
                             target->time_us - target->exclusive, &first, self->op, error))
         return false;
     if (first.stop.lsn == 0)
-        return refuse(
-            self,
-            "no transaction in the archive is later (use --at latest for everything there "
-            "is)",
-            error);
+        return refuse_late(self, error);
     if ((dip == 0 && !find_dip(self, first.stop.lsn, &dip, error)) ||
         (dip != 0 && (!search_again(self, late, dip, &second, error) ||
                       !judge_clock(self, &first, &second, dip, error))))
@@ -444,7 +451,7 @@ plan_time(Planner *self, gssize late, GError **error)
     plan->last_commit = first.commit;
     if (first.commit.lsn != 0)
         plan->stop_lsn = first.commit.lsn;
-    return bk_plan_settle(self->past, target, plan, &(BkStopPosition){first.stop.lsn, false},
+    return bk_plan_settle(self->past, self->request, plan, &(BkStopPosition){first.stop.lsn, false},
                           first.stop.end_lsn, self->op, error);
 }
 
@@ -514,7 +521,7 @@ plan_without_search(Planner *self, GError **error)
         if (target->lsn >= end.lsn)
             return refuse(self, "the WAL in the archive ends before it", error);
         plan->stop_lsn = target->lsn;
-        return bk_plan_settle(self->past, target, plan,
+        return bk_plan_settle(self->past, self->request, plan,
                               &(BkStopPosition){target->lsn, !target->exclusive}, target->lsn + 1,
                               self->op, error);
     case BK_TARGET_IMMEDIATE:

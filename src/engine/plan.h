@@ -57,6 +57,10 @@ bool bk_plan_refuse_places(const BkPlanRequest *request, const char *source,
 /* The request's command with another target (NULL: its own) along `timeline`: a new string. */
 char *bk_plan_format_command(const BkPlanRequest *request, const char *at, uint32_t timeline);
 
+/* "--at AT"; where there are several lines, which may all have that, the whole command that follows
+ * `timeline`: a new string. */
+char *bk_plan_format_choice(const BkPlanRequest *request, const char *at, uint32_t timeline);
+
 /* Makes a plan. Without a timeline in the request, `latest` and `immediate` follow the line on
  * which the cluster lives; any other target is looked for on every line that was not declared dead,
  * and must be found at one place only. `latest` leads to the end of its line and never to a gap

@@ -222,8 +222,13 @@ def test_list_ends_with_the_newest_of_the_living_line(stray):
     assert stray.backstay.complete() == stray.snapshots
 
 
-def test_two_servers_that_both_archive(ws):
-    primary, backstay = ws.pair(wal_segsize_mb=1)
+@pytest.mark.parametrize("where", ["directory", pytest.param("bucket", marks=pytest.mark.once)])
+def test_two_servers_that_both_archive(ws, request, where):
+    if where == "bucket":
+        bucket = request.getfixturevalue("gateway").bucket()
+        primary, backstay = ws.bucket_pair(bucket, wal_segsize_mb=1)
+    else:
+        primary, backstay = ws.pair(wal_segsize_mb=1)
     begin(primary, backstay)
     standby = add_standby(ws, primary, "standby")
     wait_replayed(primary, standby)
@@ -256,16 +261,25 @@ def test_two_servers_that_both_archive(ws):
     found = plan(backstay, "--at", "name:point")
     assert found["timeline"] == 1 and "timeline 1" in found["line_note"]
     # That the other line has none of that name does not make it one.
-    refused(backstay, "several restore points", "--at", "name:twice")
+    message = refused(backstay, "several restore points", "--at", "name:twice")
+    choices = re.findall(r"restore orders --to \S+ --dry-run --at (lsn:\S+) --timeline (\d+) for the "
+                         "one of", message)
+    assert len(choices) == 2, message
+    for at, timeline in choices:
+        assert timeline == "1" and plan(backstay, "--at", at, "--timeline", timeline)["timeline"] == 1
+    refused(backstay, r"is on 2 lines.*--timeline 1.*--timeline 2", "--at", choices[0][0])
     # What lies before the fork is the same on both.
     assert plan(backstay, "--at", backstay.complete()[0])["timeline"] == 1
     backstay.run("line", "current", "orders", "2")
     assert restored_rows(ws, backstay, "second") == {1, 2, 20, 21, 22}
     report = backstay.status()
     assert [line["state"] for line in report["lines"]] == ["ended", "current by decision"]
+    assert "current by decision" in backstay.run("line", "list", "orders").stdout
     assert any("two servers" in each for each in report["problems"])
     backstay.run("line", "dead", "orders", "1")
     assert backstay.status()["ok"]
+    if where == "bucket":
+        assert len(bucket.keys("orders/decisions/")) == 2
     assert plan(backstay, "--at", f"xid:{moments[11][0]}")["timeline"] == 2
     refused(backstay, "cannot be reached", "--at", "name:point")
     backstay.run("line", "forget", "orders", "2")
