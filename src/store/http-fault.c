@@ -19,22 +19,37 @@ is_this_host(const char *host)
            (inet_pton(AF_INET, host, &address) == 1 && ntohl(address.s_addr) >> 24 == 127);
 }
 
+static bool
+leads_to_this_host(const char *url)
+{
+    const char *mark = strstr(url, "://");
+    const char *begin = mark != NULL ? mark + strlen("://") : url;
+    g_autofree char *host = g_strndup(begin, strcspn(begin, "/?#"));
+    char *port = strrchr(host, ':');
+
+    if (port != NULL && port[1 + strspn(port + 1, "0123456789")] == 0)
+        *port = 0;
+    return is_this_host(host);
+}
+
 bool
 bk_http_is_private(const char *url, const char *proxy)
 {
     static const char plain[] = "http://";
-    g_autofree char *host = NULL;
-    char *port;
 
     if (g_ascii_strncasecmp(url, "https://", strlen("https://")) == 0)
         return true;
-    if (g_ascii_strncasecmp(url, plain, strlen(plain)) != 0 || (proxy != NULL && proxy[0] != 0))
-        return false;
-    host = g_strndup(url + strlen(plain), strcspn(url + strlen(plain), "/?#"));
-    port = strrchr(host, ':');
-    if (port != NULL && port[1 + strspn(port + 1, "0123456789")] == 0)
-        *port = 0;
-    return is_this_host(host);
+    return g_ascii_strncasecmp(url, plain, strlen(plain)) == 0 &&
+           (proxy == NULL || proxy[0] == 0) && leads_to_this_host(url);
+}
+
+void
+bk_http_set_proxy(BkCurlSetup *setup, const BkHttp *http, const char *url)
+{
+    if (http->proxy != NULL)
+        bk_curl_set_pointer(setup, CURLOPT_PROXY, http->proxy);
+    else if (url != NULL && leads_to_this_host(url))
+        bk_curl_set_pointer(setup, CURLOPT_PROXY, ""); /* not even that of the environment */
 }
 
 static BkHttpOutcome
@@ -106,8 +121,7 @@ speaks_tls(const Transfer *self, const char *origin)
     bk_curl_set_function(&setup, CURLOPT_XFERINFOFUNCTION, (BkCurlFunction)stop_probe);
     bk_curl_set_pointer(&setup, CURLOPT_XFERINFODATA, self->op);
     bk_curl_set_long(&setup, CURLOPT_NOPROGRESS, 0);
-    if (self->http->proxy != NULL)
-        bk_curl_set_pointer(&setup, CURLOPT_PROXY, self->http->proxy);
+    bk_http_set_proxy(&setup, self->http, url);
     bk_curl_set_pointer(&setup, CURLOPT_URL, url);
     ok = setup.code == CURLE_OK && curl_easy_perform(setup.handle) == CURLE_OK;
     curl_easy_cleanup(setup.handle);

@@ -44,6 +44,9 @@ typedef struct Transfer {
     char message[CURL_ERROR_SIZE];
 } Transfer;
 
+/* The proxy by which a request to `url` goes, or none. */
+void bk_http_set_proxy(BkCurlSetup *setup, const BkHttp *http, const char *url);
+
 /* What became of a transfer that ended with `code`: true when there is an answer, whole as far as
  * HTTP tells. Sets `answer->outcome` otherwise, and fails as bk_http_send. */
 bool bk_http_judge(Transfer *self, CURL *handle, CURLcode code, GError **error) BK_MUST_USE;

@@ -262,8 +262,6 @@ set_connection(BkCurlSetup *setup, const BkHttp *self)
     bk_curl_set_long(setup, CURLOPT_QUICK_EXIT, 1);
     if (self->ca_file != NULL)
         bk_curl_set_pointer(setup, CURLOPT_CAINFO, self->ca_file);
-    if (self->proxy != NULL)
-        bk_curl_set_pointer(setup, CURLOPT_PROXY, self->proxy);
 }
 
 static void
@@ -319,6 +317,7 @@ perform(Transfer *self, CURL *handle, GError **error)
     set_connection(&setup, self->http);
     set_callbacks(&setup, self);
     set_method(&setup, self);
+    bk_http_set_proxy(&setup, self->http, self->request->url);
     bk_curl_set_pointer(&setup, CURLOPT_URL, self->request->url);
     bk_curl_set_pointer(&setup, CURLOPT_HTTPHEADER, headers);
     self->answer->outcome = BK_HTTP_IMPOSSIBLE;

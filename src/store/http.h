@@ -13,7 +13,8 @@ typedef struct BkHttp BkHttp;
 
 typedef struct BkHttpOptions {
     const char *ca_file;        /* PEM; NULL: the system's */
-    const char *proxy;          /* URL; NULL: as the environment says, "": none */
+    const char *proxy;          /* URL; NULL: as the environment says, but none to this very host;
+                                   "": none */
     int64_t connect_timeout_us; /* 0: 10 s */
     int64_t idle_timeout_us;    /* nothing moved for so long; 0: 60 s */
     uint64_t max_send_rate;     /* bytes a second, of all requests together; 0: no bound */

@@ -226,6 +226,31 @@ test_nobody(Fixture *self, const void *data)
     expect_failed(self, &error, BK_ERROR_STORE, BK_HTTP_IMPOSSIBLE);
 }
 
+/* What goes to this very host in the clear goes nowhere else, whatever the environment says. */
+static void
+test_proxy_of_the_environment(Fixture *self, const void *data)
+{
+    static const char *const names[] = {"http_proxy", "all_proxy", "ALL_PROXY"};
+    const BkHttpOptions options = {.idle_timeout_us = BK_USEC_PER_SEC};
+    const BkHttpRequest request = {.method = "GET", .url = self->server.url, .limit = 10};
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    g_unsetenv("no_proxy");
+    g_unsetenv("NO_PROXY");
+    for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
+        BkHttp *http = bk_http_new(&options, &error);
+
+        g_assert_no_error(error);
+        g_setenv(names[i], "http://192.0.2.1:1", TRUE);
+        g_assert_true(bk_http_is_private(request.url, NULL));
+        EXPECT_DONE(bk_http_send(http, &request, &self->answer, self->op, &error));
+        g_assert_cmpuint(self->answer.status, ==, 404);
+        g_unsetenv(names[i]);
+        bk_http_free(http);
+    }
+}
+
 /* libcurl quotes the proxy's whole address where it cannot use it: its password is for nobody. */
 static void
 test_proxy_with_a_password(Fixture *self, const void *data)
@@ -295,6 +320,8 @@ main(int argc, char **argv)
     g_test_add("/http/no-tls", Fixture, no_tls, set_up, test_no_tls, tear_down);
     g_test_add("/http/wants-tls", Fixture, plain, set_up, test_wants_tls, tear_down);
     g_test_add("/http/nobody", Fixture, whole, set_up, test_nobody, tear_down);
+    g_test_add("/http/proxy-of-the-environment", Fixture, whole, set_up,
+               test_proxy_of_the_environment, tear_down);
     g_test_add("/http/proxy-with-a-password", Fixture, whole, set_up, test_proxy_with_a_password,
                tear_down);
     g_test_add("/http/ended", Fixture, "", set_up, test_ended, tear_down);

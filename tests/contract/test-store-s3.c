@@ -2,8 +2,10 @@
  * that it never gives, which a fake one in this program gives. */
 #include "base/workers.h"
 #include "expect.h"
+#include "repo/opinion.h"
 #include "s3-fixture.h"
 
+#include <pthread.h>
 #include <string.h>
 
 typedef struct Fixture {
@@ -265,6 +267,57 @@ test_first_version(Fixture *self, const void *data)
     EXPECT_DONE(bk_store_delete(self->store, "overwritten", self->op, &error));
     EXPECT_ERROR(bk_store_stat(self->store, "overwritten", &size, self->op, &error),
                  BK_ERROR_ABSENT);
+}
+
+#define READERS 4
+
+typedef struct Reader {
+    const Fixture *fixture;
+    pthread_barrier_t *start;
+    pthread_t thread;
+} Reader;
+
+/* As whoever opens an object that turns out to be damaged does. */
+static void *
+read_until_first(void *data)
+{
+    const Reader *self = data;
+    g_auto(BkBuf) out = BK_BUF_INIT;
+    g_autoptr(GError) error = NULL;
+    unsigned tries = 0;
+
+    EXPECT_DONE(bk_store_get(self->fixture->store, "overwritten", 0, SIZE_MAX, 100, &out,
+                             self->fixture->op, &error));
+    (void)pthread_barrier_wait(self->start); /* all of them have read the rubbish */
+    while (out.size != 5 || memcmp(out.data, "first", 5) != 0) {
+        (void)bk_throw(&error, BK_ERROR_CORRUPT, "rubbish");
+        g_assert_true(bk_opinion_differs(self->fixture->store, "overwritten", &tries, &error,
+                                         self->fixture->op));
+        EXPECT_DONE(bk_store_get(self->fixture->store, "overwritten", 0, SIZE_MAX, 100, &out,
+                                 self->fixture->op, &error));
+    }
+    return NULL;
+}
+
+/* Each of several threads that find an object overwritten comes to the first version. */
+static void
+test_first_version_for_many_threads(Fixture *self, const void *data)
+{
+    pthread_barrier_t start;
+    Reader readers[READERS];
+
+    (void)data;
+    put(self, "overwritten", "first");
+    tamper(self, "PUT", "overwritten", "rubbish");
+    (void)pthread_barrier_init(&start, NULL, READERS);
+    for (size_t i = 0; i < READERS; i++) {
+        readers[i] = (Reader){.fixture = self, .start = &start};
+        g_assert_cmpint(pthread_create(&readers[i].thread, NULL, read_until_first, &readers[i]), ==,
+                        0);
+    }
+    for (size_t i = 0; i < READERS; i++)
+        (void)pthread_join(readers[i].thread, NULL);
+    (void)pthread_barrier_destroy(&start);
 }
 
 /* Two writers at once, where the store ignores the condition: until the later one has taken its own
@@ -1018,6 +1071,8 @@ main(int argc, char **argv)
                test_delete_many, tear_down);
     g_test_add("/store-s3/first-version", Fixture, NULL, set_up_with_versions, test_first_version,
                tear_down);
+    g_test_add("/store-s3/first-version-for-many-threads", Fixture, NULL, set_up_with_versions,
+               test_first_version_for_many_threads, tear_down);
     g_test_add("/store-s3/first-key", Fixture, NULL, set_up_with_versions, test_first_key,
                tear_down);
     g_test_add("/store-s3/locked-loser", Fixture, NULL, set_up_with_locks, test_locked_loser,
