@@ -5,8 +5,9 @@
 # debootstrap in $BACKSTAY_VERSIONS_DIR. The servers and Backstay run inside the folder, on test
 # directories that are mounted at the same path inside and outside. Backstay takes its libraries
 # along, because the folder's may be older. Tests marked `once` do not depend on the version and
-# run with 15 only. Needs root, debootstrap and patchelf. Further arguments for pytest: PYTEST_ARGS;
-# the test directories are made in $TMPDIR (socket paths are long: keep it short).
+# run with 15 only. Needs root, and the packages of tools/install-deps test versions, which it
+# installs. JOBS=N bounds the test modules that run at once; further arguments for pytest:
+# PYTEST_ARGS; the test directories are made in $TMPDIR (socket paths are long: keep it short).
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -124,7 +125,8 @@ mount_at() {
 run_pytest() {
     # shellcheck disable=SC2086 # PYTEST_ARGS is several words
     PYTHONDONTWRITEBYTECODE=1 BACKSTAY_TEST_BASE=$base setsid "${PYTHON:-/usr/bin/python3}" \
-        -m pytest -q --rootdir "$root/tests/integration" "$root/tests/integration" \
+        -m pytest -q -p no:cacheprovider -n "${JOBS:-$(nproc)}" --dist loadfile \
+        --rootdir "$root/tests/integration" "$root/tests/integration" \
         --junit-xml "$base/report.xml" "$@" ${PYTEST_ARGS:-} </dev/null &
     child=$!
     status=0
@@ -179,9 +181,7 @@ run_version() {
 for program in "$binary" "$faults"; do
     [ -f "$program" ] || die "no such binary: $program (run make build faults)"
 done
-for program in debootstrap patchelf; do
-    command -v "$program" >/dev/null || apt-get install -y -q "$program" >/dev/null
-done
+"$root/tools/install-deps" test versions >/dev/null
 [ $# -gt 0 ] || set -- 13 15 17 18
 for version in "$@"; do
     [ "$version" = 15 ] || suite_of "$version" >/dev/null
