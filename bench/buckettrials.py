@@ -28,7 +28,8 @@ class BucketBackstay(Backstay):
         self.write("credentials", f"[default]\naws_access_key_id = {KEY}\n"
                                   f"aws_secret_access_key = {SECRET}\n")
         trust = f", ca_file: {self._gateway.ca_file}" if self._gateway.ca_file else ""
-        self.write("backstay.yaml", f"""repositories:
+        self.write("backstay.yaml", f"""state_dir: {self.home}/state
+repositories:
   bucket:
     s3: {{ bucket: {self._bucket}, endpoint: "{self.url}", address: path,
           credentials_file: {self.home}/credentials{trust} }}

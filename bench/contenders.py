@@ -63,7 +63,8 @@ class Backstay(Contender):
     def prepare(self):
         host = self._cluster.socket if self._cluster else self.home
         port = self._cluster.port if self._cluster else 1
-        self.write("backstay.yaml", f"""repositories:
+        self.write("backstay.yaml", f"""state_dir: {self.home}/state
+repositories:
   local: {{ path: {self.repository}, key_file: {self.home}/local.key }}
 sources:
   bench:

@@ -205,7 +205,7 @@ bk_file_sync_parent(int dir, const char *path, GError **error)
 
     if (fd < 0)
         return false;
-    return bk_fd_sync(fd, error) || bk_prefix(error, "folder \"%s\"", parent);
+    return bk_fd_sync(fd, error) || bk_prefix(error, "directory \"%s\"", parent);
 }
 
 static bool
@@ -266,5 +266,5 @@ bk_dir_make(int dir, const char *path, mode_t mode, GError **error)
             return true;
         errno = ENOTDIR;
     }
-    return bk_throw_errno(error, "create the folder \"%s\"", path);
+    return bk_throw_errno(error, "create the directory \"%s\"", path);
 }

@@ -59,7 +59,7 @@ init_repository(const void *item, BkJson *json, void *data, BkOp *op, GError **e
             "Repository \"%s\" is ready in %s.\n"
             "  Its key file is %s: copy it to a safe place away from this machine now, such as a\n"
             "  password manager. With the key and the repository everything can be restored on an\n"
-            "  empty machine; without the key nothing can, by nobody.\n",
+            "  empty machine; without the key nobody can restore anything.\n",
             config->name, location, config->key_file);
     } else {
         (void)printf("Repository \"%s\" in %s is already initialised.\n", config->name, location);

@@ -147,7 +147,7 @@ check_wal(const BkRestore *self, GError **error)
     return bk_throw(
         error, BK_ERROR_UNFIT,
         "\"%s\" holds WAL that the archive lacks and that --delta would remove: %s (%s): "
-        "save these files, or give them up with --discard-wal",
+        "save these files, or delete them with --discard-wal",
         self->wal.directory, names, self->wal.why);
 }
 
@@ -162,7 +162,7 @@ find_wal(BkRestore *self, BkOp *op, GError **error)
         return true;
     return bk_destination_wal_find(request->to, self->parts.parts, self->original.runs, &self->wal,
                                    op, error) ||
-           bk_prefix(error, "WAL of the destination (--discard-wal gives it up)");
+           bk_prefix(error, "WAL of the destination (--discard-wal deletes it)");
 }
 
 /* Plans. A target that the archive does not lead to may lie in the WAL of the destination: then the

@@ -450,7 +450,7 @@ begin(BkLease *self, const BkLeaseInfo *info, GError **error)
 
     if (!take_epoch(self, info->epoch + 1, &is_held, self->op, &cause)) {
         if (bk_error_is(cause, BK_ERROR_LEASE_LOST))
-            bk_throw(error, BK_ERROR_BUSY, "source \"%s\" was taken by another process this moment",
+            bk_throw(error, BK_ERROR_BUSY, "source \"%s\" was just taken by another process",
                      bk_part_source(self->part));
         else
             bk_propagate(error, &cause);

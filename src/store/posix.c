@@ -145,7 +145,7 @@ find_folder(const PosixStore *self, const char *name, int access, BkFd *folder, 
         if (next < 0 && errno == ENOENT)
             return true;
         if (next < 0) {
-            bk_throw_errno(error, "open the folder \"%.*s\"", (int)(slash - name), name);
+            bk_throw_errno(error, "open the directory \"%.*s\"", (int)(slash - name), name);
             return explain(self, dir, text, error);
         }
         bk_fd_clear(&dir);
@@ -196,7 +196,7 @@ make_part(PosixStore *self, int dir, const char *path, GError **error)
         }
     }
     if (fd < 0) {
-        bk_throw_errno(error, "make the folder \"%s\"", path);
+        bk_throw_errno(error, "make the directory \"%s\"", path);
         explain(self, dir, part, error);
         return -1;
     }
@@ -204,7 +204,7 @@ make_part(PosixStore *self, int dir, const char *path, GError **error)
         return -1;
     if (is_missing || !is_durable(self, path)) {
         if (!bk_fd_sync(dir, error)) {
-            bk_prefix(error, "make the folder \"%s\"", path);
+            bk_prefix(error, "make the directory \"%s\"", path);
             return -1;
         }
         note_durable(self, path);
@@ -274,7 +274,7 @@ open_temp_folder(PosixStore *self, GError **error)
             fd = open_part(self->root, TEMP_FOLDER, O_RDONLY);
     }
     if (fd < 0) {
-        bk_throw_errno(error, "make the folder \"" TEMP_FOLDER "\"");
+        bk_throw_errno(error, "make the directory \"" TEMP_FOLDER "\"");
         explain(self, self->root, TEMP_FOLDER, error);
         return -1;
     }
@@ -339,7 +339,7 @@ sync_folder(int folder, GError **error)
 {
     if (bk_fault(BK_FAULT_STORE_POSIX_SYNC_DIR, error) && bk_fd_sync(folder, error))
         return true;
-    return bk_prefix(error, "sync the folder");
+    return bk_prefix(error, "sync the directory");
 }
 
 /* The name is taken. Its first writer may have linked it and not synced yet, and our caller is
@@ -606,7 +606,7 @@ read_folder(const Walk *walk, int dir, const char *path, GError **error)
             g_ptr_array_add(keys, g_steal_pointer(&key));
     }
     if (entries == NULL || errno != 0) {
-        bk_throw_errno(error, "read the folder \"%s\"", path);
+        bk_throw_errno(error, "read the directory \"%s\"", path);
         return NULL;
     }
     g_ptr_array_sort(keys, compare_keys);
@@ -657,7 +657,7 @@ walk_folder(const Walk *walk, int dir, const char *path, GError **error)
         if (folder < 0 && errno == ENOENT)
             continue;
         if (folder < 0) {
-            bk_throw_errno(error, "open the folder \"%s\"", key);
+            bk_throw_errno(error, "open the directory \"%s\"", key);
             explain(walk->self, dir, part, error);
             return fail(walk->self, error);
         }

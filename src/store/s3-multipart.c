@@ -137,7 +137,7 @@ bk_s3_abort_upload(BkStore *store, const char *name, const char *id, BkOp *op, G
     const S3Call call = {
         .kind = BK_REQUEST_DELETE,
         .method = "DELETE",
-        .what = "give up an upload",
+        .what = "abort an upload",
         .name = name,
         .fields = &fields,
         .limit = BK_S3_ANSWER_MAX,

@@ -49,6 +49,7 @@ class Backstay:
         self.repository = self.home / f"{name}.repo"
         self.key_file = self.home / f"{name}.key"
         self.config = self.home / f"{name}.yaml"
+        self.state_dir = self.home / ".local" / "state" / "backstay"
         self.server = server
         self.extra_env = {}
         self.write_config(text or self.default_config())
@@ -60,6 +61,11 @@ class Backstay:
             data=self.server.data if self.server else "/nowhere")
 
     def write_config(self, text, mode=0o600):
+        """With a state directory of the test's own, also where the machine has one for everybody."""
+        own = f"state_dir: {self.state_dir}\n"
+        text = text.replace(own, "")
+        if "\nsources:\n" in text and "state_dir:" not in text:
+            text = own + text
         self.config.write_text(text, encoding="utf-8")
         self.config.chmod(mode)
         place.give_to_owner(self.config)
@@ -153,7 +159,7 @@ class Backstay:
 
     def forget_marks(self):
         """What the host remembers of its repositories goes, as on a new machine."""
-        shutil.rmtree(self.home / ".local" / "state" / "backstay")
+        shutil.rmtree(self.state_dir)
 
     # --- the repository's objects -------------------------------------------------------------
 

@@ -327,12 +327,12 @@ bk_server_check_fit(const BkServerFacts *facts, bool standalone, GError **error)
         return bk_throw(
             error, BK_ERROR_UNFIT,
             "the server does not archive its WAL (archive_mode is off): turn it on, or use "
-            "--standalone for a snapshot that recovers to its own moment only");
+            "--standalone for a snapshot that recovers to its own end only");
     if (facts->archive_method[0] == 0)
         return bk_throw(
             error, BK_ERROR_UNFIT,
             "the server has no archive_command: set it to \"backstay wal push SOURCE %%p\", or "
-            "use --standalone for a snapshot that recovers to its own moment only");
+            "use --standalone for a snapshot that recovers to its own end only");
     return true;
 }
 

@@ -416,7 +416,7 @@ walk_folder(Walk *walk, const Folder *parent, const char *path, Place place, int
         return bk_throw_errno(error, "stat \"%s\"", path);
     if (is_around(walk, parent, &st))
         return bk_throw(error, BK_ERROR_UNFIT,
-                        "the link \"%s\" leads to a folder that it is in itself, and would be "
+                        "the link \"%s\" leads to a directory that it is in itself, and would be "
                         "copied without end: remove it",
                         path);
     folder.identity = (Identity){st.st_dev, st.st_ino};
