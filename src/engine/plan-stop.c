@@ -8,6 +8,8 @@
 static char *
 describe_dropped(const BkWalDrop *drop)
 {
+    if (drop->oid == 0)
+        return g_strdup("a database");
     return g_strdup_printf("%s %u", drop->is_tablespace ? "tablespace" : "database", drop->oid);
 }
 
@@ -34,15 +36,37 @@ refuse_drop(const BkPast *past, const BkPlanRequest *request, const BkPlan *plan
     g_autofree char *before = choose_lsn(request, plan, drop->lsn, true);
     g_autofree char *xid = g_strdup_printf("xid:%u", drop->xid);
     g_autofree char *after = bk_plan_format_choice(request, xid, plan->timeline);
-    g_autofree char *other =
-        drop->end != 0 ? g_strdup_printf(", or %s for the state after it", after) : g_strdup("");
 
     return bk_throw(error, BK_ERROR_AMBIGUOUS,
                     "%s of \"%s\" is within transaction %u, which drops %s: the files are removed "
                     "before it commits, and %" G_GUINT64_FORMAT
-                    " other transactions committed meanwhile; give %s for the state before it%s",
+                    " other transactions committed meanwhile; give %s for the state before it, or "
+                    "%s for the state after it",
                     described, bk_part_source(past->part), drop->xid, dropped, check->commits,
-                    before, other);
+                    before, after);
+}
+
+static void
+add_caution(BkPlan *plan, char *text)
+{
+    g_autofree char *before = g_steal_pointer(&plan->caution);
+    g_autofree char *added = text;
+
+    plan->caution = before != NULL ? g_strdup_printf("%s; %s", before, added) : g_strdup(added);
+}
+
+/* The end of the WAL is in the drop, or the server crashed in it: that is how it was. */
+static void
+warn_of_drop(const BkPlanRequest *request, BkPlan *plan, const BkWalDrop *drop)
+{
+    g_autofree char *dropped = describe_dropped(drop);
+    g_autofree char *before = choose_lsn(request, plan, drop->lsn, true);
+
+    add_caution(plan,
+                g_strdup_printf("transaction %u, which drops %s, does not commit in this WAL: what "
+                                "it drops will be there in name only, drop it again; give %s "
+                                "for the state before",
+                                drop->xid, dropped, before));
 }
 
 /* Nothing is lost by stopping before the drop. */
@@ -52,15 +76,10 @@ stop_before(BkPlan *plan, const BkWalDrop *drop)
     g_autofree char *dropped = describe_dropped(drop);
     char lsn[BK_LSN_TEXT_SIZE];
 
-    g_autofree char *other = g_steal_pointer(&plan->caution);
-
     plan->stop = (BkTarget){.kind = BK_TARGET_LSN, .lsn = drop->lsn, .exclusive = true};
-    plan->caution =
-        g_strdup_printf("%s%s"
-                        "transaction %u drops %s, whose files are removed before it commits: "
-                        "recovery stops just before that, at lsn %s",
-                        other != NULL ? other : "", other != NULL ? "; " : "", drop->xid, dropped,
-                        bk_lsn_format(drop->lsn, lsn));
+    add_caution(plan, g_strdup_printf("transaction %u drops %s, whose files are removed before it "
+                                      "commits: recovery stops just before that, at lsn %s",
+                                      drop->xid, dropped, bk_lsn_format(drop->lsn, lsn)));
 }
 
 bool
@@ -72,11 +91,15 @@ bk_plan_settle(const BkPast *past, const BkPlanRequest *request, BkPlan *plan,
     if (!bk_stop_check(past, &plan->path, position, &check, op, error))
         return false;
     if (check.drop.lsn != 0) {
-        if (check.commits > 0 || check.drop.lsn < plan->snapshot->meta.stop_lsn)
+        if (check.commits == 0 && check.drop.lsn >= plan->snapshot->meta.stop_lsn)
+            stop_before(plan, &check.drop);
+        else if (check.drop.end == 0)
+            warn_of_drop(request, plan, &check.drop);
+        else
             return refuse_drop(past, request, plan, &check, error);
-        stop_before(plan, &check.drop);
     }
-    bk_window_path_cut(&plan->path, end_lsn, past->input.segment_size);
+    if (end_lsn != 0)
+        bk_window_path_cut(&plan->path, end_lsn, past->input.segment_size);
     return true;
 }
 

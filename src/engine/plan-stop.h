@@ -6,9 +6,11 @@
 #include "engine/stop-check.h"
 
 /* Settles on a position of plan->path, which goes on past it, and cuts the path behind `end_lsn`,
- * where the last record ends that recovery has to read. A position within the drop of a database or
- * tablespace is moved to just before the drop (plan->stop, plan->caution); where other transactions
- * committed meanwhile it fails with BK_ERROR_AMBIGUOUS and the targets to give instead. */
+ * where the last record ends that recovery has to read (0: nowhere). A position within the drop of
+ * a database or tablespace is moved to just before the drop (plan->stop, plan->caution). Where
+ * other transactions committed meanwhile, or the plan's snapshot ends in the drop, it fails with
+ * BK_ERROR_AMBIGUOUS and the targets to give instead; but where the path has no end of the drop, so
+ * that there is no state after it, the position stays, and plan->caution tells. */
 bool bk_plan_settle(const BkPast *past, const BkPlanRequest *request, BkPlan *plan,
                     const BkStopPosition *position, BkLsn end_lsn, BkOp *op,
                     GError **error) BK_MUST_USE;

@@ -526,11 +526,13 @@ plan_without_search(Planner *self, GError **error)
                               self->op, error);
     case BK_TARGET_IMMEDIATE:
     case BK_TARGET_SNAPSHOT:
-        bk_window_path_cut(&plan->path, plan->snapshot->meta.stop_lsn,
-                           self->past->input.segment_size);
-        return true;
+        return bk_plan_settle(self->past, self->request, plan,
+                              &(BkStopPosition){plan->snapshot->meta.stop_lsn, false},
+                              plan->snapshot->meta.stop_lsn, self->op, error);
     case BK_TARGET_LATEST:
-        return check_whole(self, &end, error);
+        return check_whole(self, &end, error) &&
+               bk_plan_settle(self->past, self->request, plan, &(BkStopPosition){end.lsn, false}, 0,
+                              self->op, error);
     case BK_TARGET_XID:
     case BK_TARGET_NAME:
         break;

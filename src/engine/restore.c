@@ -345,7 +345,7 @@ write_recovery(BkRestore *self, GError **error)
     char timeline[16];
     char name[BK_WAL_NAME_SIZE];
     const char *last = name_last_segment(self, name);
-    const bool is_latest = request->target->kind == BK_TARGET_LATEST;
+    const bool is_latest = self->choice.plan.stop.kind == BK_TARGET_LATEST;
     const BkRecoveryFetch fetch = {
         .exe = request->program,
         .config = request->config,

@@ -1,83 +1,284 @@
-/* stop-check.c - see stop-check.h. */
+/* stop-check.c - see stop-check.h. What is dropped across a position is the work of a transaction
+ * that runs there. Checkpoints, which the heads of segments know, tell between which positions such
+ * a transaction has begun and ended: only there heads are looked at, and segments read whole only
+ * where something is dropped. */
 #include "engine/stop-check.h"
 
-/* Segments before and behind the position whose heads are looked at. A drop commits right after its
- * files are gone, but the checkpoint between its first record and that takes a while. */
-#define NEAR_SEGMENTS 32
-/* The first record of a drop is looked for so far before the one that removes the files. */
+/* On either side; transactions that run for longer are not looked for. */
+#define SEGMENTS_MAX 1024
+/* The first record of a drop lies so far before the one that removes the files, unless the server
+ * waits for a checkpoint in between. */
 #define MARK_BYTES ((BkLsn)16 * BK_MIB)
 
 typedef struct Segment {
     uint32_t timeline;
     uint64_t segno;
+    bool has_drop;
+    BkWalCheckpoint checkpoints[2]; /* the last one first; lsn 0: none */
 } Segment;
 
-/* The segments of the path from `first` to `last`: of Segment. */
-static GArray *
-list_segments(const BkWindowPath *path, uint64_t first, uint64_t last)
+typedef struct Check {
+    const BkPast *past;
+    const BkStopPosition *position;
+    BkOp *op;
+    GArray *segments; /* of Segment: the path around the position */
+    guint at;         /* of them, the one with the position */
+    guint first;      /* of those whose heads were read */
+    guint last;
+    uint32_t next_xid; /* transactions that run at the position are before it; or none is known */
+} Check;
+
+static Segment *
+segment_at(const Check *self, guint index)
 {
-    GArray *segments = g_array_new(FALSE, FALSE, sizeof(Segment));
-
-    for (size_t i = 0; i < path->count; i++) {
-        const BkWindowStep *step = &path->steps[i];
-        const uint64_t end = MIN(step->last, last);
-
-        for (uint64_t segno = MAX(step->first, first); segno <= end; segno++) {
-            const Segment segment = {step->timeline, segno};
-
-            g_array_append_val(segments, segment);
-        }
-    }
-    return segments;
+    return &g_array_index(self->segments, Segment, index);
 }
 
-/* Finds the first and the last of `segments` in which something is dropped. */
+/* Transaction ids are compared in a circle. */
 static bool
-find_drops(const BkPast *past, const GArray *segments, const Segment **first, const Segment **last,
-           BkOp *op, GError **error)
+is_before(uint32_t xid, uint32_t other)
 {
-    g_auto(BkWalInfo) before = {0};
+    return (int32_t)(xid - other) < 0;
+}
 
-    *first = *last = NULL;
-    for (guint i = 0; i < segments->len; i++) {
-        const Segment *segment = &g_array_index(segments, Segment, i);
+/* What the archive has before the path: the snapshot may have begun within the drop. */
+static void
+list_before(Check *self, const BkWindowStep *step, uint64_t first)
+{
+    const BkWindowInput *input = &self->past->input;
+
+    for (size_t i = 0; i < input->timeline_count; i++)
+        for (size_t j = 0; j < input->timelines[i].span_count; j++) {
+            const BkWindowSpan *span = &input->timelines[i].spans[j];
+
+            if (input->timelines[i].timeline != step->timeline || span->first >= step->first ||
+                span->last + 1 < step->first)
+                continue;
+            for (uint64_t segno = MAX(span->first, first); segno < step->first; segno++) {
+                const Segment segment = {.timeline = step->timeline, .segno = segno};
+
+                g_array_append_val(self->segments, segment);
+            }
+        }
+}
+
+static void
+list_segments(Check *self, const BkWindowPath *path)
+{
+    const uint64_t at = bk_wal_segment_of(self->position->lsn, self->past->input.segment_size);
+    const uint64_t first = at - MIN(at, SEGMENTS_MAX);
+
+    if (path->count > 0)
+        list_before(self, &path->steps[0], first);
+    for (size_t i = 0; i < path->count; i++) {
+        const BkWindowStep *step = &path->steps[i];
+        const uint64_t end = MIN(step->last, at + SEGMENTS_MAX);
+
+        for (uint64_t segno = MAX(step->first, first); segno <= end; segno++) {
+            const Segment segment = {.timeline = step->timeline, .segno = segno};
+
+            if (segno <= at)
+                self->at = self->segments->len;
+            g_array_append_val(self->segments, segment);
+        }
+    }
+}
+
+/* --- heads ------------------------------------------------------------------------------------ */
+
+static bool
+load_head(const Check *self, guint index, BkWalInfo *info, GError **error)
+{
+    Segment *segment = segment_at(self, index);
+
+    if (!bk_past_get_info(self->past, segment->timeline, segment->segno, info, self->op, error))
+        return false;
+    segment->checkpoints[0] = info->last_checkpoint;
+    segment->checkpoints[1] = info->first_checkpoint;
+    segment->has_drop = info->has_drop;
+    return true;
+}
+
+/* Both are neighbours: a record that drops may go over from the left one. */
+static void
+join_heads(const Check *self, const BkWalInfo *left, BkWalInfo *right, guint index)
+{
+    (void)bk_wal_info_join(left, right);
+    segment_at(self, index)->has_drop = right->has_drop;
+}
+
+/* What begins before a checkpoint that knows all transactions which may run at the position, since
+ * the last one before it, has ended by then. `*active` and `*floor` are what is known so far. */
+static void
+look_back(const Check *self, guint index, uint32_t *active, BkLsn *floor)
+{
+    for (size_t i = 0; i < 2 && *floor == 0; i++) {
+        const BkWalCheckpoint *checkpoint = &segment_at(self, index)->checkpoints[i];
+
+        if (checkpoint->lsn == 0 || checkpoint->lsn >= self->position->lsn)
+            continue;
+        if (*active == BK_WAL_XID_NONE)
+            *active = checkpoint->active_xid;
+        if (*active != BK_WAL_XID_NONE && checkpoint->next_xid != BK_WAL_XID_NONE &&
+            !is_before(*active, checkpoint->next_xid))
+            *floor = checkpoint->redo;
+    }
+}
+
+static bool
+read_heads_back(Check *self, BkWalInfo *at, GError **error)
+{
+    uint32_t active = BK_WAL_XID_NONE;
+    BkLsn floor = 0;
+    g_auto(BkWalInfo) after = {0};
+
+    for (guint i = self->at + 1; i-- > 0;) {
         BkWalInfo info = {0};
 
-        if (!bk_past_get_info(past, segment->timeline, segment->segno, &info, op, error))
+        if ((segment_at(self, i)->segno + 1) * self->past->input.segment_size <= floor)
+            return true;
+        if (!bk_op_check(self->op, error) || !load_head(self, i, &info, error))
             return false;
-        if (i > 0)
-            (void)bk_wal_info_join(&before, &info);
-        bk_wal_info_clear(&before);
-        before = info;
-        if (!info.has_drop)
+        if (i == self->at - 1)
+            join_heads(self, &info, at, self->at);
+        else if (i < self->at)
+            join_heads(self, &info, &after, i + 1);
+        self->first = i;
+        look_back(self, i, &active, &floor);
+        if (i == self->at) {
+            *at = info;
             continue;
-        /* The record may have begun in the segment before. */
-        if (*first == NULL)
-            *first = i > 0 ? segment - 1 : segment;
-        *last = segment;
+        }
+        bk_wal_info_clear(&after);
+        after = info;
+    }
+    return true;
+}
+
+/* Returns true if all transactions that ran at the position have ended by a checkpoint of this
+ * segment. */
+static bool
+look_ahead(Check *self, guint index)
+{
+    for (size_t i = 2; i-- > 0;) {
+        const BkWalCheckpoint *checkpoint = &segment_at(self, index)->checkpoints[i];
+
+        if (checkpoint->lsn == 0)
+            continue;
+        if (self->next_xid == BK_WAL_XID_NONE && checkpoint->redo >= self->position->lsn)
+            self->next_xid = checkpoint->next_xid;
+        if (self->next_xid != BK_WAL_XID_NONE && checkpoint->active_xid != BK_WAL_XID_NONE &&
+            !is_before(checkpoint->active_xid, self->next_xid))
+            return true;
+    }
+    return false;
+}
+
+static bool
+read_heads_ahead(Check *self, BkWalInfo *before, GError **error)
+{
+    self->last = self->at;
+    for (guint i = self->at + 1; !look_ahead(self, self->last) && i < self->segments->len; i++) {
+        BkWalInfo info = {0};
+
+        if (!bk_op_check(self->op, error) || !load_head(self, i, &info, error))
+            return false;
+        join_heads(self, before, &info, i);
+        bk_wal_info_clear(before);
+        *before = info;
+        self->last = i;
     }
     return true;
 }
 
 static bool
-read_drops(const BkPast *past, const GArray *segments, uint64_t until, BkStopCheck *check,
-           const BkStopPosition *position, BkOp *op, GError **error)
+read_heads(Check *self, GError **error)
+{
+    g_auto(BkWalInfo) at = {0};
+
+    return read_heads_back(self, &at, error) && read_heads_ahead(self, &at, error);
+}
+
+/* --- segments --------------------------------------------------------------------------------- */
+
+static bool
+scan_segment(const Check *self, BkWalDrops *drops, guint index, GError **error)
+{
+    const Segment *segment = segment_at(self, index);
+    g_auto(BkBuf) content = BK_BUF_INIT;
+
+    return bk_past_get_segment(self->past, segment->timeline, segment->segno, &content, self->op,
+                               error) &&
+           bk_wal_drops_scan(drops, content.data, content.size, error);
+}
+
+/* A record may go over from the segment before, and what belongs to a mark may be in the next. */
+static bool
+is_near_drop(const Check *self, guint index)
+{
+    return segment_at(self, index)->has_drop ||
+           (index < self->last && segment_at(self, index + 1)->has_drop) ||
+           (index > self->first && segment_at(self, index - 1)->has_drop);
+}
+
+/* Finds the oldest transaction whose drop may be under way at the position, and the segment in
+ * which the last such one ends. BK_WAL_XID_NONE for none. */
+static bool
+find_suspect(const Check *self, uint32_t *xid, guint *last, GError **error)
 {
     g_autoptr(BkWalDrops) drops = bk_wal_drops_new();
-    BkLsn stop = position->lsn;
+    const BkLsn lsn = self->position->lsn;
 
-    for (guint i = 0; i < segments->len; i++) {
-        const Segment *segment = &g_array_index(segments, Segment, i);
-        g_auto(BkBuf) content = BK_BUF_INIT;
-
-        if (!bk_past_get_segment(past, segment->timeline, segment->segno, &content, op, error) ||
-            !bk_wal_drops_scan(drops, content.data, content.size, error))
+    *xid = BK_WAL_XID_NONE;
+    *last = self->at;
+    for (guint i = self->first; i <= self->last; i++) {
+        if (!is_near_drop(self, i) && !bk_wal_drops_is_open(drops))
+            continue;
+        if (!scan_segment(self, drops, i, error))
             return false;
-        if (position->is_inclusive && bk_wal_drops_record_at(drops, position->lsn) != 0)
-            stop = bk_wal_drops_record_at(drops, position->lsn) + 1;
+        if (bk_wal_drops_find_suspect(drops, lsn, self->next_xid, xid))
+            *last = MAX(*last, i);
+    }
+    return true;
+}
+
+/* The first record of a drop comes with the first ones of its transaction. */
+static guint
+find_begin(const Check *self, uint32_t xid)
+{
+    const uint32_t size = self->past->input.segment_size;
+    const guint marks = (guint)(MARK_BYTES / size) + 1;
+    guint index = self->last;
+    BkLsn floor = UINT64_MAX;
+
+    for (; index > self->first && floor == UINT64_MAX; index--)
+        for (size_t i = 0; i < 2 && floor == UINT64_MAX; i++) {
+            const BkWalCheckpoint *checkpoint = &segment_at(self, index)->checkpoints[i];
+
+            if (checkpoint->lsn != 0 && checkpoint->next_xid != BK_WAL_XID_NONE &&
+                !is_before(xid, checkpoint->next_xid))
+                floor = checkpoint->redo;
+        }
+    while (index > self->first && segment_at(self, index)->segno * size >= floor)
+        index--;
+    index = MIN(index, self->at);
+    return index - MIN(index, marks);
+}
+
+/* Reads all from the begin of the drop on. */
+static bool
+read_drops(const Check *self, guint first, guint last, BkStopCheck *check, GError **error)
+{
+    g_autoptr(BkWalDrops) drops = bk_wal_drops_new();
+    BkLsn stop = self->position->lsn;
+
+    for (guint i = first; i <= self->last; i++) {
+        if (!scan_segment(self, drops, i, error))
+            return false;
+        if (self->position->is_inclusive && bk_wal_drops_record_at(drops, self->position->lsn) != 0)
+            stop = bk_wal_drops_record_at(drops, self->position->lsn) + 1;
         /* A drop whose commit is not there yet may end in the next segment. */
-        if (segment->segno >= until &&
-            (!bk_wal_drops_find(drops, stop, &check->drop) || check->drop.end != 0))
+        if (i >= last && (!bk_wal_drops_find(drops, stop, &check->drop) || check->drop.end != 0))
             break;
     }
     if (bk_wal_drops_find(drops, stop, &check->drop))
@@ -89,21 +290,17 @@ bool
 bk_stop_check(const BkPast *past, const BkWindowPath *path, const BkStopPosition *position,
               BkStopCheck *check, BkOp *op, GError **error)
 {
-    const uint32_t size = past->input.segment_size;
-    const uint64_t at = bk_wal_segment_of(position->lsn, size);
-    const uint64_t marks = MARK_BYTES / size + 1;
-    const uint64_t last = at + NEAR_SEGMENTS;
-    g_autoptr(GArray) around = list_segments(path, at - MIN(at, NEAR_SEGMENTS), last);
-    g_autoptr(GArray) segments = NULL;
-    const Segment *first_drop, *last_drop;
-    uint64_t first;
+    g_autoptr(GArray) segments = g_array_new(FALSE, FALSE, sizeof(Segment));
+    Check self = {.past = past, .position = position, .op = op, .segments = segments};
+    uint32_t suspect;
+    guint last;
 
     *check = (BkStopCheck){.commits = 0};
-    if (!find_drops(past, around, &first_drop, &last_drop, op, error))
-        return false;
-    if (first_drop == NULL)
+    list_segments(&self, path);
+    if (segments->len == 0)
         return true;
-    first = MIN(first_drop->segno - MIN(first_drop->segno, marks), at);
-    segments = list_segments(path, first, last);
-    return read_drops(past, segments, MAX(last_drop->segno, at), check, position, op, error);
+    if (!read_heads(&self, error) || !find_suspect(&self, &suspect, &last, error))
+        return false;
+    return suspect == BK_WAL_XID_NONE ||
+           read_drops(&self, find_begin(&self, suspect), last, check, error);
 }

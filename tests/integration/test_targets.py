@@ -3,7 +3,6 @@ restore is refused with the command that works."""
 import os
 import re
 import shutil
-import threading
 import time
 
 import pytest
@@ -191,7 +190,7 @@ class Drops:
         self.before = {}
         self.after = {}
         self.server.make_markers()
-        for name in ("quiet", "busy", "moved"):
+        for name in ("quiet", "moved"):
             self.server.script(f"CREATE DATABASE {name}")
             self.server.script("CREATE TABLE t (i int)",
                                f"INSERT INTO t SELECT generate_series(1, {ROWS})", dbname=name)
@@ -283,51 +282,6 @@ def test_around_the_move_of_a_database_it_is_whole(drops, exclusive):
     assert restored.value("SELECT count(*) FROM t", dbname="moved") == ROWS
     assert report["caution"] is None
     restored.stop()
-
-
-def test_within_a_drop_the_targets_around_it_are_told(drops):
-    """Others that committed while the database was being dropped are not lost in silence."""
-    server, backstay = drops.server, drops.backstay
-    stop = threading.Event()
-
-    def write():
-        with server.session() as cursor:
-            while not stop.is_set():
-                cursor.execute("INSERT INTO markers (note) VALUES (clock_timestamp()::text)")
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    server.script("DROP DATABASE busy")
-    stop.set()
-    writer.join()
-    server.archive_all()
-    event = [one for one in backstay.json("timeline", "orders")["events"]
-             if one["changes"][0]["what"] == "dropped database"][-1]
-    inside = server.rows("SELECT xmin::text FROM markers WHERE xmin::text::bigint < %s"
-                         " ORDER BY id DESC LIMIT 1", event["xid"])[0][0]
-    commits = [line for line in waldump(server, first_record_of(event), event["lsn"])
-               if " COMMIT " in line]
-    if not commits:
-        pytest.fail(f"no transaction committed within the drop (last before it: {inside})")
-    other = re.search(r"tx: +(\d+)", commits[-1]).group(1)
-    before = f"lsn:{first_record_of(event)}"
-    pattern = f"--at {before} --exclusive for the state before it, or --at xid:{event['xid']}"
-    for target in ((f"xid:{other}",), (f"lsn:{event['lsn']}", "--exclusive"),
-                   (f"xid:{event['xid']}", "--exclusive")):
-        backstay.fails(3, pattern, "restore", "orders", "--to", drops.shared.path / "never",
-                       "--at", *target)
-    report, restored = drops.try_target("busy-before", "--at", before, "--exclusive")
-    assert restored.value("SELECT count(*) FROM t", dbname="busy") == ROWS
-    restored.stop()
-    report, restored = drops.try_target("busy-after", "--at", f"xid:{event['xid']}")
-    assert restored.value("SELECT count(*) FROM markers WHERE xmin::text::bigint = %s", other) == 1
-    assert report["caution"] is None and "busy" not in restored.databases()
-    restored.stop()
-
-
-def waldump(server, start, end):
-    return server.program("pg_waldump", "-p", server.data / "pg_wal", "-s", start, "-e", end,
-                          check=False).stdout.splitlines()
 
 
 # --- restore points of one name ------------------------------------------------------------------

@@ -85,6 +85,8 @@ test_prepared(void)
     }
 }
 
+#define NEXT_XID 700u
+
 static void
 put_checkpoint(WalBuilder *builder, uint8_t info, BkLsn redo, uint32_t wal_level)
 {
@@ -95,6 +97,9 @@ put_checkpoint(WalBuilder *builder, uint8_t info, BkLsn redo, uint32_t wal_level
     bk_wire_put_u32(&data, 1);
     bk_wire_put_u32(&data, 1);
     bk_wire_put_u32(&data, wal_level);
+    bk_wire_put_u64(&data, NEXT_XID);
+    bk_buf_extend(&data, 80 - data.size);
+    bk_wire_put_u32(&data, info == 0x10 ? NEXT_XID - 10 : 0); /* none runs at a shutdown */
     bk_buf_extend(&data, 88 - data.size);
     wal_builder_record(builder, BK_WAL_RM_XLOG, info, 0, data.data, data.size);
 }
@@ -122,6 +127,9 @@ test_xlog(void)
     g_assert_false(info.first_checkpoint.shutdown);
     g_assert_cmpuint(info.last_checkpoint.redo, ==, START + 80);
     g_assert_true(info.last_checkpoint.shutdown);
+    g_assert_cmpuint(info.first_checkpoint.next_xid, ==, NEXT_XID);
+    g_assert_cmpuint(info.first_checkpoint.active_xid, ==, NEXT_XID - 10);
+    g_assert_cmpuint(info.last_checkpoint.active_xid, ==, NEXT_XID);
     g_assert_cmpuint(info.points->len, ==, 2);
     g_assert_cmpstr(g_array_index(info.points, BkWalPoint, 0).name, ==, "before the release");
     g_assert_cmpint(g_array_index(info.points, BkWalPoint, 1).time_us, ==, NOON + 1);
@@ -312,6 +320,8 @@ test_encoding(void)
     g_assert_true(memcmp(encoded.data, twice.data, twice.size) == 0);
     g_assert_cmpint(again.first.time_us, ==, -5);
     g_assert_cmpuint(again.points->len, ==, 1);
+    g_assert_cmpuint(again.first_checkpoint.next_xid, ==, NEXT_XID);
+    g_assert_cmpuint(again.last_checkpoint.active_xid, ==, NEXT_XID - 10);
     g_assert_cmpuint(again.tail.bytes.size, ==, 200);
     for (size_t size = 0; size < encoded.size; size++) {
         g_auto(BkWalInfo) cut = {0};

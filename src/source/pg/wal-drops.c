@@ -4,10 +4,10 @@
 
 #include "source/pg/page.h"
 #include "source/pg/wal-events.h"
+#include "source/pg/wal-sequence.h"
 
-#define MARKS_MAX   64
-#define DELETED_MAX 1024
-#define OPEN_MAX    1024
+#define MARKS_MAX 64
+#define OPEN_MAX  1024
 
 typedef struct Row {
     uint32_t file_node;
@@ -15,12 +15,6 @@ typedef struct Row {
     uint16_t offset;
     BkLsn lsn; /* of the mark; 0: none */
 } Row;
-
-/* A marked row that a transaction has deleted. */
-typedef struct Deleted {
-    uint32_t xid;
-    BkLsn lsn;
-} Deleted;
 
 typedef struct Commit {
     BkLsn lsn;
@@ -30,25 +24,21 @@ typedef struct Commit {
 struct BkWalDrops {
     Row marks[MARKS_MAX];
     size_t next_mark;
-    GArray *deleted; /* of Deleted, by transactions that have not ended */
     GArray *drops;   /* of BkWalDrop */
     GArray *commits; /* of Commit */
     GArray *records; /* of BkLsn: where records began, ascending */
-    BkWalInfo before;
-    bool has_before;
+    BkWalSequence sequence;
     uint8_t page[BK_PG_PAGE_SIZE];
-
-    /* While a segment is scanned. */
-    BkWalScan scan;
-    bool is_first;
 };
+
+static bool take_record(const BkWalRecord *record, void *user, GError **error);
 
 BkWalDrops *
 bk_wal_drops_new(void)
 {
     BkWalDrops *self = g_new0(BkWalDrops, 1);
 
-    self->deleted = g_array_new(FALSE, FALSE, sizeof(Deleted));
+    self->sequence = (BkWalSequence){.on_record = take_record, .user = self};
     self->drops = g_array_new(FALSE, FALSE, sizeof(BkWalDrop));
     self->commits = g_array_new(FALSE, FALSE, sizeof(Commit));
     self->records = g_array_new(FALSE, FALSE, sizeof(BkLsn));
@@ -60,12 +50,10 @@ bk_wal_drops_free(BkWalDrops *self)
 {
     if (self == NULL)
         return;
-    g_array_unref(self->deleted);
     g_array_unref(self->drops);
     g_array_unref(self->commits);
     g_array_unref(self->records);
-    bk_wal_info_clear(&self->before);
-    bk_wal_scan_clear(&self->scan);
+    bk_wal_sequence_clear(&self->sequence);
     g_free(self);
 }
 
@@ -76,50 +64,58 @@ note_mark(BkWalDrops *self, const BkWalEvent *event, BkLsn lsn)
         (Row){event->fork.file_node, event->block, event->offset, lsn};
 }
 
+static BkWalDrop *
+find_open(const BkWalDrops *self, uint32_t xid)
+{
+    for (guint i = 0; i < self->drops->len; i++) {
+        BkWalDrop *drop = &g_array_index(self->drops, BkWalDrop, i);
+
+        if (drop->xid == xid && drop->end == 0)
+            return drop;
+    }
+    return NULL;
+}
+
+static void
+add_drop(BkWalDrops *self, const BkWalDrop *drop)
+{
+    if (drop->xid != BK_WAL_XID_NONE && self->drops->len < OPEN_MAX)
+        g_array_append_vals(self->drops, drop, 1);
+}
+
+/* A row that was marked before goes: the database's files will. */
 static void
 note_deleted_row(BkWalDrops *self, const BkWalEvent *event)
 {
-    Deleted deleted = {.xid = event->xid};
+    BkWalDrop drop = {.xid = event->xid};
 
     for (size_t i = 0; i < MARKS_MAX; i++) {
         const Row *mark = &self->marks[i];
 
-        if (mark->lsn > deleted.lsn && mark->file_node == event->fork.file_node &&
+        if (mark->lsn > drop.lsn && mark->file_node == event->fork.file_node &&
             mark->block == event->block && mark->offset == event->offset)
-            deleted.lsn = mark->lsn;
+            drop.lsn = mark->lsn;
     }
-    if (deleted.lsn != 0 && self->deleted->len < DELETED_MAX)
-        g_array_append_val(self->deleted, deleted);
+    if (drop.lsn != 0)
+        add_drop(self, &drop);
 }
 
 /* A directory goes. The database's row was marked before, by servers that do so. */
 static void
 note_drop(BkWalDrops *self, const BkWalEvent *event, BkLsn lsn)
 {
-    BkWalDrop drop = {
+    const BkWalDrop drop = {
         .lsn = lsn,
         .xid = event->xid,
         .oid = event->database,
         .is_tablespace = event->kind == BK_WAL_EVENT_DROP_TABLESPACE,
     };
+    BkWalDrop *begun = drop.is_tablespace ? NULL : find_open(self, event->xid);
 
-    if (event->xid == BK_WAL_XID_NONE || self->drops->len >= OPEN_MAX)
-        return;
-    for (guint i = 0; i < self->deleted->len; i++) {
-        const Deleted *deleted = &g_array_index(self->deleted, Deleted, i);
-
-        if (!drop.is_tablespace && deleted->xid == drop.xid)
-            drop.lsn = MIN(drop.lsn, deleted->lsn);
-    }
-    g_array_append_val(self->drops, drop);
-}
-
-static void
-forget_deleted(BkWalDrops *self, uint32_t xid)
-{
-    for (guint i = self->deleted->len; i-- > 0;)
-        if (g_array_index(self->deleted, Deleted, i).xid == xid)
-            g_array_remove_index_fast(self->deleted, i);
+    if (begun != NULL)
+        begun->oid = drop.oid;
+    else
+        add_drop(self, &drop);
 }
 
 /* A creation that fails takes its own files away: nothing is lost with that. */
@@ -138,7 +134,6 @@ note_end(BkWalDrops *self, const BkWalEvent *event, BkLsn lsn)
         else
             g_array_remove_index(self->drops, i);
     }
-    forget_deleted(self, event->xid);
     if (event->kind == BK_WAL_EVENT_COMMIT && event->xid != BK_WAL_XID_NONE)
         g_array_append_val(self->commits, commit);
 }
@@ -163,7 +158,7 @@ note_event(BkWalDrops *self, const BkWalRecord *record, const BkWalParts *parts,
     const bool is_shared = event->fork.tablespace != 0 && event->fork.database == 0;
 
     if (event->kind == BK_WAL_EVENT_INPLACE && is_shared &&
-        bk_wal_event_may_invalidate(record, self->scan.magic, parts, event, self->page))
+        bk_wal_event_may_invalidate(record, self->sequence.scan.magic, parts, event, self->page))
         note_mark(self, event, lsn);
     else if (event->kind == BK_WAL_EVENT_DELETE && is_shared)
         note_deleted_row(self, event);
@@ -176,76 +171,61 @@ note_event(BkWalDrops *self, const BkWalRecord *record, const BkWalParts *parts,
         forget_older(self, event->xid);
 }
 
-static void
-note_record(BkWalDrops *self, const BkWalRecord *record)
-{
-    BkWalParts parts;
-    BkWalEvent event;
-
-    g_array_append_val(self->records, record->lsn);
-    if (!bk_wal_event_may_be(record) || record->data == NULL ||
-        bk_wal_record_parts(record, self->scan.magic, &parts) == BK_WAL_MALFORMED)
-        return;
-    bk_wal_event_decode(record, self->scan.magic, &parts, &event);
-    note_event(self, record, &parts, &event);
-}
-
-/* The record that goes over from the segment before comes first. */
-static void
-note_border(BkWalDrops *self)
-{
-    const BkWalInfo now = {
-        .magic = self->scan.magic,
-        .system_id = self->scan.system_id,
-        .segment_size = self->scan.segment_size,
-        .start_lsn = self->scan.start_lsn,
-        .lead = self->scan.lead, /* borrowed */
-    };
-    g_auto(BkBuf) bytes = BK_BUF_INIT;
-    BkWalRecord record;
-
-    self->is_first = false;
-    if (self->has_before && bk_wal_info_fits(&self->before, &now) &&
-        bk_wal_info_border(&self->before, &now, &bytes, &record))
-        note_record(self, &record);
-}
-
 static bool
 take_record(const BkWalRecord *record, void *user, GError **error)
 {
     BkWalDrops *self = user;
+    BkWalParts parts;
+    BkWalEvent event;
 
     (void)error;
-    if (self->is_first)
-        note_border(self);
-    note_record(self, record);
+    g_array_append_val(self->records, record->lsn);
+    if (!bk_wal_event_may_be(record) || record->data == NULL ||
+        bk_wal_record_parts(record, self->sequence.scan.magic, &parts) == BK_WAL_MALFORMED)
+        return true;
+    bk_wal_event_decode(record, self->sequence.scan.magic, &parts, &event);
+    note_event(self, record, &parts, &event);
     return true;
 }
 
 bool
 bk_wal_drops_scan(BkWalDrops *self, const uint8_t *data, size_t size, GError **error)
 {
-    const BkWalScanOptions options = {
-        .assemble_max = BK_WAL_EDGE_MAX,
-        .start_max = BK_WAL_PARTS_MAX,
-        .on_record = take_record,
-        .user = self,
-    };
-    BkWalInfo info = {.magic = 0};
+    return bk_wal_sequence_scan(&self->sequence, data, size, error);
+}
 
-    self->is_first = true;
-    bk_wal_scan_clear(&self->scan);
-    if (!bk_wal_scan(data, size, &options, &self->scan, error))
-        return false;
-    if (self->is_first)
-        note_border(self);
-    bk_wal_info_take(&info, &self->scan);
-    if (self->has_before)
-        (void)bk_wal_info_join(&self->before, &info);
-    bk_wal_info_clear(&self->before);
-    self->before = info;
-    self->has_before = true;
-    return true;
+bool
+bk_wal_drops_is_open(const BkWalDrops *self)
+{
+    for (guint i = 0; i < self->drops->len; i++)
+        if (g_array_index(self->drops, BkWalDrop, i).end == 0)
+            return true;
+    return false;
+}
+
+bool
+bk_wal_drops_find_suspect(BkWalDrops *self, BkLsn lsn, uint32_t next_xid, uint32_t *xid)
+{
+    bool found = false;
+
+    for (guint i = self->drops->len; i-- > 0;) {
+        const BkWalDrop *drop = &g_array_index(self->drops, BkWalDrop, i);
+        bool has_begun =
+            drop->lsn <= lsn || next_xid == BK_WAL_XID_NONE || (int32_t)(drop->xid - next_xid) < 0;
+
+        if (drop->end != 0 && (drop->end < lsn || !has_begun)) {
+            g_array_remove_index(self->drops, i);
+            continue;
+        }
+        if (!has_begun)
+            continue;
+        if (!found && *xid == BK_WAL_XID_NONE)
+            *xid = drop->xid;
+        if ((int32_t)(drop->xid - *xid) < 0)
+            *xid = drop->xid;
+        found = true;
+    }
+    return found;
 }
 
 BkLsn

@@ -13,7 +13,7 @@ typedef struct BkWalDrop {
     BkLsn lsn; /* of the first record that must not be replayed without the commit; 0: none */
     BkLsn end; /* of the commit record's start; 0: not seen */
     uint32_t xid;
-    uint32_t oid; /* of the database or tablespace */
+    uint32_t oid; /* of the database or tablespace; 0: its files are still there */
     bool is_tablespace;
 } BkWalDrop;
 
@@ -26,6 +26,14 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(BkWalDrops, bk_wal_drops_free)
 /* Goes on with the next segment. Fails as bk_wal_scan. */
 bool bk_wal_drops_scan(BkWalDrops *self, const uint8_t *data, size_t size,
                        GError **error) BK_MUST_USE;
+
+/* Returns true if a drop has begun and has not ended in what was scanned. */
+bool bk_wal_drops_is_open(const BkWalDrops *self);
+
+/* Forgets drops that cannot be under way at `lsn`: they had ended before, or begin behind it as
+ * transactions from `next_xid` on do (BK_WAL_XID_NONE: unknown). Returns true if there are others,
+ * and takes the oldest of their transactions into `*xid`. */
+bool bk_wal_drops_find_suspect(BkWalDrops *self, BkLsn lsn, uint32_t next_xid, uint32_t *xid);
 
 /* Where the first record at or behind `lsn` began, of those scanned; 0: there is none. */
 BkLsn bk_wal_drops_record_at(const BkWalDrops *self, BkLsn lsn);

@@ -174,6 +174,40 @@ bk_wal_event_may_invalidate(const BkWalRecord *record, uint16_t magic, const BkW
            row.size < limit_at + 4 || (int32_t)bk_bytes_u32(row.data + limit_at) == -2;
 }
 
+bool
+bk_wal_event_may_drop(const BkWalRecord *record)
+{
+    return record->rmid == BK_WAL_RM_DBASE || record->rmid == BK_WAL_RM_TBLSPC ||
+           (record->rmid == RM_HEAP && (record->info & HEAP_KIND) == HEAP_INPLACE);
+}
+
+/* Rows of shared catalogs that are written over in place are those of pg_database. */
+static bool
+is_mark(const BkWalRecord *record, uint16_t magic, const BkWalParts *parts, const BkWalEvent *event)
+{
+    uint8_t page[BK_PG_PAGE_SIZE];
+
+    return event->kind == BK_WAL_EVENT_INPLACE && event->fork.tablespace != 0 &&
+           event->fork.database == 0 &&
+           bk_wal_event_may_invalidate(record, magic, parts, event, page);
+}
+
+bool
+bk_wal_event_is_drop(const BkWalRecord *record, uint16_t magic)
+{
+    BkWalParts parts;
+    BkWalEvent event;
+
+    if (!bk_wal_event_may_drop(record))
+        return false;
+    if (record->data == NULL || bk_wal_record_parts(record, magic, &parts) == BK_WAL_MALFORMED)
+        return true;
+    bk_wal_event_decode(record, magic, &parts, &event);
+    if (event.kind == BK_WAL_EVENT_DROP_DATABASE || event.kind == BK_WAL_EVENT_DROP_TABLESPACE)
+        return record->xid != BK_WAL_XID_NONE;
+    return is_mark(record, magic, &parts, &event);
+}
+
 /* Since 15 there are two ways to create a database, and dropping one has another number. */
 static void
 decode_database(const BkWalRecord *record, uint16_t magic, const BkWalParts *parts,

@@ -69,5 +69,12 @@ bool bk_wal_event_find_row(const BkWalRecord *record, uint16_t magic, const BkWa
 bool bk_wal_event_may_invalidate(const BkWalRecord *record, uint16_t magic, const BkWalParts *parts,
                                  const BkWalEvent *event, uint8_t *page) BK_MUST_USE;
 
+/* Returns true if bk_wal_event_is_drop may say so of such a record. */
+bool bk_wal_event_may_drop(const BkWalRecord *record);
+
+/* Returns true if the record removes the directories of a database or tablespace within a
+ * transaction, and so before its commit, or may mark a database as invalid before that. */
+bool bk_wal_event_is_drop(const BkWalRecord *record, uint16_t magic);
+
 uint32_t bk_wal_list_xid(const BkWalList *list, size_t index);
 BkForkKey bk_wal_list_file(const BkWalList *list, size_t index); /* of the main fork */

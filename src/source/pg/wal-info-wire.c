@@ -41,6 +41,8 @@ put_checkpoint(BkBuf *out, const BkWalCheckpoint *checkpoint)
     bk_wire_put_varint(out, checkpoint->redo);
     bk_wire_put_varint(out, checkpoint->timeline);
     bk_wire_put_u8(out, checkpoint->shutdown ? 1 : 0);
+    bk_wire_put_u32(out, checkpoint->next_xid);
+    bk_wire_put_u32(out, checkpoint->active_xid);
 }
 
 static void
@@ -50,6 +52,8 @@ get_checkpoint(BkWireReader *reader, BkWalCheckpoint *checkpoint)
     checkpoint->redo = bk_wire_get_varint(reader);
     checkpoint->timeline = (uint32_t)bk_wire_get_bounded(reader, UINT32_MAX);
     checkpoint->shutdown = bk_wire_get_u8(reader) != 0;
+    checkpoint->next_xid = bk_wire_get_u32(reader);
+    checkpoint->active_xid = bk_wire_get_u32(reader);
 }
 
 static void

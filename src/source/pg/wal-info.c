@@ -1,5 +1,6 @@
 #include "source/pg/wal-info.h"
 
+#include "source/pg/wal-events.h"
 #include "source/pg/wal-priv.h"
 
 #include <string.h>
@@ -87,8 +88,7 @@ note_xlog(BkWalInfo *info, const BkWalRecord *record)
 bool
 bk_wal_info_wants(const BkWalRecord *record)
 {
-    return record->rmid <= BK_WAL_RM_XACT || record->rmid == BK_WAL_RM_DBASE ||
-           record->rmid == BK_WAL_RM_TBLSPC;
+    return record->rmid <= BK_WAL_RM_XACT || bk_wal_event_may_drop(record);
 }
 
 void
@@ -100,7 +100,7 @@ bk_wal_info_note(BkWalInfo *info, const BkWalRecord *record)
         note_xlog(info, record);
     else if (bk_wal_record_xact(record, info->magic, &moment))
         note_xact(info, &moment);
-    else if (bk_wal_record_is_drop(record, info->magic))
+    else if (bk_wal_event_is_drop(record, info->magic))
         info->has_drop = true;
 }
 

@@ -36,7 +36,7 @@ typedef struct BkWalInfo {
     BkLsn end_of_recovery;  /* 0: none */
     uint32_t recovery_from; /* that record's previous timeline */
     uint32_t recovery_to;   /* and its new one */
-    bool has_drop;          /* a database or tablespace goes, see bk_wal_record_is_drop */
+    bool has_drop;          /* a database or tablespace goes, see bk_wal_event_is_drop */
     bool minimal_seen;      /* a record says that wal_level is minimal */
     bool has_wal_level;     /* a record told the level */
     uint8_t wal_level;      /* the last told, BkPgWalLevel */

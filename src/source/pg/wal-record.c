@@ -340,6 +340,25 @@ bk_wal_record_point(const BkWalRecord *record, BkWalPoint *point)
     return true;
 }
 
+/* Where a checkpoint tells of transactions, 13 to 18. When none was active it says so by no id, and
+ * at a shutdown none is. */
+#define CHECKPOINT_NEXT_XID   24
+#define CHECKPOINT_ACTIVE_XID 80
+
+static void
+take_xids(const BkWalRecord *record, BkWalCheckpoint *checkpoint)
+{
+    const uint8_t kind = checkpoint->shutdown ? XLOG_CHECKPOINT_SHUTDOWN : XLOG_CHECKPOINT_ONLINE;
+    const uint8_t *main_data;
+
+    if (!find_xlog_main(record, kind, CHECKPOINT_ACTIVE_XID + 4, &main_data))
+        return;
+    checkpoint->next_xid = bk_bytes_u32(main_data + CHECKPOINT_NEXT_XID);
+    checkpoint->active_xid = bk_bytes_u32(main_data + CHECKPOINT_ACTIVE_XID);
+    if (checkpoint->active_xid == BK_WAL_XID_NONE)
+        checkpoint->active_xid = checkpoint->shutdown ? checkpoint->next_xid : BK_WAL_XID_NONE;
+}
+
 bool
 bk_wal_record_checkpoint(const BkWalRecord *record, BkWalCheckpoint *checkpoint)
 {
@@ -354,6 +373,7 @@ bk_wal_record_checkpoint(const BkWalRecord *record, BkWalCheckpoint *checkpoint)
         .timeline = bk_bytes_u32(main_data + 8),
         .shutdown = shutdown,
     };
+    take_xids(record, checkpoint);
     return true;
 }
 
@@ -397,16 +417,4 @@ bk_wal_record_wal_level(const BkWalRecord *record, uint16_t magic, uint8_t *leve
         return true;
     }
     return false;
-}
-
-bool
-bk_wal_record_is_drop(const BkWalRecord *record, uint16_t magic)
-{
-    const uint8_t kind = bk_wal_record_kind(record);
-
-    if (record->xid == BK_WAL_XID_NONE)
-        return false;
-    /* Since 15 there are two ways to create a database, and dropping one has another number. */
-    return (record->rmid == BK_WAL_RM_DBASE && kind == (magic < BK_WAL_MAGIC_15 ? 0x10 : 0x20)) ||
-           (record->rmid == BK_WAL_RM_TBLSPC && kind == 0x10);
 }

@@ -31,6 +31,8 @@ typedef struct BkWalCheckpoint {
     BkLsn redo;
     uint32_t timeline;
     bool shutdown;
+    uint32_t next_xid;   /* transactions before it had begun by then; BK_WAL_XID_NONE: not told */
+    uint32_t active_xid; /* all before it had ended by then; BK_WAL_XID_NONE: not told */
 } BkWalCheckpoint;
 
 /* Decodes a commit or abort, prepared or not, of the version that writes `magic`. False when the
@@ -47,10 +49,6 @@ bool bk_wal_record_checkpoint(const BkWalRecord *record, BkWalCheckpoint *checkp
 /* Decodes an end of recovery: the timeline that begins and the one that it left; false as above. */
 bool bk_wal_record_end_of_recovery(const BkWalRecord *record, uint32_t *timeline,
                                    uint32_t *prev_timeline) BK_MUST_USE;
-
-/* Returns true if the record removes the directories of a database or tablespace within a
- * transaction, and so before its commit. */
-bool bk_wal_record_is_drop(const BkWalRecord *record, uint16_t magic) BK_MUST_USE;
 
 /* Finds the wal_level (BkPgWalLevel) in a record that tells it: a change of parameters, and from 17
  * on checkpoints, their redo markers and ends of recovery. False when there is none. */

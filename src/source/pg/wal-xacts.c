@@ -2,6 +2,7 @@
 
 #include "source/pg/wal-events.h"
 #include "source/pg/wal-image.h"
+#include "source/pg/wal-sequence.h"
 #include "source/pg/wal-xact-priv.h"
 
 #include <string.h>
@@ -27,13 +28,10 @@ struct BkWalXacts {
     BkWalCatalogs catalogs;
     Mark marks[MARKS_MAX];
     size_t next_mark;
-    BkWalInfo before; /* the segment before: what of it goes on in this one */
-    bool has_before;
     uint8_t page[BK_PG_PAGE_SIZE];
+    BkWalSequence sequence;
 
     /* While a segment is scanned. */
-    BkWalScan scan;
-    bool is_first; /* no record of it has been seen */
     BkWalXactsSegment *told;
 };
 
@@ -43,12 +41,15 @@ key_of(uint64_t number)
     return (void *)(uintptr_t)number;
 }
 
+static bool take_event(const BkWalRecord *record, void *user, GError **error);
+
 BkWalXacts *
 bk_wal_xacts_new(const BkWalXactsOptions *options)
 {
     BkWalXacts *self = g_new0(BkWalXacts, 1);
 
     self->options = *options;
+    self->sequence = (BkWalSequence){.on_record = take_event, .user = self};
     self->xacts = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify)bk_wal_xact_free);
     self->catalogs.major = options->major;
     self->catalogs.open = options->open_catalog;
@@ -64,8 +65,7 @@ bk_wal_xacts_free(BkWalXacts *self)
         return;
     g_hash_table_unref(self->xacts);
     g_hash_table_unref(self->catalogs.table);
-    bk_wal_info_clear(&self->before);
-    bk_wal_scan_clear(&self->scan);
+    bk_wal_sequence_clear(&self->sequence);
     g_free(self);
 }
 
@@ -468,76 +468,30 @@ note_event(BkWalXacts *self, const Context *context, GError **error)
 }
 
 static bool
-note_record(BkWalXacts *self, const BkWalRecord *record, GError **error)
+take_event(const BkWalRecord *record, void *user, GError **error)
 {
+    BkWalXacts *self = user;
     Context context;
 
     if (!bk_wal_event_may_be(record))
         return true;
     context.record = record;
-    context.magic = self->scan.magic;
+    context.magic = self->sequence.scan.magic;
     if (bk_wal_record_parts(record, context.magic, &context.parts) == BK_WAL_MALFORMED)
         return true;
     bk_wal_event_decode(record, context.magic, &context.parts, &context.event);
     return note_event(self, &context, error);
 }
 
-/* The record that goes over from the segment before comes first. */
-static bool
-note_border(BkWalXacts *self, GError **error)
-{
-    const BkWalScan *scan = &self->scan;
-    const BkWalInfo now = {
-        .magic = scan->magic,
-        .system_id = scan->system_id,
-        .segment_size = scan->segment_size,
-        .start_lsn = scan->start_lsn,
-        .lead = scan->lead, /* borrowed */
-    };
-    g_auto(BkBuf) bytes = BK_BUF_INIT;
-    BkWalRecord record;
-
-    self->is_first = false;
-    if (!self->has_before || !bk_wal_info_fits(&self->before, &now) ||
-        !bk_wal_info_border(&self->before, &now, &bytes, &record))
-        return true;
-    return note_record(self, &record, error);
-}
-
-static bool
-on_record(const BkWalRecord *record, void *user, GError **error)
-{
-    BkWalXacts *self = user;
-
-    return (!self->is_first || note_border(self, error)) && note_record(self, record, error);
-}
-
 bool
 bk_wal_xacts_scan(BkWalXacts *self, const uint8_t *data, size_t size, BkWalXactsSegment *told,
                   GError **error)
 {
-    const BkWalScanOptions options = {
-        .assemble_max = BK_WAL_EDGE_MAX,
-        .start_max = BK_WAL_PARTS_MAX,
-        .on_record = on_record,
-        .user = self,
-    };
-    BkWalInfo info = {.magic = 0};
-
     *told = (BkWalXactsSegment){0};
     self->told = told;
-    self->is_first = true;
-    bk_wal_scan_clear(&self->scan);
-    if (!bk_wal_scan(data, size, &options, &self->scan, error) ||
-        (self->is_first && !note_border(self, error)))
+    if (!bk_wal_sequence_scan(&self->sequence, data, size, error))
         return false;
-    told->reason = self->scan.reason;
-    bk_wal_info_take(&info, &self->scan);
-    if (self->has_before)
-        (void)bk_wal_info_join(&self->before, &info);
-    bk_wal_info_clear(&self->before);
-    self->before = info;
-    self->has_before = true;
+    told->reason = self->sequence.scan.reason;
     return true;
 }
 
