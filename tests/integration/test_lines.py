@@ -1,6 +1,7 @@
 """Lines of a history: restores follow the cluster that lives, whatever else archived beside it."""
 import dataclasses
 import json
+import os
 import re
 import shutil
 
@@ -160,6 +161,12 @@ def test_a_copy_that_archives_is_a_problem_until_it_is_declared_dead(stray):
         (1, "current", False), (2, "empty", True)]
     backstay.run("line", "dead", "orders", "2")
     assert backstay.status()["ok"]
+    # Nor is it another server's, when its WAL is what arrived last.
+    segments = list(backstay.home.glob("bs*.repo/orders/wal/00000002/**/00000002*"))
+    assert segments
+    for segment in segments:
+        os.utime(segment)
+    assert backstay.status()["problems"] == []
     text = backstay.run("status", "orders").stdout
     assert re.search(r"line +dead by decision: timeline 2", text)
     for repository in ("bs.repo", "bs-other.repo"):

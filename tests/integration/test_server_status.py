@@ -214,6 +214,7 @@ def test_a_standby(shared, scene):
     standby.stop()
 
 
+@pytest.mark.once
 def test_clocks_that_differ(scene):
     server, backstay = scene
     ahead = backstay.attempt("status", "orders", "--json", binary=with_clock(backstay, "+3d"))
@@ -237,6 +238,7 @@ def test_clocks_that_differ(scene):
     server.archive_all()
 
 
+@pytest.mark.once
 @pytest.mark.skipif(not place.IS_ROOT, reason="only root mounts")
 def test_a_repository_that_is_full_or_read_only(ws):
     server = ws.server()
