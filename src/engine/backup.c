@@ -147,9 +147,12 @@ check_places(const Backup *self, GError **error)
 static bool
 take_best_effort(Backup *self, GError **error)
 {
-    return bk_best_effort_create(self->best_effort, self->source->name,
-                                 g_ptr_array_index(self->parts.parts, 0), error) &&
-           bk_best_effort_take(self->best_effort, self->facts.system_id, self->options->break_lease,
+    if (!bk_best_effort_create(self->best_effort, self->source->name,
+                               g_ptr_array_index(self->parts.parts, 0), error))
+        return false;
+    if (self->source->is_new)
+        bk_best_effort_remember_anew(self->best_effort, self->source);
+    return bk_best_effort_take(self->best_effort, self->facts.system_id, self->options->break_lease,
                                error);
 }
 
@@ -706,6 +709,7 @@ put_manifest(Backup *self, GError **error)
     self->report->total_us = g_get_monotonic_time() - self->begun_us;
     remember(self);
     ok = serve_best_effort(self, assembly.snapshot, error);
+    bk_best_effort_remember(self->best_effort, self->source, self->report->id, NULL);
     bk_backup_report_add_repositories(self->report, self->source, self->best_effort);
     return ok;
 }

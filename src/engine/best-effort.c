@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "engine/leftovers.h"
+#include "engine/remembered.h"
 #include "engine/replicate.h"
 #include "engine/system-id.h"
 #include "engine/wal-wait.h"
@@ -28,6 +29,7 @@ typedef struct Newest {
 typedef struct Effort {
     char *name;
     const BkRepositorySpec *spec; /* to be opened; NULL: it is open */
+    const BkSourceSpec *source;   /* that it was opened for, or NULL */
     BkRepository *repository;     /* NULL until it was opened */
     BkPart *part;                 /* NULL until it was taken, and so is lease */
     BkLease *lease;
@@ -237,6 +239,7 @@ bk_best_effort_open(BkBestEffort *self, const BkSourceSpec *source, GError **err
             continue;
         effort = add(self, spec->name);
         effort->spec = spec;
+        effort->source = source;
         if (!call_one(self, effort, open_one, source, self->options.patience_us, error))
             return false;
     }
@@ -259,8 +262,11 @@ create_one(Effort *effort, const void *data, GError **error)
 {
     const Creation *creation = data;
 
-    effort->part = bk_part_create_alike(effort->repository, creation->source, creation->model,
-                                        effort->op, error);
+    effort->part = effort->source != NULL
+                       ? bk_part_open_or_create(effort->source, effort->repository, creation->model,
+                                                effort->op, error)
+                       : bk_part_create_alike(effort->repository, creation->source, creation->model,
+                                              effort->op, error);
     return effort->part != NULL;
 }
 
@@ -555,6 +561,42 @@ bk_best_effort_catch_up(BkBestEffort *self, const BkBestEffortSnapshot *snapshot
 {
     return call_each(self, catch_up_one, &(CatchUp){snapshot, from}, self->options.patience_us,
                      error);
+}
+
+/* That have a part and were not dropped. */
+static bool
+is_served(Effort *effort)
+{
+    bool is_live;
+
+    (void)pthread_mutex_lock(&effort->mutex);
+    is_live = effort->why == NULL && effort->part != NULL;
+    (void)pthread_mutex_unlock(&effort->mutex);
+    return is_live;
+}
+
+void
+bk_best_effort_remember(const BkBestEffort *self, const BkSourceSpec *source, const char *snapshot,
+                        const char *segment)
+{
+    for (guint i = 0; i < self->efforts->len; i++) {
+        Effort *effort = effort_at(self, i);
+
+        if (is_served(effort))
+            bk_remember_part(source, effort->part, effort->lack == NULL ? snapshot : NULL, segment,
+                             self->op);
+    }
+}
+
+void
+bk_best_effort_remember_anew(const BkBestEffort *self, const BkSourceSpec *source)
+{
+    g_autoptr(GPtrArray) parts = g_ptr_array_new();
+
+    for (guint i = 0; i < self->efforts->len; i++)
+        if (is_served(effort_at(self, i)))
+            g_ptr_array_add(parts, effort_at(self, i)->part);
+    bk_remember_anew(source, &(BkParts){.parts = parts}, self->op);
 }
 
 size_t

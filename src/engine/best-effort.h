@@ -26,6 +26,14 @@ typedef struct BkBestEffortOptions {
 BkBestEffort *bk_best_effort_new(const BkBestEffortOptions *options, BkOp *op);
 
 /* Gives the leases up, too. NULL is fine. */
+/* Remembers on this host (remembered.h) what was put into each that was not dropped: a segment, and
+ * a snapshot in those that lack nothing of it; either may be NULL. */
+void bk_best_effort_remember(const BkBestEffort *self, const BkSourceSpec *source,
+                             const char *snapshot, const char *segment);
+
+/* Forgets what was remembered of each. */
+void bk_best_effort_remember_anew(const BkBestEffort *self, const BkSourceSpec *source);
+
 void bk_best_effort_free(BkBestEffort *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BkBestEffort, bk_best_effort_free)
 

@@ -6,7 +6,7 @@
 #define TITLE      "backstay marks "
 #define VERSION    "1"
 #define NONE       "-"
-#define LINE_COUNT 5
+#define LINE_COUNT 6
 
 /* The value of line `index`, which begins with `key` and a blank, or NULL. */
 static const char *
@@ -41,7 +41,7 @@ take_generation(const char *value, BkMarks *marks)
 }
 
 static bool
-take_snapshot(const char *value, BkMarks *marks)
+take_snapshot(const char *value, char id[BK_SNAPSHOT_ID_SIZE + 1])
 {
     if (value == NULL)
         return false;
@@ -50,7 +50,7 @@ take_snapshot(const char *value, BkMarks *marks)
     if (strlen(value) != BK_SNAPSHOT_ID_SIZE ||
         strspn(value, "0123456789TZabcdef-") != BK_SNAPSHOT_ID_SIZE)
         return false;
-    memcpy(marks->snapshot, value, sizeof marks->snapshot);
+    memcpy(id, value, BK_SNAPSHOT_ID_SIZE + 1);
     return true;
 }
 
@@ -88,8 +88,9 @@ bk_marks_parse(const void *text, size_t size, BkMarks *marks, GError **error)
     if (g_strv_length(lines) == LINE_COUNT + 1 && lines[LINE_COUNT][0] == 0 &&
         take_repository(value_of(lines, 1, "repository"), marks) &&
         take_generation(value_of(lines, 2, "generation"), marks) &&
-        take_snapshot(value_of(lines, 3, "snapshot"), marks) &&
-        take_segment(value_of(lines, 4, "segment"), marks))
+        take_snapshot(value_of(lines, 3, "snapshot"), marks->snapshot) &&
+        take_segment(value_of(lines, 4, "segment"), marks) &&
+        take_snapshot(value_of(lines, 5, "lost"), marks->lost))
         return true;
     *marks = (BkMarks){.generation = 0};
     return bk_throw(error, BK_ERROR_CORRUPT, "malformed marks");
@@ -99,9 +100,9 @@ void
 bk_marks_format(const BkMarks *self, BkBuf *text)
 {
     g_autofree char *line = g_strdup_printf(
-        TITLE VERSION "\nrepository %s\ngeneration %" PRIu32 "\nsnapshot %s\nsegment %s\n",
+        TITLE VERSION "\nrepository %s\ngeneration %" PRIu32 "\nsnapshot %s\nsegment %s\nlost %s\n",
         self->repository, self->generation, self->snapshot[0] != 0 ? self->snapshot : NONE,
-        self->segment[0] != 0 ? self->segment : NONE);
+        self->segment[0] != 0 ? self->segment : NONE, self->lost[0] != 0 ? self->lost : NONE);
 
     bk_buf_append(text, line, strlen(line));
 }
@@ -121,6 +122,9 @@ bk_marks_raise(BkMarks *self, const BkMarks *seen)
         memcpy(self->snapshot, seen->snapshot, sizeof self->snapshot);
     if (strcmp(seen->segment, self->segment) > 0)
         memcpy(self->segment, seen->segment, sizeof self->segment);
-    return before.generation != self->generation || strcmp(before.snapshot, self->snapshot) != 0 ||
+    if (self->lost[0] == 0)
+        memcpy(self->lost, seen->lost, sizeof self->lost);
+    return before.generation != self->generation || strcmp(before.lost, self->lost) != 0 ||
+           strcmp(before.snapshot, self->snapshot) != 0 ||
            strcmp(before.segment, self->segment) != 0;
 }

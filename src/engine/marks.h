@@ -17,6 +17,7 @@ typedef struct BkMarks {
     uint32_t generation;                        /* of the source's newest key */
     char snapshot[BK_SNAPSHOT_ID_SIZE + 1];     /* that was put last; "": none */
     char segment[BK_WAL_NAME_SIZE];             /* the highest that was put; "": none */
+    char lost[BK_SNAPSHOT_ID_SIZE + 1];         /* the first one found to be gone; "": none */
 } BkMarks;
 
 /* Parses what bk_marks_format has written. `marks` is overwritten, and empty on failure. Fails with
@@ -24,6 +25,6 @@ typedef struct BkMarks {
 bool bk_marks_parse(const void *text, size_t size, BkMarks *marks, GError **error) BK_MUST_USE;
 void bk_marks_format(const BkMarks *self, BkBuf *text);
 
-/* Takes what is newer in `seen`: of another repository all of it. Returns true if anything
- * changed. */
+/* Takes what is newer in `seen`: of another repository all of it. What is lost stays. Returns true
+ * if anything changed. */
 bool bk_marks_raise(BkMarks *self, const BkMarks *seen);

@@ -40,6 +40,22 @@ bk_remembered_load(const BkSourceSpec *source, const BkPlace *place, BkMarks *ma
         warn(source, cause);
 }
 
+static bool
+check_generation(const BkSourceSpec *source, const BkMarks *marks, const BkPart *part,
+                 GError **error)
+{
+    uint32_t generation;
+
+    (void)bk_keyring_newest(bk_part_keys(part), &generation);
+    return generation >= marks->generation ||
+           bk_throw(error, BK_ERROR_UNFIT,
+                    "repository \"%s\" has no key %u of \"%s\" any more, only key %u: an older "
+                    "state of it was put in its place; when that is meant, run \"backup %s --new\" "
+                    "once",
+                    bk_repository_name(bk_part_repository(part)), marks->generation, source->name,
+                    generation, source->name);
+}
+
 bool
 bk_remembered_check(const BkSourceSpec *source, const BkMarks *marks,
                     const BkRepository *repository, const BkPart *part, GError **error)
@@ -55,8 +71,9 @@ bk_remembered_check(const BkSourceSpec *source, const BkMarks *marks,
                         "--new\" once",
                         name, bk_repository_id(repository), source->name, marks->repository,
                         source->name);
-    return part != NULL ||
-           bk_throw(error, BK_ERROR_UNFIT,
+    if (part != NULL)
+        return check_generation(source, marks, part, error);
+    return bk_throw(error, BK_ERROR_UNFIT,
                     "repository \"%s\" holds nothing of \"%s\" any more, which this host has put "
                     "into it before (last snapshot: %s, last WAL: %s): find out who removed it; to "
                     "begin anew, run \"backup %s --new\" once",
@@ -86,55 +103,20 @@ has_snapshot(const BkPart *part, const char *id, bool *has, BkOp *op, GError **e
     return *has || bk_error_is(cause, BK_ERROR_ABSENT) || bk_propagate(error, &cause);
 }
 
-/* New strings. */
+/* A new string. */
 static char *
-describe_lost_key(const char *repository, const BkMarks *marks, const BkSourceSpec *source,
-                  uint32_t generation)
-{
-    return g_strdup_printf("repository \"%s\" has no key %u of \"%s\" any more, only key %u: an "
-                           "older state of it was put in its place",
-                           repository, marks->generation, source->name, generation);
-}
-
-static char *
-describe_lost_snapshot(const char *repository, const BkMarks *marks)
+describe_lost_snapshot(const char *repository, const char *id)
 {
     return g_strdup_printf(
         "snapshot %s, the last that this host has put into repository \"%s\", is "
         "not there any more: somebody has removed it",
-        marks->snapshot, repository);
-}
-
-bool
-bk_remembered_compare(const BkSourceSpec *source, const BkPart *part, char **missing, BkOp *op,
-                      GError **error)
-{
-    const char *name = bk_repository_name(bk_part_repository(part));
-    uint32_t generation;
-    BkMarks marks;
-    bool has;
-
-    *missing = NULL;
-    bk_remembered_load(source, &find_spec(source, part)->place, &marks);
-    if (source->is_new || strcmp(marks.repository, bk_repository_id(bk_part_repository(part))) != 0)
-        return true;
-    (void)bk_keyring_newest(bk_part_keys(part), &generation);
-    if (generation < marks.generation) {
-        *missing = describe_lost_key(name, &marks, source, generation);
-        return true;
-    }
-    if (marks.snapshot[0] == 0)
-        return true;
-    if (!has_snapshot(part, marks.snapshot, &has, op, error))
-        return false;
-    if (!has)
-        *missing = describe_lost_snapshot(name, &marks);
-    return true;
+        id, repository);
 }
 
 typedef struct Seen {
     BkMarks marks;
-    bool is_new; /* what was before does not count any more */
+    const char *lost; /* snapshot that was found to be gone, or NULL */
+    bool is_new;      /* what was before does not count any more */
 } Seen;
 
 static bool
@@ -154,39 +136,75 @@ raise_marks(const BkBuf *before, BkBuf *after, void *data)
     return true;
 }
 
+/* Completes what is seen by what the part says itself. */
 static void
-remember_one(const BkSourceSpec *source, const BkPart *part, const char *snapshot,
-             const char *segment, bool is_new, BkOp *op)
+remember_seen(const BkSourceSpec *source, const BkPart *part, const Seen *seen, BkOp *op)
 {
     g_autofree char *name = file_name(&find_spec(source, part)->place);
     g_autoptr(GError) cause = NULL;
-    Seen seen = {.is_new = is_new};
+    Seen all = *seen;
 
-    (void)g_strlcpy(seen.marks.repository, bk_repository_id(bk_part_repository(part)),
-                    sizeof seen.marks.repository);
-    (void)bk_keyring_newest(bk_part_keys(part), &seen.marks.generation);
+    (void)g_strlcpy(all.marks.repository, bk_repository_id(bk_part_repository(part)),
+                    sizeof all.marks.repository);
+    (void)bk_keyring_newest(bk_part_keys(part), &all.marks.generation);
+    if (seen->lost != NULL)
+        (void)g_strlcpy(all.marks.lost, seen->lost, sizeof all.marks.lost);
+    if (!bk_state_change(source->state_dir, source->name, name, BK_MARKS_MAX_SIZE, raise_marks,
+                         &all, op, &cause))
+        warn(source, cause);
+}
+
+void
+bk_remember_part(const BkSourceSpec *source, const BkPart *part, const char *snapshot,
+                 const char *segment, BkOp *op)
+{
+    Seen seen = {.is_new = false};
+
+    if (source->state_dir == NULL)
+        return;
     if (snapshot != NULL)
         (void)g_strlcpy(seen.marks.snapshot, snapshot, sizeof seen.marks.snapshot);
     if (segment != NULL)
         (void)g_strlcpy(seen.marks.segment, segment, sizeof seen.marks.segment);
-    if (!bk_state_change(source->state_dir, source->name, name, BK_MARKS_MAX_SIZE, raise_marks,
-                         &seen, op, &cause))
-        warn(source, cause);
+    remember_seen(source, part, &seen, op);
+}
+
+bool
+bk_remembered_compare(const BkSourceSpec *source, const BkPart *part, char **missing, BkOp *op,
+                      GError **error)
+{
+    const char *name = bk_repository_name(bk_part_repository(part));
+    BkMarks marks;
+    bool has;
+
+    *missing = NULL;
+    bk_remembered_load(source, &find_spec(source, part)->place, &marks);
+    if (source->is_new || strcmp(marks.repository, bk_repository_id(bk_part_repository(part))) != 0)
+        return true;
+    if (marks.snapshot[0] == 0)
+        return true;
+    if (!has_snapshot(part, marks.snapshot, &has, op, error))
+        return false;
+    if (has)
+        return true;
+    *missing = describe_lost_snapshot(name, marks.snapshot);
+    remember_seen(source, part, &(Seen){.marks = {.generation = 0}, .lost = marks.snapshot}, op);
+    return true;
 }
 
 void
 bk_remember(const BkSourceSpec *source, const BkParts *parts, const char *snapshot,
             const char *segment, BkOp *op)
 {
-    for (guint i = 0; source->state_dir != NULL && i < parts->parts->len; i++)
-        remember_one(source, g_ptr_array_index(parts->parts, i), snapshot, segment, false, op);
+    for (guint i = 0; i < parts->parts->len; i++)
+        bk_remember_part(source, g_ptr_array_index(parts->parts, i), snapshot, segment, op);
 }
 
 void
 bk_remember_anew(const BkSourceSpec *source, const BkParts *parts, BkOp *op)
 {
     for (guint i = 0; source->state_dir != NULL && i < parts->parts->len; i++)
-        remember_one(source, g_ptr_array_index(parts->parts, i), NULL, NULL, true, op);
+        remember_seen(source, g_ptr_array_index(parts->parts, i), &(Seen){.is_new = true}, op);
 }
 
 static const BkPart *
@@ -251,13 +269,17 @@ static void
 note_past(const BkSourceSpec *source, const BkMarks *marks, const BkPast *past, GPtrArray *problems)
 {
     const char *name = bk_repository_name(bk_part_repository(past->part));
-    uint32_t generation;
 
-    (void)bk_keyring_newest(bk_part_keys(past->part), &generation);
-    if (generation < marks->generation)
-        g_ptr_array_add(problems, describe_lost_key(name, marks, source, generation));
     if (marks->snapshot[0] != 0 && !past_has_snapshot(past, marks->snapshot))
-        g_ptr_array_add(problems, describe_lost_snapshot(name, marks));
+        g_ptr_array_add(problems, describe_lost_snapshot(name, marks->snapshot));
+    if (marks->lost[0] != 0 && strcmp(marks->lost, marks->snapshot) != 0 &&
+        !past_has_snapshot(past, marks->lost))
+        g_ptr_array_add(
+            problems,
+            g_strdup_printf("snapshot %s, which this host had put into repository \"%s\", was "
+                            "removed: once that is cleared up, run \"backup %s --new\" to have it "
+                            "forgotten",
+                            marks->lost, name, source->name));
     if (marks->segment[0] != 0 && !past_has_segment(past, marks->segment))
         g_ptr_array_add(
             problems, g_strdup_printf(

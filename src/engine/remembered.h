@@ -12,19 +12,23 @@
 void bk_remembered_load(const BkSourceSpec *source, const BkPlace *place, BkMarks *marks);
 
 /* Fails with BK_ERROR_UNFIT when `repository` is another one than the one remembered, or when the
- * source's part of it, which is remembered, is not there (`part` is NULL), and the source is not
- * begun anew (is_new of the spec). */
+ * source's part of it, which is remembered, is not there (`part` is NULL) or has an older key than
+ * is remembered, and the source is not begun anew (is_new of the spec). */
 bool bk_remembered_check(const BkSourceSpec *source, const BkMarks *marks,
                          const BkRepository *repository, const BkPart *part,
                          GError **error) BK_MUST_USE;
 
-/* What is missing in `part` of what is remembered, the newest key and the newest snapshot: a new
- * string, or NULL. Asks the repository once. */
+/* What is missing in `part` of what is remembered, the newest snapshot: a new string, or NULL. Asks
+ * the repository once. What is missing is remembered as lost: `status` names it until it is there
+ * again, or the source is begun anew. */
 bool bk_remembered_compare(const BkSourceSpec *source, const BkPart *part, char **missing, BkOp *op,
                            GError **error) BK_MUST_USE;
 
-/* Remembers what was put into each of `parts` (of required repositories): a snapshot and a segment,
- * either may be NULL. */
+/* Remembers what was put into a part: a snapshot and a segment, either may be NULL. */
+void bk_remember_part(const BkSourceSpec *source, const BkPart *part, const char *snapshot,
+                      const char *segment, BkOp *op);
+
+/* The same for each of `parts`. */
 void bk_remember(const BkSourceSpec *source, const BkParts *parts, const char *snapshot,
                  const char *segment, BkOp *op);
 

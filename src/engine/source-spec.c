@@ -136,9 +136,9 @@ bk_part_create_alike(BkRepository *repository, const char *source, const BkPart 
 }
 
 /* A part that was there is not made anew without being told to: somebody has removed it. */
-static BkPart *
-open_or_create(const BkSourceSpec *spec, BkRepository *repository, const BkPart *model, BkOp *op,
-               GError **error)
+BkPart *
+bk_part_open_or_create(const BkSourceSpec *spec, BkRepository *repository, const BkPart *model,
+                       BkOp *op, GError **error)
 {
     const BkRepositorySpec *own = spec->repositories;
     g_autoptr(GError) cause = NULL;
@@ -150,8 +150,10 @@ open_or_create(const BkSourceSpec *spec, BkRepository *repository, const BkPart 
     while (strcmp(own->name, bk_repository_name(repository)) != 0)
         own++;
     bk_remembered_load(spec, &own->place, &marks);
-    if (!bk_remembered_check(spec, &marks, repository, part, error))
+    if (!bk_remembered_check(spec, &marks, repository, part, error)) {
+        bk_repository_forget_kept(&own->place, spec->name); /* the next look is a fresh one */
         return NULL;
+    }
     if (part == NULL)
         return bk_part_create_alike(repository, spec->name, model, op, error);
     return check_alike(part, model, error) ? g_steal_pointer(&part) : NULL;
@@ -162,8 +164,8 @@ bk_parts_create(const BkSourceSpec *spec, BkParts *parts, BkOp *op, GError **err
 {
     for (guint i = 0; i < parts->repositories->len; i++) {
         const BkPart *model = i > 0 ? g_ptr_array_index(parts->parts, 0) : NULL;
-        BkPart *part =
-            open_or_create(spec, g_ptr_array_index(parts->repositories, i), model, op, error);
+        BkPart *part = bk_part_open_or_create(spec, g_ptr_array_index(parts->repositories, i),
+                                              model, op, error);
 
         if (part == NULL)
             return false;

@@ -61,6 +61,11 @@ bool bk_parts_recall(const BkSourceSpec *spec, BkParts *parts, BkOp *op) BK_MUST
 BkPart *bk_part_create_alike(BkRepository *repository, const char *source, const BkPart *model,
                              BkOp *op, GError **error) BK_MUST_USE;
 
+/* The same for a source that this host knows: a part that it remembers is not created anew, which
+ * fails with BK_ERROR_UNFIT (remembered.h). */
+BkPart *bk_part_open_or_create(const BkSourceSpec *spec, BkRepository *repository,
+                               const BkPart *model, BkOp *op, GError **error) BK_MUST_USE;
+
 /* Opens every required repository of the source by what is kept, and no parts yet. Fails when any
  * cannot be opened. */
 bool bk_parts_open_repositories(const BkSourceSpec *spec, BkParts *parts, BkOp *op,

@@ -321,6 +321,15 @@ fill_ancestors(const Push *self, uint32_t timeline, BkOp *op)
                cause->message);
 }
 
+/* For the time after: what is not there any more then was removed. */
+static void
+remember_put(const Push *self, BkOp *op)
+{
+    bk_remember(self->source, &self->parts, NULL, self->highest, op);
+    if (self->was_opened && self->is_open)
+        bk_best_effort_remember(self->best_effort, self->source, NULL, self->highest);
+}
+
 static bool
 push_everywhere(const BkSourceSpec *source, const char *folder, const char *name,
                 const BkWalName *parsed, BkOp *op, GError **error)
@@ -349,7 +358,7 @@ push_everywhere(const BkSourceSpec *source, const char *folder, const char *name
     if (!ok)
         return false;
     if (self.highest[0] != 0)
-        bk_remember(source, &self.parts, NULL, self.highest, own);
+        remember_put(&self, own);
     if (bk_wal_fill_is_due(folder, name, parsed))
         fill_ancestors(&self, parsed->timeline, own);
     return true;

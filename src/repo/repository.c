@@ -504,6 +504,13 @@ bk_repository_open_kept(const BkPlace *place, const char *name, const BkKeyFile 
     return open_and_keep(place, name, key, source, op, error);
 }
 
+void
+bk_repository_forget_kept(const BkPlace *place, const char *source)
+{
+    if (place->s3 != NULL)
+        bk_kept_drop(place, source);
+}
+
 BkKept *
 bk_repository_kept(const BkRepository *self, const char *source)
 {

@@ -55,6 +55,9 @@ BkRepository *bk_repository_open_kept(const BkPlace *place, const char *name, co
 BkRepository *bk_repository_recall(const BkPlace *place, const char *name, const BkKeyFile *key,
                                    const char *source, BkPart **part, BkOp *op) BK_MUST_USE;
 
+/* Forgets what is kept of a source in that place. */
+void bk_repository_forget_kept(const BkPlace *place, const char *source);
+
 /* Tells places apart: 16 hex digits, a new string. */
 char *bk_place_digest(const BkPlace *place);
 

@@ -11,6 +11,7 @@ static const BkMarks full = {
     .generation = 3,
     .snapshot = "20261121T003905Z-1a2b3c4d",
     .segment = "0000000200000001000000AB",
+    .lost = "20261120T003905Z-1a2b3c4d",
 };
 
 static bool
@@ -26,7 +27,7 @@ test_round_trip(void)
     const BkMarks *const all[] = {&full, &empty};
     g_autoptr(GError) error = NULL;
 
-    empty.snapshot[0] = empty.segment[0] = 0;
+    empty.snapshot[0] = empty.segment[0] = empty.lost[0] = 0;
     for (size_t i = 0; i < G_N_ELEMENTS(all); i++) {
         g_auto(BkBuf) text = BK_BUF_INIT;
         BkMarks read;
@@ -37,6 +38,7 @@ test_round_trip(void)
         g_assert_cmpuint(read.generation, ==, all[i]->generation);
         g_assert_cmpstr(read.snapshot, ==, all[i]->snapshot);
         g_assert_cmpstr(read.segment, ==, all[i]->segment);
+        g_assert_cmpstr(read.lost, ==, all[i]->lost);
         for (size_t size = 0; size < text.size; size++) {
             g_assert_false(bk_marks_parse(text.data, size, &read, &error));
             g_assert_cmpstr(read.repository, ==, "");
@@ -50,15 +52,17 @@ test_malformed(void)
 {
     static const char *const texts[] = {
         "\n",
-        "backstay marks 1\nrepository 0123\ngeneration 1\nsnapshot -\nsegment -\n",
+        "backstay marks 1\nrepository 0123\ngeneration 1\nsnapshot -\nsegment -\nlost -\n",
         "backstay marks 1\nrepository 0123456789abcdef0123456789abcdef\ngeneration 1x\nsnapshot "
-        "-\nsegment -\n",
+        "-\nsegment -\nlost -\n",
         "backstay marks 1\nrepository 0123456789abcdef0123456789abcdef\ngeneration 1\nsnapshot "
-        "../../../etc/passwd\nsegment -\n",
+        "../../../etc/passwd\nsegment -\nlost -\n",
         "backstay marks 1\nrepository 0123456789abcdef0123456789abcdef\ngeneration 1\nsnapshot "
-        "-\nsegment 00000002.history\n",
+        "-\nsegment 00000002.history\nlost -\n",
         "backstay marks 1\nrepository 0123456789abcdef0123456789abcdef\ngeneration 1\nsnapshot "
-        "-\nsegment -\nmore\n",
+        "-\nsegment -\nlost -\nmore\n",
+        "backstay marks 1\nrepository 0123456789abcdef0123456789abcdef\ngeneration 1\nsnapshot "
+        "-\nsegment -\nlost /etc/passwd\n",
     };
     g_autofree char *large = g_strnfill(BK_MARKS_MAX_SIZE + 1, 'a');
     g_autoptr(GError) error = NULL;
@@ -84,6 +88,10 @@ test_raise(void)
     g_assert_cmpstr(marks.segment, ==, seen.segment);
     g_assert_cmpstr(marks.snapshot, ==, seen.snapshot); /* a clock may have been set back */
     g_assert_cmpuint(marks.generation, ==, 3);
+    g_assert_cmpstr(marks.lost, ==, full.lost); /* until the source is begun anew */
+    memcpy(seen.lost, seen.snapshot, sizeof seen.lost);
+    g_assert_false(bk_marks_raise(&marks, &seen));
+    g_assert_cmpstr(marks.lost, ==, full.lost);
     seen.repository[0] = 'f';
     g_assert_true(bk_marks_raise(&marks, &seen));
     g_assert_cmpuint(marks.generation, ==, 2);
