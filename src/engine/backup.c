@@ -59,6 +59,7 @@ typedef struct Backup {
     BkSelection *wal_selection;
     BkCopy *copy;
     char *missing;                               /* that this host has put before; or NULL */
+    GPtrArray *listings;                         /* of snapshots in `parts`, under the leases */
     GPtrArray *unfinished;                       /* what this and earlier attempts have put down */
     char checkpoint_id[BK_SNAPSHOT_ID_SIZE + 1]; /* of the last checkpoint manifest, or "" */
 } Backup;
@@ -89,6 +90,7 @@ backup_clear(Backup *self)
     g_free(self->contradiction);
     g_free(self->missing);
     g_clear_pointer(&self->wal_files, g_ptr_array_unref);
+    g_clear_pointer(&self->listings, g_ptr_array_unref);
     g_clear_pointer(&self->unfinished, g_ptr_array_unref);
 }
 
@@ -117,7 +119,9 @@ check_system_id(const Backup *self, const BkPart *part, GError **error)
 {
     uint64_t system_id;
 
-    if (!bk_find_system_id(part, &system_id, self->op, error))
+    if (bk_system_id_recall(part, &system_id) && system_id == self->facts.system_id)
+        return true;
+    if (!bk_system_id_find_and_note(part, &system_id, self->op, error))
         return false;
     if (system_id == 0 || system_id == self->facts.system_id)
         return true;
@@ -156,6 +160,20 @@ take_best_effort(Backup *self, GError **error)
                                error);
 }
 
+/* Once for all who ask which snapshots there are: under the lease nobody else adds any. */
+static bool
+list_snapshots(Backup *self, const BkPart *part, GError **error)
+{
+    GPtrArray *entries = bk_snapshot_list(part, self->op, error);
+
+    if (entries == NULL)
+        return false;
+    g_ptr_array_add(self->listings, entries);
+    if (self->missing == NULL)
+        self->missing = bk_remembered_compare(self->source, part, entries, self->op);
+    return true;
+}
+
 static bool
 take_source(Backup *self, GError **error)
 {
@@ -166,18 +184,18 @@ take_source(Backup *self, GError **error)
     if (self->source->is_new)
         bk_remember_anew(self->source, &self->parts, self->op); /* or no WAL would be archived */
     self->leases = g_ptr_array_new_with_free_func(release_lease);
+    self->listings = g_ptr_array_new_with_free_func((GDestroyNotify)g_ptr_array_unref);
     for (guint i = 0; i < self->parts.parts->len; i++) {
         const BkPart *part = g_ptr_array_index(self->parts.parts, i);
-        BkLease *lease;
+        BkLease *lease = check_system_id(self, part, error)
+                             ? bk_lease_acquire(part, &lease_options, self->op, error)
+                             : NULL;
 
-        if (!check_system_id(self, part, error) ||
-            (self->missing == NULL &&
-             !bk_remembered_compare(self->source, part, &self->missing, self->op, error)))
-            return false;
-        lease = bk_lease_acquire(part, &lease_options, self->op, error);
         if (lease == NULL)
             return false;
         g_ptr_array_add(self->leases, lease);
+        if (!list_snapshots(self, part, error))
+            return false;
         bk_leftovers_abort(part, lease, self->facts.wal_segment_size, self->op);
     }
     return take_best_effort(self, error);
@@ -376,6 +394,7 @@ select_files(Backup *self, GError **error)
 {
     const BkBaseRequest request = {
         .parts = self->parts.parts,
+        .entries = g_ptr_array_index(self->listings, 0),
         .data_dir = self->data_dir,
         .now = &self->report->meta,
         .workers = self->source->workers,
@@ -492,10 +511,7 @@ end(Backup *self, GError **error)
     if (self->options->standalone) {
         if (!copy_wal(self, error))
             return false;
-        self->unfinished = bk_unfinished_find(self->parts.parts, self->op);
     } else {
-        /* While the server archives. */
-        self->unfinished = bk_unfinished_find(self->parts.parts, self->op);
         bk_op_begin_phase(self->op, "waiting for the archive", 0);
         if (!bk_wal_wait(&(BkWalWait){self->parts.parts, self->data_dir, self->server,
                                       self->options->archive_timeout_us},
@@ -503,6 +519,8 @@ end(Backup *self, GError **error)
             return false;
     }
     self->report->wait_us = g_get_monotonic_time() - before_us;
+    self->unfinished =
+        bk_unfinished_find(self->parts.parts, self->listings, self->checkpoint_id, self->op);
     return true;
 }
 

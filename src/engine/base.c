@@ -304,13 +304,10 @@ find_last_finished(const BkBaseRequest *request, const GPtrArray *entries, Candi
 static bool
 find_parent(const BkBaseRequest *request, BkBase *base, BkOp *op, GError **error)
 {
-    g_autoptr(GPtrArray) entries =
-        bk_snapshot_list(g_ptr_array_index(request->parts, 0), op, error);
+    GPtrArray *entries = request->entries;
     g_auto(Candidate) finished = {.head = {.source = NULL}};
     g_autofree char *clock = NULL;
 
-    if (entries == NULL)
-        return false;
     clock = bk_clock_check_ids(entries, g_get_real_time());
     if (clock != NULL)
         bk_log(BK_LOG_WARNING, "%s", clock);

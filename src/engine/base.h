@@ -10,7 +10,8 @@
 #include "source/pg/meta.h"
 
 typedef struct BkBaseRequest {
-    GPtrArray *parts; /* of BkPart, in the required repositories */
+    GPtrArray *parts;   /* of BkPart, in the required repositories */
+    GPtrArray *entries; /* snapshots of the first one, of bk_snapshot_list; they are put in order */
     const char *data_dir;
     const BkPgMeta *now; /* of the backup that has just started */
     unsigned workers;

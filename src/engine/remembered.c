@@ -93,14 +93,12 @@ find_spec(const BkSourceSpec *source, const BkPart *part)
 }
 
 static bool
-has_snapshot(const BkPart *part, const char *id, bool *has, BkOp *op, GError **error)
+has_snapshot(const GPtrArray *entries, const char *id)
 {
-    g_autofree char *name = bk_part_object_name(part, "snapshots/%s", id);
-    g_autoptr(GError) cause = NULL;
-    uint64_t size;
-
-    *has = bk_store_stat(bk_part_store(part), name, &size, op, &cause);
-    return *has || bk_error_is(cause, BK_ERROR_ABSENT) || bk_propagate(error, &cause);
+    for (guint i = 0; i < entries->len; i++)
+        if (strcmp(((const BkSnapshotEntry *)g_ptr_array_index(entries, i))->id, id) == 0)
+            return true;
+    return false;
 }
 
 /* A new string. */
@@ -169,27 +167,19 @@ bk_remember_part(const BkSourceSpec *source, const BkPart *part, const char *sna
     remember_seen(source, part, &seen, op);
 }
 
-bool
-bk_remembered_compare(const BkSourceSpec *source, const BkPart *part, char **missing, BkOp *op,
-                      GError **error)
+char *
+bk_remembered_compare(const BkSourceSpec *source, const BkPart *part, const GPtrArray *entries,
+                      BkOp *op)
 {
-    const char *name = bk_repository_name(bk_part_repository(part));
+    const BkRepository *repository = bk_part_repository(part);
     BkMarks marks;
-    bool has;
 
-    *missing = NULL;
     bk_remembered_load(source, &find_spec(source, part)->place, &marks);
-    if (source->is_new || strcmp(marks.repository, bk_repository_id(bk_part_repository(part))) != 0)
-        return true;
-    if (marks.snapshot[0] == 0)
-        return true;
-    if (!has_snapshot(part, marks.snapshot, &has, op, error))
-        return false;
-    if (has)
-        return true;
-    *missing = describe_lost_snapshot(name, marks.snapshot);
+    if (source->is_new || strcmp(marks.repository, bk_repository_id(repository)) != 0 ||
+        marks.snapshot[0] == 0 || has_snapshot(entries, marks.snapshot))
+        return NULL;
     remember_seen(source, part, &(Seen){.marks = {.generation = 0}, .lost = marks.snapshot}, op);
-    return true;
+    return describe_lost_snapshot(bk_repository_name(repository), marks.snapshot);
 }
 
 void

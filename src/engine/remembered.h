@@ -18,11 +18,11 @@ bool bk_remembered_check(const BkSourceSpec *source, const BkMarks *marks,
                          const BkRepository *repository, const BkPart *part,
                          GError **error) BK_MUST_USE;
 
-/* What is missing in `part` of what is remembered, the newest snapshot: a new string, or NULL. Asks
- * the repository once. What is missing is remembered as lost: `status` names it until it is there
- * again, or the source is begun anew. */
-bool bk_remembered_compare(const BkSourceSpec *source, const BkPart *part, char **missing, BkOp *op,
-                           GError **error) BK_MUST_USE;
+/* What is missing of what is remembered, the newest snapshot, among the `entries` of
+ * bk_snapshot_list: a new string, or NULL. What is missing is remembered as lost: `status` names it
+ * until it is there again, or the source is begun anew. */
+char *bk_remembered_compare(const BkSourceSpec *source, const BkPart *part,
+                            const GPtrArray *entries, BkOp *op) BK_MUST_USE;
 
 /* Remembers what was put into a part: a snapshot and a segment, either may be NULL. */
 void bk_remember_part(const BkSourceSpec *source, const BkPart *part, const char *snapshot,

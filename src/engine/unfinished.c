@@ -12,12 +12,11 @@ bk_unfinished_delete(const BkPart *part, const char *id, BkOp *op)
 }
 
 static GPtrArray *
-find_in(const BkPart *part, BkOp *op)
+find_in(const BkPart *part, const GPtrArray *entries, BkOp *op)
 {
-    g_autoptr(GPtrArray) entries = bk_snapshot_list(part, op, NULL);
     GPtrArray *unfinished = g_ptr_array_new_with_free_func(g_free);
 
-    for (guint i = 0; entries != NULL && i < entries->len; i++) {
+    for (guint i = 0; i < entries->len; i++) {
         const BkSnapshotEntry *entry = g_ptr_array_index(entries, i);
         g_auto(BkSnapshotHead) head = {.source = NULL};
 
@@ -29,12 +28,17 @@ find_in(const BkPart *part, BkOp *op)
 }
 
 GPtrArray *
-bk_unfinished_find(const GPtrArray *parts, BkOp *op)
+bk_unfinished_find(const GPtrArray *parts, const GPtrArray *listings, const char *last, BkOp *op)
 {
     GPtrArray *found = g_ptr_array_new_with_free_func((GDestroyNotify)g_ptr_array_unref);
 
-    for (guint i = 0; i < parts->len; i++)
-        g_ptr_array_add(found, find_in(g_ptr_array_index(parts, i), op));
+    for (guint i = 0; i < parts->len; i++) {
+        GPtrArray *ids = find_in(g_ptr_array_index(parts, i), g_ptr_array_index(listings, i), op);
+
+        if (last[0] != 0)
+            g_ptr_array_add(ids, g_strdup(last));
+        g_ptr_array_add(found, ids);
+    }
     return found;
 }
 

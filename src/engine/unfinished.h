@@ -8,9 +8,11 @@
  * may not) it stays for a later prune: an unfinished snapshot is a parent at most. */
 void bk_unfinished_delete(const BkPart *part, const char *id, BkOp *op);
 
-/* Those that each of `parts` has: a new array, as long, of arrays of char *. One that cannot be
- * read is left for a later time. */
-GPtrArray *bk_unfinished_find(const GPtrArray *parts, BkOp *op);
+/* Those that each of `parts` has among its `listings`, of bk_snapshot_list, and `last`, which was
+ * put since ("" if none was): a new array, as long, of arrays of char *. One that cannot be read is
+ * left for a later time. */
+GPtrArray *bk_unfinished_find(const GPtrArray *parts, const GPtrArray *listings, const char *last,
+                              BkOp *op);
 
 /* Deletes what was found. */
 void bk_unfinished_delete_all(const GPtrArray *parts, const GPtrArray *found, BkOp *op);

@@ -6,14 +6,32 @@
 
 #include <errno.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define FIRST_PAUSE_US   (10 * INT64_C(1000))
 #define LONGEST_PAUSE_US (500 * INT64_C(1000))
 #define ASK_EVERY_US     (500 * INT64_C(1000))
+#define LOOK_EVERY_US    (5 * BK_USEC_PER_SEC) /* in a bucket, whatever the server shows */
 
 /* So often the server calls archive_command for one file, a second apart, before it lets a minute
  * pass. */
 #define ROUND 3
+
+/* What the server shows of its archive_command: to ask a bucket before that has succeeded is worth
+ * nothing, and afterwards check_content asks for the same object. */
+typedef enum { SHOWS_NOTHING, SHOWS_WAITING, SHOWS_DONE } Shown;
+
+static Shown
+look_at_server(const BkWalWait *wait, const char *name)
+{
+    g_autofree char *done =
+        g_strdup_printf("%s/pg_wal/archive_status/%s.done", wait->data_dir, name);
+    g_autofree char *segment = g_build_filename(wait->data_dir, "pg_wal", name, NULL);
+
+    if (access(segment, F_OK) != 0)
+        return SHOWS_NOTHING;
+    return access(done, F_OK) == 0 ? SHOWS_DONE : SHOWS_WAITING;
+}
 
 static bool
 is_archived(const BkPart *part, const char *name, bool *found, BkOp *op, GError **error)
@@ -99,13 +117,23 @@ wait_for(const BkWalWait *wait, Archiver *archiver, const BkPart *part, const ch
 {
     int64_t end_us = g_get_monotonic_time() + wait->timeout_us;
     int64_t pause_us = FIRST_PAUSE_US;
+    int64_t look_us = g_get_monotonic_time() + LOOK_EVERY_US;
+    const bool is_far = bk_store_is_remote(bk_part_store(part));
     bool found;
 
     for (;;) {
-        if (!is_archived(part, name, &found, op, error))
-            return false;
-        if (found)
+        const Shown shown = is_far ? look_at_server(wait, name) : SHOWS_NOTHING;
+        const bool waits = shown == SHOWS_WAITING && g_get_monotonic_time() < look_us;
+
+        /* The archiver serves repositories of best effort as well, but does not answer for them. */
+        if (shown == SHOWS_DONE && wait->server != NULL)
             return true;
+        if (!waits && !is_archived(part, name, &found, op, error))
+            return false;
+        if (!waits && found)
+            return true;
+        if (!waits)
+            look_us = g_get_monotonic_time() + LOOK_EVERY_US;
         if (!check_archiver(wait, archiver, part, name, op, error))
             return false;
         if (g_get_monotonic_time() > end_us) {
@@ -130,6 +158,12 @@ is_still(const char *path, const struct stat *before)
     return stat(path, &now) == 0 && now.st_dev == before->st_dev && now.st_ino == before->st_ino;
 }
 
+static bool
+throw_gone(const char *name, GError **error)
+{
+    return bk_throw(error, BK_ERROR_STORE, "WAL segment %s is gone from the archive", name);
+}
+
 /* Holds the archive what the server has written as this segment? One that is not in the data
  * directory any more was archived before it was removed. Nor does a difference count when the
  * server made a later segment of the file meanwhile: it has lost its name then. */
@@ -145,10 +179,11 @@ check_content(const BkWalWait *wait, const char *name, BkOp *op, GError **error)
     if (!bk_wal_name_parse(name, &parsed))
         g_assert_not_reached();
     if (stat(path, &st) < 0)
-        return errno == ENOENT || bk_throw_errno(error, "WAL segment \"%s\"", path);
+        return errno == ENOENT ? bk_archive_has_name(wait->parts, name, &parsed, &has, op, error) &&
+                                     (has || throw_gone(name, error))
+                               : bk_throw_errno(error, "WAL segment \"%s\"", path);
     if (bk_archive_has(wait->parts, path, &parsed, &has, op, &cause))
-        return has ||
-               bk_throw(error, BK_ERROR_STORE, "WAL segment %s is gone from the archive", name);
+        return has || throw_gone(name, error);
     if (bk_error_is(cause, BK_ERROR_ABSENT) ||
         (bk_error_is(cause, BK_ERROR_CONFLICT) && !is_still(path, &st)))
         return true;

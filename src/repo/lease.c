@@ -44,6 +44,7 @@ bk_lease_info_clear(BkLeaseInfo *self)
 /* 0: there is none. */
 typedef struct Epochs {
     uint64_t lowest;
+    uint64_t before; /* the highest but one */
     uint64_t highest;
 } Epochs;
 
@@ -61,7 +62,12 @@ visit_epoch(const BkStoreEntry *entry, void *data, GError **error)
         bk_repository_warn_foreign(entry->name, "the leases");
         return true;
     }
-    epochs->highest = MAX(epochs->highest, epoch);
+    if (epoch > epochs->highest) {
+        epochs->before = epochs->highest;
+        epochs->highest = epoch;
+    } else {
+        epochs->before = MAX(epochs->before, epoch);
+    }
     epochs->lowest = epochs->lowest == 0 ? epoch : MIN(epochs->lowest, epoch);
     return true;
 }
@@ -441,6 +447,78 @@ find_vacancy(const BkPart *part, const BkLeaseOptions *options, BkLeaseInfo *inf
     return *is_damaged || bk_propagate(error, &cause);
 }
 
+/* Notes the epoch that this host gave up last. */
+static void
+note_given_up(const BkLease *self)
+{
+    g_autofree char *name = bk_part_object_name(self->part, "given-up");
+    const BkSealAs as = {bk_part_keys(self->part), BK_SEAL_NOTE, name};
+    g_auto(BkBuf) note = BK_BUF_INIT;
+    g_auto(BkBuf) raw = BK_BUF_INIT;
+
+    bk_wire_put_u64(&raw, self->epoch);
+    if (bk_seal(self->sealer, &as, raw.data, raw.size, &note, NULL))
+        bk_store_note(bk_part_store(self->part), name, &note);
+}
+
+/* 0: nothing is noted. */
+static uint64_t
+recall_given_up(const BkPart *part)
+{
+    g_autofree char *name = bk_part_object_name(part, "given-up");
+    const BkSealAs as = {bk_part_keys(part), BK_SEAL_NOTE, name};
+    g_autoptr(BkOpener) opener = bk_opener_new();
+    g_auto(BkBuf) note = BK_BUF_INIT;
+    g_auto(BkBuf) raw = BK_BUF_INIT;
+    BkWireReader reader;
+    uint64_t epoch;
+
+    if (!bk_store_recall(bk_part_store(part), name, &note) ||
+        !bk_unseal(opener, &as, &note, MAX_LEASE, &raw, NULL))
+        return 0;
+    bk_wire_reader_init(&reader, raw.data, raw.size);
+    epoch = bk_wire_get_u64(&reader);
+    return bk_wire_end(&reader, "lease", NULL) && epoch < UINT64_MAX ? epoch : 0;
+}
+
+/* Takes the epoch behind the one that this host gave up last, without having asked. That is ours
+ * alone when both are there and nothing is above them: whoever else had taken the lease meanwhile
+ * would have had to put that very epoch first. NULL: then it is asked for. */
+static BkLease *
+take_after_own(const BkPart *part, const BkLeaseOptions *options, BkOp *op)
+{
+    const uint64_t given_up = recall_given_up(part);
+    bool is_held = true;
+    Epochs epochs;
+    BkLease *self = given_up > 0 ? lease_new(part, options, op, NULL) : NULL;
+
+    if (self == NULL)
+        return NULL;
+    if (!take_epoch(self, given_up + 1, &is_held, op, NULL)) {
+        lease_free(self);
+        return NULL;
+    }
+    self->epoch = given_up + 1;
+    if (find_epochs(part, &epochs, op, NULL) && epochs.highest == self->epoch &&
+        epochs.before == given_up) {
+        self->oldest = epochs.lowest;
+        return self;
+    }
+    self->oldest = self->epoch++; /* our own is litter, too */
+    delete_litter(self, op);
+    lease_free(self);
+    return NULL;
+}
+
+/* Begins to renew it. */
+static BkLease *
+start_keeper(BkLease *self)
+{
+    self->renewed_us = g_get_monotonic_time();
+    self->has_keeper = pthread_create(&self->keeper, NULL, keep, self) == 0;
+    return self;
+}
+
 /* Puts the first epoch of this lease; `self` is freed when that fails. */
 static BkLease *
 begin(BkLease *self, const BkLeaseInfo *info, GError **error)
@@ -466,9 +544,7 @@ begin(BkLease *self, const BkLeaseInfo *info, GError **error)
     }
     if (info->oldest > 0)
         self->oldest = info->oldest;
-    self->renewed_us = g_get_monotonic_time();
-    self->has_keeper = pthread_create(&self->keeper, NULL, keep, self) == 0;
-    return self;
+    return start_keeper(self);
 }
 
 BkLease *
@@ -476,8 +552,10 @@ bk_lease_acquire(const BkPart *part, const BkLeaseOptions *options, BkOp *op, GE
 {
     g_auto(BkLeaseInfo) info = {0};
     bool is_damaged = false;
-    BkLease *self;
+    BkLease *self = options->break_held ? NULL : take_after_own(part, options, op);
 
+    if (self != NULL)
+        return start_keeper(self);
     if (!find_vacancy(part, options, &info, &is_damaged, op, error))
         return NULL;
     self = lease_new(part, options, op, error);
@@ -487,13 +565,30 @@ bk_lease_acquire(const BkPart *part, const BkLeaseOptions *options, BkOp *op, GE
     return begin(self, &info, error);
 }
 
+/* Returns true if a put is worth saving, and so much time is left that nothing but whether somebody
+ * has broken the lease is to be proven. The mutex is held. */
+static bool
+is_look_enough(const BkLease *self)
+{
+    return bk_store_is_remote(bk_part_store(self->part)) &&
+           g_get_monotonic_time() - self->renewed_us < self->ttl_us / 3;
+}
+
+static bool
+confirm_fresh(BkLease *self, GError **error)
+{
+    bool newest = false;
+
+    return is_newest(self, &newest, self->op, error) && (newest || throw_lost(self, error));
+}
+
 bool
 bk_lease_confirm(BkLease *self, GError **error)
 {
     bool held;
 
     (void)pthread_mutex_lock(&self->mutex);
-    held = advance(self, true, self->op, error);
+    held = is_look_enough(self) ? confirm_fresh(self, error) : advance(self, true, self->op, error);
     (void)pthread_mutex_unlock(&self->mutex);
     return held;
 }
@@ -555,7 +650,9 @@ bk_lease_release_within(BkLease *self, int64_t timeout_us)
         (void)pthread_join(self->keeper, NULL);
     /* Whoever took over has a higher epoch, next to which one that is given up counts for nothing.
      */
-    if (!step(self, false, op, &ignored))
+    if (step(self, false, op, &ignored))
+        note_given_up(self);
+    else
         g_clear_error(&ignored);
     delete_litter(self, op);
     lease_free(self);

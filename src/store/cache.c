@@ -16,6 +16,7 @@
 
 #define ASKED_SIZE 4 /* bytes before the content: how many were asked for, little-endian */
 #define MAX_KEPT   ((size_t)64 * 1024) /* of an object */
+#define MIN_KEPT   ((size_t)1024)      /* of one that is put: leases need not be kept */
 #define MAX_NOTE   ((size_t)16 * 1024 * 1024)
 #define MAX_FILES  4096
 #define LOOK_EVERY 256 /* files that are kept, between two counts of them */
@@ -195,13 +196,28 @@ cache_distrust(BkStore *store, const char *name, bool *has_other, BkOp *op, GErr
            driver->distrust(self->inner, name, has_other, op, error);
 }
 
+/* What was put is what get_start would give. */
+static void
+keep_put(CacheStore *self, const char *name, const BkBuf *data)
+{
+    g_autofree char *path = self->folder != NULL ? path_of(self, name) : NULL;
+
+    if (path == NULL || data->size < MIN_KEPT || data->size > MAX_KEPT)
+        return;
+    note_own(self, name);
+    keep(self, path, data, UINT32_MAX);
+}
+
 static bool
 cache_put(BkStore *store, const char *name, const BkBuf *data, const uint8_t *sha256, BkOp *op,
           GError **error)
 {
     CacheStore *self = (CacheStore *)store;
 
-    return self->inner->driver->put(self->inner, name, data, sha256, op, error);
+    if (!self->inner->driver->put(self->inner, name, data, sha256, op, error))
+        return false;
+    keep_put(self, name, data);
+    return true;
 }
 
 static bool
