@@ -247,6 +247,8 @@ search(Planner *self, GError **error)
 
 /* Transactions that commit at once may have times that fall by a little. */
 #define CLOCK_STEP_US BK_USEC_PER_SEC
+/* Segments before a snapshot whose times are looked at, further than to the snapshot before it. */
+#define LOOK_BACK_MAX 1024
 /* How much nearer the target the last commit before it must be at the first of two places. */
 #define CLOCK_CLEAR_US (INT64_C(3600) * BK_USEC_PER_SEC)
 
@@ -268,30 +270,48 @@ find_previous(const Planner *self, BkLsn below_lsn)
     return best;
 }
 
+/* The earliest snapshot on the line from which no more than so many segments lead to `lsn`, or else
+ * the last one before it; -1 for none. */
+static gssize
+find_look_back(const Planner *self, BkLsn lsn)
+{
+    gssize first = find_previous(self, lsn);
+
+    for (gssize i = first; i >= 0;) {
+        const BkLsn stop_lsn = snapshot_at(self, (size_t)i)->meta.stop_lsn;
+
+        if ((lsn - stop_lsn) / self->past->input.segment_size > LOOK_BACK_MAX)
+            break;
+        first = i;
+        i = find_previous(self, stop_lsn);
+    }
+    return first;
+}
+
 /* Finds a transaction before the end of snapshot `index` that is later than the target, or an
- * earlier snapshot that is: then the server's clock ran backwards before the snapshot. Looks back
- * to the snapshot before it. `*lsn` is 0 when there is none. */
+ * earlier snapshot that is: then the server's clock ran backwards before the snapshot. `*lsn` is 0
+ * when there is none. */
 static bool
 find_later_before(const Planner *self, gssize index, BkLsn *lsn, GError **error)
 {
     const int64_t time_us = self->request->target->time_us;
     const BkLsn to_lsn = snapshot_at(self, (size_t)index)->meta.stop_lsn;
-    const gssize previous = find_previous(self, to_lsn);
+    const gssize first = find_look_back(self, to_lsn);
     g_auto(BkWindowPath) path = {0};
     BkLsn from_lsn = 0;
     BkWalStop stop;
 
     *lsn = 0;
-    for (gssize i = previous; i >= 0;) {
+    for (gssize i = find_previous(self, to_lsn); i >= 0;) {
         const BkPgMeta *meta = &snapshot_at(self, (size_t)i)->meta;
 
         if (meta->stop_us > time_us)
             *lsn = meta->stop_lsn;
         i = find_previous(self, meta->stop_lsn);
     }
-    if (previous >= 0)
-        from_lsn = snapshot_at(self, (size_t)previous)->meta.stop_lsn;
-    if (*lsn != 0 || !has_path(self, (size_t)(previous >= 0 ? previous : index), self->leaf, &path))
+    if (first >= 0)
+        from_lsn = snapshot_at(self, (size_t)first)->meta.stop_lsn;
+    if (*lsn != 0 || !has_path(self, (size_t)(first >= 0 ? first : index), self->leaf, &path))
         return true;
     bk_window_path_cut(&path, to_lsn, self->past->input.segment_size);
     if (!bk_wal_search_time(self->past, &path, from_lsn, time_us, &stop, self->op, error))
@@ -404,6 +424,44 @@ search_again(Planner *self, gssize late, BkLsn dip, BkWalStop *second, GError **
                               self->op, error);
 }
 
+/* The last transaction before the stop may be dated before one that came earlier: then the clock
+ * was set back between them, and the target, at which nothing was committed, may mean the state
+ * before that. */
+static bool
+check_passed_before(const Planner *self, const BkWalStop *first, GError **error)
+{
+    const BkPlan *plan = self->plan;
+    const int64_t last_us =
+        first->commit.lsn != 0 ? first->commit.time_us : plan->snapshot->meta.stop_us;
+    const gssize from = find_look_back(self, first->stop.lsn);
+    g_auto(BkWindowPath) path = {0};
+    g_autofree char *described = bk_target_describe(self->request->target);
+    g_autofree char *one = NULL;
+    g_autofree char *other = describe_stop(self, first);
+    BkWalStop passed, before = {.stop = {.lsn = 0}};
+
+    if (from < 0 || !has_path(self, (size_t)from, self->leaf, &path))
+        return true;
+    bk_window_path_cut(&path, first->stop.lsn, self->past->input.segment_size);
+    if (!bk_wal_search_time(self->past, &path, snapshot_at(self, (size_t)from)->meta.stop_lsn,
+                            last_us + CLOCK_STEP_US, &passed, self->op, error))
+        return false;
+    if (passed.stop.lsn == 0 || passed.stop.lsn >= first->stop.lsn)
+        return true;
+    if (!bk_wal_search_earlier(self->past, &path, passed.stop.lsn,
+                               passed.stop.time_us - CLOCK_STEP_US / 2, &before.stop.lsn, self->op,
+                               error))
+        return false;
+    if (before.stop.lsn == 0 || before.stop.lsn >= first->stop.lsn)
+        return true;
+    one = describe_stop(self, &before);
+    return bk_throw(error, BK_ERROR_AMBIGUOUS,
+                    "%s of \"%s\" is ambiguous, since the server's clock was set back after it had "
+                    "come near that time: give %s for the state before that, or %s for the one "
+                    "when it passed that time again",
+                    described, bk_part_source(self->past->part), one, other);
+}
+
 static bool
 refuse_late(const Planner *self, GError **error)
 {
@@ -444,6 +502,8 @@ plan_time(Planner *self, gssize late, GError **error)
         return false;
     if (first.stop.lsn == 0)
         return refuse_late(self, error);
+    if (dip == 0 && !check_passed_before(self, &first, error))
+        return false;
     if ((dip == 0 && !find_dip(self, first.stop.lsn, &dip, error)) ||
         (dip != 0 && (!search_again(self, late, dip, &second, error) ||
                       !judge_clock(self, &first, &second, dip, error))))

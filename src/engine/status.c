@@ -1,6 +1,7 @@
 #include "engine/status.h"
 
 #include "engine/clock-check.h"
+#include "engine/clock-steps.h"
 #include "engine/remembered.h"
 #include "engine/repository-space.h"
 #include "engine/status-lines.h"
@@ -192,5 +193,7 @@ bk_status_load(const BkSourceSpec *source, int64_t rpo_us, int64_t now_us, BkSta
     bk_server_check_judge(&self->server, source, &self->listing, rpo_us, now_us, self->problems);
     bk_clock_check_listing(&self->listing, now_us, self->problems);
     bk_repository_space_check(source, self->problems);
-    return find_windows(self, op, error);
+    return find_windows(self, op, error) &&
+           (self->past == NULL ||
+            bk_clock_steps_note(self->past, &self->listing.lines, self->notes, op, error));
 }

@@ -2,14 +2,40 @@
 
 #include <string.h>
 
-typedef struct Search {
+typedef struct Search Search;
+
+/* Looks at one segment; sets `is_done` when no more need be looked at. */
+typedef bool (*LookFn)(Search *self, uint32_t timeline, uint64_t segno, BkOp *op, GError **error);
+
+struct Search {
     const BkPast *past;
+    LookFn look;
+    void *result; /* of the kind that `look` fills */
+    bool is_done;
     const BkTarget *target; /* or a time: */
     int64_t time_us;
     BkLsn from_lsn;
     BkWalInfo before; /* of the segment before the one at hand */
     bool has_before;
-} Search;
+};
+
+/* Looks along the path, from segment `first` to before `end`. */
+static bool
+search_along(Search *self, const BkWindowPath *path, uint64_t first, uint64_t end, BkOp *op,
+             GError **error)
+{
+    bool ok = true;
+
+    for (size_t i = 0; ok && !self->is_done && i < path->count; i++) {
+        const BkWindowStep *step = &path->steps[i];
+        uint64_t segno = MAX(step->first, first);
+
+        for (; ok && !self->is_done && segno <= step->last && segno < end; segno++)
+            ok = bk_op_check(op, error) && self->look(self, step->timeline, segno, op, error);
+    }
+    bk_wal_info_clear(&self->before);
+    return ok;
+}
 
 /* Transaction ids are compared in a circle. */
 static bool
@@ -58,9 +84,9 @@ keep_info(Search *self, BkWalInfo *info)
 }
 
 static bool
-search_segment(Search *self, uint32_t timeline, uint64_t segno, BkWalMoment *found, BkOp *op,
-               GError **error)
+search_segment(Search *self, uint32_t timeline, uint64_t segno, BkOp *op, GError **error)
 {
+    BkWalMoment *found = self->result;
     g_auto(BkWalInfo) info = {0};
     g_auto(BkBuf) content = BK_BUF_INIT;
     const BkWalInfo *before = self->has_before ? &self->before : NULL;
@@ -77,6 +103,10 @@ search_segment(Search *self, uint32_t timeline, uint64_t segno, BkWalMoment *fou
                                     error));
     }
     keep_info(self, &info);
+    /* Recovery cannot stop before the snapshot is consistent. */
+    if (found->lsn < self->from_lsn)
+        *found = (BkWalMoment){0};
+    self->is_done = found->lsn != 0;
     return ok;
 }
 
@@ -84,33 +114,25 @@ bool
 bk_wal_search(const BkPast *past, const BkWindowPath *path, BkLsn from_lsn, BkLsn to_lsn,
               const BkTarget *target, BkWalMoment *found, BkOp *op, GError **error)
 {
-    Search self = {.past = past, .target = target, .from_lsn = from_lsn};
-    bool ok = true;
+    const uint32_t size = past->input.segment_size;
+    Search self = {
+        .past = past,
+        .look = search_segment,
+        .result = found,
+        .target = target,
+        .from_lsn = from_lsn,
+    };
 
     *found = (BkWalMoment){0};
-    for (size_t i = 0; ok && found->lsn == 0 && i < path->count; i++) {
-        const BkWindowStep *step = &path->steps[i];
-
-        for (uint64_t segno = step->first; ok && found->lsn == 0 && segno <= step->last; segno++) {
-            if (segno * past->input.segment_size >= to_lsn)
-                break;
-            ok = bk_op_check(op, error) &&
-                 search_segment(&self, step->timeline, segno, found, op, error);
-            /* Recovery cannot stop before the snapshot is consistent. */
-            if (found->lsn != 0 && found->lsn < from_lsn)
-                *found = (BkWalMoment){0};
-        }
-    }
-    bk_wal_info_clear(&self.before);
-    return ok;
+    return search_along(&self, path, 0, to_lsn / size + (to_lsn % size != 0), op, error);
 }
 
 /* One segment of the way. Only one that holds the stop is read whole, or one whose last transaction
  * was rolled back. */
 static bool
-search_time_in(Search *self, uint32_t timeline, uint64_t segno, BkWalStop *stop, BkOp *op,
-               GError **error)
+search_time_in(Search *self, uint32_t timeline, uint64_t segno, BkOp *op, GError **error)
 {
+    BkWalStop *stop = self->result;
     const BkWalInfo *before = self->has_before ? &self->before : NULL;
     g_auto(BkWalInfo) info = {0};
     g_auto(BkBuf) content = BK_BUF_INIT;
@@ -129,6 +151,7 @@ search_time_in(Search *self, uint32_t timeline, uint64_t segno, BkWalStop *stop,
     } else if (info.xacts > 0) {
         stop->commit = info.last;
     }
+    self->is_done = stop->stop.lsn != 0;
     keep_info(self, &info);
     return true;
 }
@@ -137,26 +160,22 @@ bool
 bk_wal_search_time(const BkPast *past, const BkWindowPath *path, BkLsn from_lsn, int64_t time_us,
                    BkWalStop *stop, BkOp *op, GError **error)
 {
-    Search self = {.past = past, .from_lsn = from_lsn, .time_us = time_us};
-    bool ok = true;
+    Search self = {
+        .past = past,
+        .look = search_time_in,
+        .result = stop,
+        .from_lsn = from_lsn,
+        .time_us = time_us,
+    };
 
     *stop = (BkWalStop){0};
-    for (size_t i = 0; ok && stop->stop.lsn == 0 && i < path->count; i++) {
-        const BkWindowStep *step = &path->steps[i];
-
-        for (uint64_t segno = step->first; ok && stop->stop.lsn == 0 && segno <= step->last;
-             segno++)
-            ok = bk_op_check(op, error) &&
-                 search_time_in(&self, step->timeline, segno, stop, op, error);
-    }
-    bk_wal_info_clear(&self.before);
-    return ok;
+    return search_along(&self, path, 0, UINT64_MAX, op, error);
 }
 
 static bool
-search_earlier_in(Search *self, uint32_t timeline, uint64_t segno, BkLsn *lsn, BkOp *op,
-                  GError **error)
+search_earlier_in(Search *self, uint32_t timeline, uint64_t segno, BkOp *op, GError **error)
 {
+    BkLsn *lsn = self->result;
     const BkWalInfo *before = self->has_before ? &self->before : NULL;
     g_auto(BkWalInfo) info = {0};
     g_auto(BkBuf) content = BK_BUF_INIT;
@@ -170,6 +189,7 @@ search_earlier_in(Search *self, uint32_t timeline, uint64_t segno, BkLsn *lsn, B
                               &found, error)))
         return false;
     *lsn = found.lsn;
+    self->is_done = found.lsn != 0;
     keep_info(self, &info);
     return true;
 }
@@ -178,21 +198,17 @@ bool
 bk_wal_search_earlier(const BkPast *past, const BkWindowPath *path, BkLsn from_lsn, int64_t time_us,
                       BkLsn *lsn, BkOp *op, GError **error)
 {
-    const uint64_t first = bk_wal_segment_of(from_lsn, past->input.segment_size);
-    Search self = {.past = past, .from_lsn = from_lsn, .time_us = time_us};
-    bool ok = true;
+    Search self = {
+        .past = past,
+        .look = search_earlier_in,
+        .result = lsn,
+        .from_lsn = from_lsn,
+        .time_us = time_us,
+    };
 
     *lsn = 0;
-    for (size_t i = 0; ok && *lsn == 0 && i < path->count; i++) {
-        const BkWindowStep *step = &path->steps[i];
-        uint64_t segno = MAX(step->first, first);
-
-        for (; ok && *lsn == 0 && segno <= step->last; segno++)
-            ok = bk_op_check(op, error) &&
-                 search_earlier_in(&self, step->timeline, segno, lsn, op, error);
-    }
-    bk_wal_info_clear(&self.before);
-    return ok;
+    return search_along(&self, path, bk_wal_segment_of(from_lsn, past->input.segment_size),
+                        UINT64_MAX, op, error);
 }
 
 void
