@@ -76,6 +76,7 @@ bk_restore_plan_make(BkRestore *self, const BkTarget *target, const char *timeli
     if (self->parts.parts->len == 0)
         return bk_throw(error, BK_ERROR_NOT_FOUND,
                         "there is no snapshot of \"%s\" in its repositories", self->source->name);
+    bk_plan_choice_clear(&self->choice); /* of a plan before, perhaps one that failed */
     return bk_plan_choose(self->parts.parts, &plan_request, &self->choice, op, error);
 }
 
