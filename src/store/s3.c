@@ -63,7 +63,7 @@ clip(BkHttpAnswer *answer, uint64_t offset, size_t size, size_t limit, GError **
     if (!bk_s3_total(answer, &total, error) ||
         !bk_store_clip(total, offset, size, limit, &wanted, error))
         return false;
-    if (answer->status == 200 && offset > 0) { /* the range was ignored */
+    if (answer->status == 200 && offset > 0 && answer->body.size > 0) { /* the range was ignored */
         size_t skipped = (size_t)MIN(offset, answer->body.size);
 
         memmove(answer->body.data, answer->body.data + skipped, answer->body.size - skipped);

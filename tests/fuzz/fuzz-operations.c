@@ -3,9 +3,12 @@
  * answers, an operation succeeds or fails with an error. */
 #include "../past-fixture.h"
 #include "base/log.h"
+#include "engine/holdings.h"
 #include "engine/plan.h"
 #include "engine/repo-check.h"
+#include "engine/wal-hole.h"
 #include "repo/lease.h"
+#include "source/pg/decision.h"
 #include "store/store-priv.h"
 
 #include <string.h>
@@ -265,6 +268,42 @@ read_lease(const BkPart *part, BkOp *op)
     expect_told(ok, error);
 }
 
+/* Listings that no other operation here makes. */
+static void
+list_holdings(const BkPart *part, BkOp *op)
+{
+    g_auto(BkHoldings) holdings = {NULL};
+    g_autoptr(GError) error = NULL;
+    bool ok;
+
+    bk_holdings_init(&holdings);
+    ok = bk_holdings_load(&holdings, part, op, &error);
+    expect_told(ok, error);
+}
+
+static void
+list_decisions(const BkPart *part, BkOp *op)
+{
+    g_autoptr(GArray) decisions = g_array_new(FALSE, FALSE, sizeof(BkDecision));
+    g_autoptr(GPtrArray) damage = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GError) error = NULL;
+    bool ok = bk_decision_list(part, decisions, damage, op, &error);
+
+    expect_told(ok, error);
+}
+
+static void
+find_hole(const BkPart *part, BkOp *op)
+{
+    g_auto(BkWalHole) hole = {NULL};
+    g_autoptr(GError) error = NULL;
+    BkWalName absent;
+    bool ok = bk_wal_name_parse("000000010000000000000007", &absent) &&
+              bk_wal_hole_find(part, &absent, MONDAY, &hole, op, &error);
+
+    expect_told(ok, error);
+}
+
 static void
 open_part(BkRepository *repository, BkOp *op)
 {
@@ -287,6 +326,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     load_past(repo->part, BK_PAST_KNOWN_ARCHIVE, repo->op);
     load_past(repo->part, BK_PAST_WHOLE_ARCHIVE, repo->op);
     check_repository(repo->part, repo->op);
+    list_holdings(repo->part, repo->op);
+    list_decisions(repo->part, repo->op);
+    find_hole(repo->part, repo->op);
     store->script = (Script){0};
     return 0;
 }

@@ -5,6 +5,26 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* A path is that of a relation when its last part is the name of one. */
+static void
+check_paths(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    BkRelationPath parsed;
+    BkRelationName name;
+    uint32_t oid;
+
+    if (bk_relation_path_parse(path, &parsed)) {
+        g_assert(slash != NULL && bk_relation_name_parse(slash + 1, &name));
+        g_assert(name.file_node == parsed.name.file_node);
+    }
+    if (bk_tablespace_path_parse(path, &oid)) {
+        g_autofree char *again = g_strdup_printf("pg_tblspc/%u", oid);
+
+        g_assert_cmpstr(path, ==, again);
+    }
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -14,6 +34,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     g_autofree char *segment = NULL;
     BkRelationName parsed;
 
+    check_paths(name);
     if (!bk_relation_name_parse(name, &parsed))
         return 0;
     segment = parsed.segment > 0 ? g_strdup_printf(".%u", parsed.segment) : g_strdup("");

@@ -1,6 +1,7 @@
 /* fuzz-wal-scan.c - a WAL segment: scanned within bounds or refused; what is told of it survives
  * its encoding; joining it with a neighbour made of itself stays within bounds too. */
 #include "source/pg/wal-info.h"
+#include "source/pg/wal-mark.h"
 
 #include <string.h>
 
@@ -73,6 +74,22 @@ check_encoding(const BkWalInfo *info)
     g_assert(once.size == twice.size && memcmp(once.data, twice.data, once.size) == 0);
 }
 
+/* What looks for one record stays within the segment. */
+static void
+check_search(const uint8_t *data, size_t size, const BkWalInfo *info)
+{
+    const BkLsn end = info->start_lsn + info->segment_size;
+    BkWalMoment found, commit = {0};
+    BkWalMark mark;
+
+    g_assert(bk_wal_find_time(data, size, info, info->min_time_us, 0, &found, &commit, NULL));
+    g_assert(found.lsn < end && commit.lsn < end);
+    g_assert(bk_wal_find_earlier(data, size, info, info->max_time_us, 0, &found, NULL));
+    g_assert(found.lsn < end);
+    if (info->last.lsn != 0 && bk_wal_mark_find(data, size, info->last.lsn, &mark))
+        g_assert(mark.lsn == info->last.lsn);
+}
+
 static void
 check_info(const uint8_t *data, size_t size)
 {
@@ -86,6 +103,7 @@ check_info(const uint8_t *data, size_t size)
     g_assert(bk_wal_find_point(data, size, &left, "alpha", 0, &found, NULL));
     g_assert(bk_wal_find_xid(data, size, &left, right.last.xid, &found, NULL));
     g_assert(right.xacts == 0 || found.lsn != 0);
+    check_search(data, size, &left);
     left.start_lsn = right.start_lsn - left.segment_size;
     right.lead.rest = right.lead.available = (uint32_t)right.lead.bytes.size;
     left.tail.available = left.tail.total - MIN(left.tail.total, right.lead.rest);
