@@ -90,7 +90,7 @@ bk_secret_alloc(size_t size)
         if (start < SLOTS)
             break;
     }
-    if (start == SLOTS) {
+    if (start >= SLOTS) {
         arena = add_arena(count * SLOT_SIZE);
         start = 0;
     }

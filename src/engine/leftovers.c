@@ -2,7 +2,7 @@
 
 #include "base/log.h"
 
-#define WAL_PATIENCE_US (24 * 3600 * BK_USEC_PER_SEC)
+#define WAL_PATIENCE_US (INT64_C(24) * 3600 * BK_USEC_PER_SEC)
 #define LARGE_SEGMENT   ((uint32_t)64 * 1024 * 1024)
 
 typedef struct Leftover {

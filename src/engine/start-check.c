@@ -116,7 +116,7 @@ check_settings(Check *self, const BkPgControl *control, GError **error)
     if (hot_standby == NULL)
         return false;
     for (size_t i = 0; strcmp(hot_standby, "off") != 0 && i < G_N_ELEMENTS(settings); i++) {
-        uint64_t value;
+        uint64_t value = 0;
 
         if (!get_number(self, settings[i].name, &value, error))
             return false;
