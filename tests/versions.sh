@@ -47,7 +47,8 @@ clean_up() {
         umount "$place" 2>/dev/null || umount -l "$place" || true
     done
     mounted=
-    [ -z "$folder" ] || rmdir "$folder$base"
+    # Where another run has /dev/shm mounted over the mount point, this is the directory itself.
+    [ -z "$folder" ] || rmdir "$folder$base" 2>/dev/null || true
     base=
 }
 
