@@ -19,8 +19,9 @@
 #define THIRD      "20261202T000000Z-00000003"
 #define UNFINISHED "20261202T000500Z-00000004"
 
-#define MANIFEST(id)  "orders/snapshots/" id
-#define SEGMENT(last) "orders/wal/00000001/0000000100000000/00000001000000000000000" last
+#define MANIFEST(id) "orders/snapshots/" id
+#define SEGMENT(last)                                                                              \
+    "orders/wal/" WAL_SYSTEM_DIGITS "/00000001/0000000100000000/00000001000000000000000" last
 
 typedef struct PastSnapshot {
     const char *id;

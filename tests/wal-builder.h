@@ -8,9 +8,10 @@
 
 #include <string.h>
 
-#define WAL_PAGE    8192u
-#define WAL_SEGMENT ((uint32_t)BK_MIB)
-#define WAL_SYSTEM  UINT64_C(7710425677334803374)
+#define WAL_PAGE          8192u
+#define WAL_SEGMENT       ((uint32_t)BK_MIB)
+#define WAL_SYSTEM        UINT64_C(7710425677334803374)
+#define WAL_SYSTEM_DIGITS "6B00EF4D4C9773AE" /* in the names of objects */
 
 typedef struct WalBuilder {
     BkBuf out; /* from `start` on */

@@ -175,6 +175,7 @@ bk_cmd_backup(const BkArgs *args, BkCliContext *context, GError **error)
         .standalone = bk_args_get_flag(args, "standalone"),
         .fast_checkpoint = strcmp(bk_args_get_string(args, "checkpoint"), "fast") == 0,
         .break_lease = bk_args_get_flag(args, "break-lease"),
+        .new_cluster = bk_args_get_flag(args, "new-cluster"),
         .is_full = bk_args_get_flag(args, "full"),
         .audit = bk_args_get_flag(args, "audit"),
         .label = bk_args_get_string(args, "label"),

@@ -59,8 +59,11 @@ print_source(const char *source, const BkInventory *inventory)
             &g_array_index(inventory->timelines, BkInventoryTimeline, i);
         g_autofree char *bytes = bk_format_size(timeline->bytes);
 
-        (void)printf("    WAL        timeline %u: %" G_GUINT64_FORMAT " files, %s",
-                     timeline->timeline, timeline->files, bytes);
+        (void)printf("    WAL        ");
+        if (inventory->systems > 1)
+            (void)printf("system %" G_GUINT64_FORMAT ", ", timeline->system_id);
+        (void)printf("timeline %u: %" G_GUINT64_FORMAT " files, %s", timeline->timeline,
+                     timeline->files, bytes);
         if (timeline->first != NULL)
             (void)printf("; %s to %s", timeline->first, timeline->last);
         (void)printf("\n");
@@ -82,6 +85,7 @@ add_wal(BkJson *json, const BkInventory *inventory)
             &g_array_index(inventory->timelines, BkInventoryTimeline, i);
 
         bk_json_begin_object(json, NULL);
+        bk_json_add_system(json, "system_identifier", timeline->system_id);
         bk_json_add_uint(json, "timeline", timeline->timeline);
         bk_json_add_string(json, "first", timeline->first);
         bk_json_add_string(json, "last", timeline->last);

@@ -6,6 +6,7 @@
 #include "cli/requests.h"
 #include "cli/source.h"
 #include "cli/start.h"
+#include "cli/system.h"
 #include "engine/destination.h"
 #include "engine/restore.h"
 
@@ -61,7 +62,7 @@ find_program(GError **error)
 static bool
 parse(Command *self, GError **error)
 {
-    static const char *const without[] = {"at", "exclusive", "timeline", NULL};
+    static const char *const without[] = {"at", "exclusive", "timeline", "system", NULL};
     const BkArgs *args = self->args;
 
     if (!bk_target_parse(bk_args_get_string(args, "at"), g_get_real_time(), &self->target, error))
@@ -103,7 +104,8 @@ parse(Command *self, GError **error)
     self->program = find_program(error);
     self->request.program = self->program;
     self->request.config = self->source.config->path;
-    return self->program != NULL && bk_restore_check_commands(&self->request, error);
+    return self->program != NULL && bk_cli_parse_system(args, &self->request.system_id, error) &&
+           bk_restore_check_commands(&self->request, error);
 }
 
 static void

@@ -9,20 +9,23 @@
 #include <string.h>
 
 static void
-print_windows(const BkStatus *status)
+print_windows(const char *title, const GArray *windows, bool names_system)
 {
-    for (guint i = 0; i < status->windows->len; i++) {
-        const BkStatusWindow *shown = &g_array_index(status->windows, BkStatusWindow, i);
+    for (guint i = 0; i < windows->len; i++) {
+        const BkStatusWindow *shown = &g_array_index(windows, BkStatusWindow, i);
         g_autofree char *from = bk_format_time(shown->window->from_time_us);
         g_autofree char *to = bk_format_time(shown->to_us);
         char from_lsn[BK_LSN_TEXT_SIZE];
         char to_lsn[BK_LSN_TEXT_SIZE];
 
-        (void)printf("  window         %s to %s, %s to %s, timeline %u, %zu %s\n", from, to,
+        (void)printf("  %-13s  %s to %s, %s to %s, timeline %u, %zu %s", title, from, to,
                      bk_lsn_format(shown->window->from_lsn, from_lsn),
                      bk_lsn_format(shown->to_lsn, to_lsn), shown->window->timeline,
                      shown->window->snapshot_count,
                      shown->window->snapshot_count == 1 ? "snapshot" : "snapshots");
+        if (names_system)
+            (void)printf(", cluster %" G_GUINT64_FORMAT, shown->system_id);
+        (void)printf("\n");
     }
 }
 
@@ -75,9 +78,12 @@ print_text(const BkConfigSource *config, const BkStatus *status, int64_t now_us)
 
         (void)printf("  last snapshot  %s, %s ago\n", status->newest->head.id, age);
     }
-    print_windows(status);
-    if (status->listing.lines.map.line_count > 1)
-        bk_cli_print_lines(&status->listing.lines);
+    print_windows("window", status->windows, false);
+    if (status->listing.systems.systems->len > 1)
+        bk_cli_print_systems(&status->listing.systems);
+    print_windows("former window", status->former, true);
+    if (status->listing.lines->map.line_count > 1)
+        bk_cli_print_lines(status->listing.lines);
     if (status->last_archived_us != 0) {
         g_autofree char *age = bk_format_age(status->rpo_us);
 
@@ -98,13 +104,14 @@ print_text(const BkConfigSource *config, const BkStatus *status, int64_t now_us)
 }
 
 static void
-add_windows(BkJson *json, const BkStatus *status)
+add_windows(BkJson *json, const char *key, const GArray *windows)
 {
-    bk_json_begin_array(json, "windows");
-    for (guint i = 0; i < status->windows->len; i++) {
-        const BkStatusWindow *shown = &g_array_index(status->windows, BkStatusWindow, i);
+    bk_json_begin_array(json, key);
+    for (guint i = 0; i < windows->len; i++) {
+        const BkStatusWindow *shown = &g_array_index(windows, BkStatusWindow, i);
 
         bk_json_begin_object(json, NULL);
+        bk_json_add_system(json, "system_identifier", shown->system_id);
         bk_json_add_uint(json, "timeline", shown->window->timeline);
         bk_json_add_string(json, "snapshot", shown->snapshot);
         bk_json_begin_object(json, "from");
@@ -239,10 +246,8 @@ add_server(BkJson *json, const BkServerCheck *server)
     bk_json_add_string(json, "why", server->why);
     add_ready(json, server);
     if (server->why == NULL) {
-        g_autofree char *system_id = g_strdup_printf("%" G_GUINT64_FORMAT, server->facts.system_id);
-
         bk_json_add_uint(json, "version", server->facts.version);
-        bk_json_add_string(json, "system_identifier", system_id);
+        bk_json_add_system(json, "system_identifier", server->facts.system_id);
         bk_json_add_bool(json, "in_recovery", server->facts.is_in_recovery);
         bk_json_add_uint(json, "timeline", server->state.timeline);
         bk_json_add_double(json, "clock_ahead_seconds", bk_format_seconds(server->ahead_us));
@@ -281,8 +286,10 @@ add_json(BkJson *json, const BkConfigSource *config, const BkStatus *status, int
         bk_json_add_string(json, NULL, g_ptr_array_index(status->notes, i));
     bk_json_end_array(json);
     add_newest(json, status, now_us);
-    add_windows(json, status);
-    bk_json_add_lines(json, &status->listing.lines);
+    add_windows(json, "windows", status->windows);
+    bk_json_add_systems(json, &status->listing.systems);
+    add_windows(json, "former_windows", status->former);
+    bk_json_add_lines(json, status->listing.lines);
     add_wal(json, status);
     bk_json_add_lease(json, "lease", &status->lease);
     add_server(json, &status->server);

@@ -4,6 +4,7 @@
 #include "cli/report-fields.h"
 #include "cli/requests.h"
 #include "cli/source.h"
+#include "cli/system.h"
 #include "engine/timeline.h"
 #include "source/pg/pg-time.h"
 
@@ -112,6 +113,10 @@ restore_arguments(const BkTimeline *timeline, const BkTimelineEvent *event)
     if (!timeline->is_only) {
         g_ptr_array_add(arguments, g_strdup("--timeline"));
         g_ptr_array_add(arguments, g_strdup_printf("%u", timeline->timeline));
+    }
+    if (timeline->system_id != 0) {
+        g_ptr_array_add(arguments, g_strdup("--system"));
+        g_ptr_array_add(arguments, g_strdup_printf("%" G_GUINT64_FORMAT, timeline->system_id));
     }
     g_ptr_array_add(arguments, g_strdup("--at"));
     g_ptr_array_add(arguments, g_strdup_printf("lsn:%s", bk_lsn_format(event->xact.before, lsn)));
@@ -281,7 +286,8 @@ parse(const BkArgs *args, BkTimelineRequest *request, GError **error)
         .timeline = bk_args_get_string(args, "timeline"),
         .repository = bk_args_get_string(args, "repository"),
     };
-    if (!parse_time(args, "from", &request->from_us, error) ||
+    if (!bk_cli_parse_system(args, &request->system_id, error) ||
+        !parse_time(args, "from", &request->from_us, error) ||
         !parse_time(args, "to", &request->to_us, error))
         return false;
     return request->from_us <= request->to_us ||

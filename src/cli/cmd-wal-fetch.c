@@ -1,4 +1,5 @@
 #include "cli/source.h"
+#include "cli/system.h"
 #include "engine/wal-fetch.h"
 
 #include <string.h>
@@ -40,7 +41,8 @@ bk_cmd_wal_fetch(const BkArgs *args, BkCliContext *context, GError **error)
         .ahead = (unsigned)bk_args_get_int(args, "prefetch", default_ahead(path)),
     };
 
-    return parse_segment(args, "until", &until, &fetch.until, error) &&
+    return bk_cli_parse_system(args, &fetch.system_id, error) &&
+           parse_segment(args, "until", &until, &fetch.until, error) &&
            parse_segment(args, "reach", &reach, &fetch.reach, error) &&
            bk_cli_source_load_for_reading(args, context, &source, error) &&
            bk_cli_source_keep_only(&source, bk_args_get_string(args, "repository"), error) &&

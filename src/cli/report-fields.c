@@ -53,6 +53,12 @@ bk_json_add_work(BkJson *json, BkSnapshotMode mode, const char *parent, const ch
 }
 
 void
+bk_json_add_system(BkJson *json, const char *key, uint64_t system_id)
+{
+    bk_json_add_format(json, key, "%" G_GUINT64_FORMAT, system_id);
+}
+
+void
 bk_json_add_time(BkJson *json, const char *key, int64_t time_us)
 {
     g_autofree char *text = bk_format_time(time_us);

@@ -18,6 +18,9 @@ void bk_json_add_work(BkJson *json, BkSnapshotMode mode, const char *parent, con
                       const BkSnapshotWork *work);
 
 /* ISO 8601 in UTC; null for 0. */
+/* A system identifier, as a string: it does not fit into the numbers of JavaScript. */
+void bk_json_add_system(BkJson *json, const char *key, uint64_t system_id);
+
 void bk_json_add_time(BkJson *json, const char *key, int64_t time_us);
 
 /* As PostgreSQL prints it. */

@@ -3,10 +3,14 @@
  * Threads: belongs to the main thread. */
 #pragma once
 #include "cli/json.h"
-#include "engine/lines.h"
+#include "engine/systems.h"
 
 /* Prints a row for each line. */
 void bk_cli_print_lines(const BkLines *lines);
 
 /* Adds the array "lines". */
 void bk_json_add_lines(BkJson *json, const BkLines *lines);
+
+/* The clusters of a source: one line for each, and the array "clusters". */
+void bk_cli_print_systems(const BkSystems *systems);
+void bk_json_add_systems(BkJson *json, const BkSystems *systems);

@@ -113,25 +113,6 @@ inspect_server(Backup *self, GError **error)
                                          self->op, error);
 }
 
-/* A source is one cluster for ever: WAL and snapshots of two would be mixed otherwise. */
-static bool
-check_system_id(const Backup *self, const BkPart *part, GError **error)
-{
-    uint64_t system_id;
-
-    if (bk_system_id_recall(part, &system_id) && system_id == self->facts.system_id)
-        return true;
-    if (!bk_system_id_find_and_note(part, &system_id, self->op, error))
-        return false;
-    if (system_id == 0 || system_id == self->facts.system_id)
-        return true;
-    return bk_throw(error, BK_ERROR_UNFIT,
-                    "the server is another cluster (system identifier %" G_GUINT64_FORMAT
-                    ") than the snapshots of \"%s\" (%" G_GUINT64_FORMAT
-                    "): give it a source of its own",
-                    self->facts.system_id, self->source->name, system_id);
-}
-
 static bool
 check_places(const Backup *self, GError **error)
 {
@@ -156,7 +137,8 @@ take_best_effort(Backup *self, GError **error)
         return false;
     if (self->source->is_new)
         bk_best_effort_remember_anew(self->best_effort, self->source);
-    return bk_best_effort_take(self->best_effort, self->facts.system_id, self->options->break_lease,
+    return bk_best_effort_take(self->best_effort, self->facts.system_id,
+                               g_ptr_array_index(self->parts.parts, 0), self->options->break_lease,
                                error);
 }
 
@@ -183,11 +165,14 @@ take_source(Backup *self, GError **error)
         return false;
     if (self->source->is_new)
         bk_remember_anew(self->source, &self->parts, self->op); /* or no WAL would be archived */
+    if (self->options->new_cluster &&
+        !bk_system_declare(self->parts.parts, self->facts.system_id, self->op, error))
+        return false;
     self->leases = g_ptr_array_new_with_free_func(release_lease);
     self->listings = g_ptr_array_new_with_free_func((GDestroyNotify)g_ptr_array_unref);
     for (guint i = 0; i < self->parts.parts->len; i++) {
         const BkPart *part = g_ptr_array_index(self->parts.parts, i);
-        BkLease *lease = check_system_id(self, part, error)
+        BkLease *lease = bk_system_check_current(part, self->facts.system_id, self->op, error)
                              ? bk_lease_acquire(part, &lease_options, self->op, error)
                              : NULL;
 
@@ -706,8 +691,8 @@ remember(Backup *self)
 
     bk_wal_segment_name(meta->timeline, bk_wal_segment_of(meta->stop_lsn - 1, meta->segment_size),
                         meta->segment_size, segment);
-    bk_remember(self->source, &self->parts, self->report->id, meta->is_standalone ? NULL : segment,
-                self->op);
+    bk_remember(self->source, &self->parts, self->report->id, meta->system_id,
+                meta->is_standalone ? NULL : segment, self->op);
 }
 
 static bool
@@ -727,7 +712,7 @@ put_manifest(Backup *self, GError **error)
     self->report->total_us = g_get_monotonic_time() - self->begun_us;
     remember(self);
     ok = serve_best_effort(self, assembly.snapshot, error);
-    bk_best_effort_remember(self->best_effort, self->source, self->report->id, NULL);
+    bk_best_effort_remember(self->best_effort, self->source, self->report->id, 0, NULL);
     bk_backup_report_add_repositories(self->report, self->source, self->best_effort);
     return ok;
 }

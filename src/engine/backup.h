@@ -17,9 +17,10 @@ typedef struct BkBackupOptions {
     bool standalone;
     bool fast_checkpoint;
     bool break_lease;
-    bool is_full;               /* take nothing over from an earlier snapshot */
-    bool audit;                 /* look at every page that is taken over unread */
-    const char *label;          /* may be NULL */
+    bool new_cluster;  /* go on with the server's cluster, whatever the source was before */
+    bool is_full;      /* take nothing over from an earlier snapshot */
+    bool audit;        /* look at every page that is taken over unread */
+    const char *label; /* may be NULL */
     int64_t archive_timeout_us; /* how long to wait for WAL without any arriving */
 } BkBackupOptions;
 

@@ -21,6 +21,7 @@
 typedef struct Newest {
     char id[BK_SNAPSHOT_ID_SIZE + 1]; /* "": there is none */
     int64_t started_us;
+    uint64_t system_id;
     uint32_t timeline;
     uint64_t segno; /* where its WAL starts */
     uint32_t segment_size;
@@ -277,19 +278,25 @@ bk_best_effort_create(BkBestEffort *self, const char *source, const BkPart *mode
                      error);
 }
 
+typedef struct Taking {
+    uint64_t system_id;
+    const BkPart *model;
+    BkLeaseOptions options;
+} Taking;
+
 /* Snapshots of two clusters must not get among each other there either. */
 static bool
-check_system_id(const Effort *effort, uint64_t wanted, GError **error)
+check_system_id(const Effort *effort, const Taking *taking, GError **error)
 {
-    uint64_t system_id;
+    BkSystemStanding standing;
 
-    if (!bk_find_system_id(effort->part, &system_id, effort->op, error))
+    if (!bk_system_judge(effort->part, taking->system_id, &standing, NULL, effort->op, error))
         return false;
-    return system_id == 0 || system_id == wanted ||
-           bk_throw(error, BK_ERROR_UNFIT,
-                    "it holds snapshots of another cluster (system identifier %" G_GUINT64_FORMAT
-                    ")",
-                    system_id);
+    if (standing == BK_SYSTEM_FIRST || standing == BK_SYSTEM_CURRENT)
+        return true;
+    /* It may have been away when the new cluster was declared. */
+    return bk_system_bring_decisions(taking->model, effort->part, effort->op, error) &&
+           bk_system_check_current(effort->part, taking->system_id, effort->op, error);
 }
 
 /* One that cannot be read is passed over: then more is caught up. */
@@ -309,6 +316,7 @@ find_newest(Effort *effort, GError **error)
             bk_pg_meta_decode(&meta, &head.meta, NULL) && head.state != BK_SNAPSHOT_UNFINISHED) {
             effort->newest = (Newest){
                 .started_us = head.started_us,
+                .system_id = meta.system_id,
                 .timeline = meta.timeline,
                 .segno = bk_wal_segment_of(meta.start_lsn, meta.segment_size),
                 .segment_size = meta.segment_size,
@@ -321,17 +329,12 @@ find_newest(Effort *effort, GError **error)
     return true;
 }
 
-typedef struct Taking {
-    uint64_t system_id;
-    BkLeaseOptions options;
-} Taking;
-
 static bool
 take_one(Effort *effort, const void *data, GError **error)
 {
     const Taking *taking = data;
 
-    if (!check_system_id(effort, taking->system_id, error) || !find_newest(effort, error))
+    if (!check_system_id(effort, taking, error) || !find_newest(effort, error))
         return false;
     effort->lease = bk_lease_acquire(effort->part, &taking->options, effort->op, error);
     if (effort->lease != NULL)
@@ -340,9 +343,10 @@ take_one(Effort *effort, const void *data, GError **error)
 }
 
 bool
-bk_best_effort_take(BkBestEffort *self, uint64_t system_id, bool break_lease, GError **error)
+bk_best_effort_take(BkBestEffort *self, uint64_t system_id, const BkPart *model, bool break_lease,
+                    GError **error)
 {
-    const Taking taking = {system_id, {.break_held = break_lease}};
+    const Taking taking = {system_id, model, {.break_held = break_lease}};
 
     return call_each(self, take_one, &taking, self->options.patience_us, error);
 }
@@ -370,6 +374,7 @@ bk_best_effort_put_pack(BkBestEffort *self, const uint8_t name[BK_SHA256_SIZE], 
 typedef struct File {
     BkArchiveWriter *writer;
     const BkArchiveFile *file;
+    uint64_t system_id;
 } File;
 
 static bool
@@ -377,14 +382,16 @@ put_file(Effort *effort, const void *data, GError **error)
 {
     const File *file = data;
 
-    return bk_archive_put_again(file->writer, effort->part, file->file, effort->op, error);
+    return bk_archive_put_again(file->writer, effort->part, file->file, file->system_id, effort->op,
+                                error);
 }
 
 bool
 bk_best_effort_put_file(BkBestEffort *self, BkArchiveWriter *writer, const BkArchiveFile *file,
-                        GError **error)
+                        uint64_t system_id, GError **error)
 {
-    return call_each(self, put_file, &(File){writer, file}, self->options.patience_us, error);
+    return call_each(self, put_file, &(File){writer, file, system_id}, self->options.patience_us,
+                     error);
 }
 
 /* What is new was put, and did not fail. */
@@ -506,7 +513,7 @@ name_before(const Effort *effort)
         return NULL;
     parsed = bk_wal_name_of_segment(effort->newest.timeline, effort->newest.segno - 1,
                                     effort->newest.segment_size, name);
-    return bk_archive_object_name(effort->part, name, &parsed);
+    return bk_archive_object_name(effort->part, effort->newest.system_id, name, &parsed);
 }
 
 /* Has `from` WAL that it has not, since the newest snapshot that it had? */
@@ -514,7 +521,7 @@ static bool
 compare_wal(const Effort *effort, const BkPart *from, bool *lacks, GError **error)
 {
     g_autoptr(GHashTable) own = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    g_autofree char *prefix = bk_part_object_name(effort->part, "wal/");
+    g_autofree char *prefix = bk_archive_system_folder(effort->part, effort->newest.system_id);
     g_autofree char *after = name_before(effort);
     Comparison comparison = {.own = own};
 
@@ -577,14 +584,14 @@ is_served(Effort *effort)
 
 void
 bk_best_effort_remember(const BkBestEffort *self, const BkSourceSpec *source, const char *snapshot,
-                        const char *segment)
+                        uint64_t system_id, const char *segment)
 {
     for (guint i = 0; i < self->efforts->len; i++) {
         Effort *effort = effort_at(self, i);
 
         if (is_served(effort))
-            bk_remember_part(source, effort->part, effort->lack == NULL ? snapshot : NULL, segment,
-                             self->op);
+            bk_remember_part(source, effort->part, effort->lack == NULL ? snapshot : NULL,
+                             system_id, segment, self->op);
     }
 }
 

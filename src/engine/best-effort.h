@@ -29,7 +29,7 @@ BkBestEffort *bk_best_effort_new(const BkBestEffortOptions *options, BkOp *op);
 /* Remembers on this host (remembered.h) what was put into each that was not dropped: a segment, and
  * a snapshot in those that lack nothing of it; either may be NULL. */
 void bk_best_effort_remember(const BkBestEffort *self, const BkSourceSpec *source,
-                             const char *snapshot, const char *segment);
+                             const char *snapshot, uint64_t system_id, const char *segment);
 
 /* Forgets what was remembered of each. */
 void bk_best_effort_remember_anew(const BkBestEffort *self, const BkSourceSpec *source);
@@ -49,16 +49,17 @@ void bk_best_effort_add(BkBestEffort *self, BkRepository *repository);
 bool bk_best_effort_create(BkBestEffort *self, const char *source, const BkPart *model,
                            GError **error) BK_MUST_USE;
 
-/* Takes the leases, where the snapshots that are there are of the cluster `system_id`. */
-bool bk_best_effort_take(BkBestEffort *self, uint64_t system_id, bool break_lease,
-                         GError **error) BK_MUST_USE;
+/* Takes the leases, where `system_id` is the current cluster, also by the decisions of `model`, the
+ * part in a required repository. */
+bool bk_best_effort_take(BkBestEffort *self, uint64_t system_id, const BkPart *model,
+                         bool break_lease, GError **error) BK_MUST_USE;
 
 bool bk_best_effort_put_pack(BkBestEffort *self, const uint8_t name[BK_SHA256_SIZE],
                              const BkBuf *object, GError **error) BK_MUST_USE;
 
-/* Puts what `writer` has put last. */
+/* Puts what `writer` has put last, of that cluster. */
 bool bk_best_effort_put_file(BkBestEffort *self, BkArchiveWriter *writer, const BkArchiveFile *file,
-                             GError **error) BK_MUST_USE;
+                             uint64_t system_id, GError **error) BK_MUST_USE;
 
 typedef struct BkBestEffortSnapshot {
     BkPublishRequest publish;

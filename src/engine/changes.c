@@ -57,8 +57,9 @@ load_archived(const Changes *self, Segment *segment, BkOp *op, GError **error)
     for (guint i = 0; i < parts->len; i++) {
         g_autoptr(GError) cause = NULL;
 
-        if (bk_archive_get_blocks(g_ptr_array_index(parts, i), segment->name, &segment->parsed,
-                                  &segment->info, &segment->blocks, op, &cause))
+        if (bk_archive_get_blocks(g_ptr_array_index(parts, i), self->request->to->system_id,
+                                  segment->name, &segment->parsed, &segment->info, &segment->blocks,
+                                  op, &cause))
             return true;
         bk_parts_keep_worst(&worst, &cause);
     }
@@ -243,8 +244,8 @@ read_content(const BkChangesRequest *request, const Segment *segment, BkBuf *con
     for (guint i = 0; !*found && i < request->parts->len; i++) {
         g_autoptr(GError) cause = NULL;
 
-        *found = bk_archive_get(g_ptr_array_index(request->parts, i), segment->name,
-                                &segment->parsed, content, op, &cause);
+        *found = bk_archive_get(g_ptr_array_index(request->parts, i), request->to->system_id,
+                                segment->name, &segment->parsed, content, op, &cause);
         if (*found)
             break;
         if (!bk_op_check(op, error))

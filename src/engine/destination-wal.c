@@ -186,6 +186,21 @@ read_control(Look *self, const char *path)
                                self->control.state == BK_PG_STATE_SHUT_DOWN_IN_RECOVERY));
 }
 
+/* The cluster of the directory, if it is one of the source's; otherwise nothing there is. */
+static bool
+find_system(Look *self, GError **error)
+{
+    const uint64_t own = self->has_control ? self->control.system_id : 0;
+    BkSystemStanding standing;
+    uint64_t current;
+
+    if (!bk_system_judge(g_ptr_array_index(self->parts, 0), own, &standing, &current, self->op,
+                         error))
+        return false;
+    self->system_id = own != 0 && standing != BK_SYSTEM_FOREIGN ? own : current;
+    return true;
+}
+
 /* --- what is in the archive ------------------------------------------------------------------ */
 
 static bool
@@ -200,6 +215,8 @@ list_archive(Look *self, GError **error)
         for (guint j = 0; j < timelines->len; j++) {
             const BkArchiveTimeline *timeline = g_ptr_array_index(timelines, j);
 
+            if (timeline->system_id != self->system_id)
+                continue;
             (void)g_hash_table_add(self->timelines, GUINT_TO_POINTER(timeline->timeline));
             for (guint k = 0; k < timeline->segments->len; k++) {
                 const BkWalName *name = &g_array_index(timeline->segments, BkWalName, k);
@@ -216,14 +233,15 @@ list_archive(Look *self, GError **error)
 /* Returns true if the archived segment has all the WAL that this one has: the server that finished
  * it is another one. */
 static bool
-is_beginning(const BkPart *part, const Entry *entry, const BkBuf *content, BkOp *op)
+is_beginning(const Look *self, const BkPart *part, const Entry *entry, const BkBuf *content)
 {
     g_auto(BkBuf) archived = BK_BUF_INIT;
     g_auto(BkWalScan) scan = {0};
     size_t size;
 
     if (!bk_wal_scan(content->data, content->size, NULL, &scan, NULL) ||
-        !bk_archive_get(part, entry->name, &entry->parsed, &archived, op, NULL))
+        !bk_archive_get(part, self->system_id, entry->name, &entry->parsed, &archived, self->op,
+                        NULL))
         return false;
     size = (size_t)(scan.end_lsn - scan.start_lsn);
     return size <= archived.size && memcmp(archived.data, content->data, size) == 0;
@@ -242,14 +260,14 @@ compare_archived(const Look *self, const Entry *entry, bool *has, bool *differs,
         g_autoptr(GError) cause = NULL;
 
         g_ptr_array_add(one, g_ptr_array_index(self->parts, i));
-        if (!bk_archive_has(one, path, &entry->parsed, has, self->op, &cause)) {
+        if (!bk_archive_has(one, self->system_id, path, &entry->parsed, has, self->op, &cause)) {
             g_auto(BkBuf) content = BK_BUF_INIT;
 
             if (!bk_error_is(cause, BK_ERROR_CONFLICT))
                 return bk_propagate(error, &cause);
             if (entry->parsed.kind == BK_WAL_SEGMENT &&
                 bk_file_read(self->dir, entry->name, BK_ARCHIVE_FILE_MAX, &content, NULL))
-                *has = is_beginning(g_ptr_array_index(self->parts, i), entry, &content, self->op);
+                *has = is_beginning(self, g_ptr_array_index(self->parts, i), entry, &content);
             *differs = !*has;
         }
     }
@@ -475,8 +493,7 @@ bk_destination_wal_find(const char *path, GPtrArray *parts, bool original_lives,
     if (self->directory == NULL)
         return bk_throw_errno(error, "resolve \"%s\"", name);
     read_control(&look, path);
-    return bk_find_system_id(g_ptr_array_index(parts, 0), &look.system_id, op, error) &&
-           list_entries(&look, error) &&
+    return find_system(&look, error) && list_entries(&look, error) &&
            (look.entries->len == 0 ||
             (list_archive(&look, error) && judge_entries(&look, error) && find_end(self, error)));
 }

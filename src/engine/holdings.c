@@ -1,5 +1,7 @@
 #include "engine/holdings.h"
 
+#include "source/pg/archive.h"
+
 #include <string.h>
 
 void
@@ -71,6 +73,7 @@ is_pack(const char *base)
 typedef enum { HELD_SNAPSHOTS, HELD_PACKS, HELD_WAL, HELD_KINDS } HeldKind;
 
 typedef struct Visit {
+    const BkPart *part;
     BkHoldings *holdings;
     HeldKind kind;
     GArray *objects; /* where those of this kind go */
@@ -85,7 +88,8 @@ has_place(const Visit *visit, BkHeldObject *object)
     case HELD_PACKS:
         return is_pack(object->base);
     case HELD_WAL:
-        return bk_wal_name_parse(object->base, &object->wal);
+        return bk_archive_parse_system(visit->part, object->name, &object->system_id) &&
+               bk_wal_name_parse(object->base, &object->wal);
     case HELD_KINDS:
         break;
     }
@@ -116,7 +120,8 @@ bk_holdings_load(BkHoldings *self, const BkPart *part, BkOp *op, GError **error)
 
     for (int kind = 0; kind < (int)HELD_KINDS; kind++) {
         g_autofree char *prefix = bk_part_object_name(part, "%s", folders[kind]);
-        Visit visit = {.holdings = self, .kind = (HeldKind)kind, .objects = arrays[kind]};
+        Visit visit = {
+            .part = part, .holdings = self, .kind = (HeldKind)kind, .objects = arrays[kind]};
 
         if (!bk_store_list(bk_part_store(part), prefix, NULL, visit_object, &visit, op, error))
             return false;

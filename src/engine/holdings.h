@@ -10,7 +10,8 @@ typedef struct BkHeldObject {
     const char *name; /* of the object */
     const char *base; /* of that, what follows the last slash: a snapshot's id, a WAL file's name */
     uint64_t size;
-    BkWalName wal; /* of a WAL file */
+    BkWalName wal; /* of a WAL file, and the cluster that it is of */
+    uint64_t system_id;
 } BkHeldObject;
 
 typedef struct BkHoldings {

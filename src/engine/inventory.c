@@ -71,15 +71,17 @@ count_snapshots(BkInventory *self, const BkPart *part, BkOp *op, GError **error)
     return true;
 }
 
-/* Files come by timeline. */
+/* Files come by cluster and timeline. */
 static BkInventoryTimeline *
 timeline_of(BkInventory *self, const BkHeldObject *file)
 {
     guint count = self->timelines->len;
-    BkInventoryTimeline added = {.timeline = file->wal.timeline};
+    const BkInventoryTimeline *last =
+        count > 0 ? &g_array_index(self->timelines, BkInventoryTimeline, count - 1) : NULL;
+    BkInventoryTimeline added = {.system_id = file->system_id, .timeline = file->wal.timeline};
 
-    if (count == 0 || g_array_index(self->timelines, BkInventoryTimeline, count - 1).timeline !=
-                          file->wal.timeline)
+    self->systems += last == NULL || last->system_id != file->system_id;
+    if (last == NULL || last->system_id != file->system_id || last->timeline != file->wal.timeline)
         g_array_append_val(self->timelines, added);
     return &g_array_index(self->timelines, BkInventoryTimeline, self->timelines->len - 1);
 }

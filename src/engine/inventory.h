@@ -7,6 +7,7 @@
 #include "repo/lease.h"
 
 typedef struct BkInventoryTimeline {
+    uint64_t system_id; /* of the cluster */
     uint32_t timeline;
     const char *first; /* segment, by name; NULL: there is none */
     const char *last;
@@ -25,7 +26,8 @@ typedef struct BkInventory {
     uint64_t manifest_bytes;
     uint64_t pack_bytes;
     uint64_t wal_bytes;
-    GArray *timelines; /* of BkInventoryTimeline, ascending */
+    GArray *timelines; /* of BkInventoryTimeline, ascending by system identifier and timeline */
+    size_t systems;    /* clusters of which there is WAL */
     BkLeaseInfo lease;
 } BkInventory;
 

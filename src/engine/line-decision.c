@@ -6,6 +6,7 @@
 
 typedef struct Deciding {
     const BkListing *listing;
+    const BkLines *lines; /* of the cluster */
     GPtrArray *failed;
     BkOp *op;
 } Deciding;
@@ -68,7 +69,7 @@ static bool
 put_decisions(const Deciding *self, const BkPart *part, const BkDecision *decision, GError **error)
 {
     g_autoptr(GArray) present = g_array_new(FALSE, FALSE, sizeof(BkDecision));
-    const GArray *all = self->listing->lines.decisions;
+    const GArray *all = self->lines->decisions;
 
     if (!bk_decision_list(part, present, self->failed, self->op, error))
         return false;
@@ -113,12 +114,13 @@ put_everywhere(const Deciding *self, const BkDecision *decision, GError **error)
 }
 
 bool
-bk_line_decide(const BkSourceSpec *source, BkDecisionKind kind, uint32_t timeline,
-               GPtrArray *failed, BkOp *op, GError **error)
+bk_line_decide(const BkSourceSpec *source, BkDecisionKind kind, uint64_t system_id,
+               uint32_t timeline, GPtrArray *failed, BkOp *op, GError **error)
 {
     g_auto(BkListing) listing = {.pasts = NULL};
     BkDecision decision = {.kind = kind, .timeline = timeline};
-    const Deciding self = {&listing, failed, op};
+    Deciding self = {&listing, NULL, failed, op};
+    BkSystem *system;
 
     if (!bk_listing_load(source, BK_PAST_WHOLE_ARCHIVE, &listing, op, error))
         return false;
@@ -127,7 +129,12 @@ bk_line_decide(const BkSourceSpec *source, BkDecisionKind kind, uint32_t timelin
                         source->name);
     for (guint i = 0; i < listing.parts.failed->len; i++)
         g_ptr_array_add(failed, g_strdup(g_ptr_array_index(listing.parts.failed, i)));
-    return bk_lines_load_decisions(&listing.lines, op, error) &&
-           make_decision(&listing.lines, source->name, &decision, error) &&
+    system = bk_listing_find_system(&listing, source->name, system_id, error);
+    if (system == NULL)
+        return false;
+    self.lines = &system->lines;
+    decision.system_id = system->id;
+    return bk_lines_load_decisions(&system->lines, op, error) &&
+           make_decision(&system->lines, source->name, &decision, error) &&
            put_everywhere(&self, &decision, error);
 }

@@ -6,9 +6,9 @@
 #pragma once
 #include "engine/lines.h"
 
-/* Decides about the line that ends on `timeline`, or takes back what was decided about that
- * timeline. `failed` (of char *) gets why repositories do not have it. Fails with
- * BK_ERROR_NOT_FOUND when there is no such line or decision, or only one line, and
- * BK_ERROR_CONFLICT when another decision is made at the same time. */
-bool bk_line_decide(const BkSourceSpec *source, BkDecisionKind kind, uint32_t timeline,
-                    GPtrArray *failed, BkOp *op, GError **error) BK_MUST_USE;
+/* Decides about the line of cluster `system_id` (0: the current one) that ends on `timeline`, or
+ * takes back what was decided about that timeline. `failed` (of char *) gets why repositories do
+ * not have it. Fails with BK_ERROR_NOT_FOUND when there is no such line or decision, or only one
+ * line, and BK_ERROR_CONFLICT when another decision is made at the same time. */
+bool bk_line_decide(const BkSourceSpec *source, BkDecisionKind kind, uint64_t system_id,
+                    uint32_t timeline, GPtrArray *failed, BkOp *op, GError **error) BK_MUST_USE;

@@ -136,16 +136,11 @@ static void
 join_snapshots(BkLines *self)
 {
     g_autoptr(GArray) snapshots = g_array_new(FALSE, FALSE, sizeof(BkWindowSnapshot));
-    const BkPastSnapshot *newest = NULL;
 
     for (guint i = 0; i < self->pasts->len; i++) {
         const BkPast *past = past_at(self, i);
 
         for (size_t j = 0; j < past->input.snapshot_count; j++) {
-            const BkPastSnapshot *snapshot = g_ptr_array_index(past->restorable, (guint)j);
-
-            if (newest == NULL || bk_past_snapshot_compare(newest, snapshot) < 0)
-                newest = snapshot;
             if (find_id((const BkWindowSnapshot *)(const void *)snapshots->data, snapshots->len,
                         past->input.snapshots[j].id) == SIZE_MAX)
                 g_array_append_val(snapshots, past->input.snapshots[j]);
@@ -153,7 +148,7 @@ join_snapshots(BkLines *self)
         if (self->input.segment_size == 0 || past->snapshots->len > 0)
             self->input.segment_size = past->input.segment_size;
     }
-    self->system_id = newest != NULL ? newest->meta.system_id : 0;
+    self->system_id = self->pasts->len > 0 ? past_at(self, 0)->system_id : 0;
     self->input.snapshot_count = snapshots->len;
     self->input.snapshots =
         (const BkWindowSnapshot *)(const void *)g_array_free(g_steal_pointer(&snapshots), FALSE);
@@ -383,8 +378,8 @@ compare_decisions(gconstpointer a, gconstpointer b)
 static bool
 is_same_decision(const BkDecision *a, const BkDecision *b)
 {
-    return a->number == b->number && a->kind == b->kind && a->timeline == b->timeline &&
-           a->lsn == b->lsn;
+    return a->number == b->number && a->kind == b->kind && a->system_id == b->system_id &&
+           a->timeline == b->timeline && a->lsn == b->lsn;
 }
 
 /* Each once, though every repository has it. */
@@ -412,6 +407,8 @@ apply_decisions(BkLines *self)
         const BkLineDecision valid = {decision->kind == BK_DECISION_CURRENT, decision->timeline,
                                       decision->lsn};
 
+        if (decision->kind == BK_DECISION_CLUSTER || decision->system_id != self->system_id)
+            continue;
         /* A later one about the same timeline takes the place of an earlier one. */
         for (guint j = self->valid->len; j-- > 0;)
             if (g_array_index(self->valid, BkLineDecision, j).timeline == decision->timeline)

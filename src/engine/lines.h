@@ -1,5 +1,6 @@
-/* lines.h - the lines of a source's history over all of its repositories, judged from all that can
- * be asked: the archive, the operator's decisions, the server (policy/line.h has the rules).
+/* lines.h - the lines of one cluster's history over all repositories of its source, judged from all
+ * that can be asked: the archive, the operator's decisions, the server (policy/line.h has the
+ * rules).
  *
  * A repository that lacks part of a line hides nothing that another one has. What is damaged is a
  * problem and leaves what it would have told unknown: then lines may be ambiguous.
@@ -12,15 +13,16 @@
 #include "source/pg/decision.h"
 
 typedef struct BkLines {
-    const GPtrArray *pasts; /* of BkPast, which must outlive it */
+    const GPtrArray *pasts; /* of BkPast, all of one cluster, which must outlive it */
     BkWindowInput input;    /* of all of them together; its arrays are owned */
     BkLineMap map;
     BkLineActivity *activities; /* owned; one for each stretch */
-    GArray *decisions;          /* of BkDecision, by number: all that were ever made */
+    GArray *decisions;          /* of BkDecision, by number: all that were ever made, of any
+                                   cluster */
     GArray *valid;              /* of BkLineDecision: those that are not taken back */
     size_t undecided_parts;     /* repositories that lack one of the decisions */
     GPtrArray *problems;        /* of char *: what could not be read, for people */
-    uint64_t system_id;         /* of the newest snapshot; 0: none */
+    uint64_t system_id;         /* of the cluster; 0: there is nothing */
     uint32_t server_timeline;   /* on which the source's server writes; 0: not known */
 } BkLines;
 

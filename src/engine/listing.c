@@ -3,13 +3,6 @@
 #include <string.h>
 
 static void
-free_past(void *data)
-{
-    bk_past_clear(data);
-    g_free(data);
-}
-
-static void
 free_listed(void *data)
 {
     BkListedSnapshot *listed = data;
@@ -22,16 +15,15 @@ void
 bk_listing_clear(BkListing *self)
 {
     g_clear_pointer(&self->snapshots, g_ptr_array_unref);
-    bk_lines_clear(&self->lines); /* they refer to the pasts */
-    g_clear_pointer(&self->pasts, g_ptr_array_unref);
+    bk_systems_clear(&self->systems);
     bk_parts_clear(&self->parts);
 }
 
 static BkListedSnapshot *
-find_listed(const BkListing *self, const char *id)
+find_listed(const GPtrArray *snapshots, const char *id)
 {
-    for (guint i = 0; i < self->snapshots->len; i++) {
-        BkListedSnapshot *listed = g_ptr_array_index(self->snapshots, i);
+    for (guint i = 0; i < snapshots->len; i++) {
+        BkListedSnapshot *listed = g_ptr_array_index(snapshots, i);
 
         if (strcmp(listed->snapshot->head.id, id) == 0)
             return listed;
@@ -40,18 +32,19 @@ find_listed(const BkListing *self, const char *id)
 }
 
 static void
-merge(BkListing *self, const BkPast *past)
+merge(BkListing *self, const BkPast *past, GPtrArray *added)
 {
     const char *name = bk_repository_name(bk_part_repository(past->part));
 
     for (guint i = 0; i < past->snapshots->len; i++) {
         const BkPastSnapshot *snapshot = g_ptr_array_index(past->snapshots, i);
-        BkListedSnapshot *listed = find_listed(self, snapshot->head.id);
+        BkListedSnapshot *listed = find_listed(added, snapshot->head.id);
 
         if (listed == NULL) {
             listed = g_new0(BkListedSnapshot, 1);
             listed->snapshot = snapshot;
             listed->repositories = g_ptr_array_new();
+            g_ptr_array_add(added, listed);
             g_ptr_array_add(self->snapshots, listed);
         }
         g_ptr_array_add(listed->repositories, (void *)(uintptr_t)name);
@@ -64,27 +57,39 @@ get_snapshot(const void *element)
     return ((const BkListedSnapshot *)element)->snapshot;
 }
 
+/* Positions of different clusters are not compared: each is sorted for itself. */
+static void
+add_system(BkListing *self, const BkSystem *system)
+{
+    g_autoptr(GPtrArray) added = g_ptr_array_new();
+    const guint first = self->snapshots->len;
+
+    for (guint i = 0; i < system->pasts->len; i++)
+        merge(self, g_ptr_array_index(system->pasts, i), added);
+    bk_lines_sort(&system->lines, added, get_snapshot);
+    for (guint i = 0; i < added->len; i++)
+        g_ptr_array_index(self->snapshots, first + i) = g_ptr_array_index(added, i);
+}
+
 bool
 bk_listing_load(const BkSourceSpec *source, BkPastArchive archive, BkListing *self, BkOp *op,
                 GError **error)
 {
     g_autoptr(GError) first = NULL;
+    guint loaded = 0;
 
-    self->pasts = g_ptr_array_new_with_free_func(free_past);
+    bk_systems_init(&self->systems);
     self->snapshots = g_ptr_array_new_with_free_func(free_listed);
     if (!bk_parts_open_for_reading(source, NULL, &self->parts, op, error))
         return false;
     for (guint i = 0; i < self->parts.parts->len; i++) {
         const BkPart *part = g_ptr_array_index(self->parts.parts, i);
-        BkPast *past = g_new0(BkPast, 1);
         g_autoptr(GError) cause = NULL;
 
-        if (bk_past_load(part, archive, past, op, &cause)) {
-            g_ptr_array_add(self->pasts, past);
-            merge(self, past);
+        if (bk_systems_add(&self->systems, part, archive, op, &cause)) {
+            loaded++;
             continue;
         }
-        free_past(past);
         bk_parts_add_failed(&self->parts, bk_repository_name(bk_part_repository(part)), cause);
         if (first == NULL)
             first = g_steal_pointer(&cause);
@@ -92,11 +97,30 @@ bk_listing_load(const BkSourceSpec *source, BkPastArchive archive, BkListing *se
     /* One repository that answers is enough; the others are told of. */
     if (!bk_op_check(op, error))
         return false;
-    if (self->pasts->len == 0 && first != NULL)
+    if (loaded == 0 && first != NULL)
         return bk_propagate(error, &first);
-    if (!bk_lines_load(self->pasts, archive != BK_PAST_NO_ARCHIVE ? source : NULL, &self->lines, op,
-                       error))
+    if (!bk_systems_order(&self->systems, archive, op, error) ||
+        !bk_systems_load_lines(&self->systems, archive != BK_PAST_NO_ARCHIVE ? source : NULL, op,
+                               error))
         return false;
-    bk_lines_sort(&self->lines, self->snapshots, get_snapshot);
+    for (guint i = 0; i < self->systems.systems->len; i++)
+        add_system(self, g_ptr_array_index(self->systems.systems, i));
+    self->pasts = bk_systems_current(&self->systems)->pasts;
+    self->lines = &bk_systems_current(&self->systems)->lines;
     return true;
+}
+
+BkSystem *
+bk_listing_find_system(const BkListing *self, const char *source, uint64_t system_id,
+                       GError **error)
+{
+    BkSystem *system = system_id != 0 ? bk_systems_find(&self->systems, system_id)
+                                      : bk_systems_current(&self->systems);
+    g_autofree char *known = bk_systems_describe(&self->systems);
+
+    if (system == NULL)
+        bk_throw(error, BK_ERROR_NOT_FOUND,
+                 "\"%s\" has no cluster with system identifier %" G_GUINT64_FORMAT ": %s", source,
+                 system_id, known);
+    return system;
 }

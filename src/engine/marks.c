@@ -4,7 +4,7 @@
 #include <string.h>
 
 #define TITLE      "backstay marks "
-#define VERSION    "1"
+#define VERSION    "2"
 #define NONE       "-"
 #define LINE_COUNT 6
 
@@ -57,15 +57,19 @@ take_snapshot(const char *value, char id[BK_SNAPSHOT_ID_SIZE + 1])
 static bool
 take_segment(const char *value, BkMarks *marks)
 {
+    g_auto(GStrv) words = NULL;
     BkWalName parsed;
 
     if (value == NULL)
         return false;
     if (strcmp(value, NONE) == 0)
         return true;
-    if (!bk_wal_name_parse(value, &parsed) || parsed.kind != BK_WAL_SEGMENT)
+    words = g_strsplit(value, " ", 3);
+    if (g_strv_length(words) != 2 ||
+        !g_ascii_string_to_unsigned(words[0], 10, 1, G_MAXUINT64, &marks->system_id, NULL) ||
+        !bk_wal_name_parse(words[1], &parsed) || parsed.kind != BK_WAL_SEGMENT)
         return false;
-    memcpy(marks->segment, value, sizeof marks->segment);
+    memcpy(marks->segment, words[1], sizeof marks->segment);
     return true;
 }
 
@@ -99,10 +103,13 @@ bk_marks_parse(const void *text, size_t size, BkMarks *marks, GError **error)
 void
 bk_marks_format(const BkMarks *self, BkBuf *text)
 {
+    g_autofree char *segment =
+        self->segment[0] != 0 ? g_strdup_printf("%" PRIu64 " %s", self->system_id, self->segment)
+                              : g_strdup(NONE);
     g_autofree char *line = g_strdup_printf(
         TITLE VERSION "\nrepository %s\ngeneration %" PRIu32 "\nsnapshot %s\nsegment %s\nlost %s\n",
-        self->repository, self->generation, self->snapshot[0] != 0 ? self->snapshot : NONE,
-        self->segment[0] != 0 ? self->segment : NONE, self->lost[0] != 0 ? self->lost : NONE);
+        self->repository, self->generation, self->snapshot[0] != 0 ? self->snapshot : NONE, segment,
+        self->lost[0] != 0 ? self->lost : NONE);
 
     bk_buf_append(text, line, strlen(line));
 }
@@ -120,11 +127,15 @@ bk_marks_raise(BkMarks *self, const BkMarks *seen)
     /* The last that was put, whatever the clock said: ids begin with a time. */
     if (seen->snapshot[0] != 0)
         memcpy(self->snapshot, seen->snapshot, sizeof self->snapshot);
-    if (strcmp(seen->segment, self->segment) > 0)
+    /* Names of different clusters are not compared: the last that was put counts. */
+    if (seen->segment[0] != 0 &&
+        (seen->system_id != self->system_id || strcmp(seen->segment, self->segment) > 0)) {
+        self->system_id = seen->system_id;
         memcpy(self->segment, seen->segment, sizeof self->segment);
+    }
     if (self->lost[0] == 0)
         memcpy(self->lost, seen->lost, sizeof self->lost);
     return before.generation != self->generation || strcmp(before.lost, self->lost) != 0 ||
-           strcmp(before.snapshot, self->snapshot) != 0 ||
+           strcmp(before.snapshot, self->snapshot) != 0 || before.system_id != self->system_id ||
            strcmp(before.segment, self->segment) != 0;
 }

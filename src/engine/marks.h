@@ -16,8 +16,9 @@ typedef struct BkMarks {
     char repository[BK_REPOSITORY_ID_SIZE + 1]; /* id; "": nothing is known */
     uint32_t generation;                        /* of the source's newest key */
     char snapshot[BK_SNAPSHOT_ID_SIZE + 1];     /* that was put last; "": none */
-    char segment[BK_WAL_NAME_SIZE];             /* the highest that was put; "": none */
-    char lost[BK_SNAPSHOT_ID_SIZE + 1];         /* the first one found to be gone; "": none */
+    uint64_t system_id;                         /* the cluster of `segment` */
+    char segment[BK_WAL_NAME_SIZE];     /* the highest that was put of that cluster; "": none */
+    char lost[BK_SNAPSHOT_ID_SIZE + 1]; /* the first one found to be gone; "": none */
 } BkMarks;
 
 /* Parses what bk_marks_format has written. `marks` is overwritten, and empty on failure. Fails with

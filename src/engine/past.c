@@ -12,6 +12,8 @@ free_snapshot(void *data)
 {
     BkPastSnapshot *snapshot = data;
 
+    if (snapshot == NULL)
+        return;
     bk_snapshot_head_clear(&snapshot->head);
     bk_pg_meta_clear(&snapshot->meta);
     g_free(snapshot);
@@ -68,6 +70,14 @@ bk_past_clear(BkPast *self)
     *self = (BkPast){0};
 }
 
+void
+bk_past_free(void *self)
+{
+    if (self != NULL)
+        bk_past_clear(self);
+    g_free(self);
+}
+
 static bool
 is_damage(const GError *error)
 {
@@ -75,24 +85,24 @@ is_damage(const GError *error)
 }
 
 static void
-add_unreadable(BkPast *self, const char *id, const char *why)
+add_unreadable(GPtrArray *found, const char *id, const char *why)
 {
     BkPastUnreadable *unreadable = g_new0(BkPastUnreadable, 1);
 
     (void)g_strlcpy(unreadable->id, id, sizeof unreadable->id);
     unreadable->why = g_strdup(why);
-    g_ptr_array_add(self->unreadable, unreadable);
+    g_ptr_array_add(found, unreadable);
 }
 
 /* What is wrong with one manifest must not keep the others from being restored. */
 static bool
-note_unreadable(BkPast *self, const char *id, GError **cause, GError **error)
+note_unreadable(GPtrArray *found, const char *id, GError **cause, GError **error)
 {
     if (bk_error_is(*cause, BK_ERROR_NOT_FOUND))
         return true; /* deleted a moment ago */
     if (!bk_parts_is_at_fault(*cause))
         return bk_propagate(error, cause);
-    add_unreadable(self, id, (*cause)->message);
+    add_unreadable(found, id, (*cause)->message);
     return true;
 }
 
@@ -105,16 +115,31 @@ compare_snapshots(const void *left, const void *right)
     return bk_past_snapshot_compare(*a, *b);
 }
 
+/* What a repository holds of all clusters. */
+typedef struct Load {
+    const BkPart *part;
+    GPtrArray *snapshots;  /* of BkPastSnapshot; those that a past has taken are NULL */
+    GPtrArray *unreadable; /* of BkPastUnreadable */
+    GPtrArray *archive;    /* of BkArchiveTimeline; the same; NULL: not listed */
+} Load;
+
+static void
+load_clear(Load *self)
+{
+    g_clear_pointer(&self->snapshots, g_ptr_array_unref);
+    g_clear_pointer(&self->unreadable, g_ptr_array_unref);
+    g_clear_pointer(&self->archive, g_ptr_array_unref);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Load, load_clear)
+
 static bool
-load_snapshots(BkPast *self, BkOp *op, GError **error)
+load_snapshots(Load *self, BkOp *op, GError **error)
 {
     g_autoptr(GPtrArray) entries = bk_snapshot_list(self->part, op, error);
     g_autoptr(GError) outage = NULL; /* the first manifest that could not be read */
 
     self->snapshots = g_ptr_array_new_with_free_func(free_snapshot);
-    self->restorable = g_ptr_array_new();
     self->unreadable = g_ptr_array_new_with_free_func(free_unreadable);
-    self->problems = g_ptr_array_new_with_free_func(g_free);
     if (entries == NULL)
         return false;
     for (guint i = 0; i < entries->len; i++) {
@@ -125,7 +150,7 @@ load_snapshots(BkPast *self, BkOp *op, GError **error)
         if (!bk_snapshot_load_head(self->part, entry, &snapshot->head, op, &cause) ||
             !bk_pg_meta_decode(&snapshot->meta, &snapshot->head.meta, &cause)) {
             free_snapshot(snapshot);
-            if (!note_unreadable(self, entry->id, &cause, error))
+            if (!note_unreadable(self->unreadable, entry->id, &cause, error))
                 return false;
             if (outage == NULL && cause != NULL && !is_damage(cause))
                 outage = g_steal_pointer(&cause);
@@ -133,16 +158,7 @@ load_snapshots(BkPast *self, BkOp *op, GError **error)
         }
         g_ptr_array_add(self->snapshots, snapshot);
     }
-    if (self->snapshots->len == 0 && outage != NULL)
-        return bk_propagate(error, &outage);
-    g_ptr_array_sort(self->snapshots, compare_snapshots);
-    for (guint i = 0; i < self->snapshots->len; i++) {
-        BkPastSnapshot *snapshot = g_ptr_array_index(self->snapshots, i);
-
-        if (snapshot->head.state != BK_SNAPSHOT_UNFINISHED)
-            g_ptr_array_add(self->restorable, snapshot);
-    }
-    return true;
+    return self->snapshots->len > 0 || bk_propagate(error, &outage);
 }
 
 static const BkWindowSnapshot *
@@ -176,7 +192,7 @@ read_history(const BkPast *self, uint32_t timeline, BkHistory *history, BkOp *op
 
     if (!bk_wal_name_parse(bk_wal_history_name(timeline, name), &parsed))
         g_assert_not_reached();
-    return (bk_archive_get(self->part, name, &parsed, &text, op, error) &&
+    return (bk_archive_get(self->part, self->system_id, name, &parsed, &text, op, error) &&
             bk_history_parse(timeline, text.data, text.size, history, error)) ||
            bk_prefix(error, "timeline history \"%s\"", name);
 }
@@ -230,17 +246,10 @@ describe_spans(const BkArchiveTimeline *archived, uint32_t segment_size, size_t 
 }
 
 static bool
-load_archive(BkPast *self, BkPastArchive archive, BkOp *op, GError **error)
+describe_archive(BkPast *self, BkOp *op, GError **error)
 {
-    BkWindowTimeline *timelines;
+    BkWindowTimeline *timelines = g_new0(BkWindowTimeline, self->archive->len);
 
-    self->archive = archive != BK_PAST_WHOLE_ARCHIVE
-                        ? bk_archive_list_known(self->part, self->input.segment_size,
-                                                g_get_real_time(), op, error)
-                        : bk_archive_list(self->part, op, error);
-    if (self->archive == NULL)
-        return false;
-    timelines = g_new0(BkWindowTimeline, self->archive->len);
     self->input.timelines = timelines;
     self->input.timeline_count = self->archive->len;
     for (guint i = 0; i < self->archive->len; i++) {
@@ -255,38 +264,147 @@ load_archive(BkPast *self, BkPastArchive archive, BkOp *op, GError **error)
     return true;
 }
 
-/* Are there snapshots of several timelines, which only their histories put in order? */
+BkPast *
+bk_past_new_empty(const BkPart *part, uint64_t system_id)
+{
+    BkPast *self = g_new0(BkPast, 1);
+
+    self->part = part;
+    self->system_id = system_id;
+    self->snapshots = g_ptr_array_new_with_free_func(free_snapshot);
+    self->restorable = g_ptr_array_new();
+    self->unreadable = g_ptr_array_new_with_free_func(free_unreadable);
+    self->problems = g_ptr_array_new_with_free_func(g_free);
+    self->archive = g_ptr_array_new_with_free_func(bk_archive_timeline_free);
+    self->input.segment_size = DEFAULT_SEGMENT_SIZE;
+    return self;
+}
+
+/* The past of that cluster, in `pasts` from index `first` on; made if it is not there. */
+static BkPast *
+past_of(GPtrArray *pasts, guint first, const BkPart *part, uint64_t system_id)
+{
+    guint at = first;
+    BkPast *past;
+
+    while (at < pasts->len && ((const BkPast *)g_ptr_array_index(pasts, at))->system_id < system_id)
+        at++;
+    if (at < pasts->len && ((const BkPast *)g_ptr_array_index(pasts, at))->system_id == system_id)
+        return g_ptr_array_index(pasts, at);
+    past = bk_past_new_empty(part, system_id);
+    g_ptr_array_insert(pasts, (gint)at, past);
+    return past;
+}
+
+static void
+distribute_snapshots(Load *load, GPtrArray *pasts, guint first)
+{
+    for (guint i = 0; i < load->snapshots->len; i++) {
+        BkPastSnapshot *snapshot = g_ptr_array_index(load->snapshots, i);
+        BkPast *past = past_of(pasts, first, load->part, snapshot->meta.system_id);
+
+        g_ptr_array_add(past->snapshots, snapshot);
+        g_ptr_array_index(load->snapshots, i) = NULL;
+    }
+    for (guint i = first; i < pasts->len; i++) {
+        BkPast *past = g_ptr_array_index(pasts, i);
+        const BkPastSnapshot *newest;
+
+        g_ptr_array_sort(past->snapshots, compare_snapshots);
+        for (guint j = 0; j < past->snapshots->len; j++) {
+            BkPastSnapshot *snapshot = g_ptr_array_index(past->snapshots, j);
+
+            if (snapshot->head.state != BK_SNAPSHOT_UNFINISHED)
+                g_ptr_array_add(past->restorable, snapshot);
+        }
+        newest = g_ptr_array_index(past->snapshots, past->snapshots->len - 1);
+        past->input.segment_size = newest->meta.segment_size;
+    }
+}
+
+/* Are there snapshots of several timelines of a cluster, which only their histories put in order?
+ */
 static bool
 has_timelines(const BkPast *self)
 {
-    const BkPastSnapshot *first, *last;
+    const BkPastSnapshot *oldest = g_ptr_array_index(self->snapshots, 0);
+    const BkPastSnapshot *newest = g_ptr_array_index(self->snapshots, self->snapshots->len - 1);
 
-    if (self->snapshots->len == 0)
-        return false;
-    first = g_ptr_array_index(self->snapshots, 0);
-    last = g_ptr_array_index(self->snapshots, self->snapshots->len - 1);
-    return first->meta.timeline != last->meta.timeline;
+    return oldest->meta.timeline != newest->meta.timeline;
+}
+
+static bool
+needs_archive(BkPastArchive archive, const GPtrArray *pasts, guint first)
+{
+    bool needs = archive != BK_PAST_NO_ARCHIVE;
+
+    for (guint i = first; i < pasts->len && !needs; i++)
+        needs = has_timelines(g_ptr_array_index(pasts, i));
+    return needs;
+}
+
+static bool
+list_archive(Load *self, BkPastArchive archive, const GPtrArray *pasts, guint first, BkOp *op,
+             GError **error)
+{
+    g_autofree BkArchiveSize *sizes = g_new0(BkArchiveSize, pasts->len - first + 1);
+
+    for (guint i = first; i < pasts->len; i++) {
+        const BkPast *past = g_ptr_array_index(pasts, i);
+
+        sizes[i - first] = (BkArchiveSize){past->system_id, past->input.segment_size};
+    }
+    self->archive = archive == BK_PAST_WHOLE_ARCHIVE
+                        ? bk_archive_list(self->part, op, error)
+                        : bk_archive_list_known(self->part, sizes, pasts->len - first,
+                                                g_get_real_time(), op, error);
+    return self->archive != NULL;
+}
+
+static bool
+distribute_archive(Load *load, GPtrArray *pasts, guint first, BkOp *op, GError **error)
+{
+    for (guint i = 0; i < load->archive->len; i++) {
+        BkArchiveTimeline *archived = g_ptr_array_index(load->archive, i);
+        BkPast *past = past_of(pasts, first, load->part, archived->system_id);
+
+        g_ptr_array_add(past->archive, archived);
+        g_ptr_array_index(load->archive, i) = NULL;
+    }
+    for (guint i = first; i < pasts->len; i++) {
+        BkPast *past = g_ptr_array_index(pasts, i);
+
+        past->input.snapshots = describe_snapshots(past);
+        past->input.snapshot_count = past->restorable->len;
+        if (!describe_archive(past, op, error))
+            return false;
+        bk_windows_find(&past->input, &past->windows);
+    }
+    return true;
 }
 
 bool
-bk_past_load(const BkPart *part, BkPastArchive archive, BkPast *self, BkOp *op, GError **error)
+bk_past_load_all(const BkPart *part, BkPastArchive archive, GPtrArray *pasts, BkOp *op,
+                 GError **error)
 {
-    *self = (BkPast){.part = part};
-    if (!load_snapshots(self, op, error))
-        return false;
-    if (archive == BK_PAST_NO_ARCHIVE && !has_timelines(self))
-        return true;
-    self->input.segment_size = DEFAULT_SEGMENT_SIZE;
-    if (self->snapshots->len > 0) {
-        const BkPastSnapshot *newest = g_ptr_array_index(self->snapshots, self->snapshots->len - 1);
+    const guint first = pasts->len;
+    g_auto(Load) load = {.part = part};
+    BkPast *last;
 
-        self->input.segment_size = newest->meta.segment_size;
-    }
-    self->input.snapshots = describe_snapshots(self);
-    self->input.snapshot_count = self->restorable->len;
-    if (!load_archive(self, archive, op, error))
+    if (!load_snapshots(&load, op, error))
         return false;
-    bk_windows_find(&self->input, &self->windows);
+    distribute_snapshots(&load, pasts, first);
+    if (needs_archive(archive, pasts, first) &&
+        (!list_archive(&load, archive, pasts, first, op, error) ||
+         !distribute_archive(&load, pasts, first, op, error))) {
+        g_ptr_array_set_size(pasts, (gint)first);
+        return false;
+    }
+    if (pasts->len == first)
+        g_ptr_array_add(pasts, bk_past_new_empty(part, 0));
+    last = g_ptr_array_index(pasts, pasts->len - 1);
+    g_ptr_array_unref(last->unreadable);
+    last->unreadable = g_steal_pointer(&load.unreadable);
     return true;
 }
 
@@ -298,7 +416,7 @@ bk_past_exclude(BkPast *self, const char *id, const char *why)
 
         if (strcmp(snapshot->head.id, id) != 0)
             continue;
-        add_unreadable(self, id, why);
+        add_unreadable(self->unreadable, id, why);
         g_ptr_array_remove_index(self->restorable, i);
         (void)g_ptr_array_remove(self->snapshots, snapshot); /* frees it */
         free_const(self->input.snapshots);
@@ -318,7 +436,7 @@ bk_past_get_info(const BkPast *self, uint32_t timeline, uint64_t segno, BkWalInf
     const BkWalName parsed =
         bk_wal_name_of_segment(timeline, segno, self->input.segment_size, name);
 
-    return bk_archive_get_info(self->part, name, &parsed, info, op, error);
+    return bk_archive_get_info(self->part, self->system_id, name, &parsed, info, op, error);
 }
 
 bool
@@ -329,7 +447,7 @@ bk_past_get_segment(const BkPast *self, uint32_t timeline, uint64_t segno, BkBuf
     const BkWalName parsed =
         bk_wal_name_of_segment(timeline, segno, self->input.segment_size, name);
 
-    return bk_archive_get(self->part, name, &parsed, content, op, error);
+    return bk_archive_get(self->part, self->system_id, name, &parsed, content, op, error);
 }
 
 bool

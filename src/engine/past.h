@@ -1,5 +1,7 @@
-/* past.h - what a repository holds of a source's past: snapshots, WAL, timelines, windows.
+/* past.h - what a repository holds of the past of one cluster: snapshots, WAL, timelines, windows.
  *
+ * A source that was upgraded (pg_upgrade) consists of several clusters, each with a system
+ * identifier, timelines and positions of its own. What is of different clusters is never compared.
  * Loaded by a few listings and the heads of the snapshots; everything that plans a restore or
  * reports a state asks it. Threads: belongs to one thread, or is read only. */
 #pragma once
@@ -21,14 +23,17 @@ typedef struct BkPastUnreadable {
     char *why; /* names the object */
 } BkPastUnreadable;
 
-/* By timeline, then by position in the WAL, which no clock can lead astray. */
+/* Of two snapshots of one cluster: by timeline, then by position in the WAL, which no clock can
+ * lead astray. */
 int bk_past_snapshot_compare(const BkPastSnapshot *a, const BkPastSnapshot *b);
 
 typedef struct BkPast {
     const BkPart *part;
+    uint64_t system_id;    /* of the cluster; 0: none is known, and there is nothing */
     GPtrArray *snapshots;  /* of BkPastSnapshot, by timeline and position, unfinished ones too */
     GPtrArray *restorable; /* borrowed from `snapshots`: those that `input` counts */
-    GPtrArray *unreadable; /* of BkPastUnreadable, not among `snapshots` */
+    GPtrArray *unreadable; /* of BkPastUnreadable, not among `snapshots`: of which cluster they are
+                              is not known, so that one past of a repository has them all */
     GPtrArray *problems;   /* of char *: what else is damaged, for people */
     GPtrArray *archive;    /* of BkArchiveTimeline */
     BkWindowInput input;   /* its arrays are owned by the past */
@@ -37,20 +42,26 @@ typedef struct BkPast {
 
 void bk_past_clear(BkPast *self);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkPast, bk_past_clear)
+void bk_past_free(void *self);
 
 /* How closely to look at the archive, which may have very many objects. */
 typedef enum BkPastArchive {
     BK_PAST_NO_ARCHIVE,    /* not at all, and there are no windows, while all snapshots are of one
-                              timeline; otherwise as the next one */
+                              timeline of each cluster; otherwise as the next one */
     BK_PAST_KNOWN_ARCHIVE, /* as bk_archive_list_known: for reports */
     BK_PAST_WHOLE_ARCHIVE,
 } BkPastArchive;
 
-/* Loads what `part` (which must outlive it) holds, and calculates the windows. A timeline whose
- * history cannot be read counts as one without ancestors, and is among the problems. Fails when the
- * repository cannot be asked, or none of its manifests be read for another reason than damage. */
-bool bk_past_load(const BkPart *part, BkPastArchive archive, BkPast *past, BkOp *op,
-                  GError **error) BK_MUST_USE;
+/* Loads what `part` (which must outlive the pasts) holds, and calculates the windows: appends to
+ * `pasts` (of BkPast, owned) one for each cluster, by system identifier, or an empty one where
+ * there is nothing; the last has what is unreadable. A timeline whose history cannot be read counts
+ * as one without ancestors, and is among the problems. Fails when the repository cannot be asked,
+ * or none of its manifests be read for another reason than damage. */
+bool bk_past_load_all(const BkPart *part, BkPastArchive archive, GPtrArray *pasts, BkOp *op,
+                      GError **error) BK_MUST_USE;
+
+/* A past of a cluster of which `part` holds nothing. */
+BkPast *bk_past_new_empty(const BkPart *part, uint64_t system_id);
 
 /* Takes a restorable snapshot that has turned out to be unusable away from what can be restored: it
  * counts as unreadable, for the reason `why`. Nothing happens when it is not there. Frees it, and

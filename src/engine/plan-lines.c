@@ -45,13 +45,25 @@ format_target(const BkTarget *target)
 char *
 bk_plan_format_command(const BkPlanRequest *request, const char *at, uint32_t timeline)
 {
+    g_autoptr(GString) text = g_string_new(request->command);
     g_autofree char *target =
         at != NULL ? g_strdup_printf(" --at %s", at) : format_target(request->target);
 
-    return request->command != NULL
-               ? g_strdup_printf("%s%s --timeline %u", request->command, target, timeline)
-               : g_strdup_printf("%s%s--timeline %u", target[0] != 0 ? target + 1 : "",
-                                 target[0] != 0 ? " " : "", timeline);
+    g_string_append(text, target);
+    if (request->names_system)
+        g_string_append_printf(text, " --system %" G_GUINT64_FORMAT, request->system_id);
+    if (timeline != 0)
+        g_string_append_printf(text, " --timeline %u", timeline);
+    return g_strdup(text->str + (text->str[0] == ' '));
+}
+
+char *
+bk_plan_format_time(int64_t time_us)
+{
+    g_autoptr(GDateTime) time = g_date_time_new_from_unix_utc(time_us / BK_USEC_PER_SEC);
+
+    return time != NULL ? g_date_time_format(time, "%Y-%m-%d %H:%M:%S UTC")
+                        : g_strdup("an impossible time");
 }
 
 char *

@@ -12,6 +12,8 @@ typedef struct BkPlanRequest {
     const BkTarget *target;
     const char *timeline; /* "latest", "current", a number, or NULL: latest */
     const char *snapshot; /* id to start from, or NULL: the best one */
+    uint64_t system_id;   /* of the cluster that is meant; 0: see bk_plan_choose */
+    bool names_system;    /* commands for the user name the cluster */
     const char *command;  /* for the user to type, to which --timeline and --at can be added; NULL:
                              the options alone are shown */
     bool accepts_gap;     /* `latest` may mean the last position before a gap */
@@ -54,7 +56,11 @@ bool bk_plan_is_same(const BkPlan *a, const BkPlan *b, const BkLines *lines);
 bool bk_plan_refuse_places(const BkPlanRequest *request, const char *source,
                            const GArray *timelines, GError **error);
 
-/* The request's command with another target (NULL: its own) along `timeline`: a new string. */
+/* "2026-11-28 10:00:00 UTC": a new string. */
+char *bk_plan_format_time(int64_t time_us);
+
+/* The request's command with another target (NULL: its own) along `timeline` (0: as by default): a
+ * new string. */
 char *bk_plan_format_command(const BkPlanRequest *request, const char *at, uint32_t timeline);
 
 /* "--at AT"; where there are several lines, which may all have that, the whole command that follows

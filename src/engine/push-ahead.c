@@ -42,7 +42,8 @@ bk_push_ahead_has(const BkPart *part, const char *name)
 }
 
 bool
-bk_push_ahead_find(const BkSourceSpec *source, const char *path, const BkWalName *parsed, BkOp *op)
+bk_push_ahead_find(const BkSourceSpec *source, const char *path, const BkWalName *parsed,
+                   uint64_t system_id, BkOp *op)
 {
     g_autofree char *name = g_path_get_basename(path);
     g_autoptr(GError) cause = NULL;
@@ -53,7 +54,7 @@ bk_push_ahead_find(const BkSourceSpec *source, const char *path, const BkWalName
     is_known = bk_parts_recall(source, &parts, op);
     for (guint i = 0; is_known && i < parts.parts->len; i++)
         is_known = bk_push_ahead_has(g_ptr_array_index(parts.parts, i), name);
-    if (is_known && bk_archive_has(parts.parts, path, parsed, &has, op, &cause))
+    if (is_known && bk_archive_has(parts.parts, system_id, path, parsed, &has, op, &cause))
         return has;
     if (cause != NULL)
         bk_log(BK_LOG_INFO, "%s", cause->message);

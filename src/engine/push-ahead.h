@@ -14,7 +14,8 @@ void bk_push_ahead_note(const BkParts *parts, const GPtrArray *names);
 /* Returns true if the note says so of a file. */
 bool bk_push_ahead_has(const BkPart *part, const char *name);
 
-/* Returns true if the file at `path` is noted, and every required repository answers that it holds
- * it with this content: one request for each that is in a bucket. Otherwise nothing is known. */
+/* Returns true if the file at `path`, of that cluster, is noted, and every required repository
+ * answers that it holds it with this content: one request for each that is in a bucket. Otherwise
+ * nothing is known. */
 bool bk_push_ahead_find(const BkSourceSpec *source, const char *path, const BkWalName *parsed,
-                        BkOp *op);
+                        uint64_t system_id, BkOp *op);

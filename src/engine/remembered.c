@@ -154,9 +154,9 @@ remember_seen(const BkSourceSpec *source, const BkPart *part, const Seen *seen, 
 
 void
 bk_remember_part(const BkSourceSpec *source, const BkPart *part, const char *snapshot,
-                 const char *segment, BkOp *op)
+                 uint64_t system_id, const char *segment, BkOp *op)
 {
-    Seen seen = {.is_new = false};
+    Seen seen = {.marks = {.system_id = segment != NULL ? system_id : 0}};
 
     if (source->state_dir == NULL)
         return;
@@ -184,10 +184,11 @@ bk_remembered_compare(const BkSourceSpec *source, const BkPart *part, const GPtr
 
 void
 bk_remember(const BkSourceSpec *source, const BkParts *parts, const char *snapshot,
-            const char *segment, BkOp *op)
+            uint64_t system_id, const char *segment, BkOp *op)
 {
     for (guint i = 0; i < parts->parts->len; i++)
-        bk_remember_part(source, g_ptr_array_index(parts->parts, i), snapshot, segment, op);
+        bk_remember_part(source, g_ptr_array_index(parts->parts, i), snapshot, system_id, segment,
+                         op);
 }
 
 void
@@ -205,18 +206,6 @@ find_part(const BkListing *listing, const BkRepository *repository)
 
         if (bk_part_repository(part) == repository)
             return part;
-    }
-    return NULL;
-}
-
-static const BkPast *
-find_past(const BkListing *listing, const BkPart *part)
-{
-    for (guint i = 0; i < listing->pasts->len; i++) {
-        const BkPast *past = g_ptr_array_index(listing->pasts, i);
-
-        if (past->part == part)
-            return past;
     }
     return NULL;
 }
@@ -256,21 +245,35 @@ past_has_segment(const BkPast *past, const char *name)
 }
 
 static void
-note_past(const BkSourceSpec *source, const BkMarks *marks, const BkPast *past, GPtrArray *problems)
+note_part(const BkSourceSpec *source, const BkMarks *marks, const BkListing *listing,
+          const BkPart *part, GPtrArray *problems)
 {
-    const char *name = bk_repository_name(bk_part_repository(past->part));
+    const char *name = bk_repository_name(bk_part_repository(part));
+    bool is_loaded = false, has_newest = false, has_lost = false, has_segment = false;
 
-    if (marks->snapshot[0] != 0 && !past_has_snapshot(past, marks->snapshot))
+    for (guint i = 0; i < listing->systems.pasts->len; i++) {
+        const BkPast *past = g_ptr_array_index(listing->systems.pasts, i);
+
+        if (past->part != part)
+            continue;
+        is_loaded = true;
+        has_newest = has_newest || past_has_snapshot(past, marks->snapshot);
+        has_lost = has_lost || past_has_snapshot(past, marks->lost);
+        has_segment = has_segment || (past->system_id == marks->system_id &&
+                                      past_has_segment(past, marks->segment));
+    }
+    if (!is_loaded)
+        return;
+    if (marks->snapshot[0] != 0 && !has_newest)
         g_ptr_array_add(problems, describe_lost_snapshot(name, marks->snapshot));
-    if (marks->lost[0] != 0 && strcmp(marks->lost, marks->snapshot) != 0 &&
-        !past_has_snapshot(past, marks->lost))
+    if (marks->lost[0] != 0 && strcmp(marks->lost, marks->snapshot) != 0 && !has_lost)
         g_ptr_array_add(
             problems,
             g_strdup_printf("snapshot %s, which this host had put into repository \"%s\", was "
                             "removed: once that is cleared up, run \"backup %s --new\" to have it "
                             "forgotten",
                             marks->lost, name, source->name));
-    if (marks->segment[0] != 0 && !past_has_segment(past, marks->segment))
+    if (marks->segment[0] != 0 && !has_segment)
         g_ptr_array_add(
             problems, g_strdup_printf(
                           "WAL segment %s, which this host has put into repository \"%s\", is not "
@@ -290,15 +293,14 @@ bk_remembered_note(const BkSourceSpec *source, const BkListing *listing, GPtrArr
         for (guint j = 0; marks.repository[0] != 0 && j < repositories->len; j++) {
             const BkRepository *repository = g_ptr_array_index(repositories, j);
             const BkPart *part = find_part(listing, repository);
-            const BkPast *past = part != NULL ? find_past(listing, part) : NULL;
             g_autoptr(GError) cause = NULL;
 
             if (strcmp(bk_repository_name(repository), spec->name) != 0)
                 continue;
             if (!bk_remembered_check(source, &marks, repository, part, &cause))
                 g_ptr_array_add(problems, g_strdup(cause->message));
-            else if (past != NULL)
-                note_past(source, &marks, past, problems);
+            else if (part != NULL)
+                note_part(source, &marks, listing, part, problems);
         }
     }
 }

@@ -24,13 +24,14 @@ bool bk_remembered_check(const BkSourceSpec *source, const BkMarks *marks,
 char *bk_remembered_compare(const BkSourceSpec *source, const BkPart *part,
                             const GPtrArray *entries, BkOp *op) BK_MUST_USE;
 
-/* Remembers what was put into a part: a snapshot and a segment, either may be NULL. */
+/* Remembers what was put into a part: a snapshot and a segment of that cluster, either may
+ * be NULL. */
 void bk_remember_part(const BkSourceSpec *source, const BkPart *part, const char *snapshot,
-                      const char *segment, BkOp *op);
+                      uint64_t system_id, const char *segment, BkOp *op);
 
 /* The same for each of `parts`. */
 void bk_remember(const BkSourceSpec *source, const BkParts *parts, const char *snapshot,
-                 const char *segment, BkOp *op);
+                 uint64_t system_id, const char *segment, BkOp *op);
 
 /* Forgets what was before, and remembers that each of `parts` is there. */
 void bk_remember_anew(const BkSourceSpec *source, const BkParts *parts, BkOp *op);

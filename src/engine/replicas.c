@@ -99,6 +99,7 @@ bk_replicas_add_wal(BkReplicas *self, const BkHeldObject *file)
         return replica;
     replica = add(self, file->name, file->size, self->there.wal);
     replica->wal = file->wal;
+    replica->system_id = file->system_id;
     return replica;
 }
 
@@ -145,8 +146,8 @@ read_once(const Crew *crew, const BkReplica *replica, BkBuf *object, uint8_t dig
     const size_t limit = replica->is_pack ? BK_PACK_MAX_SIZE : 2 * BK_ARCHIVE_FILE_MAX;
 
     /* A pack's size is that in a manifest, which was proven. */
-    return (replica->is_pack ||
-            bk_archive_prove_size(from, replica->base, &replica->wal, replica->size, op, error)) &&
+    return (replica->is_pack || bk_archive_prove_size(from, replica->system_id, replica->base,
+                                                      &replica->wal, replica->size, op, error)) &&
            bk_store_get(bk_part_store(from), replica->name, 0, SIZE_MAX,
                         (size_t)MIN(replica->size, limit), object, op, error) &&
            (check_object(replica, object, digest, error) ||
@@ -177,8 +178,8 @@ compare(const Crew *crew, BkReplica *replica, BkOp *op, GError **error)
     const BkReplicas *replicas = crew->replicas;
     bool is_same = false;
 
-    if (!replica->is_pack && !bk_archive_is_same(replicas->from, replicas->to, replica->base,
-                                                 &replica->wal, &is_same, op, error))
+    if (!replica->is_pack && !bk_archive_is_same(replicas->from, replicas->to, replica->system_id,
+                                                 replica->base, &replica->wal, &is_same, op, error))
         return false;
     if (is_same) {
         replica->state = BK_REPLICA_PRESENT;

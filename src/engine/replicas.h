@@ -20,7 +20,8 @@ typedef struct BkReplica {
     const char *base;
     uint64_t size;
     bool is_pack;
-    BkWalName wal; /* of a WAL file */
+    BkWalName wal; /* of a WAL file, and its cluster */
+    uint64_t system_id;
     BkReplicaState state;
     bool is_settled;   /* known to be durable at the destination */
     int64_t locked_us; /* when the destination locked it; 0: not since the copy began */

@@ -219,7 +219,7 @@ collect_needs(Replication *self, const BkSnapshot *snapshot, bool with_wal)
     for (guint i = 0; i < self->here.wal->len && with_wal; i++) {
         const BkHeldObject *file = bk_held_at(self->here.wal, i);
 
-        if (bk_wal_span_needs(span, &file->wal))
+        if (bk_wal_span_needs(span, file->system_id, &file->wal))
             g_ptr_array_add(needs, bk_replicas_add_wal(&self->replicas, file));
     }
     return needs;
@@ -287,15 +287,15 @@ copy_snapshot(Replication *self, const char *id, bool *matches, BkOp *op, GError
 }
 
 static bool
-is_wanted(const Replication *self, const BkWalName *file)
+is_wanted(const Replication *self, const BkHeldObject *file)
 {
-    if (file->kind == BK_WAL_HISTORY)
+    if (file->wal.kind == BK_WAL_HISTORY)
         return true;
     for (guint i = 0; i < self->spans->len; i++) {
         const BkWalSpan *span = &g_array_index(self->spans, BkWalSpan, i);
 
-        if (bk_wal_span_needs(span, file) ||
-            (!is_single(self->options) && bk_wal_span_leads_to(span, file)))
+        if (bk_wal_span_needs(span, file->system_id, &file->wal) ||
+            (!is_single(self->options) && bk_wal_span_leads_to(span, file->system_id, &file->wal)))
             return true;
     }
     return self->spans->len == 0 && is_unlimited(self->options);
@@ -311,7 +311,7 @@ copy_wal(Replication *self, bool only_histories, BkOp *op, GError **error)
     for (guint i = 0; i < self->here.wal->len; i++) {
         const BkHeldObject *file = bk_held_at(self->here.wal, i);
 
-        if (only_histories ? file->wal.kind == BK_WAL_HISTORY : is_wanted(self, &file->wal))
+        if (only_histories ? file->wal.kind == BK_WAL_HISTORY : is_wanted(self, file))
             g_ptr_array_add(wanted, bk_replicas_add_wal(&self->replicas, file));
     }
     return bk_replicas_bring(&self->replicas, wanted, false, COPYING_WAL, op, error);
@@ -326,19 +326,15 @@ has_decision(const GArray *decisions, uint64_t number)
     return false;
 }
 
-/* What was decided about lines, of which there are several only where there is a history. */
+/* What was decided about lines, of which there are several only where there is a history, and about
+ * clusters. */
 static bool
 copy_decisions(Replication *self, BkOp *op, GError **error)
 {
     g_autoptr(GArray) here = g_array_new(FALSE, FALSE, sizeof(BkDecision));
     g_autoptr(GArray) there = g_array_new(FALSE, FALSE, sizeof(BkDecision));
     g_autoptr(GPtrArray) damage = g_ptr_array_new_with_free_func(g_free);
-    bool has_history = false;
 
-    for (guint i = 0; i < self->here.wal->len && !has_history; i++)
-        has_history = bk_held_at(self->here.wal, i)->wal.kind == BK_WAL_HISTORY;
-    if (!has_history)
-        return true;
     if (!bk_decision_list(self->replicas.from, here, damage, op, error) ||
         (here->len > 0 && !bk_decision_list(self->replicas.to, there, damage, op, error)))
         return false;

@@ -141,21 +141,48 @@ check_histories(BkRepoCheck *self, const BkPast *past, BkOp *op, GError **error)
 }
 
 static bool
-check_past(BkRepoCheck *self, const BkPart *part, BkOp *op, GError **error)
+check_past(BkRepoCheck *self, const BkPast *past, BkOp *op, GError **error)
 {
-    g_auto(BkPast) past = {0};
+    for (guint i = 0; i < past->problems->len; i++)
+        add_problem(self, "%s", (const char *)g_ptr_array_index(past->problems, i));
+    check_wal(self, past);
+    return check_histories(self, past, op, error);
+}
+
+/* Of several clusters, each problem says of which it is. */
+static void
+name_cluster(BkRepoCheck *self, guint first, uint64_t system_id)
+{
+    for (guint i = first; i < self->problems->len; i++) {
+        g_autofree char *before = g_ptr_array_index(self->problems, i);
+
+        g_ptr_array_index(self->problems, i) =
+            g_strdup_printf("cluster %" G_GUINT64_FORMAT ": %s", system_id, before);
+    }
+}
+
+static bool
+check_pasts(BkRepoCheck *self, const BkPart *part, BkOp *op, GError **error)
+{
+    g_autoptr(GPtrArray) pasts = g_ptr_array_new_with_free_func(bk_past_free);
     g_autoptr(GError) cause = NULL;
 
-    if (!bk_past_load(part, BK_PAST_WHOLE_ARCHIVE, &past, op, &cause)) {
+    if (!bk_past_load_all(part, BK_PAST_WHOLE_ARCHIVE, pasts, op, &cause)) {
         if (!bk_error_is(cause, BK_ERROR_CORRUPT))
             return bk_propagate(error, &cause);
         add_problem(self, "%s", cause->message);
         return true;
     }
-    for (guint i = 0; i < past.problems->len; i++)
-        add_problem(self, "%s", (const char *)g_ptr_array_index(past.problems, i));
-    check_wal(self, &past);
-    return check_histories(self, &past, op, error);
+    for (guint i = 0; i < pasts->len; i++) {
+        const BkPast *past = g_ptr_array_index(pasts, i);
+        const guint first = self->problems->len;
+
+        if (!check_past(self, past, op, error))
+            return false;
+        if (pasts->len > 1)
+            name_cluster(self, first, past->system_id);
+    }
+    return true;
 }
 
 /* Who may not list them is told of none: they harm nothing. */
@@ -192,5 +219,5 @@ bk_repo_check_run(BkRepoCheck *self, const BkPart *part, BkOp *op, GError **erro
         add_problem(self, "\"%s\" has no place in a repository",
                     (const char *)g_ptr_array_index(holdings.strange, i));
     check_packs(self, &manifests, &holdings);
-    return find_uploads(self, part, op, error) && check_past(self, part, op, error);
+    return find_uploads(self, part, op, error) && check_pasts(self, part, op, error);
 }

@@ -145,17 +145,18 @@ compare_packs(Comparison *self)
 }
 
 static bool
-is_needed(const Comparison *self, const BkWalName *file)
+is_needed(const Comparison *self, const BkHeldObject *file)
 {
     const GArray *spans = self->manifests.spans;
 
     for (guint i = 0; i < spans->len; i++) {
         const BkWalSpan *span = &g_array_index(spans, BkWalSpan, i);
 
-        if (bk_wal_span_needs(span, file) || bk_wal_span_leads_to(span, file))
+        if (bk_wal_span_needs(span, file->system_id, &file->wal) ||
+            bk_wal_span_leads_to(span, file->system_id, &file->wal))
             return true;
     }
-    return spans->len == 0 || file->kind == BK_WAL_HISTORY;
+    return spans->len == 0 || file->wal.kind == BK_WAL_HISTORY;
 }
 
 /* Objects of other sizes may have the same content. */
@@ -167,8 +168,8 @@ is_same_file(const Comparison *self, const Pair *pair, bool *is_same, BkOp *op, 
 
     *is_same = pair->held[0] == NULL || pair->held[1] == NULL ||
                pair->held[0]->size == pair->held[1]->size;
-    if (*is_same || bk_archive_is_same(self->parts[0], self->parts[1], held->base, &held->wal,
-                                       is_same, op, &cause))
+    if (*is_same || bk_archive_is_same(self->parts[0], self->parts[1], held->system_id, held->base,
+                                       &held->wal, is_same, op, &cause))
         return true;
     if (!bk_replicas_is_damage(cause))
         return bk_propagate(error, &cause);
@@ -186,7 +187,7 @@ compare_wal(Comparison *self, BkOp *op, GError **error)
         const BkHeldObject *held = pair.held[0] != NULL ? pair.held[0] : pair.held[1];
         bool is_same;
 
-        if (!is_needed(self, &held->wal))
+        if (!is_needed(self, held))
             continue;
         if (!is_same_file(self, &pair, &is_same, op, error))
             return false;

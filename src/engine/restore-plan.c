@@ -69,6 +69,7 @@ bk_restore_plan_make(BkRestore *self, const BkTarget *target, const char *timeli
         .target = target,
         .timeline = timeline,
         .snapshot = request->snapshot,
+        .system_id = request->system_id,
         .command = request->command,
         .source = self->source,
     };
@@ -185,8 +186,9 @@ plan_for_now(BkRestore *self, GError **cause, BkOp *op, GError **error)
 static bool
 find_original(BkRestore *self, BkOp *op, GError **error)
 {
-    return bk_original_find(self->source, &self->choice.plan.snapshot->meta, self->choice.pasts,
-                            self->request->to, g_get_real_time(), &self->original, op, error);
+    return bk_original_find(self->source, &self->choice.plan.snapshot->meta,
+                            self->choice.system->pasts, self->request->to, g_get_real_time(),
+                            &self->original, op, error);
 }
 
 bool

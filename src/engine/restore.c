@@ -324,7 +324,7 @@ static const char *
 name_last_segment(const BkRestore *self, char name[BK_WAL_NAME_SIZE])
 {
     const BkPlan *plan = &self->choice.plan;
-    const BkWindowInput *all = &self->choice.lines.input;
+    const BkWindowInput *all = &self->choice.system->lines.input;
     const uint32_t size = plan->snapshot->meta.segment_size;
     uint64_t last = bk_wal_segment_of(plan->snapshot->meta.start_lsn, size) - 1;
     uint32_t timeline = plan->timeline;

@@ -32,6 +32,7 @@ typedef struct BkRestoreRequest {
     const BkTarget *target;
     const char *timeline;           /* as in BkPlanRequest */
     const char *snapshot;           /* as in BkPlanRequest */
+    uint64_t system_id;             /* as in BkPlanRequest */
     const char *command;            /* as in BkPlanRequest */
     const char *repository;         /* read from this one only, or NULL */
     const char *const *tablespaces; /* "NAME=DIR", NULL at the end */

@@ -180,23 +180,23 @@ name_segments(const BkPart *part, const BkPgMeta *meta)
         const BkWalName parsed =
             bk_wal_name_of_segment(meta->timeline, segno, meta->segment_size, name);
 
-        g_ptr_array_add(names, bk_archive_object_name(part, name, &parsed));
+        g_ptr_array_add(names, bk_archive_object_name(part, meta->system_id, name, &parsed));
     }
     return names;
 }
 
 /* The first timeline has none, and one that was lost is not for us to find out. */
 static bool
-retain_history(const BkPart *part, uint32_t timeline, BkOp *op, GError **error)
+retain_history(const BkPart *part, const BkPgMeta *meta, BkOp *op, GError **error)
 {
-    g_autofree char *name = g_strdup_printf("%08X.history", timeline);
+    g_autofree char *name = g_strdup_printf("%08X.history", meta->timeline);
     g_autofree char *object = NULL;
     g_autoptr(GError) cause = NULL;
     BkWalName parsed;
 
-    if (timeline == 1 || !bk_wal_name_parse(name, &parsed))
+    if (meta->timeline == 1 || !bk_wal_name_parse(name, &parsed))
         return true;
-    object = bk_archive_object_name(part, name, &parsed);
+    object = bk_archive_object_name(part, meta->system_id, name, &parsed);
     return bk_store_retain(bk_part_store(part), object, op, &cause) ||
            bk_error_is(cause, BK_ERROR_ABSENT) || bk_propagate(error, &cause);
 }
@@ -215,7 +215,7 @@ bk_retain_wal(BkRetain *self, const BkRetainRequest *request, BkOp *op, GError *
         return true;
     if (!bk_pg_meta_decode(&meta, &head->meta, error))
         return false;
-    if (are_keys_due && !retain_history(request->part, meta.timeline, op, error))
+    if (are_keys_due && !retain_history(request->part, &meta, op, error))
         return false;
     if (!is_due || meta.is_standalone)
         return true;

@@ -3,6 +3,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "engine/clock-check.h"
+#include "engine/system-id.h"
 #include "source/pg/pg-time.h"
 
 #include <fcntl.h>
@@ -150,15 +151,18 @@ bk_archiver_describe_failure(const BkServerState *state, const BkPushFailure *fa
                            what);
 }
 
-/* The system identifier of the newest snapshot; 0 if there is none. */
-static uint64_t
-known_system_id(const BkListing *listing)
+/* A server of another cluster than the current one; with several clusters it may be a former one.
+ */
+static void
+judge_cluster(const BkServerCheck *self, const BkSourceSpec *source, const BkListing *listing,
+              GPtrArray *problems)
 {
-    guint count = listing->snapshots->len;
-    const BkListedSnapshot *newest =
-        count > 0 ? g_ptr_array_index(listing->snapshots, count - 1) : NULL;
+    const uint64_t id = self->facts.system_id;
+    bool is_former = bk_systems_find(&listing->systems, id) != NULL;
 
-    return newest != NULL ? newest->snapshot->meta.system_id : 0;
+    g_ptr_array_add(problems,
+                    bk_system_advise(source->name, is_former ? BK_SYSTEM_FORMER : BK_SYSTEM_FOREIGN,
+                                     id, bk_systems_current(&listing->systems)->id));
 }
 
 static void
@@ -301,7 +305,7 @@ judge_timeline(const BkServerCheck *self, const BkListing *listing, GPtrArray *p
 {
     const BkPast *past = listing->pasts->len > 0 ? g_ptr_array_index(listing->pasts, 0) : NULL;
     const BkArchiveTimeline *newest =
-        past != NULL ? find_newest_timeline(past, &listing->lines) : NULL;
+        past != NULL ? find_newest_timeline(past, listing->lines) : NULL;
     uint32_t timeline = self->state.timeline;
 
     if (newest == NULL || newest->timeline == timeline)
@@ -322,7 +326,7 @@ void
 bk_server_check_judge(const BkServerCheck *self, const BkSourceSpec *source,
                       const BkListing *listing, int64_t rpo_us, int64_t now_us, GPtrArray *problems)
 {
-    uint64_t system_id = known_system_id(listing);
+    const uint64_t system_id = bk_systems_current(&listing->systems)->id;
     g_autofree char *clock = NULL;
 
     if (!self->is_asked)
@@ -331,11 +335,7 @@ bk_server_check_judge(const BkServerCheck *self, const BkSourceSpec *source,
     if (clock != NULL)
         g_ptr_array_add(problems, g_steal_pointer(&clock));
     if (self->why == NULL && system_id != 0 && system_id != self->facts.system_id) {
-        add(problems,
-            "the server is another cluster (system identifier %" G_GUINT64_FORMAT
-            ") than the snapshots of \"%s\" (%" G_GUINT64_FORMAT
-            "): neither its WAL nor its backups are taken; give it a source of its own",
-            self->facts.system_id, source->name, system_id);
+        judge_cluster(self, source, listing, problems);
         judge_archiver(self, rpo_us, now_us, problems);
         return;
     }

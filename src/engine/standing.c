@@ -24,10 +24,10 @@ find_failure(const BkParts *parts, const char *name)
 }
 
 static const BkPast *
-find_past(const BkListing *listing, const char *name)
+find_past(const GPtrArray *pasts, const char *name)
 {
-    for (guint i = 0; i < listing->pasts->len; i++) {
-        const BkPast *past = g_ptr_array_index(listing->pasts, i);
+    for (guint i = 0; i < pasts->len; i++) {
+        const BkPast *past = g_ptr_array_index(pasts, i);
 
         if (strcmp(bk_repository_name(bk_part_repository(past->part)), name) == 0)
             return past;
@@ -62,12 +62,12 @@ count_snapshots(BkStanding *self, const BkListing *listing)
 
 /* What any past with a snapshot says; the others can only guess. */
 static uint32_t
-find_segment_size(const BkListing *listing)
+find_segment_size(const GPtrArray *pasts)
 {
     uint32_t size = 0;
 
-    for (guint i = 0; i < listing->pasts->len; i++) {
-        const BkPast *past = g_ptr_array_index(listing->pasts, i);
+    for (guint i = 0; i < pasts->len; i++) {
+        const BkPast *past = g_ptr_array_index(pasts, i);
 
         if (size == 0 || past->snapshots->len > 0)
             size = past->input.segment_size;
@@ -138,13 +138,13 @@ find_first_needed(const BkPast *past, uint32_t size)
 
 /* All that any repository has from `first` on, each once. */
 static GArray *
-collect_segments(const BkListing *listing, uint32_t size, uint64_t first)
+collect_segments(const GPtrArray *pasts, uint32_t size, uint64_t first)
 {
     g_autoptr(GArray) all = g_array_new(FALSE, FALSE, sizeof(Segment));
     GArray *each = g_array_new(FALSE, FALSE, sizeof(Segment));
 
-    for (guint i = 0; i < listing->pasts->len; i++)
-        add_segments(g_ptr_array_index(listing->pasts, i), size, first, all);
+    for (guint i = 0; i < pasts->len; i++)
+        add_segments(g_ptr_array_index(pasts, i), size, first, all);
     g_array_sort(all, compare_segments);
     for (guint i = 0; i < all->len; i++)
         if (i == 0 || compare_segments(&g_array_index(all, Segment, i - 1),
@@ -154,11 +154,11 @@ collect_segments(const BkListing *listing, uint32_t size, uint64_t first)
 }
 
 static void
-count_segments(BkStanding *self, const BkListing *listing, const BkPast *past, int64_t now_us)
+count_segments(BkStanding *self, const GPtrArray *pasts, const BkPast *past, int64_t now_us)
 {
-    const uint32_t size = find_segment_size(listing);
+    const uint32_t size = find_segment_size(pasts);
     uint64_t first = past != NULL ? find_first_needed(past, size) : 0;
-    g_autoptr(GArray) all = collect_segments(listing, size, first);
+    g_autoptr(GArray) all = collect_segments(pasts, size, first);
     g_autoptr(GArray) own = g_array_new(FALSE, FALSE, sizeof(Segment));
     int64_t own_us = past != NULL ? find_last_archived(past) : 0;
     int64_t last_us = own_us;
@@ -166,15 +166,30 @@ count_segments(BkStanding *self, const BkListing *listing, const BkPast *past, i
 
     if (past != NULL)
         add_segments(past, size, first, own);
-    for (guint i = 0; i < listing->pasts->len; i++)
-        last_us = MAX(last_us, find_last_archived(g_ptr_array_index(listing->pasts, i)));
-    self->missing_segments = all->len - own->len;
-    if (self->missing_segments == 0)
+    for (guint i = 0; i < pasts->len; i++)
+        last_us = MAX(last_us, find_last_archived(g_ptr_array_index(pasts, i)));
+    self->missing_segments += all->len - own->len;
+    if (all->len == own->len)
         return;
     has_last = own->len > 0 && compare_segments(&g_array_index(own, Segment, own->len - 1),
                                                 &g_array_index(all, Segment, all->len - 1)) == 0;
     if (has_last || now_us - last_us > ARCHIVING_US || last_us - own_us > ARCHIVING_US)
         self->is_behind = true;
+}
+
+/* Of a former cluster, what serves a snapshot that the repository has of it. */
+static void
+count_former(BkStanding *self, const BkListing *listing, int64_t now_us)
+{
+    const GPtrArray *systems = listing->systems.systems;
+
+    for (guint i = 0; i + 1 < systems->len; i++) {
+        const BkSystem *system = g_ptr_array_index(systems, i);
+        const BkPast *past = find_past(system->pasts, self->name);
+
+        if (past != NULL && past->restorable->len > 0)
+            count_segments(self, system->pasts, past, now_us);
+    }
 }
 
 static void
@@ -203,7 +218,7 @@ bk_standing_find(const BkSourceSpec *source, const BkListing *listing, int64_t n
 
     for (size_t i = 0; i < source->repository_count; i++) {
         const BkRepositorySpec *spec = &source->repositories[i];
-        const BkPast *past = find_past(listing, spec->name);
+        const BkPast *past = find_past(listing->pasts, spec->name);
         BkStanding *standing = g_new0(BkStanding, 1);
 
         g_ptr_array_add(standings, standing);
@@ -213,7 +228,8 @@ bk_standing_find(const BkSourceSpec *source, const BkListing *listing, int64_t n
         if (standing->why != NULL)
             continue;
         count_snapshots(standing, listing);
-        count_segments(standing, listing, past, now_us);
+        count_segments(standing, listing->pasts, past, now_us);
+        count_former(standing, listing, now_us);
         if (past != NULL)
             note_last(standing, past);
     }

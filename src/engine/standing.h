@@ -11,7 +11,7 @@ typedef struct BkStanding {
     size_t snapshots;
     size_t missing_snapshots;  /* that another one has */
     uint64_t missing_segments; /* the same, from the start of its own first snapshot on */
-    uint32_t timeline;         /* the newest of which it has WAL */
+    uint32_t timeline;         /* of the current cluster, the newest of which it has WAL */
     BkLsn archived_lsn;        /* where that ends; 0: it has none */
     bool is_behind; /* it lacks the newest snapshot, or WAL that is not just being archived */
 } BkStanding;

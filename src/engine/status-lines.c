@@ -61,29 +61,31 @@ is_elsewhere(const BkLines *lines, const BkWindowGap *gap)
 
 /* Does nothing that is done now, or later, depend on what is missing? */
 static bool
-is_past(const BkLines *lines, const BkPast *past, const BkWindowGap *gap)
+is_past(const BkStatus *self, const BkLines *lines, const BkPast *past, const BkWindowGap *gap)
 {
     const uint32_t size = past->input.segment_size;
     BkLsn newest = find_newest_start(lines, past);
 
-    if (newest == 0 || is_elsewhere(lines, gap))
+    if (is_elsewhere(lines, gap))
+        return false;
+    if (lines != self->listing.lines) /* the source went on with another cluster */
+        return true;
+    if (newest == 0)
         return false;
     return !is_on_living(lines, gap->timeline, gap->first * size + 1) ||
            (gap->last + 1) * size <= newest;
 }
 
 static void
-note_broken(BkStatus *self, const BkPast *past, const char *repository)
+note_broken(BkStatus *self, const BkPast *past, const BkLines *lines, const char *repository)
 {
-    const BkLines *lines = &self->listing.lines;
-
     for (size_t i = 0; i < past->windows.broken_count; i++) {
         const BkWindowBroken *broken = &past->windows.broken[i];
         const BkWindowGap gap = {broken->timeline, broken->segno, broken->segno};
         char name[BK_WAL_NAME_SIZE];
 
         add_text(
-            is_past(lines, past, &gap) ? self->notes : self->problems,
+            is_past(self, lines, past, &gap) ? self->notes : self->problems,
             "snapshot %s in %s cannot be recovered: its WAL segment %s is missing",
             past->input.snapshots[broken->snapshot].id, repository,
             bk_wal_segment_name(broken->timeline, broken->segno, past->input.segment_size, name));
@@ -129,12 +131,12 @@ describe_loss(const BkPast *past, const BkWindow *window)
 }
 
 void
-bk_status_note_gaps(BkStatus *self, const BkPast *past, const char *repository)
+bk_status_note_gaps(BkStatus *self, const BkPast *past, const BkLines *lines,
+                    const char *repository)
 {
-    const BkLines *lines = &self->listing.lines;
     const uint32_t size = past->input.segment_size;
 
-    note_broken(self, past, repository);
+    note_broken(self, past, lines, repository);
     for (size_t i = 0; i < past->windows.count; i++) {
         const BkWindow *window = &past->windows.windows[i];
         const BkWindowGap *gap = &window->gap;
@@ -143,7 +145,7 @@ bk_status_note_gaps(BkStatus *self, const BkPast *past, const char *repository)
 
         if (gap->timeline == 0)
             continue;
-        add_text(is_past(lines, past, gap) ? self->notes : self->problems,
+        add_text(is_past(self, lines, past, gap) ? self->notes : self->problems,
                  "WAL segments %s to %s are missing in %s on the way to timeline %u: %s%s",
                  bk_wal_segment_name(gap->timeline, gap->first, size, first),
                  bk_wal_segment_name(gap->timeline, gap->last, size, last), repository,
@@ -156,7 +158,7 @@ bk_status_note_gaps(BkStatus *self, const BkPast *past, const char *repository)
 static void
 note_orphans(BkStatus *self)
 {
-    const BkLines *lines = &self->listing.lines;
+    const BkLines *lines = self->listing.lines;
     g_autoptr(GArray) orphans = bk_lines_find_orphans(lines);
 
     for (guint i = 0; i < orphans->len; i++) {
@@ -175,7 +177,7 @@ note_orphans(BkStatus *self)
 static void
 note_line(BkStatus *self, const char *source, size_t index)
 {
-    const BkLines *lines = &self->listing.lines;
+    const BkLines *lines = self->listing.lines;
     const BkLine *line = &lines->map.lines[index];
     const BkLine *living = bk_lines_living(lines);
     g_autofree char *what = bk_lines_describe(lines, index);
@@ -199,7 +201,7 @@ note_line(BkStatus *self, const char *source, size_t index)
 static void
 note_ambiguity(BkStatus *self, const char *source)
 {
-    const BkLines *lines = &self->listing.lines;
+    const BkLines *lines = self->listing.lines;
     g_autoptr(GString) text = g_string_new(NULL);
 
     if (lines->map.line_count == 0 || lines->map.living != BK_LINE_NONE)
@@ -218,7 +220,7 @@ note_ambiguity(BkStatus *self, const char *source)
 void
 bk_status_note_lines(BkStatus *self, const char *source)
 {
-    const BkLines *lines = &self->listing.lines;
+    const BkLines *lines = self->listing.lines;
 
     for (guint i = 0; i < lines->problems->len; i++)
         add_text(self->problems, "%s", (const char *)g_ptr_array_index(lines->problems, i));

@@ -8,7 +8,8 @@
 /* Gaps, and snapshots that cannot be recovered, of one repository, which is described as
  * `repository`. What lies wholly before the newest snapshot of the living line is a note, since a
  * recovery from that snapshot does not meet it; unless another repository could mend it. */
-void bk_status_note_gaps(BkStatus *self, const BkPast *past, const char *repository);
+void bk_status_note_gaps(BkStatus *self, const BkPast *past, const BkLines *lines,
+                         const char *repository);
 
 /* The lines themselves, for the source of that name. */
 void bk_status_note_lines(BkStatus *self, const char *source);

@@ -5,6 +5,7 @@
 #include "engine/remembered.h"
 #include "engine/repository-space.h"
 #include "engine/status-lines.h"
+#include "engine/status-systems.h"
 
 #include <string.h>
 
@@ -12,6 +13,7 @@ void
 bk_status_clear(BkStatus *self)
 {
     g_clear_pointer(&self->windows, g_array_unref);
+    g_clear_pointer(&self->former, g_array_unref);
     g_clear_pointer(&self->problems, g_ptr_array_unref);
     g_clear_pointer(&self->notes, g_ptr_array_unref);
     g_clear_pointer(&self->standings, g_ptr_array_unref);
@@ -67,7 +69,7 @@ note_past(BkStatus *self, const BkPast *past)
     }
     for (guint i = 0; i < past->problems->len; i++)
         add_problem(self, "%s", (const char *)g_ptr_array_index(past->problems, i));
-    bk_status_note_gaps(self, past, repository);
+    bk_status_note_gaps(self, past, self->listing.lines, repository);
     if (past->windows.count == 0)
         add_problem(self, "there is no usable snapshot in %s", repository);
     else if (self->past == NULL)
@@ -77,13 +79,13 @@ note_past(BkStatus *self, const BkPast *past)
 static void
 note_newest(BkStatus *self)
 {
-    size_t index = bk_lines_newest_snapshot(&self->listing.lines);
+    size_t index = bk_lines_newest_snapshot(self->listing.lines);
 
     for (guint i = 0; index != SIZE_MAX && self->past != NULL && i < self->listing.snapshots->len;
          i++) {
         const BkListedSnapshot *listed = g_ptr_array_index(self->listing.snapshots, i);
 
-        if (strcmp(listed->snapshot->head.id, self->listing.lines.input.snapshots[index].id) == 0)
+        if (strcmp(listed->snapshot->head.id, self->listing.lines->input.snapshots[index].id) == 0)
             self->newest = listed->snapshot;
     }
     if (self->newest != NULL && self->newest->head.state == BK_SNAPSHOT_DAMAGED)
@@ -94,21 +96,21 @@ note_newest(BkStatus *self)
 }
 
 static bool
-find_windows(BkStatus *self, BkOp *op, GError **error)
+find_windows(const BkPast *past, GArray *windows, GPtrArray *damage, BkOp *op, GError **error)
 {
-    for (size_t i = 0; self->past != NULL && i < self->past->windows.count; i++) {
-        const BkWindow *window = &self->past->windows.windows[i];
+    for (size_t i = 0; past != NULL && i < past->windows.count; i++) {
+        const BkWindow *window = &past->windows.windows[i];
         BkStatusWindow shown = {
+            .system_id = past->system_id,
             .window = window,
-            .snapshot = self->past->input.snapshots[window->first_snapshot].id,
+            .snapshot = past->input.snapshots[window->first_snapshot].id,
             .to_lsn = window->end_lsn,
         };
         g_auto(BkWindowPath) path = {0};
         BkPastEnd end;
 
-        if (bk_window_path(&self->past->input, window->first_snapshot, window->timeline, &path)) {
-            if (!bk_past_find_end(self->past, &path, window->from_lsn, &end, self->problems, op,
-                                  error))
+        if (bk_window_path(&past->input, window->first_snapshot, window->timeline, &path)) {
+            if (!bk_past_find_end(past, &path, window->from_lsn, &end, damage, op, error))
                 return false;
             shown.to_lsn = end.lsn;
             shown.to_us = end.time_us;
@@ -116,7 +118,31 @@ find_windows(BkStatus *self, BkOp *op, GError **error)
         /* Without a later transaction the window is the moment of the snapshot itself. */
         if (shown.to_us == 0)
             shown.to_us = window->from_time_us;
-        g_array_append_val(self->windows, shown);
+        g_array_append_val(windows, shown);
+    }
+    return true;
+}
+
+/* What a former cluster can no longer be given is a note. */
+static bool
+find_former(BkStatus *self, BkOp *op, GError **error)
+{
+    const GPtrArray *systems = self->listing.systems.systems;
+
+    for (guint i = 0; i + 1 < systems->len; i++) {
+        const BkSystem *system = g_ptr_array_index(systems, i);
+        const BkPast *usable = NULL;
+
+        for (guint j = 0; j < system->pasts->len; j++) {
+            const BkPast *past = g_ptr_array_index(system->pasts, j);
+            g_autofree char *repository = repository_of(self, past);
+
+            bk_status_note_gaps(self, past, &system->lines, repository);
+            if (usable == NULL && past->windows.count > 0)
+                usable = past;
+        }
+        if (!find_windows(usable, self->former, self->problems, op, error))
+            return false;
     }
     return true;
 }
@@ -172,6 +198,7 @@ bk_status_load(const BkSourceSpec *source, int64_t rpo_us, int64_t now_us, BkSta
                GError **error)
 {
     self->windows = g_array_new(FALSE, FALSE, sizeof(BkStatusWindow));
+    self->former = g_array_new(FALSE, FALSE, sizeof(BkStatusWindow));
     self->problems = g_ptr_array_new_with_free_func(g_free);
     self->notes = g_ptr_array_new_with_free_func(g_free);
     bk_server_check_ask(source, &self->server, op);
@@ -184,6 +211,7 @@ bk_status_load(const BkSourceSpec *source, int64_t rpo_us, int64_t now_us, BkSta
         note_past(self, g_ptr_array_index(self->listing.pasts, i));
     note_newest(self);
     bk_status_note_lines(self, source->name);
+    bk_status_note_systems(self, source->name, op);
     if (self->listing.pasts->len == 0)
         add_problem(self, "there is no snapshot yet");
     else if (!bk_lease_read(find_lease(self), &self->lease, op, error))
@@ -193,7 +221,8 @@ bk_status_load(const BkSourceSpec *source, int64_t rpo_us, int64_t now_us, BkSta
     bk_server_check_judge(&self->server, source, &self->listing, rpo_us, now_us, self->problems);
     bk_clock_check_listing(&self->listing, now_us, self->problems);
     bk_repository_space_check(source, self->problems);
-    return find_windows(self, op, error) &&
+    return find_windows(self->past, self->windows, self->problems, op, error) &&
+           find_former(self, op, error) &&
            (self->past == NULL ||
-            bk_clock_steps_note(self->past, &self->listing.lines, self->notes, op, error));
+            bk_clock_steps_note(self->past, self->listing.lines, self->notes, op, error));
 }

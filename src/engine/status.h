@@ -8,6 +8,7 @@
 #include "repo/lease.h"
 
 typedef struct BkStatusWindow {
+    uint64_t system_id; /* of the cluster */
     const BkWindow *window;
     const char *snapshot; /* id of its first */
     BkLsn to_lsn;
@@ -17,7 +18,8 @@ typedef struct BkStatusWindow {
 typedef struct BkStatus {
     BkListing listing;
     const BkPast *past;   /* of the first repository with anything usable; NULL for none */
-    GArray *windows;      /* BkStatusWindow */
+    GArray *windows;      /* BkStatusWindow, of the current cluster */
+    GArray *former;       /* the same of the clusters before it */
     GPtrArray *problems;  /* of char *, for people */
     GPtrArray *notes;     /* of char *: what cannot be mended and needs nobody's attention */
     GPtrArray *standings; /* of BkStanding, one for each repository */

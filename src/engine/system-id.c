@@ -4,25 +4,45 @@
 #include "codec/wire.h"
 #include "engine/source-spec.h"
 #include "repo/snapshot.h"
+#include "source/pg/decision.h"
 #include "source/pg/meta.h"
 
+#include <inttypes.h>
+
 #define NOTE_MAX ((size_t)4096)
+#define GUIDE    "docs/guide-upgrade.md"
 
-bool
-bk_find_system_id(const BkPart *part, uint64_t *system_id, BkOp *op, GError **error)
+/* --- snapshots -------------------------------------------------------------------------------- */
+
+/* The heads of a source's snapshots, newest first, as far as their manifests can be read. */
+typedef struct Heads {
+    const BkPart *part;
+    GPtrArray *entries; /* of BkSnapshotEntry */
+    guint left;         /* not looked at yet */
+    GError *outage;     /* the first manifest that the storage did not give */
+} Heads;
+
+static void
+heads_clear(Heads *self)
 {
-    g_autoptr(GPtrArray) ids = bk_snapshot_list(part, op, error);
-    g_autoptr(GError) outage = NULL; /* the first manifest that could not be read */
+    g_clear_pointer(&self->entries, g_ptr_array_unref);
+    g_clear_error(&self->outage);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Heads, heads_clear)
 
+/* The system identifier in the next one; 0 behind the last. */
+static bool
+next_head(Heads *self, uint64_t *system_id, BkOp *op, GError **error)
+{
     *system_id = 0;
-    if (ids == NULL)
-        return false;
-    for (guint i = ids->len; i-- > 0;) {
+    while (self->left > 0) {
         g_auto(BkSnapshotHead) head = {.source = NULL};
         g_auto(BkPgMeta) meta = {0};
         g_autoptr(GError) cause = NULL;
 
-        if (bk_snapshot_load_head(part, g_ptr_array_index(ids, i), &head, op, &cause) &&
+        self->left--;
+        if (bk_snapshot_load_head(self->part, g_ptr_array_index(self->entries, self->left), &head,
+                                  op, &cause) &&
             bk_pg_meta_decode(&meta, &head.meta, &cause)) {
             *system_id = meta.system_id;
             return true;
@@ -30,13 +50,123 @@ bk_find_system_id(const BkPart *part, uint64_t *system_id, BkOp *op, GError **er
         if (!bk_parts_is_at_fault(cause) && !bk_error_is(cause, BK_ERROR_NOT_FOUND))
             return bk_propagate(error, &cause);
         bk_log(BK_LOG_WARNING, "%s", cause->message);
-        if (outage == NULL && !bk_error_is(cause, BK_ERROR_CORRUPT) &&
+        if (self->outage == NULL && !bk_error_is(cause, BK_ERROR_CORRUPT) &&
             !bk_error_is(cause, BK_ERROR_UNSUPPORTED) && !bk_error_is(cause, BK_ERROR_NOT_FOUND))
-            outage = g_steal_pointer(&cause);
+            self->outage = g_steal_pointer(&cause);
     }
-    /* What could not be read might tell it still: then it is not unknown. */
-    return bk_propagate(error, &outage);
+    return true;
 }
+
+static bool
+find_in_snapshots(Heads *heads, uint64_t wanted, bool *found, BkOp *op, GError **error)
+{
+    uint64_t system_id = 0;
+
+    *found = false;
+    do {
+        if (!next_head(heads, &system_id, op, error))
+            return false;
+        *found = system_id == wanted;
+    } while (system_id != 0 && !*found);
+    return true;
+}
+
+/* --- decisions -------------------------------------------------------------------------------- */
+
+static bool
+list_decisions(const BkPart *part, GArray *decisions, BkOp *op, GError **error)
+{
+    g_autoptr(GPtrArray) damage = g_ptr_array_new_with_free_func(g_free);
+
+    if (!bk_decision_list(part, decisions, damage, op, error))
+        return false;
+    for (guint i = 0; i < damage->len; i++)
+        bk_log(BK_LOG_WARNING, "%s", (const char *)g_ptr_array_index(damage, i));
+    return true;
+}
+
+/* The cluster that was declared current last; 0: none was. */
+static uint64_t
+find_declared(const GArray *decisions)
+{
+    const BkDecision *newest = NULL;
+
+    for (guint i = 0; i < decisions->len; i++) {
+        const BkDecision *decision = &g_array_index(decisions, BkDecision, i);
+
+        if (decision->kind == BK_DECISION_CLUSTER &&
+            (newest == NULL || decision->number > newest->number))
+            newest = decision;
+    }
+    return newest != NULL ? newest->system_id : 0;
+}
+
+static bool
+is_named(const GArray *decisions, uint64_t system_id)
+{
+    for (guint i = 0; i < decisions->len; i++) {
+        const BkDecision *decision = &g_array_index(decisions, BkDecision, i);
+
+        if (decision->kind == BK_DECISION_CLUSTER &&
+            (decision->system_id == system_id || decision->previous_id == system_id))
+            return true;
+    }
+    return false;
+}
+
+static bool
+judge_by_decisions(Heads *heads, uint64_t newest, uint64_t system_id, BkSystemStanding *standing,
+                   uint64_t *current, BkOp *op, GError **error)
+{
+    g_autoptr(GArray) decisions = g_array_new(FALSE, FALSE, sizeof(BkDecision));
+    bool found = false;
+
+    if (!list_decisions(heads->part, decisions, op, error))
+        return false;
+    *current = find_declared(decisions);
+    if (*current == 0)
+        *current = newest;
+    if (*current == 0) {
+        *standing = BK_SYSTEM_FIRST;
+        /* What could not be read might tell it still: then it is not unknown. */
+        return bk_propagate(error, &heads->outage);
+    }
+    *standing = *current == system_id            ? BK_SYSTEM_CURRENT
+                : is_named(decisions, system_id) ? BK_SYSTEM_FORMER
+                                                 : BK_SYSTEM_FOREIGN;
+    if (*standing == BK_SYSTEM_FOREIGN && !find_in_snapshots(heads, system_id, &found, op, error))
+        return false;
+    if (found)
+        *standing = BK_SYSTEM_FORMER;
+    return true;
+}
+
+bool
+bk_system_judge(const BkPart *part, uint64_t system_id, BkSystemStanding *standing,
+                uint64_t *current, BkOp *op, GError **error)
+{
+    g_auto(Heads) heads = {.part = part, .entries = bk_snapshot_list(part, op, error)};
+    uint64_t unused;
+    uint64_t newest;
+
+    if (heads.entries == NULL)
+        return false;
+    heads.left = heads.entries->len;
+    if (current == NULL)
+        current = &unused;
+    if (!next_head(&heads, &newest, op, error))
+        return false;
+    /* The usual case. That the source went on with another cluster since, and this one is FORMER,
+     * shows as soon as the other one has a snapshot. */
+    if (newest == system_id) {
+        *current = newest;
+        *standing = BK_SYSTEM_CURRENT;
+        return true;
+    }
+    return judge_by_decisions(&heads, newest, system_id, standing, current, op, error);
+}
+
+/* --- what this host has noted ----------------------------------------------------------------- */
 
 static char *
 note_name(const BkPart *part)
@@ -76,12 +206,159 @@ note_system_id(const BkPart *part, uint64_t system_id)
         bk_store_note(bk_part_store(part), name, &note);
 }
 
-bool
-bk_system_id_find_and_note(const BkPart *part, uint64_t *system_id, BkOp *op, GError **error)
+/* --- checks ----------------------------------------------------------------------------------- */
+
+char *
+bk_system_advise(const char *source, BkSystemStanding standing, uint64_t system_id,
+                 uint64_t current)
 {
-    if (!bk_find_system_id(part, system_id, op, error))
+    return standing == BK_SYSTEM_FORMER
+               ? g_strdup_printf("\"%s\" went on with another cluster (system identifier %" PRIu64
+                                 ") than this one (%" PRIu64
+                                 "): if this one is to be current again, "
+                                 "run \"backstay backup %s --new-cluster\" (%s)",
+                                 source, current, system_id, source, GUIDE)
+               : g_strdup_printf("the server is another cluster (system identifier %" PRIu64
+                                 ") than that of \"%s\" (%" PRIu64 "): after an upgrade by "
+                                 "pg_upgrade run \"backstay backup %s --new-cluster\" once (%s); "
+                                 "otherwise give it a source of its own",
+                                 system_id, source, current, source, GUIDE);
+}
+
+static bool
+refuse(const BkPart *part, BkSystemStanding standing, uint64_t system_id, uint64_t current,
+       GError **error)
+{
+    g_autofree char *advice = bk_system_advise(bk_part_source(part), standing, system_id, current);
+
+    return bk_throw(error, BK_ERROR_UNFIT, "%s", advice);
+}
+
+bool
+bk_system_check_wal(const BkPart *part, uint64_t system_id, BkOp *op, GError **error)
+{
+    BkSystemStanding standing;
+    uint64_t current;
+
+    if (bk_system_id_recall(part, &current) && current == system_id)
+        return true;
+    if (!bk_system_judge(part, system_id, &standing, &current, op, error))
         return false;
-    if (*system_id != 0 && bk_store_is_remote(bk_part_store(part)))
-        note_system_id(part, *system_id);
+    if (standing == BK_SYSTEM_FOREIGN)
+        return refuse(part, standing, system_id, current, error);
+    if (standing != BK_SYSTEM_FIRST && bk_store_is_remote(bk_part_store(part)))
+        note_system_id(part, system_id);
+    return true;
+}
+
+bool
+bk_system_check_current(const BkPart *part, uint64_t system_id, BkOp *op, GError **error)
+{
+    BkSystemStanding standing;
+    uint64_t current;
+
+    if (bk_system_id_recall(part, &current) && current == system_id)
+        return true;
+    if (!bk_system_judge(part, system_id, &standing, &current, op, error))
+        return false;
+    if (standing == BK_SYSTEM_CURRENT && bk_store_is_remote(bk_part_store(part)))
+        note_system_id(part, system_id);
+    return standing == BK_SYSTEM_FIRST || standing == BK_SYSTEM_CURRENT ||
+           refuse(part, standing, system_id, current, error);
+}
+
+/* --- declaring -------------------------------------------------------------------------------- */
+
+static bool
+has_number(const GArray *decisions, uint64_t number)
+{
+    for (guint i = 0; i < decisions->len; i++)
+        if (g_array_index(decisions, BkDecision, i).number == number)
+            return true;
+    return false;
+}
+
+static bool
+bring(const GArray *decisions, const BkPart *to, BkOp *op, GError **error)
+{
+    g_autoptr(GArray) present = g_array_new(FALSE, FALSE, sizeof(BkDecision));
+
+    if (!list_decisions(to, present, op, error))
+        return false;
+    for (guint i = 0; i < decisions->len; i++) {
+        const BkDecision *decision = &g_array_index(decisions, BkDecision, i);
+        g_autoptr(GError) cause = NULL;
+
+        if (has_number(present, decision->number))
+            continue;
+        if (bk_decision_put(to, decision, op, &cause))
+            continue;
+        if (bk_error_is(cause, BK_ERROR_EXISTS))
+            return bk_throw(error, BK_ERROR_CONFLICT,
+                            "another decision about \"%s\" was made at the same time: run the "
+                            "command again",
+                            bk_part_source(to));
+        return bk_propagate(error, &cause);
+    }
+    return true;
+}
+
+bool
+bk_system_bring_decisions(const BkPart *from, const BkPart *to, BkOp *op, GError **error)
+{
+    g_autoptr(GArray) decisions = g_array_new(FALSE, FALSE, sizeof(BkDecision));
+
+    return list_decisions(from, decisions, op, error) && bring(decisions, to, op, error);
+}
+
+/* Each number once. */
+static bool
+collect_decisions(const GPtrArray *parts, GArray *decisions, BkOp *op, GError **error)
+{
+    for (guint i = 0; i < parts->len; i++) {
+        g_autoptr(GArray) own = g_array_new(FALSE, FALSE, sizeof(BkDecision));
+
+        if (!list_decisions(g_ptr_array_index(parts, i), own, op, error))
+            return false;
+        for (guint j = 0; j < own->len; j++)
+            if (!has_number(decisions, g_array_index(own, BkDecision, j).number))
+                g_array_append_val(decisions, g_array_index(own, BkDecision, j));
+    }
+    return true;
+}
+
+bool
+bk_system_declare(const GPtrArray *parts, uint64_t system_id, BkOp *op, GError **error)
+{
+    g_autoptr(GArray) decisions = g_array_new(FALSE, FALSE, sizeof(BkDecision));
+    BkDecision decision = {.kind = BK_DECISION_CLUSTER, .system_id = system_id};
+    uint64_t declared;
+
+    if (!collect_decisions(parts, decisions, op, error))
+        return false;
+    declared = find_declared(decisions);
+    if (declared != system_id) {
+        BkSystemStanding standing;
+
+        if (!bk_system_judge(g_ptr_array_index(parts, 0), system_id, &standing,
+                             &decision.previous_id, op, error))
+            return false;
+        if (standing == BK_SYSTEM_FIRST)
+            return true;
+        if (declared != 0)
+            decision.previous_id = declared;
+        if (decision.previous_id != system_id) {
+            for (guint i = 0; i < decisions->len; i++)
+                decision.number =
+                    MAX(decision.number, g_array_index(decisions, BkDecision, i).number);
+            decision.number++;
+            decision.time_us = g_get_real_time();
+            (void)g_strlcpy(decision.host, g_get_host_name(), sizeof decision.host);
+            g_array_append_val(decisions, decision);
+        }
+    }
+    for (guint i = parts->len; i-- > 0;)
+        if (!bring(decisions, g_ptr_array_index(parts, i), op, error))
+            return bk_prefix(error, "declaring the new cluster");
     return true;
 }

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "engine/plan.h"
 #include "engine/snapshot-catalog.h"
+#include "engine/systems.h"
 #include "source/pg/server.h"
 
 #include <string.h>
@@ -15,7 +16,8 @@ typedef struct Reading {
     const BkTimelineRequest *request;
     BkTimeline *timeline;
     BkOp *op;
-    GPtrArray *parts; /* of BkPart: the one that is read, first */
+    GPtrArray *parts;       /* of BkPart: the one that is read, first */
+    const BkSystem *system; /* the cluster, in one repository */
     const BkPast *past;
     BkSnapshotCatalog *catalog; /* or NULL */
     uint64_t system_id;         /* of what was read */
@@ -339,6 +341,8 @@ choose_leaf(const Reading *self, const BkLines *lines, uint32_t *leaf, GError **
         .timeline = self->request->timeline,
         .command = self->request->command,
         .lines = lines,
+        .system_id = self->system->id,
+        .names_system = self->request->system_id != 0,
     };
     g_auto(BkPlan) plan = {0};
 
@@ -362,15 +366,11 @@ note_others(const Reading *self, const BkLines *lines)
 static bool
 read_past(Reading *self, GError **error)
 {
-    g_autoptr(GPtrArray) pasts = g_ptr_array_new();
-    g_auto(BkLines) lines = {.pasts = NULL};
     BkTimeline *timeline = self->timeline;
 
-    g_ptr_array_add(pasts, (void *)(uintptr_t)self->past);
-    if (!bk_lines_load(pasts, self->source, &lines, self->op, error) ||
-        !choose_leaf(self, &lines, &timeline->timeline, error))
+    if (!choose_leaf(self, &self->system->lines, &timeline->timeline, error))
         return false;
-    note_others(self, &lines);
+    note_others(self, &self->system->lines);
     timeline->repository = g_strdup(bk_repository_name(bk_part_repository(self->past->part)));
     if (!read_windows(self, timeline->timeline, error))
         return false;
@@ -378,19 +378,45 @@ read_past(Reading *self, GError **error)
     return true;
 }
 
+/* The past of the wanted cluster, or of the current one, in `part`. */
+static bool
+load_past(Reading *self, const BkPart *part, BkSystems *systems, GError **error)
+{
+    const uint64_t wanted = self->request->system_id;
+
+    bk_systems_clear(systems);
+    bk_systems_init(systems);
+    if (!bk_systems_add(systems, part, BK_PAST_WHOLE_ARCHIVE, self->op, error) ||
+        !bk_systems_order(systems, BK_PAST_WHOLE_ARCHIVE, self->op, error) ||
+        !bk_systems_load_lines(systems, self->source, self->op, error))
+        return false;
+    self->system = wanted != 0 ? bk_systems_find(systems, wanted) : bk_systems_current(systems);
+    self->timeline->system_id =
+        self->system != NULL && systems->systems->len > 1 ? self->system->id : 0;
+    self->past = self->system != NULL ? bk_system_find_past(self->system, part) : NULL;
+    if (self->past == NULL) {
+        g_autofree char *known = bk_systems_describe(systems);
+
+        return bk_throw(error, BK_ERROR_NOT_FOUND,
+                        "repository \"%s\" has nothing of a cluster of \"%s\" with system "
+                        "identifier %" G_GUINT64_FORMAT ": %s",
+                        bk_repository_name(bk_part_repository(part)), self->source->name, wanted,
+                        known);
+    }
+    return true;
+}
+
 /* Takes the first repository from which anything can be recovered. */
 static bool
-choose_past(Reading *self, const BkParts *parts, BkPast *past, GError **error)
+choose_past(Reading *self, const BkParts *parts, BkSystems *systems, GError **error)
 {
     g_autoptr(GError) first = NULL;
 
     for (guint i = 0; i < parts->parts->len; i++) {
         g_autoptr(GError) cause = NULL;
 
-        bk_past_clear(past);
-        if (bk_past_load(g_ptr_array_index(parts->parts, i), BK_PAST_WHOLE_ARCHIVE, past, self->op,
-                         &cause) &&
-            (past->windows.count > 0 || i + 1 == parts->parts->len)) {
+        if (load_past(self, g_ptr_array_index(parts->parts, i), systems, &cause) &&
+            (self->past->windows.count > 0 || i + 1 == parts->parts->len)) {
             g_ptr_array_insert(self->parts, 0, g_ptr_array_index(parts->parts, i));
             return true;
         }
@@ -412,7 +438,7 @@ bk_timeline_load(const BkSourceSpec *source, const BkTimelineRequest *request, B
                  BkOp *op, GError **error)
 {
     g_auto(BkParts) parts = {0};
-    g_auto(BkPast) past = {0};
+    g_auto(BkSystems) systems = {NULL};
     g_autoptr(GPtrArray) order = g_ptr_array_new();
     Reading self = {
         .source = source,
@@ -420,7 +446,6 @@ bk_timeline_load(const BkSourceSpec *source, const BkTimelineRequest *request, B
         .timeline = timeline,
         .op = op,
         .parts = order,
-        .past = &past,
     };
 
     *timeline = (BkTimeline){
@@ -434,5 +459,5 @@ bk_timeline_load(const BkSourceSpec *source, const BkTimelineRequest *request, B
         return false;
     for (guint i = 0; i < parts.failed->len; i++)
         g_ptr_array_add(timeline->failed, g_strdup(g_ptr_array_index(parts.failed, i)));
-    return choose_past(&self, &parts, &past, error) && read_past(&self, error);
+    return choose_past(&self, &parts, &systems, error) && read_past(&self, error);
 }

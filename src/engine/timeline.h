@@ -16,6 +16,7 @@ typedef struct BkTimelineRequest {
     int64_t to_us;   /* INT64_MAX: to the end of the WAL */
     uint64_t min_deletes;
     const char *timeline;   /* as of a restore: "latest", "current", a number, or NULL: latest */
+    uint64_t system_id;     /* the cluster; 0: the current one */
     const char *repository; /* read this one only, or NULL */
     const char *command;    /* as in BkPlanRequest */
 } BkTimelineRequest;
@@ -30,6 +31,7 @@ typedef struct BkTimeline {
     uint64_t omitted;             /* events beyond the bounds above */
     GPtrArray *notes;             /* of char *: what could not be looked at, for people */
     uint32_t timeline;            /* the WAL of which way was read */
+    uint64_t system_id;           /* of the cluster that was read, where there are several; or 0 */
     bool is_only;                 /* there is no other line, which a restore could take */
     GPtrArray *others;            /* of char *: what other lines there are, which were not read */
     int64_t start_us;             /* the first moment that can be told of */

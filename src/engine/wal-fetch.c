@@ -5,6 +5,7 @@
 #include "base/workers.h"
 #include "engine/fetch-ahead.h"
 #include "engine/wal-hole.h"
+#include "engine/wal-origin.h"
 #include "source/pg/archive.h"
 
 #include <fcntl.h>
@@ -24,6 +25,7 @@
 typedef struct Ahead {
     BkFetchAhead *folder;
     const BkPart *part;
+    uint64_t system_id;
     uint32_t timeline;
     uint32_t segment_size;
     uint64_t first;
@@ -143,14 +145,15 @@ get_first(const BkSourceSpec *source, const BkWalFetch *fetch, const BkWalName *
         part = g_ptr_array_index(parts->parts, 0);
         if (!spec->is_required && is_past(parsed, fetch->reach))
             bk_op_set_deadline(own, g_get_monotonic_time() + SPARE_US);
-        if (bk_archive_get(part, fetch->name, parsed, content, own, &cause))
+        if (bk_archive_get(part, fetch->system_id, fetch->name, parsed, content, own, &cause))
             return part;
         if (is_passed_by(fetch, parsed, spec, cause))
             continue;
         if (hole != NULL && hole->evidence == NULL && bk_error_is(cause, BK_ERROR_NOT_FOUND)) {
             g_autoptr(GError) failure = NULL;
 
-            if (!bk_wal_hole_find(part, parsed, g_get_real_time(), hole, own, &failure) &&
+            if (!bk_wal_hole_find(part, fetch->system_id, parsed, g_get_real_time(), hole, own,
+                                  &failure) &&
                 !is_passed_by(fetch, parsed, spec, failure))
                 bk_parts_keep_worst(&answers.worst, &failure);
         }
@@ -241,7 +244,7 @@ fetch_ahead_worker(unsigned index, void *data, BkOp *op, GError **error)
 
         if (bk_fetch_ahead_has(ahead->folder, name))
             continue;
-        if (!bk_archive_get(ahead->part, name, &parsed, &content, op, error) ||
+        if (!bk_archive_get(ahead->part, ahead->system_id, name, &parsed, &content, op, error) ||
             !bk_fetch_ahead_put(ahead->folder, name, content.data, content.size, error))
             return false;
     }
@@ -256,7 +259,7 @@ name_ahead(const Ahead *ahead, uint64_t index)
     const BkWalName parsed =
         bk_wal_name_of_segment(ahead->timeline, ahead->first + index, ahead->segment_size, name);
 
-    return bk_archive_object_name(ahead->part, name, &parsed);
+    return bk_archive_object_name(ahead->part, ahead->system_id, name, &parsed);
 }
 
 typedef struct Count {
@@ -284,7 +287,8 @@ static uint64_t
 count_present(const Ahead *ahead, uint64_t wanted, BkOp *op)
 {
     BkStore *store = bk_part_store(ahead->part);
-    g_autofree char *folder = bk_part_object_name(ahead->part, "wal/%08X/", ahead->timeline);
+    g_autofree char *folder =
+        bk_archive_timeline_folder(ahead->part, ahead->system_id, ahead->timeline);
     g_autofree char *before = name_ahead(ahead, UINT64_MAX); /* the one that was asked for */
     Count count = {.ahead = ahead, .wanted = wanted};
     g_autoptr(GError) end = NULL;
@@ -359,19 +363,20 @@ fetch_on(const BkSourceSpec *source, Ahead *ahead, const BkPart *part, unsigned 
     }
 }
 
-/* Starts a process that fetches the segments behind `name`. */
+/* Starts a process that fetches the segments behind the one that was asked for. */
 static void
-start_ahead(const BkSourceSpec *source, const BkPart *part, const char *name,
-            const BkWalName *parsed, uint32_t segment_size, unsigned wanted, BkFetchAhead *folder)
+start_ahead(const BkSourceSpec *source, const BkWalFetch *fetch, const BkPart *part,
+            const BkWalName *parsed, uint32_t segment_size, BkFetchAhead *folder)
 {
     Ahead ahead = {
         .folder = folder,
+        .system_id = fetch->system_id,
         .timeline = parsed->timeline,
         .segment_size = segment_size,
     };
 
-    if (wanted == 0 || !bk_wal_name_segno(parsed, segment_size, &ahead.first) ||
-        !bk_fetch_ahead_lock(folder, name))
+    if (fetch->ahead == 0 || !bk_wal_name_segno(parsed, segment_size, &ahead.first) ||
+        !bk_fetch_ahead_lock(folder, fetch->name))
         return;
     ahead.first++;
     /* Two processes cannot share the connections of a store that is far away. */
@@ -382,35 +387,38 @@ start_ahead(const BkSourceSpec *source, const BkPart *part, const char *name,
         (void)signal(SIGINT, SIG_DFL);
         (void)signal(SIGTERM, SIG_DFL);
         leave_terminal();
-        fetch_on(source, &ahead, part, wanted);
+        fetch_on(source, &ahead, part, fetch->ahead);
         _exit(0);
     }
 }
 
 /* Goes on fetching before the last of those fetched ahead has been taken: recovery is not to wait
- * for the next ones. `path` is the segment `name`, taken just now. */
+ * for the next ones. The segment was taken just now. */
 static void
-refill(const BkSourceSpec *source, const char *name, const BkWalName *parsed, const char *path,
-       unsigned wanted, BkFetchAhead *folder)
+refill(const BkSourceSpec *source, const BkWalFetch *fetch, const BkWalName *parsed,
+       BkFetchAhead *folder)
 {
     char middle[BK_WAL_NAME_SIZE];
     struct stat st;
     uint64_t segno;
 
-    if (stat(path, &st) < 0 || st.st_size <= 0 || (uint64_t)st.st_size > BK_ARCHIVE_FILE_MAX ||
+    if (stat(fetch->path, &st) < 0 || st.st_size <= 0 ||
+        (uint64_t)st.st_size > BK_ARCHIVE_FILE_MAX ||
         !bk_wal_name_segno(parsed, (uint32_t)st.st_size, &segno))
         return;
-    bk_wal_segment_name(parsed->timeline, segno + (wanted + 1) / 2, (uint32_t)st.st_size, middle);
+    bk_wal_segment_name(parsed->timeline, segno + (fetch->ahead + 1) / 2, (uint32_t)st.st_size,
+                        middle);
     if (!bk_fetch_ahead_has(folder, middle))
-        start_ahead(source, NULL, name, parsed, (uint32_t)st.st_size, wanted, folder);
+        start_ahead(source, fetch, NULL, parsed, (uint32_t)st.st_size, folder);
 }
 
-/* What tells the archive of one source from all others that recovery may ever ask here. */
+/* What tells the archive of one cluster from all others that recovery may ever ask here. */
 static char *
-identify(const BkSourceSpec *source)
+identify(const BkSourceSpec *source, uint64_t system_id)
 {
     g_autoptr(GString) text = g_string_new(source->name);
 
+    g_string_append_printf(text, "\n%" G_GUINT64_FORMAT, system_id);
     for (size_t i = 0; i < source->repository_count; i++) {
         const BkPlace *place = &source->repositories[i].place;
 
@@ -424,26 +432,97 @@ identify(const BkSourceSpec *source)
     return g_string_free(g_steal_pointer(&text), FALSE);
 }
 
-bool
-bk_wal_fetch(const BkSourceSpec *source, const BkWalFetch *fetch, BkOp *op, GError **error)
+/* --- of which cluster ------------------------------------------------------------------------- */
+
+static bool
+note_system(const BkStoreEntry *entry, void *data, GError **error)
 {
-    g_autofree char *archive = identify(source);
-    g_autoptr(BkFetchAhead) folder = bk_fetch_ahead_new(fetch->path, archive);
+    GArray *systems = data;
+    const char *end = entry->name + strlen(entry->name);
+    uint64_t system_id;
+    g_autofree char *digits = NULL;
+
+    (void)error;
+    if (end - entry->name < 17 || end[-1] != '/')
+        return true;
+    digits = g_strndup(end - 17, 16);
+    if (g_ascii_string_to_unsigned(digits, 16, 1, G_MAXUINT64, &system_id, NULL))
+        g_array_append_val(systems, system_id);
+    return true;
+}
+
+/* The only cluster of which any repository has WAL. All are asked: what one does not have tells
+ * nothing. */
+static bool
+find_only_system(const BkSourceSpec *source, uint64_t *only, BkOp *op, GError **error)
+{
+    g_autoptr(GArray) systems = g_array_new(FALSE, FALSE, sizeof(uint64_t));
+
+    *only = 0;
+    for (size_t i = 0; i < source->repository_count; i++) {
+        g_auto(BkParts) parts = {0};
+        g_autofree char *folder = NULL;
+        const BkPart *part;
+
+        if (!bk_parts_open_for_reading(source, source->repositories[i].name, &parts, op, error))
+            return false;
+        if (parts.parts->len == 0)
+            continue;
+        part = g_ptr_array_index(parts.parts, 0);
+        folder = bk_part_object_name(part, "wal/");
+        if (!bk_store_list_folder(bk_part_store(part), folder, note_system, systems, op, error))
+            return false;
+    }
+    for (guint i = 0; i < systems->len; i++) {
+        const uint64_t one = g_array_index(systems, uint64_t, i);
+
+        if (*only != 0 && one != *only)
+            return bk_throw(error, BK_ERROR_UNFIT,
+                            "\"%s\" has WAL of several clusters, and nothing tells which one is "
+                            "meant: give the path in pg_wal of a data directory with a readable "
+                            "global/pg_control, or --system N",
+                            source->name);
+        *only = one;
+    }
+    return *only != 0 ||
+           bk_throw(error, BK_ERROR_NOT_FOUND, "no repository holds WAL of this source");
+}
+
+static bool
+find_system(const BkSourceSpec *source, BkWalFetch *fetch, BkOp *op, GError **error)
+{
+    g_autofree char *wal_dir = g_path_get_dirname(fetch->path);
+
+    if (fetch->system_id == 0)
+        fetch->system_id = bk_wal_origin_of_directory(wal_dir);
+    return fetch->system_id != 0 || find_only_system(source, &fetch->system_id, op, error);
+}
+
+bool
+bk_wal_fetch(const BkSourceSpec *source, const BkWalFetch *request, BkOp *op, GError **error)
+{
+    BkWalFetch told = *request;
+    const BkWalFetch *fetch = &told;
+    g_autofree char *archive = NULL;
+    g_autoptr(BkFetchAhead) folder = NULL;
     g_auto(BkParts) parts = {0};
     g_auto(BkBuf) content = BK_BUF_INIT;
     g_autoptr(GError) cause = NULL;
-    const char *name = fetch->name;
     const BkPart *part;
     BkWalName parsed;
     bool taken = false;
 
-    if (!bk_wal_name_parse(name, &parsed))
-        return bk_throw(error, BK_ERROR_USAGE, "\"%s\" is not the name of a WAL file", name);
+    if (!bk_wal_name_parse(fetch->name, &parsed))
+        return bk_throw(error, BK_ERROR_USAGE, "\"%s\" is not the name of a WAL file", fetch->name);
+    if (!find_system(source, &told, op, error))
+        return false;
+    archive = identify(source, fetch->system_id);
+    folder = bk_fetch_ahead_new(fetch->path, archive);
     if (parsed.kind == BK_WAL_SEGMENT &&
-        !bk_fetch_ahead_take(folder, name, fetch->path, &taken, op, error))
+        !bk_fetch_ahead_take(folder, fetch->name, fetch->path, &taken, op, error))
         return false;
     if (parsed.kind == BK_WAL_SEGMENT && taken) {
-        refill(source, name, &parsed, fetch->path, fetch->ahead, folder);
+        refill(source, fetch, &parsed, folder);
         return true;
     }
     part = get_or_explain(source, fetch, &parsed, &content, &parts, op, &cause);
@@ -456,6 +535,6 @@ bk_wal_fetch(const BkSourceSpec *source, const BkWalFetch *fetch, BkOp *op, GErr
     if (!write_whole(fetch->path, &content, error))
         return false;
     if (parsed.kind == BK_WAL_SEGMENT)
-        start_ahead(source, part, name, &parsed, (uint32_t)content.size, fetch->ahead, folder);
+        start_ahead(source, fetch, part, &parsed, (uint32_t)content.size, folder);
     return true;
 }

@@ -68,8 +68,8 @@ read_archived_history(const BkWalFillRequest *request, BkHistory *history, BkOp 
 
     if (!bk_wal_name_parse(bk_wal_history_name(request->timeline, name), &parsed))
         g_assert_not_reached();
-    return bk_archive_get(g_ptr_array_index(request->parts, 0), name, &parsed, &content, op,
-                          error) &&
+    return bk_archive_get(g_ptr_array_index(request->parts, 0), request->system_id, name, &parsed,
+                          &content, op, error) &&
            bk_history_parse(request->timeline, content.data, content.size, history, error);
 }
 
@@ -201,7 +201,7 @@ note_name(const BkStoreEntry *entry, void *data, GError **error)
 /* The name just before that of a segment: a new string, or NULL when there is
  * none. */
 static char *
-name_before(const BkPart *part, const Candidate *candidate)
+name_before(const BkPart *part, uint64_t system_id, const Candidate *candidate)
 {
     char name[BK_WAL_NAME_SIZE];
     BkWalName parsed;
@@ -210,7 +210,7 @@ name_before(const BkPart *part, const Candidate *candidate)
         return NULL;
     parsed = bk_wal_name_of_segment(candidate->parsed.timeline, candidate->segno - 1,
                                     candidate->segment_size, name);
-    return bk_archive_object_name(part, name, &parsed);
+    return bk_archive_object_name(part, system_id, name, &parsed);
 }
 
 /* Compares the segments of one timeline from `first` on, up to `end` among the
@@ -220,15 +220,17 @@ compare_segments(const Fill *self, const BkPart *part, guint first, guint end, B
                  GError **error)
 {
     const Candidate *lowest = g_ptr_array_index(self->candidates, first);
-    g_autofree char *prefix = bk_part_object_name(part, "wal/%08X/", lowest->parsed.timeline);
-    g_autofree char *after = name_before(part, lowest);
+    const uint64_t system_id = self->request->system_id;
+    g_autofree char *prefix = bk_archive_timeline_folder(part, system_id, lowest->parsed.timeline);
+    g_autofree char *after = name_before(part, system_id, lowest);
     g_autoptr(GHashTable) present = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 
     if (!bk_store_list(bk_part_store(part), prefix, after, note_name, present, op, error))
         return false;
     for (guint i = first; i < end; i++) {
         Candidate *candidate = g_ptr_array_index(self->candidates, i);
-        g_autofree char *name = bk_archive_object_name(part, candidate->name, &candidate->parsed);
+        g_autofree char *name =
+            bk_archive_object_name(part, system_id, candidate->name, &candidate->parsed);
 
         if (!g_hash_table_contains(present, name))
             candidate->is_missing = true;
@@ -243,7 +245,8 @@ compare_history(const BkWalFillRequest *request, Candidate *candidate, BkOp *op,
 {
     bool has = true;
 
-    if (!bk_archive_has_name(request->parts, candidate->name, &candidate->parsed, &has, op, error))
+    if (!bk_archive_has_name(request->parts, request->system_id, candidate->name,
+                             &candidate->parsed, &has, op, error))
         return false;
     candidate->is_missing = !has;
     return true;

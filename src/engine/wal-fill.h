@@ -17,7 +17,7 @@ typedef struct BkWalFillRequest {
     uint32_t timeline;   /* that the server is on */
     BkLsn end_lsn;       /* of that timeline, only segments before the one with this position are
                             complete; 0: none is looked at */
-    uint64_t system_id;  /* 0: not known yet */
+    uint64_t system_id;  /* of the cluster */
     BkCodec codec;
     int level;
 } BkWalFillRequest;

@@ -20,6 +20,7 @@ bk_wal_hole_clear(BkWalHole *self)
 /* The first segment that a listing shows. */
 typedef struct Segment {
     const BkPart *part;
+    uint64_t system_id;
     char text[BK_WAL_NAME_SIZE]; /* "": none */
     BkWalName name;
     int64_t modified_us;
@@ -35,7 +36,7 @@ take_first_segment(const BkStoreEntry *entry, void *data, GError **error)
 
     if (!bk_wal_name_parse(base, &self->name) || self->name.kind != BK_WAL_SEGMENT)
         return true;
-    place = bk_archive_object_name(self->part, base, &self->name);
+    place = bk_archive_object_name(self->part, self->system_id, base, &self->name);
     if (strcmp(place, entry->name) != 0)
         return true;
     (void)g_strlcpy(self->text, base, sizeof self->text);
@@ -45,13 +46,13 @@ take_first_segment(const BkStoreEntry *entry, void *data, GError **error)
 
 /* Finds the first segment of `timeline` behind the object `after` (NULL: of all). */
 static bool
-find_segment(const BkPart *part, uint32_t timeline, const char *after, Segment *segment, BkOp *op,
-             GError **error)
+find_segment(const BkPart *part, uint64_t system_id, uint32_t timeline, const char *after,
+             Segment *segment, BkOp *op, GError **error)
 {
-    g_autofree char *prefix = bk_part_object_name(part, "wal/%08X/", timeline);
+    g_autofree char *prefix = bk_archive_timeline_folder(part, system_id, timeline);
     g_autoptr(GError) end = NULL;
 
-    *segment = (Segment){.part = part};
+    *segment = (Segment){.part = part, .system_id = system_id};
     if (bk_store_list(bk_part_store(part), prefix, after, take_first_segment, segment, op, &end) ||
         segment->text[0] != '\0')
         return true;
@@ -84,7 +85,8 @@ take_younger(const BkStoreEntry *entry, void *data, GError **error)
 
 /* Without a history in the archive a timeline has no ancestors here. */
 static bool
-read_history(const BkPart *part, uint32_t timeline, BkHistory *history, BkOp *op, GError **error)
+read_history(const BkPart *part, uint64_t system_id, uint32_t timeline, BkHistory *history,
+             BkOp *op, GError **error)
 {
     char name[BK_WAL_HISTORY_NAME_SIZE];
     g_auto(BkBuf) text = BK_BUF_INIT;
@@ -93,7 +95,7 @@ read_history(const BkPart *part, uint32_t timeline, BkHistory *history, BkOp *op
 
     if (!bk_wal_name_parse(bk_wal_history_name(timeline, name), &parsed))
         g_assert_not_reached();
-    if (!bk_archive_get(part, name, &parsed, &text, op, &cause))
+    if (!bk_archive_get(part, system_id, name, &parsed, &text, op, &cause))
         return bk_error_is(cause, BK_ERROR_NOT_FOUND) || bk_propagate(error, &cause);
     return bk_history_parse(timeline, text.data, text.size, history, error) ||
            bk_prefix(error, "timeline history \"%s\"", name);
@@ -102,8 +104,8 @@ read_history(const BkPart *part, uint32_t timeline, BkHistory *history, BkOp *op
 /* Returns true if `lsn` lies in a segment behind `absent`. Every segment that the archive has knows
  * how large they are. */
 static bool
-is_behind(const BkPart *part, uint32_t younger, const BkWalName *absent, BkLsn lsn, bool *behind,
-          BkOp *op, GError **error)
+is_behind(const BkPart *part, uint64_t system_id, uint32_t younger, const BkWalName *absent,
+          BkLsn lsn, bool *behind, BkOp *op, GError **error)
 {
     const uint32_t timelines[] = {younger, absent->timeline};
     g_auto(BkWalInfo) info = {0};
@@ -114,11 +116,11 @@ is_behind(const BkPart *part, uint32_t younger, const BkWalName *absent, BkLsn l
     if (*behind || lsn >> 32 < absent->log)
         return true;
     for (size_t i = 0; segment.text[0] == '\0' && i < G_N_ELEMENTS(timelines); i++)
-        if (!find_segment(part, timelines[i], NULL, &segment, op, error))
+        if (!find_segment(part, system_id, timelines[i], NULL, &segment, op, error))
             return false;
     if (segment.text[0] == '\0')
         return true;
-    if (!bk_archive_get_info(part, segment.text, &segment.name, &info, op, error))
+    if (!bk_archive_get_info(part, system_id, segment.text, &segment.name, &info, op, error))
         return false;
     *behind = bk_wal_name_segno(absent, info.segment_size, &segno) &&
               bk_wal_segment_of(lsn, info.segment_size) > segno;
@@ -127,10 +129,10 @@ is_behind(const BkPart *part, uint32_t younger, const BkWalName *absent, BkLsn l
 
 /* A timeline that left this one in a later segment proves that this one went on to there. */
 static bool
-find_in_histories(const BkPart *part, const BkWalName *absent, BkWalHole *hole, BkOp *op,
-                  GError **error)
+find_in_histories(const BkPart *part, uint64_t system_id, const BkWalName *absent, BkWalHole *hole,
+                  BkOp *op, GError **error)
 {
-    g_autofree char *folder = bk_part_object_name(part, "wal/");
+    g_autofree char *folder = bk_archive_system_folder(part, system_id);
     g_autoptr(GArray) timelines = g_array_new(FALSE, FALSE, sizeof(uint32_t));
     Younger younger = {absent->timeline, timelines};
 
@@ -143,9 +145,9 @@ find_in_histories(const BkPart *part, const BkWalName *absent, BkWalHole *hole, 
         bool behind = false;
         BkLsn lsn;
 
-        if (!read_history(part, timeline, &history, op, error) ||
+        if (!read_history(part, system_id, timeline, &history, op, error) ||
             (bk_history_switch_lsn(&history, absent->timeline, &lsn) &&
-             !is_behind(part, timeline, absent, lsn, &behind, op, error)))
+             !is_behind(part, system_id, timeline, absent, lsn, &behind, op, error)))
             return false;
         if (behind)
             hole->evidence = g_strdup(bk_wal_history_name(timeline, name));
@@ -155,8 +157,8 @@ find_in_histories(const BkPart *part, const BkWalName *absent, BkWalHole *hole, 
 
 /* Before the segment in which a timeline begins it has none: its parent's are asked for next. */
 static bool
-is_before_timeline(const BkPart *part, const BkWalName *absent, const Segment *later, bool *before,
-                   BkOp *op, GError **error)
+is_before_timeline(const BkPart *part, uint64_t system_id, const BkWalName *absent,
+                   const Segment *later, bool *before, BkOp *op, GError **error)
 {
     g_auto(BkHistory) history = {0};
     g_auto(BkWalInfo) info = {0};
@@ -165,8 +167,8 @@ is_before_timeline(const BkPart *part, const BkWalName *absent, const Segment *l
     *before = false;
     if (absent->timeline == 1)
         return true;
-    if (!read_history(part, absent->timeline, &history, op, error) ||
-        !bk_archive_get_info(part, later->text, &later->name, &info, op, error))
+    if (!read_history(part, system_id, absent->timeline, &history, op, error) ||
+        !bk_archive_get_info(part, system_id, later->text, &later->name, &info, op, error))
         return false;
     *before =
         history.count > 0 && bk_wal_name_segno(absent, info.segment_size, &segno) &&
@@ -175,8 +177,8 @@ is_before_timeline(const BkPart *part, const BkWalName *absent, const Segment *l
 }
 
 bool
-bk_wal_hole_find(const BkPart *part, const BkWalName *absent, int64_t now_us, BkWalHole *hole,
-                 BkOp *op, GError **error)
+bk_wal_hole_find(const BkPart *part, uint64_t system_id, const BkWalName *absent, int64_t now_us,
+                 BkWalHole *hole, BkOp *op, GError **error)
 {
     char name[BK_WAL_NAME_SIZE];
     g_autofree char *after = NULL;
@@ -185,12 +187,12 @@ bk_wal_hole_find(const BkPart *part, const BkWalName *absent, int64_t now_us, Bk
 
     *hole = (BkWalHole){0};
     (void)g_snprintf(name, sizeof name, "%08X%08X%08X", absent->timeline, absent->log, absent->seg);
-    after = bk_archive_object_name(part, name, absent);
-    if (!find_segment(part, absent->timeline, after, &later, op, error))
+    after = bk_archive_object_name(part, system_id, name, absent);
+    if (!find_segment(part, system_id, absent->timeline, after, &later, op, error))
         return false;
     if (later.text[0] == '\0')
-        return find_in_histories(part, absent, hole, op, error);
-    if (!is_before_timeline(part, absent, &later, &before, op, error))
+        return find_in_histories(part, system_id, absent, hole, op, error);
+    if (!is_before_timeline(part, system_id, absent, &later, &before, op, error))
         return false;
     if (!before) {
         hole->evidence = g_strdup(later.text);

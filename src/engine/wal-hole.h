@@ -16,7 +16,7 @@ typedef struct BkWalHole {
 void bk_wal_hole_clear(BkWalHole *self);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkWalHole, bk_wal_hole_clear)
 
-/* Looks in `part` for what comes after `absent`, a segment that is not there. `now_us` is the time
- * since 1970. Fails as the store, or when a history is damaged. */
-bool bk_wal_hole_find(const BkPart *part, const BkWalName *absent, int64_t now_us, BkWalHole *hole,
-                      BkOp *op, GError **error) BK_MUST_USE;
+/* Looks in `part` for what comes after `absent`, a segment of that cluster that is not there.
+ * `now_us` is the time since 1970. Fails as the store, or when a history is damaged. */
+bool bk_wal_hole_find(const BkPart *part, uint64_t system_id, const BkWalName *absent,
+                      int64_t now_us, BkWalHole *hole, BkOp *op, GError **error) BK_MUST_USE;

@@ -8,6 +8,7 @@
 #include "engine/remembered.h"
 #include "engine/system-id.h"
 #include "engine/wal-fill.h"
+#include "engine/wal-origin.h"
 #include "source/pg/archive-check.h"
 
 #include <dirent.h>
@@ -35,7 +36,7 @@ typedef struct Push {
     const BkSourceSpec *source;
     const char *folder;
     BkParts parts;
-    uint64_t system_id; /* WAL of another cluster must not get in between; 0: no snapshot yet */
+    uint64_t system_id; /* of the cluster of the wanted file; of others nothing is put */
     GPtrArray *names;   /* of char *: the wanted file first */
     atomic_uint next;
     BkBestEffort *best_effort;      /* get what `parts` have; NULL: nobody does */
@@ -47,9 +48,10 @@ typedef struct Push {
 } Push;
 
 static void
-push_init(Push *self, const BkSourceSpec *source, const char *folder, const char *wanted)
+push_init(Push *self, const BkSourceSpec *source, const char *folder, const char *wanted,
+          uint64_t system_id)
 {
-    *self = (Push){.source = source, .folder = folder};
+    *self = (Push){.source = source, .folder = folder, .system_id = system_id};
     self->names = g_ptr_array_new_with_free_func(g_free);
     g_ptr_array_add(self->names, g_strdup(wanted));
     self->ahead = g_ptr_array_new();
@@ -182,7 +184,7 @@ put_file(Push *self, const char *name, const BkWalName *parsed, BkArchiveWriter 
     note_put(self, name, parsed);
     return self->best_effort == NULL ||
            (open_best_effort(self, error) &&
-            bk_best_effort_put_file(self->best_effort, writer, &file, error));
+            bk_best_effort_put_file(self->best_effort, writer, &file, self->system_id, error));
 }
 
 /* The parts of which a question costs nothing, or those of which it costs a request. A new array,
@@ -212,8 +214,9 @@ find_wanted(const Push *self, const char *path, const BkWalName *parsed, bool *a
 
     *archived = false;
     return near->len == 0 ||
-           (bk_archive_has(near, path, parsed, archived, op, error) &&
-            (!*archived || bk_archive_has(far, path, parsed, archived, op, error)));
+           (bk_archive_has(near, self->system_id, path, parsed, archived, op, error) &&
+            (!*archived ||
+             bk_archive_has(far, self->system_id, path, parsed, archived, op, error)));
 }
 
 /* The same of one behind it, by its name: the server's own call for it asks for the rest. */
@@ -224,7 +227,8 @@ find_behind(const Push *self, const char *name, const BkWalName *parsed, bool *a
     g_autoptr(GPtrArray) near = choose_parts(self, false);
 
     *archived = near->len == 0 && bk_push_ahead_has(g_ptr_array_index(self->parts.parts, 0), name);
-    return near->len == 0 || bk_archive_has_name(near, name, parsed, archived, op, error);
+    return near->len == 0 ||
+           bk_archive_has_name(near, self->system_id, name, parsed, archived, op, error);
 }
 
 /* The wanted file is not there, as the caller knows; one behind it may be. */
@@ -279,23 +283,13 @@ run_workers(Push *self, BkOp *op, GError **error)
 static bool
 push_names(Push *self, size_t limit, BkOp *op, GError **error)
 {
-    const BkPart *part = g_ptr_array_index(self->parts.parts, 0);
-    g_autoptr(GError) cause = NULL;
-    bool is_noted = false;
+    const char *wanted = g_ptr_array_index(self->names, 0);
 
-    if (is_segment(g_ptr_array_index(self->names, 0))) { /* other files tell of no system */
+    if (!bk_system_check_wal(g_ptr_array_index(self->parts.parts, 0), self->system_id, op, error))
+        return bk_prefix(error, "\"%s\" is not archived", wanted);
+    if (is_segment(wanted))
         add_ready(self, limit);
-        is_noted = bk_system_id_recall(part, &self->system_id);
-        if (!is_noted && !bk_system_id_find_and_note(part, &self->system_id, op, error))
-            return false;
-    }
-    if (run_workers(self, op, &cause))
-        return true;
-    /* No file is refused because of what this host has noted. */
-    if (!is_noted || !bk_error_is(cause, BK_ERROR_UNFIT))
-        return bk_propagate(error, &cause);
-    return bk_system_id_find_and_note(part, &self->system_id, op, error) &&
-           run_workers(self, op, error);
+    return run_workers(self, op, error);
 }
 
 /* A new timeline begins here: what of its ancestors did nobody archive? The next backup looks for
@@ -307,15 +301,14 @@ fill_ancestors(const Push *self, uint32_t timeline, BkOp *op)
         .parts = self->parts.parts,
         .wal_dir = self->folder,
         .timeline = timeline,
+        .system_id = self->system_id,
         .codec = self->source->codec,
         .level = self->source->level,
     };
     g_autoptr(GError) cause = NULL;
     BkWalFilled filled;
 
-    if (!bk_find_system_id(g_ptr_array_index(self->parts.parts, 0), &request.system_id, op,
-                           &cause) ||
-        !bk_wal_fill(&request, &filled, op, &cause))
+    if (!bk_wal_fill(&request, &filled, op, &cause))
         bk_log(BK_LOG_WARNING,
                "whether the archive lacks WAL of before timeline %u is not known: %s", timeline,
                cause->message);
@@ -325,14 +318,15 @@ fill_ancestors(const Push *self, uint32_t timeline, BkOp *op)
 static void
 remember_put(const Push *self, BkOp *op)
 {
-    bk_remember(self->source, &self->parts, NULL, self->highest, op);
+    bk_remember(self->source, &self->parts, NULL, self->system_id, self->highest, op);
     if (self->was_opened && self->is_open)
-        bk_best_effort_remember(self->best_effort, self->source, NULL, self->highest);
+        bk_best_effort_remember(self->best_effort, self->source, NULL, self->system_id,
+                                self->highest);
 }
 
 static bool
 push_everywhere(const BkSourceSpec *source, const char *folder, const char *name,
-                const BkWalName *parsed, BkOp *op, GError **error)
+                const BkWalName *parsed, uint64_t system_id, BkOp *op, GError **error)
 {
     g_autoptr(BkOp) own = bk_op_new(op);
     const BkBestEffortOptions options = {
@@ -345,9 +339,10 @@ push_everywhere(const BkSourceSpec *source, const char *folder, const char *name
     bool ok;
 
     bk_op_set_patience(own, source->push_timeout_us);
-    if (!bk_wal_fill_is_due(folder, name, parsed) && bk_push_ahead_find(source, path, parsed, own))
+    if (!bk_wal_fill_is_due(folder, name, parsed) &&
+        bk_push_ahead_find(source, path, parsed, system_id, own))
         return true;
-    push_init(&self, source, folder, name);
+    push_init(&self, source, folder, name, system_id);
     self.best_effort = bk_best_effort_new(&options, own);
     if (!bk_parts_open_for_writing(source, &self.parts, own, error) ||
         !find_wanted(&self, path, parsed, &archived, own, error))
@@ -366,12 +361,12 @@ push_everywhere(const BkSourceSpec *source, const char *folder, const char *name
 
 static bool
 push_alone(const BkSourceSpec *source, const BkRepositorySpec *spec, const char *folder,
-           const char *name, BkOp *op, GError **error)
+           const char *name, uint64_t system_id, BkOp *op, GError **error)
 {
     g_autoptr(BkOp) own = bk_op_new(op);
     g_auto(Push) self = {NULL};
 
-    push_init(&self, source, folder, name);
+    push_init(&self, source, folder, name, system_id);
     if (spec->is_required)
         bk_op_set_patience(own, source->push_timeout_us / ALONE_SHARE);
     else
@@ -383,13 +378,14 @@ push_alone(const BkSourceSpec *source, const BkRepositorySpec *spec, const char 
 /* Each repository by itself gets all that is ready: one that is down for days must not keep the
  * others from having the WAL of these days. */
 static void
-push_apart(const BkSourceSpec *source, const char *folder, const char *name, BkOp *op)
+push_apart(const BkSourceSpec *source, const char *folder, const char *name, uint64_t system_id,
+           BkOp *op)
 {
     for (size_t i = 0; i < source->repository_count; i++) {
         const BkRepositorySpec *spec = &source->repositories[i];
         g_autoptr(GError) cause = NULL;
 
-        if (!push_alone(source, spec, folder, name, op, &cause))
+        if (!push_alone(source, spec, folder, name, system_id, op, &cause))
             bk_log(BK_LOG_INFO, "archiving into repository \"%s\" alone: %s", spec->name,
                    cause->message);
     }
@@ -424,6 +420,31 @@ explain_timeout(const BkSourceSpec *source, const char *name, GError **cause)
     bk_throw(cause, BK_ERROR_TIMEOUT, "%s", message);
 }
 
+/* The cluster that the file is of. Without one that is told, the file is no WAL, or nobody knows
+ * whose. */
+static bool
+find_origin(const char *path, const char *name, const BkWalName *parsed, uint64_t *system_id,
+            GError **error)
+{
+    g_auto(BkBuf) content = BK_BUF_INIT;
+    g_auto(BkWalInfo) info = {0};
+    g_auto(BkWalBlocks) blocks = {0};
+    const BkArchiveFile file = {.name = name, .parsed = *parsed, .content = &content};
+
+    *system_id = bk_wal_origin_of_file(path, parsed);
+    if (*system_id != 0)
+        return true;
+    if (!bk_file_read(AT_FDCWD, path, BK_ARCHIVE_FILE_MAX, &content, error) ||
+        !bk_archive_check_other(&file, 0, error) ||
+        (parsed->kind == BK_WAL_SEGMENT &&
+         !bk_archive_check_segment(&file, 0, &info, &blocks, error)))
+        return false;
+    return bk_throw(error, BK_ERROR_UNFIT,
+                    "\"%s\" is not archived: nothing beside it tells of which cluster it is "
+                    "(global/pg_control of the data directory, or a WAL segment)",
+                    name);
+}
+
 bool
 bk_wal_push(const BkSourceSpec *source, const char *path, BkOp *op, GError **error)
 {
@@ -431,13 +452,16 @@ bk_wal_push(const BkSourceSpec *source, const char *path, BkOp *op, GError **err
     g_autofree char *name = g_path_get_basename(path);
     g_autoptr(GError) cause = NULL;
     BkWalName parsed;
+    uint64_t system_id;
 
     if (!bk_wal_name_parse(name, &parsed))
         return bk_throw(error, BK_ERROR_USAGE, "\"%s\" is not the name of a WAL file", name);
-    if (push_everywhere(source, folder, name, &parsed, op, &cause))
+    if (!find_origin(path, name, &parsed, &system_id, error))
+        return false;
+    if (push_everywhere(source, folder, name, &parsed, system_id, op, &cause))
         return true;
     if (source->repository_count > 1 && may_be_of_one(cause))
-        push_apart(source, folder, name, op);
+        push_apart(source, folder, name, system_id, op);
     explain_timeout(source, name, &cause);
     return bk_propagate(error, &cause);
 }

@@ -34,7 +34,8 @@ look_at_server(const BkWalWait *wait, const char *name)
 }
 
 static bool
-is_archived(const BkPart *part, const char *name, bool *found, BkOp *op, GError **error)
+is_archived(const BkPart *part, uint64_t system_id, const char *name, bool *found, BkOp *op,
+            GError **error)
 {
     g_autofree char *object = NULL;
     g_autoptr(GError) cause = NULL;
@@ -42,7 +43,7 @@ is_archived(const BkPart *part, const char *name, bool *found, BkOp *op, GError 
 
     if (!bk_wal_name_parse(name, &parsed))
         g_assert_not_reached();
-    object = bk_archive_object_name(part, name, &parsed);
+    object = bk_archive_object_name(part, system_id, name, &parsed);
     *found = bk_store_settle(bk_part_store(part), object, op, &cause);
     return *found || bk_error_is(cause, BK_ERROR_ABSENT) || bk_propagate(error, &cause);
 }
@@ -112,8 +113,8 @@ check_archiver(const BkWalWait *wait, Archiver *archiver, const BkPart *part, co
 
 /* Waits for one segment; each that arrives starts the time anew. */
 static bool
-wait_for(const BkWalWait *wait, Archiver *archiver, const BkPart *part, const char *name, BkOp *op,
-         GError **error)
+wait_for(const BkWalWait *wait, Archiver *archiver, const BkPart *part, uint64_t system_id,
+         const char *name, BkOp *op, GError **error)
 {
     int64_t end_us = g_get_monotonic_time() + wait->timeout_us;
     int64_t pause_us = FIRST_PAUSE_US;
@@ -128,7 +129,7 @@ wait_for(const BkWalWait *wait, Archiver *archiver, const BkPart *part, const ch
         /* The archiver serves repositories of best effort as well, but does not answer for them. */
         if (shown == SHOWS_DONE && wait->server != NULL)
             return true;
-        if (!waits && !is_archived(part, name, &found, op, error))
+        if (!waits && !is_archived(part, system_id, name, &found, op, error))
             return false;
         if (!waits && found)
             return true;
@@ -168,7 +169,7 @@ throw_gone(const char *name, GError **error)
  * directory any more was archived before it was removed. Nor does a difference count when the
  * server made a later segment of the file meanwhile: it has lost its name then. */
 static bool
-check_content(const BkWalWait *wait, const char *name, BkOp *op, GError **error)
+check_content(const BkWalWait *wait, uint64_t system_id, const char *name, BkOp *op, GError **error)
 {
     g_autofree char *path = g_build_filename(wait->data_dir, "pg_wal", name, NULL);
     g_autoptr(GError) cause = NULL;
@@ -179,10 +180,11 @@ check_content(const BkWalWait *wait, const char *name, BkOp *op, GError **error)
     if (!bk_wal_name_parse(name, &parsed))
         g_assert_not_reached();
     if (stat(path, &st) < 0)
-        return errno == ENOENT ? bk_archive_has_name(wait->parts, name, &parsed, &has, op, error) &&
-                                     (has || throw_gone(name, error))
-                               : bk_throw_errno(error, "WAL segment \"%s\"", path);
-    if (bk_archive_has(wait->parts, path, &parsed, &has, op, &cause))
+        return errno == ENOENT
+                   ? bk_archive_has_name(wait->parts, system_id, name, &parsed, &has, op, error) &&
+                         (has || throw_gone(name, error))
+                   : bk_throw_errno(error, "WAL segment \"%s\"", path);
+    if (bk_archive_has(wait->parts, system_id, path, &parsed, &has, op, &cause))
         return has || throw_gone(name, error);
     if (bk_error_is(cause, BK_ERROR_ABSENT) ||
         (bk_error_is(cause, BK_ERROR_CONFLICT) && !is_still(path, &st)))
@@ -204,9 +206,10 @@ bk_wal_wait(const BkWalWait *wait, const BkPgMeta *meta, BkOp *op, GError **erro
 
         bk_wal_segment_name(meta->timeline, segno, meta->segment_size, name);
         for (guint i = 0; i < wait->parts->len; i++)
-            if (!wait_for(wait, &archiver, g_ptr_array_index(wait->parts, i), name, op, error))
+            if (!wait_for(wait, &archiver, g_ptr_array_index(wait->parts, i), meta->system_id, name,
+                          op, error))
                 return false;
-        if (!check_content(wait, name, op, error))
+        if (!check_content(wait, meta->system_id, name, op, error))
             return false;
         bk_op_advance(op, 0); /* of a long backup there are many */
     }

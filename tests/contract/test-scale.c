@@ -63,7 +63,7 @@ put_name(const Scale *self, uint64_t segno, BkOp *op, GError **error)
     g_auto(BkBuf) empty = BK_BUF_INIT;
     char name[BK_WAL_NAME_SIZE];
     const BkWalName parsed = bk_wal_name_of_segment(1, segno, WAL_SEGMENT, name);
-    g_autofree char *object = bk_archive_object_name(self->repo.part, name, &parsed);
+    g_autofree char *object = bk_archive_object_name(self->repo.part, WAL_SYSTEM, name, &parsed);
 
     return bk_store_put(self->repo.store, object, &empty, op, error);
 }
@@ -189,9 +189,9 @@ test_reports(void)
     note("list", &listed);
     g_assert_cmpuint(first.count[BK_REQUEST_GET], >=, SNAPSHOTS);
     g_assert_cmpuint(first.count[BK_REQUEST_LIST], >=, self.segments / PAGE);
-    /* Keys, snapshots (a page is just full), the lease, timelines, folders, and the folder at hand.
-     */
-    g_assert_cmpuint(next.count[BK_REQUEST_LIST], <=, 7 + self.segments % WAL_FOLDER / PAGE);
+    /* Keys, snapshots (a page is just full), the lease, decisions, clusters, timelines, folders,
+     * and the folder at hand. */
+    g_assert_cmpuint(next.count[BK_REQUEST_LIST], <=, 8 + self.segments % WAL_FOLDER / PAGE);
     g_assert_cmpuint(next.count[BK_REQUEST_GET], <=, 6);
     g_assert_cmpuint(listed.count[BK_REQUEST_LIST], <=, 3);
     g_assert_cmpuint(listed.count[BK_REQUEST_GET], <=, 5);

@@ -4,6 +4,7 @@
  */
 #include "../repo-fixture.h"
 #include "../temp-dir.h"
+#include "../wal-builder.h"
 #include "engine/push-ahead.h"
 #include "engine/system-id.h"
 #include "source/pg/archive-list.h"
@@ -66,7 +67,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     g_assert(part != NULL);
     check_files(store, folder, data, size, op);
     bk_store_note(store, "orders/archive", &note);
-    timelines = bk_archive_list_known(part, 16 << 20, INT64_C(1795256100000000), op, &error);
+    timelines = bk_archive_list_known(part, &(BkArchiveSize){WAL_SYSTEM, 16 << 20}, 1,
+                                      INT64_C(1795256100000000), op, &error);
     g_assert(timelines != NULL && error == NULL);
     bk_store_note(store, "orders/ahead", &note);
     (void)bk_push_ahead_has(part, "000000010000000000000001");

@@ -1,5 +1,5 @@
-/* fuzz-decision.c - a decision about a line: decoded, or an error; and encoded again it is the
- * same. */
+/* fuzz-decision.c - a decision about a line or a cluster: decoded, or an error; and encoded again
+ * it is the same. */
 #include "codec/wire.h"
 #include "source/pg/decision.h"
 
@@ -19,7 +19,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         g_assert(decision.number == 0);
         return 0;
     }
-    g_assert(error == NULL && decision.number > 0 && decision.timeline > 0);
+    g_assert(error == NULL && decision.number > 0 && decision.system_id > 0);
     g_assert(strlen(decision.host) <= BK_DECISION_HOST_MAX);
     bk_decision_encode(&decision, &again);
     g_assert(bk_decision_decode(again.data, again.size, &second, NULL));

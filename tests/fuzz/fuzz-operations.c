@@ -2,6 +2,7 @@
  * scripted: the input says which listing lies, and how, and which object comes damaged. Whatever it
  * answers, an operation succeeds or fails with an error. */
 #include "../past-fixture.h"
+#include "../past-one.h"
 #include "base/log.h"
 #include "engine/holdings.h"
 #include "engine/plan.h"
@@ -232,7 +233,7 @@ load_past(const BkPart *part, BkPastArchive archive, BkOp *op)
 {
     g_auto(BkPast) past = {0};
     g_autoptr(GError) error = NULL;
-    bool ok = bk_past_load(part, archive, &past, op, &error);
+    bool ok = past_load_one(part, archive, &past, op, &error);
 
     expect_told(ok, error);
     if (ok)
@@ -299,7 +300,7 @@ find_hole(const BkPart *part, BkOp *op)
     g_autoptr(GError) error = NULL;
     BkWalName absent;
     bool ok = bk_wal_name_parse("000000010000000000000007", &absent) &&
-              bk_wal_hole_find(part, &absent, MONDAY, &hole, op, &error);
+              bk_wal_hole_find(part, WAL_SYSTEM, &absent, MONDAY, &hole, op, &error);
 
     expect_told(ok, error);
 }

@@ -1,12 +1,13 @@
 /* fuzz-wal-head.c - the head of a WAL object, as one who has the key could write it: what it says
  * of the file, its summary and its WAL is believed within bounds, or an error. */
 #include "../repo-fixture.h"
+#include "../wal-builder.h"
 #include "source/pg/archive.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define NAME   "000000010000000000000001"
-#define OBJECT "orders/wal/00000001/0000000100000000/" NAME
+#define OBJECT "orders/wal/" WAL_SYSTEM_DIGITS "/00000001/0000000100000000/" NAME
 
 static bool
 is_expected(const GError *error)
@@ -26,15 +27,17 @@ read_object(RepoFixture *fixture)
 
     if (!bk_wal_name_parse(NAME, &parsed))
         g_assert_not_reached();
-    g_assert(bk_archive_get_info(fixture->part, NAME, &parsed, &info, fixture->op, &error) ||
+    g_assert(
+        bk_archive_get_info(fixture->part, WAL_SYSTEM, NAME, &parsed, &info, fixture->op, &error) ||
+        is_expected(error));
+    g_clear_error(&error);
+    g_assert(bk_archive_get_blocks(fixture->part, WAL_SYSTEM, NAME, &parsed, &again, &blocks,
+                                   fixture->op, &error) ||
              is_expected(error));
     g_clear_error(&error);
     g_assert(
-        bk_archive_get_blocks(fixture->part, NAME, &parsed, &again, &blocks, fixture->op, &error) ||
+        bk_archive_get(fixture->part, WAL_SYSTEM, NAME, &parsed, &content, fixture->op, &error) ||
         is_expected(error));
-    g_clear_error(&error);
-    g_assert(bk_archive_get(fixture->part, NAME, &parsed, &content, fixture->op, &error) ||
-             is_expected(error));
     g_assert(error != NULL || content.size <= 20);
 }
 

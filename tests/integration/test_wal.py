@@ -120,6 +120,10 @@ def test_history_partial_and_backup_files_go_the_same_way(archive, raw, shared):
     folder = shared.directory("others")
     segment = segments_of(raw)[4]
     label = next(raw.glob("*.backup"))
+    history = owned_file(folder / "00000002.history",
+                         b"1\t0/3000000\tno recovery target specified\n")
+    archive.fails(1, "nothing beside it tells of which cluster", "wal", "push", "orders", history)
+    owned_file(folder / segments_of(raw)[5].name, segments_of(raw)[5].read_bytes())
     files = {
         "00000002.history": b"1\t0/3000000\tno recovery target specified\n",
         f"{segment.name}.partial": segment.read_bytes(),

@@ -4,6 +4,7 @@
 #include "source/pg/archive.h"
 #include "store/cache.h"
 #include "temp-dir.h"
+#include "wal-builder.h"
 
 #define SEGMENT_SIZE ((uint32_t)16 * 1024 * 1024)
 #define A_FOLDER     256
@@ -54,7 +55,7 @@ object_of(const BkPart *part, uint32_t timeline, uint64_t segno)
     char name[BK_WAL_NAME_SIZE];
     const BkWalName parsed = bk_wal_name_of_segment(timeline, segno, SEGMENT_SIZE, name);
 
-    return bk_archive_object_name(part, name, &parsed);
+    return bk_archive_object_name(part, WAL_SYSTEM, name, &parsed);
 }
 
 static void
@@ -110,8 +111,8 @@ static void
 expect_known(const Fixture *self, uint64_t last, uint64_t from, uint64_t to)
 {
     g_autoptr(GError) error = NULL;
-    g_autoptr(GPtrArray) timelines =
-        bk_archive_list_known(self->part, SEGMENT_SIZE, self->now_us, self->op, &error);
+    g_autoptr(GPtrArray) timelines = bk_archive_list_known(
+        self->part, &(BkArchiveSize){WAL_SYSTEM, SEGMENT_SIZE}, 1, self->now_us, self->op, &error);
 
     g_assert_no_error(error);
     expect(timelines, last, from, to);
@@ -191,11 +192,13 @@ test_timelines(Fixture *self, const void *data)
     (void)data;
     put_segments(self, 1, 1, last);
     put_segments(self, 2, last, last + 3);
-    EXPECT_DONE(bk_store_put(self->inner, "orders/wal/00000002/00000002.history", &empty, self->op,
-                             &error));
+    EXPECT_DONE(bk_store_put(self->inner,
+                             "orders/wal/" WAL_SYSTEM_DIGITS "/00000002/00000002.history", &empty,
+                             self->op, &error));
     for (unsigned i = 0; i < 2; i++) {
         g_autoptr(GPtrArray) timelines =
-            bk_archive_list_known(self->part, SEGMENT_SIZE, self->now_us, self->op, &error);
+            bk_archive_list_known(self->part, &(BkArchiveSize){WAL_SYSTEM, SEGMENT_SIZE}, 1,
+                                  self->now_us, self->op, &error);
         const BkArchiveTimeline *second;
 
         g_assert_no_error(error);
@@ -207,7 +210,8 @@ test_timelines(Fixture *self, const void *data)
     }
     {
         g_autoptr(GPtrArray) timelines =
-            bk_archive_list_known(self->part, SEGMENT_SIZE * 4, self->now_us, self->op, &error);
+            bk_archive_list_known(self->part, &(BkArchiveSize){WAL_SYSTEM, SEGMENT_SIZE * 4}, 1,
+                                  self->now_us, self->op, &error);
 
         g_assert_no_error(error);
         expect(timelines, last, 0, 0);
@@ -218,13 +222,13 @@ static void
 test_list(RepoFixture *self, const void *data)
 {
     static const char *const names[] = {
-        "orders/wal/00000001/0000000100000000/000000010000000000000005",
-        "orders/wal/00000002/00000002.history",
-        "orders/wal/00000001/000000010000000000000005.00000028.backup",
+        "orders/wal/" WAL_SYSTEM_DIGITS "/00000001/0000000100000000/000000010000000000000005",
+        "orders/wal/" WAL_SYSTEM_DIGITS "/00000002/00000002.history",
+        "orders/wal/" WAL_SYSTEM_DIGITS "/00000001/000000010000000000000005.00000028.backup",
         /* What is no WAL file, such as an NFS client leaves behind, hides nothing; nor is a
          * segment where nobody would look for it. */
-        "orders/wal/00000001/x",
-        "orders/wal/00000001/0000000100000000/000000010000000300000005",
+        "orders/wal/" WAL_SYSTEM_DIGITS "/00000001/x",
+        "orders/wal/" WAL_SYSTEM_DIGITS "/00000001/0000000100000000/000000010000000300000005",
     };
     g_autoptr(GPtrArray) timelines = NULL;
     g_autoptr(GError) error = NULL;

@@ -33,7 +33,7 @@ put_one(RepoFixture *self, const char *name, const void *data, size_t size, GErr
     g_autoptr(GPtrArray) parts = g_ptr_array_new();
 
     g_ptr_array_add(parts, self->part);
-    return put(self, parts, name, data, size, 0, error);
+    return put(self, parts, name, data, size, WAL_SYSTEM, error);
 }
 
 static bool
@@ -42,7 +42,7 @@ get(RepoFixture *self, const BkPart *part, const char *name, BkBuf *content, GEr
     BkWalName parsed;
 
     g_assert_true(bk_wal_name_parse(name, &parsed));
-    return bk_archive_get(part, name, &parsed, content, self->op, error);
+    return bk_archive_get(part, WAL_SYSTEM, name, &parsed, content, self->op, error);
 }
 
 #define SEGMENT "000000010000000000000005"
@@ -66,7 +66,8 @@ test_segment(RepoFixture *self, const void *data)
     EXPECT_DONE(get(self, self->part, SEGMENT, &content, &error));
     EXPECT_BYTES(content.data, content.size, builder.out.data, WAL_SEGMENT);
     g_assert_true(bk_wal_name_parse(SEGMENT, &parsed));
-    EXPECT_DONE(bk_archive_get_info(self->part, SEGMENT, &parsed, &info, self->op, &error));
+    EXPECT_DONE(
+        bk_archive_get_info(self->part, WAL_SYSTEM, SEGMENT, &parsed, &info, self->op, &error));
     g_assert_cmpuint(info.start_lsn, ==, START);
     g_assert_cmpuint(info.min_xid, ==, 700);
     g_assert_cmpuint(info.system_id, ==, WAL_SYSTEM);
@@ -172,7 +173,7 @@ test_two_repositories(RepoFixture *self, const void *data)
             bk_part_create(repository, "orders", shared != 0 ? self->part : NULL, self->op, &error);
         g_ptr_array_add(parts, self->part);
         g_ptr_array_add(parts, part);
-        EXPECT_DONE(put(self, parts, name, "text", 4, 0, &error));
+        EXPECT_DONE(put(self, parts, name, "text", 4, WAL_SYSTEM, &error));
         EXPECT_DONE(get(self, self->part, name, &content, &error));
         EXPECT_DONE(get(self, part, name, &content, &error));
         EXPECT_BYTES(content.data, content.size, "text", 4u);
@@ -182,7 +183,7 @@ test_two_repositories(RepoFixture *self, const void *data)
 static void
 test_damaged_objects(RepoFixture *self, const void *data)
 {
-    static const char object_name[] = "orders/wal/00000002/00000002.history";
+    static const char object_name[] = "orders/wal/" WAL_SYSTEM_DIGITS "/00000002/00000002.history";
     g_auto(BkBuf) object = BK_BUF_INIT;
     g_auto(BkBuf) content = BK_BUF_INIT;
     g_autoptr(GError) error = NULL;
@@ -203,13 +204,14 @@ test_damaged_objects(RepoFixture *self, const void *data)
         object.data[i] ^= 2;
     }
     /* The object of one file under the name of another. */
-    EXPECT_DONE(bk_store_put(self->store, "orders/wal/00000003/00000003.history", &object, self->op,
-                             &error));
+    EXPECT_DONE(bk_store_put(self->store,
+                             "orders/wal/" WAL_SYSTEM_DIGITS "/00000003/00000003.history", &object,
+                             self->op, &error));
     EXPECT_ERROR(get(self, self->part, "00000003.history", &content, &error), BK_ERROR_CORRUPT);
     EXPECT_ERROR(put_one(self, "00000003.history", "text", 4, &error), BK_ERROR_CORRUPT);
 }
 
-#define OBJECT "orders/wal/00000001/0000000100000000/" SEGMENT
+#define OBJECT "orders/wal/" WAL_SYSTEM_DIGITS "/00000001/0000000100000000/" SEGMENT
 
 /* Another number for each, in no order. */
 static uint32_t
@@ -252,7 +254,8 @@ get_blocks(RepoFixture *self, BkWalInfo *info, BkWalBlocks *blocks, GError **err
     BkWalName parsed;
 
     g_assert_true(bk_wal_name_parse(SEGMENT, &parsed));
-    return bk_archive_get_blocks(self->part, SEGMENT, &parsed, info, blocks, self->op, error);
+    return bk_archive_get_blocks(self->part, WAL_SYSTEM, SEGMENT, &parsed, info, blocks, self->op,
+                                 error);
 }
 
 static void
@@ -278,7 +281,7 @@ put_stored(RepoFixture *self, const BkBuf *content, GError **error)
 
     g_ptr_array_add(parts, self->part);
     g_assert_true(bk_wal_name_parse(SEGMENT, &file.parsed));
-    return bk_archive_put(writer, parts, &file, 0, self->op, error);
+    return bk_archive_put(writer, parts, &file, WAL_SYSTEM, self->op, error);
 }
 
 /* What a segment changes is told from its head and summary alone, also from a summary longer than

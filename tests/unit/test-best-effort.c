@@ -56,6 +56,7 @@ set_up(Fixture *self, const void *data)
     bk_pg_meta_init(&self->meta);
     self->meta.system_id = SYSTEM;
     self->meta.is_standalone = true;
+    self->meta.system_id = WAL_SYSTEM;
     self->meta.timeline = 1;
     self->meta.block_size = BK_PG_PAGE_SIZE;
     self->meta.segment_size = WAL_SEGMENT;
@@ -91,7 +92,7 @@ take(Fixture *self)
     g_autoptr(GError) error = NULL;
 
     EXPECT_DONE(bk_best_effort_create(self->best_effort, "orders", self->repo.part, &error));
-    EXPECT_DONE(bk_best_effort_take(self->best_effort, SYSTEM, false, &error));
+    EXPECT_DONE(bk_best_effort_take(self->best_effort, SYSTEM, self->repo.part, false, &error));
     for (unsigned i = 0; i < 2; i++) {
         self->parts[i] = bk_part_open(self->repositories[i], "orders", self->repo.op, &error);
         g_assert_no_error(error);
@@ -266,7 +267,7 @@ test_hangs_from_the_start(Fixture *self, const void *data)
     (void)data;
     atomic_store(&self->stores[0]->hang, "lease/");
     EXPECT_DONE(bk_best_effort_create(self->best_effort, "orders", self->repo.part, &error));
-    EXPECT_DONE(bk_best_effort_take(self->best_effort, SYSTEM, false, &error));
+    EXPECT_DONE(bk_best_effort_take(self->best_effort, SYSTEM, self->repo.part, false, &error));
     EXPECT_DONE(put_pack(self, 1, &error));
     g_assert_nonnull(why(self, 0));
     g_assert_cmpuint(count(self, 0, "orders/packs/"), ==, 0);
@@ -318,7 +319,7 @@ test_held_by_another(Fixture *self, const void *data)
     g_assert_no_error(error);
     other = bk_lease_acquire(part, &(BkLeaseOptions){0}, self->repo.op, &error);
     g_assert_no_error(error);
-    EXPECT_DONE(bk_best_effort_take(self->best_effort, SYSTEM, false, &error));
+    EXPECT_DONE(bk_best_effort_take(self->best_effort, SYSTEM, self->repo.part, false, &error));
     g_assert_nonnull(why(self, 0));
     g_assert_null(why(self, 1));
 }
@@ -334,7 +335,7 @@ test_other_keys(Fixture *self, const void *data)
     part = bk_part_create(self->repositories[1], "orders", NULL, self->repo.op, &error);
     g_assert_no_error(error);
     EXPECT_DONE(bk_best_effort_create(self->best_effort, "orders", self->repo.part, &error));
-    EXPECT_DONE(bk_best_effort_take(self->best_effort, SYSTEM, false, &error));
+    EXPECT_DONE(bk_best_effort_take(self->best_effort, SYSTEM, self->repo.part, false, &error));
     g_assert_null(why(self, 0));
     g_assert_nonnull(strstr(why(self, 1), "different keys"));
 }
@@ -355,7 +356,7 @@ test_another_cluster(Fixture *self, const void *data)
     EXPECT_DONE(bk_snapshot_put(part, bk_snapshot_head(self->snapshot)->id, &object, self->repo.op,
                                 &error));
     EXPECT_DONE(bk_best_effort_create(self->best_effort, "orders", self->repo.part, &error));
-    EXPECT_DONE(bk_best_effort_take(self->best_effort, SYSTEM, false, &error));
+    EXPECT_DONE(bk_best_effort_take(self->best_effort, SYSTEM, self->repo.part, false, &error));
     g_assert_null(why(self, 0));
     g_assert_nonnull(strstr(why(self, 1), "another cluster"));
 }
@@ -491,9 +492,9 @@ archive(Fixture *self, BkPart *part, const char *name, GError **error)
     wal_builder_pad(&builder);
     g_assert_true(bk_wal_name_parse(name, &file.parsed));
     g_ptr_array_add(parts, part);
-    g_assert_true(bk_archive_put(writer, parts, &file, 0, self->repo.op, error));
+    g_assert_true(bk_archive_put(writer, parts, &file, WAL_SYSTEM, self->repo.op, error));
     if (part == self->repo.part)
-        g_assert_true(bk_best_effort_put_file(self->best_effort, writer, &file, error));
+        g_assert_true(bk_best_effort_put_file(self->best_effort, writer, &file, WAL_SYSTEM, error));
 }
 
 static void
@@ -527,7 +528,7 @@ test_file(Fixture *self, const void *data)
     atomic_store(&self->stores[0]->refuse, "wal/");
     archive(self, self->repo.part, "000000010000000000000005", &error);
     g_assert_true(bk_wal_name_parse("000000010000000000000005", &parsed));
-    name = bk_archive_object_name(self->repo.part, "000000010000000000000005", &parsed);
+    name = bk_archive_object_name(self->repo.part, WAL_SYSTEM, "000000010000000000000005", &parsed);
     repo_fixture_get(self->repo.store, name, &object, self->repo.op);
     repo_fixture_get(self->stores[1]->inner, name, &copy, self->repo.op);
     EXPECT_BYTES(copy.data, copy.size, object.data, object.size);

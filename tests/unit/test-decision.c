@@ -8,6 +8,7 @@ put_decision(RepoFixture *repo, uint64_t number, BkDecisionKind kind)
 {
     const BkDecision decision = {.number = number,
                                  .kind = kind,
+                                 .system_id = 77,
                                  .timeline = 2,
                                  .lsn = 0x5000001,
                                  .time_us = 7,
@@ -35,6 +36,7 @@ test_round_trip(void)
     second = &g_array_index(decisions, BkDecision, 1);
     g_assert_cmpuint(second->number, ==, 2);
     g_assert_cmpint(second->kind, ==, BK_DECISION_FORGET);
+    g_assert_cmpuint(second->system_id, ==, 77);
     g_assert_cmpuint(second->timeline, ==, 2);
     g_assert_cmpuint(second->lsn, ==, 0x5000001);
     g_assert_cmpint(second->time_us, ==, 7);
@@ -80,20 +82,53 @@ test_damage(void)
 static void
 test_malformed(void)
 {
-    static const uint8_t whole[] = {1, 1, 1, 2, 5, 14, 2, 'd', 'b'};
+    /* version, number, kind, cluster, cluster before, timeline, LSN, time, host */
+    static const uint8_t whole[] = {2, 1, 1, 9, 0, 0, 0, 0, 0,  0, 0,   0,  0,
+                                    0, 0, 0, 0, 0, 0, 2, 5, 14, 2, 'd', 'b'};
+    static const size_t not_zero[] = {0, 1, 2, 3, 19};
     g_autoptr(GError) error = NULL;
     BkDecision decision;
 
     EXPECT_DONE(bk_decision_decode(whole, sizeof whole, &decision, &error));
     for (size_t size = 0; size < sizeof whole; size++)
         EXPECT_ERROR(bk_decision_decode(whole, size, &decision, &error), BK_ERROR_CORRUPT);
-    for (size_t at = 0; at < 4; at++) { /* version, number, kind, timeline: 0 is none of them */
+    for (size_t i = 0; i < G_N_ELEMENTS(not_zero); i++) {
         uint8_t copy[sizeof whole];
 
         memcpy(copy, whole, sizeof copy);
-        copy[at] = 0;
+        copy[not_zero[i]] = 0;
         EXPECT_ERROR(bk_decision_decode(copy, sizeof copy, &decision, &error), BK_ERROR_CORRUPT);
     }
+}
+
+/* A decision about a cluster has no timeline, and names the cluster before it. */
+static void
+test_cluster(void)
+{
+    BkDecision whole = {.number = 3,
+                        .kind = BK_DECISION_CLUSTER,
+                        .system_id = 77,
+                        .previous_id = 76,
+                        .time_us = 7,
+                        .host = "db1"};
+    g_auto(BkBuf) bytes = BK_BUF_INIT;
+    g_autoptr(GError) error = NULL;
+    BkDecision read;
+
+    bk_decision_encode(&whole, &bytes);
+    EXPECT_DONE(bk_decision_decode(bytes.data, bytes.size, &read, &error));
+    g_assert_cmpint(read.kind, ==, BK_DECISION_CLUSTER);
+    g_assert_cmpuint(read.system_id, ==, 77);
+    g_assert_cmpuint(read.previous_id, ==, 76);
+    whole.timeline = 1;
+    bytes.size = 0;
+    bk_decision_encode(&whole, &bytes);
+    EXPECT_ERROR(bk_decision_decode(bytes.data, bytes.size, &read, &error), BK_ERROR_CORRUPT);
+    whole.timeline = 0;
+    whole.previous_id = 0;
+    bytes.size = 0;
+    bk_decision_encode(&whole, &bytes);
+    EXPECT_ERROR(bk_decision_decode(bytes.data, bytes.size, &read, &error), BK_ERROR_CORRUPT);
 }
 
 int
@@ -103,5 +138,6 @@ main(int argc, char **argv)
     g_test_add_func("/decision/round-trip", test_round_trip);
     g_test_add_func("/decision/damage", test_damage);
     g_test_add_func("/decision/malformed", test_malformed);
+    g_test_add_func("/decision/cluster", test_cluster);
     return g_test_run();
 }

@@ -10,6 +10,7 @@ static const BkMarks full = {
     .repository = "0123456789abcdef0123456789abcdef",
     .generation = 3,
     .snapshot = "20261121T003905Z-1a2b3c4d",
+    .system_id = UINT64_C(7710425677334803374),
     .segment = "0000000200000001000000AB",
     .lost = "20261120T003905Z-1a2b3c4d",
 };
@@ -28,6 +29,7 @@ test_round_trip(void)
     g_autoptr(GError) error = NULL;
 
     empty.snapshot[0] = empty.segment[0] = empty.lost[0] = 0;
+    empty.system_id = 0;
     for (size_t i = 0; i < G_N_ELEMENTS(all); i++) {
         g_auto(BkBuf) text = BK_BUF_INIT;
         BkMarks read;
@@ -37,6 +39,7 @@ test_round_trip(void)
         g_assert_cmpstr(read.repository, ==, all[i]->repository);
         g_assert_cmpuint(read.generation, ==, all[i]->generation);
         g_assert_cmpstr(read.snapshot, ==, all[i]->snapshot);
+        g_assert_cmpuint(read.system_id, ==, all[i]->system_id);
         g_assert_cmpstr(read.segment, ==, all[i]->segment);
         g_assert_cmpstr(read.lost, ==, all[i]->lost);
         for (size_t size = 0; size < text.size; size++) {
@@ -52,16 +55,16 @@ test_malformed(void)
 {
     static const char *const texts[] = {
         "\n",
-        "backstay marks 1\nrepository 0123\ngeneration 1\nsnapshot -\nsegment -\nlost -\n",
-        "backstay marks 1\nrepository 0123456789abcdef0123456789abcdef\ngeneration 1x\nsnapshot "
+        "backstay marks 2\nrepository 0123\ngeneration 1\nsnapshot -\nsegment -\nlost -\n",
+        "backstay marks 2\nrepository 0123456789abcdef0123456789abcdef\ngeneration 1x\nsnapshot "
         "-\nsegment -\nlost -\n",
-        "backstay marks 1\nrepository 0123456789abcdef0123456789abcdef\ngeneration 1\nsnapshot "
+        "backstay marks 2\nrepository 0123456789abcdef0123456789abcdef\ngeneration 1\nsnapshot "
         "../../../etc/passwd\nsegment -\nlost -\n",
-        "backstay marks 1\nrepository 0123456789abcdef0123456789abcdef\ngeneration 1\nsnapshot "
-        "-\nsegment 00000002.history\nlost -\n",
-        "backstay marks 1\nrepository 0123456789abcdef0123456789abcdef\ngeneration 1\nsnapshot "
+        "backstay marks 2\nrepository 0123456789abcdef0123456789abcdef\ngeneration 1\nsnapshot "
+        "-\nsegment 77 00000002.history\nlost -\n",
+        "backstay marks 2\nrepository 0123456789abcdef0123456789abcdef\ngeneration 1\nsnapshot "
         "-\nsegment -\nlost -\nmore\n",
-        "backstay marks 1\nrepository 0123456789abcdef0123456789abcdef\ngeneration 1\nsnapshot "
+        "backstay marks 2\nrepository 0123456789abcdef0123456789abcdef\ngeneration 1\nsnapshot "
         "-\nsegment -\nlost /etc/passwd\n",
     };
     g_autofree char *large = g_strnfill(BK_MARKS_MAX_SIZE + 1, 'a');
@@ -71,14 +74,16 @@ test_malformed(void)
     for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
         EXPECT_ERROR(parse(texts[i], &marks, &error), BK_ERROR_CORRUPT);
     EXPECT_ERROR(parse(large, &marks, &error), BK_ERROR_CORRUPT);
-    EXPECT_ERROR(parse("backstay marks 2\n", &marks, &error), BK_ERROR_UNSUPPORTED);
+    EXPECT_ERROR(parse("backstay marks 3\n", &marks, &error), BK_ERROR_UNSUPPORTED);
 }
 
 static void
 test_raise(void)
 {
     BkMarks marks = full;
-    BkMarks seen = {.generation = 2, .segment = "0000000200000001000000AA"};
+    BkMarks seen = {.generation = 2,
+                    .system_id = UINT64_C(7710425677334803374),
+                    .segment = "0000000200000001000000AA"};
 
     memcpy(seen.repository, full.repository, sizeof seen.repository);
     g_assert_false(bk_marks_raise(&marks, &seen)); /* all of it is older */

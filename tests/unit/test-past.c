@@ -1,6 +1,8 @@
 /* test-past.c - a past made up of a snapshot and WAL: its window, its end, plans and searches. */
 #include "engine/plan-choice.h"
 #include "engine/system-id.h"
+#include "past-one.h"
+
 #include "engine/wal-search.h"
 #include "repo-fixture.h"
 #include "wal-builder.h"
@@ -103,7 +105,7 @@ set_up(Fixture *self, const void *data)
     put_snapshot(&self->behind, ID, stop);
     put_segments(&self->behind, &builder, SEGMENTS - 1);
     EXPECT_DONE(
-        bk_past_load(self->repo.part, BK_PAST_WHOLE_ARCHIVE, &self->past, self->repo.op, &error));
+        past_load_one(self->repo.part, BK_PAST_WHOLE_ARCHIVE, &self->past, self->repo.op, &error));
 }
 
 static void
@@ -222,13 +224,17 @@ test_damaged_manifest(Fixture *self, const void *data)
     g_auto(BkPlan) best = {0};
     BkPlanRequest request = {.target = &target, .snapshot = damaged};
     g_autoptr(GError) error = NULL;
-    uint64_t system_id;
+    BkSystemStanding standing;
+    uint64_t current;
 
     (void)data;
     EXPECT_DONE(bk_store_put(self->repo.store, name, &object, self->repo.op, &error));
-    EXPECT_DONE(bk_find_system_id(self->repo.part, &system_id, self->repo.op, &error));
-    g_assert_cmpuint(system_id, ==, WAL_SYSTEM);
-    EXPECT_DONE(bk_past_load(self->repo.part, BK_PAST_WHOLE_ARCHIVE, &past, self->repo.op, &error));
+    EXPECT_DONE(bk_system_judge(self->repo.part, WAL_SYSTEM + 1, &standing, &current, self->repo.op,
+                                &error));
+    g_assert_cmpint(standing, ==, BK_SYSTEM_FOREIGN);
+    g_assert_cmpuint(current, ==, WAL_SYSTEM);
+    EXPECT_DONE(
+        past_load_one(self->repo.part, BK_PAST_WHOLE_ARCHIVE, &past, self->repo.op, &error));
     g_assert_cmpuint(past.snapshots->len, ==, 1);
     g_assert_cmpuint(past.unreadable->len, ==, 1);
     EXPECT_DONE(bk_target_parse("latest", NOON, &target, &error));
@@ -260,7 +266,7 @@ put_history(RepoFixture *repo, const char *name, const char *text)
 
     g_ptr_array_add(parts, repo->part);
     g_assert_true(bk_wal_name_parse(name, &file.parsed));
-    EXPECT_DONE(bk_archive_put(writer, parts, &file, 0, repo->op, &error));
+    EXPECT_DONE(bk_archive_put(writer, parts, &file, WAL_SYSTEM, repo->op, &error));
 }
 
 /* A timeline whose history is damaged, inside its object or with it, has no known ancestors, and
@@ -276,8 +282,10 @@ test_damaged_history(Fixture *self, const void *data)
 
     (void)data;
     put_history(&self->repo, "00000002.history", "not a history\n");
-    put_bytes(&self->repo, "orders/wal/00000003/00000003.history", "not an object");
-    EXPECT_DONE(bk_past_load(self->repo.part, BK_PAST_WHOLE_ARCHIVE, &past, self->repo.op, &error));
+    put_bytes(&self->repo, "orders/wal/" WAL_SYSTEM_DIGITS "/00000003/00000003.history",
+              "not an object");
+    EXPECT_DONE(
+        past_load_one(self->repo.part, BK_PAST_WHOLE_ARCHIVE, &past, self->repo.op, &error));
     g_assert_cmpuint(past.problems->len, ==, 2);
     g_assert_nonnull(strstr(g_ptr_array_index(past.problems, 0), "00000002.history"));
     g_assert_nonnull(strstr(g_ptr_array_index(past.problems, 1), "00000003.history"));
@@ -296,9 +304,14 @@ test_stray_files(Fixture *self, const void *data)
     g_autoptr(GError) error = NULL;
 
     (void)data;
-    put_bytes(&self->repo, "orders/wal/00000001/0000000100000000/.nfs000123", "");
-    put_bytes(&self->repo, "orders/wal/00000001/0000000100000000/000000010000000000000005.bak", "");
-    EXPECT_DONE(bk_past_load(self->repo.part, BK_PAST_WHOLE_ARCHIVE, &past, self->repo.op, &error));
+    put_bytes(&self->repo, "orders/wal/" WAL_SYSTEM_DIGITS "/00000001/0000000100000000/.nfs000123",
+              "");
+    put_bytes(&self->repo,
+              "orders/wal/" WAL_SYSTEM_DIGITS
+              "/00000001/0000000100000000/000000010000000000000005.bak",
+              "");
+    EXPECT_DONE(
+        past_load_one(self->repo.part, BK_PAST_WHOLE_ARCHIVE, &past, self->repo.op, &error));
     g_assert_cmpuint(past.input.timeline_count, ==, 1);
     g_assert_cmpuint(past.windows.count, ==, 1);
     g_assert_cmpuint(past.windows.windows[0].end_segno, ==, START / WAL_SEGMENT + SEGMENTS - 1);
@@ -312,27 +325,31 @@ test_unreadable_manifest(Fixture *self, const void *data)
     g_auto(BkPast) past = {0};
     g_auto(BkPast) again = {0};
     g_autoptr(GError) error = NULL;
-    uint64_t system_id;
+    BkSystemStanding standing;
 
     (void)data;
     bk_store_fault_arm(self->repo.store, BK_STORE_OPERATION_GET, 1, BK_ERROR_STORE, false);
-    EXPECT_ERROR(bk_past_load(self->repo.part, BK_PAST_WHOLE_ARCHIVE, &past, self->repo.op, &error),
-                 BK_ERROR_STORE);
+    EXPECT_ERROR(
+        past_load_one(self->repo.part, BK_PAST_WHOLE_ARCHIVE, &past, self->repo.op, &error),
+        BK_ERROR_STORE);
     bk_past_clear(&past);
     bk_store_fault_arm(self->repo.store, BK_STORE_OPERATION_GET, 1, BK_ERROR_STORE, false);
-    EXPECT_ERROR(bk_find_system_id(self->repo.part, &system_id, self->repo.op, &error),
-                 BK_ERROR_STORE);
+    EXPECT_ERROR(
+        bk_system_judge(self->repo.part, WAL_SYSTEM, &standing, NULL, self->repo.op, &error),
+        BK_ERROR_STORE);
     put_snapshot(&self->repo, lost, START + 80);
     bk_store_fault_arm(self->repo.store, BK_STORE_OPERATION_GET, 1, BK_ERROR_STORE, false);
-    EXPECT_DONE(bk_find_system_id(self->repo.part, &system_id, self->repo.op, &error));
-    g_assert_cmpuint(system_id, ==, WAL_SYSTEM);
+    EXPECT_DONE(
+        bk_system_judge(self->repo.part, WAL_SYSTEM, &standing, NULL, self->repo.op, &error));
+    g_assert_cmpint(standing, ==, BK_SYSTEM_CURRENT);
     bk_store_fault_arm(self->repo.store, BK_STORE_OPERATION_GET, 1, BK_ERROR_STORE, false);
-    EXPECT_DONE(bk_past_load(self->repo.part, BK_PAST_WHOLE_ARCHIVE, &past, self->repo.op, &error));
+    EXPECT_DONE(
+        past_load_one(self->repo.part, BK_PAST_WHOLE_ARCHIVE, &past, self->repo.op, &error));
     g_assert_cmpuint(past.snapshots->len, ==, 1);
     g_assert_cmpuint(past.unreadable->len, ==, 1);
     g_assert_cmpstr(((BkPastUnreadable *)g_ptr_array_index(past.unreadable, 0))->id, ==, lost);
     EXPECT_DONE(
-        bk_past_load(self->repo.part, BK_PAST_WHOLE_ARCHIVE, &again, self->repo.op, &error));
+        past_load_one(self->repo.part, BK_PAST_WHOLE_ARCHIVE, &again, self->repo.op, &error));
     g_assert_cmpuint(again.snapshots->len, ==, 2);
 }
 

@@ -206,8 +206,9 @@ test_named(Fixture *self, const void *data)
     g_assert_cmpuint(self->report.snapshots, ==, 2);
     g_assert_true(has(self, SEGMENT("5")) && has(self, SEGMENT("6")) && has(self, SEGMENT("7")));
     g_assert_false(has(self, SEGMENT("8")) || has(self, SEGMENT("9")));
-    g_assert_true(has(self, "orders/wal/00000002/00000002.history"));
-    g_assert_true(has(self, "orders/wal/00000001/000000010000000000000007.00000028.backup"));
+    g_assert_true(has(self, "orders/wal/" WAL_SYSTEM_DIGITS "/00000002/00000002.history"));
+    g_assert_true(has(self, "orders/wal/" WAL_SYSTEM_DIGITS
+                            "/00000001/000000010000000000000007.00000028.backup"));
     expect_sound(self);
 }
 
@@ -284,9 +285,12 @@ test_timelines(Fixture *self, const void *data)
                                       PAST_SEGNO + 2, PAST_SEGNO + 2, "h"});
     self->options.since_us = MONDAY + 2 * PAST_DAY;
     EXPECT_DONE(copy(self, &error));
-    g_assert_true(has(self, "orders/wal/00000002/0000000200000000/000000020000000000000007"));
-    g_assert_true(has(self, "orders/wal/00000002/0000000200000000/000000020000000000000008"));
-    g_assert_false(has(self, "orders/wal/00000002/0000000200000000/000000020000000000000006"));
+    g_assert_true(has(self, "orders/wal/" WAL_SYSTEM_DIGITS
+                            "/00000002/0000000200000000/000000020000000000000007"));
+    g_assert_true(has(self, "orders/wal/" WAL_SYSTEM_DIGITS
+                            "/00000002/0000000200000000/000000020000000000000008"));
+    g_assert_false(has(self, "orders/wal/" WAL_SYSTEM_DIGITS
+                             "/00000002/0000000200000000/000000020000000000000006"));
     g_assert_true(has(self, SEGMENT("9")));
     g_assert_false(has(self, SEGMENT("8")));
 }

@@ -284,7 +284,7 @@ static void
 test_sealed_apart(Fixture *self, const void *data)
 {
     static const char text[] = "1\t0/700000\tpromoted\n";
-    const char *const history = "orders/wal/00000002/00000002.history";
+    const char *const history = "orders/wal/" WAL_SYSTEM_DIGITS "/00000002/00000002.history";
     BkBuf content = {(uint8_t *)(uintptr_t)text, strlen(text), strlen(text)};
     g_auto(BkRepoComparison) comparison = {.names = NULL};
     g_auto(BkRepoComparison) again = {.names = NULL};
@@ -374,7 +374,8 @@ test_span(void)
         {"00000002.history", false, false},
         {"0000000200000000FFFFFFFF", false, false}, /* no segment of that size has the name */
     };
-    BkWalSpan span = {.timeline = 2, .first = 5, .last = 6, .segment_size = WAL_SEGMENT};
+    BkWalSpan span = {
+        .system_id = WAL_SYSTEM, .timeline = 2, .first = 5, .last = 6, .segment_size = WAL_SEGMENT};
 
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
         BkWalName name;
@@ -382,11 +383,13 @@ test_span(void)
         g_assert_true(bk_wal_name_parse(cases[i].file, &name));
         g_test_message("%s", cases[i].file);
         span.is_standalone = false;
-        g_assert_true(bk_wal_span_needs(&span, &name) == cases[i].needs);
-        g_assert_true(bk_wal_span_leads_to(&span, &name) == cases[i].leads_to);
+        g_assert_true(bk_wal_span_needs(&span, WAL_SYSTEM, &name) == cases[i].needs);
+        g_assert_true(bk_wal_span_leads_to(&span, WAL_SYSTEM, &name) == cases[i].leads_to);
+        g_assert_false(bk_wal_span_needs(&span, WAL_SYSTEM + 1, &name));
+        g_assert_false(bk_wal_span_leads_to(&span, WAL_SYSTEM + 1, &name));
         span.is_standalone = true;
-        g_assert_false(bk_wal_span_needs(&span, &name));
-        g_assert_true(bk_wal_span_leads_to(&span, &name) == cases[i].leads_to);
+        g_assert_false(bk_wal_span_needs(&span, WAL_SYSTEM, &name));
+        g_assert_true(bk_wal_span_leads_to(&span, WAL_SYSTEM, &name) == cases[i].leads_to);
     }
 }
 

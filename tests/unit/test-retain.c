@@ -5,6 +5,7 @@
 #include "repo-fixture.h"
 #include "source/pg/archive.h"
 #include "source/pg/meta.h"
+#include "wal-builder.h"
 
 #define DAY   (INT64_C(86400) * BK_USEC_PER_SEC)
 #define LOCK  (40 * DAY) /* a quarter is 10 days */
@@ -44,6 +45,7 @@ set_meta(Fixture *self, bool is_standalone)
     BkSnapshotHead *head = bk_snapshot_head(self->snapshot);
 
     bk_pg_meta_init(&meta);
+    meta.system_id = WAL_SYSTEM;
     meta.timeline = 2;
     meta.segment_size = BK_MIB;
     meta.block_size = 8192;
@@ -63,7 +65,7 @@ put_wal(Fixture *self, const char *name)
     BkWalName parsed;
 
     g_assert_true(bk_wal_name_parse(name, &parsed));
-    object = bk_archive_object_name(self->part, name, &parsed);
+    object = bk_archive_object_name(self->part, WAL_SYSTEM, name, &parsed);
     EXPECT_DONE(bk_store_put(&self->store->base, object, &empty, self->op, &error));
 }
 

@@ -357,11 +357,11 @@ test_worked_example(Fixture *self, const void *data)
                                   "e815e3d3b111d567aa99a2a45583afad58e0df8fcc5ce743c4ec6d674ea1cfba"
                                   "0a000080"
                                   "eb26161fd7761e6a3beb"
-                                  "70f4129ffb5569ba66ce57d9ef7cf20c"
+                                  "808287a5a19b06543661e7095548084a"
                                   "6e00000000000000"
                                   "5000000000000000"
-                                  "024d617414e40d724195fae8ad637d3cad87405ce32424a6ac6cba8032500c07"
-                                  "d82a2f4d729c0f5980af1b6385892157";
+                                  "475a97c443ab0d6eaf275f5b1de9a0a1823b1140d55ad9d0f13953cd206d6626"
+                                  "2407db0c40ace46fa0e255b94990b913";
     g_autoptr(BkKeyring) keys = bk_keyring_new();
     g_auto(BkBuf) object = BK_BUF_INIT;
     g_autoptr(GError) error = NULL;
@@ -372,7 +372,8 @@ test_worked_example(Fixture *self, const void *data)
         key.bytes[i] = (uint8_t)i;
     bk_keyring_add(keys, 1, &key);
     put_hex(&object, example);
-    self->as = (BkSealAs){keys, BK_SEAL_WAL_FILE, "orders/wal/00000002/00000002.history"};
+    self->as =
+        (BkSealAs){keys, BK_SEAL_WAL_FILE, "orders/wal/6B00EF4D4C9773AE/00000002/00000002.history"};
     EXPECT_DONE(unseal(self, &object, &error));
     EXPECT_BYTES(self->raw.data, self->raw.size, "hello", (size_t)5);
     EXPECT_DONE(bk_seal_check(&object, &error));

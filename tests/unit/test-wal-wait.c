@@ -69,6 +69,7 @@ set_up(Fixture *self, const void *data)
     g_ptr_array_add(self->parts, self->repo.part);
     bk_pg_meta_init(&self->meta);
     self->meta.segment_size = WAL_SEGMENT;
+    self->meta.system_id = WAL_SYSTEM;
     self->meta.timeline = 1;
     self->meta.start_lsn = START + 40;
     self->meta.stop_lsn = START + WAL_SEGMENT;

@@ -3,14 +3,17 @@
 #include "codec/wire.h"
 #include "source/pg/archive.h"
 
+#include <inttypes.h>
 #include <string.h>
 
-#define NOTE_VERSION   1
+#define NOTE_VERSION   2
 #define LISTED_ANEW_US (INT64_C(24) * 3600 * BK_USEC_PER_SEC)
 #define WORTH_SEGMENTS 4000 /* fewer are listed by as few requests without a note */
 
 /* The segments that share the first sixteen digits of their names. */
 typedef struct Folder {
+    uint64_t system_id;
+    uint32_t segment_size;
     uint32_t timeline;
     uint32_t log;
     uint32_t count;      /* of segments seen */
@@ -19,7 +22,6 @@ typedef struct Folder {
 
 /* What is kept between two reports. */
 typedef struct Note {
-    uint32_t segment_size;
     int64_t listed_us;
     GArray *full; /* of Folder, ascending */
 } Note;
@@ -34,34 +36,38 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Note, note_clear)
 typedef struct Walk {
     const BkPart *part;
     GPtrArray *timelines;
-    Folder folder;       /* at hand */
-    uint32_t size;       /* of a segment; 0: full folders are nobody's business */
+    Folder folder; /* at hand */
+    const BkArchiveSize *sizes;
+    size_t size_count;
     GArray *full;        /* of Folder: those found full, or NULL */
     const Note *known;   /* or NULL */
     GPtrArray *to_visit; /* of char *: folders to go into, or NULL */
 } Walk;
 
-static void
-free_timeline(void *data)
+void
+bk_archive_timeline_free(void *data)
 {
     BkArchiveTimeline *timeline = data;
 
+    if (timeline == NULL)
+        return;
     g_array_unref(timeline->segments);
     g_free(timeline);
 }
 
 static BkArchiveTimeline *
-timeline_in(GPtrArray *timelines, uint32_t number)
+timeline_in(GPtrArray *timelines, uint64_t system_id, uint32_t number)
 {
     BkArchiveTimeline *timeline;
 
     /* Names come in order, so the timeline at hand is the last. */
     if (timelines->len > 0) {
         timeline = g_ptr_array_index(timelines, timelines->len - 1);
-        if (timeline->timeline == number)
+        if (timeline->system_id == system_id && timeline->timeline == number)
             return timeline;
     }
     timeline = g_new0(BkArchiveTimeline, 1);
+    timeline->system_id = system_id;
     timeline->timeline = number;
     timeline->segments = g_array_new(FALSE, FALSE, sizeof(BkWalName));
     g_ptr_array_add(timelines, timeline);
@@ -82,25 +88,42 @@ first_segment(const Folder *folder)
 }
 
 static bool
-is_full(const Folder *folder, uint32_t segment_size)
+is_full(const Folder *folder)
 {
-    return folder->count == segments_per_folder(segment_size) - first_segment(folder);
+    return folder->count == segments_per_folder(folder->segment_size) - first_segment(folder);
+}
+
+/* 0: it is not known, and then nothing is known to be full. */
+static uint32_t
+find_size(const Walk *self, uint64_t system_id)
+{
+    for (size_t i = 0; i < self->size_count; i++)
+        if (self->sizes[i].system_id == system_id)
+            return self->sizes[i].segment_size;
+    return 0;
 }
 
 /* Counts a segment that was listed; names come in order, each once. */
 static void
-count(Walk *self, const BkWalName *name, int64_t modified_us)
+count(Walk *self, uint64_t system_id, const BkWalName *name, int64_t modified_us)
 {
+    const uint32_t size = self->full != NULL ? find_size(self, system_id) : 0;
     Folder *folder = &self->folder;
     uint64_t segno;
 
-    if (self->full == NULL || !bk_wal_name_segno(name, self->size, &segno) || segno == 0)
+    if (size == 0 || !bk_wal_name_segno(name, size, &segno) || segno == 0)
         return;
-    if (folder->timeline != name->timeline || folder->log != name->log)
-        *folder = (Folder){.timeline = name->timeline, .log = name->log};
+    if (folder->system_id != system_id || folder->timeline != name->timeline ||
+        folder->log != name->log)
+        *folder = (Folder){
+            .system_id = system_id,
+            .segment_size = size,
+            .timeline = name->timeline,
+            .log = name->log,
+        };
     folder->count++;
     folder->modified_us = MAX(folder->modified_us, modified_us);
-    if (is_full(folder, self->size))
+    if (is_full(folder))
         g_array_append_val(self->full, *folder);
 }
 
@@ -111,20 +134,22 @@ visit_file(const BkStoreEntry *entry, void *data, GError **error)
     const char *base = bk_store_base_name(entry->name);
     g_autofree char *place = NULL;
     BkArchiveTimeline *timeline;
+    uint64_t system_id;
     BkWalName name;
 
     (void)error;
-    if (bk_wal_name_parse(base, &name))
-        place = bk_archive_object_name(self->part, base, &name);
+    if (bk_archive_parse_system(self->part, entry->name, &system_id) &&
+        bk_wal_name_parse(base, &name))
+        place = bk_archive_object_name(self->part, system_id, base, &name);
     if (g_strcmp0(place, entry->name) != 0) {
         bk_repository_warn_foreign(entry->name, "the WAL archive");
         return true;
     }
-    timeline = timeline_in(self->timelines, name.timeline);
+    timeline = timeline_in(self->timelines, system_id, name.timeline);
     if (name.kind == BK_WAL_SEGMENT) {
         g_array_append_val(timeline->segments, name);
         timeline->modified_us = MAX(timeline->modified_us, entry->modified_us);
-        count(self, &name, entry->modified_us);
+        count(self, system_id, &name, entry->modified_us);
     }
     timeline->has_history = timeline->has_history || name.kind == BK_WAL_HISTORY;
     return true;
@@ -141,7 +166,8 @@ list_all(Walk *self, BkOp *op, GError **error)
 static Walk
 walk_begin(const BkPart *part)
 {
-    return (Walk){.part = part, .timelines = g_ptr_array_new_with_free_func(free_timeline)};
+    return (Walk){.part = part,
+                  .timelines = g_ptr_array_new_with_free_func(bk_archive_timeline_free)};
 }
 
 GPtrArray *
@@ -155,12 +181,12 @@ bk_archive_list(const BkPart *part, BkOp *op, GError **error)
 }
 
 static const Folder *
-find_known(const Note *known, uint32_t timeline, uint32_t log)
+find_known(const Note *known, uint64_t system_id, uint32_t timeline, uint32_t log)
 {
     for (guint i = 0; i < known->full->len; i++) {
         const Folder *folder = &g_array_index(known->full, Folder, i);
 
-        if (folder->timeline == timeline && folder->log == log)
+        if (folder->system_id == system_id && folder->timeline == timeline && folder->log == log)
             return folder;
     }
     return NULL;
@@ -170,10 +196,10 @@ find_known(const Note *known, uint32_t timeline, uint32_t log)
 static void
 take_known(Walk *self, const Folder *folder)
 {
-    BkArchiveTimeline *timeline = timeline_in(self->timelines, folder->timeline);
+    BkArchiveTimeline *timeline = timeline_in(self->timelines, folder->system_id, folder->timeline);
     BkWalName name = {BK_WAL_SEGMENT, folder->timeline, folder->log, first_segment(folder), 0};
 
-    for (; name.seg < segments_per_folder(self->size); name.seg++)
+    for (; name.seg < segments_per_folder(folder->segment_size); name.seg++)
         g_array_append_val(timeline->segments, name);
     timeline->modified_us = MAX(timeline->modified_us, folder->modified_us);
     g_array_append_val(self->full, *folder);
@@ -191,17 +217,19 @@ visit_in_timeline(const BkStoreEntry *entry, void *data, GError **error)
     return true;
 }
 
-/* The known folder of that name ("…/0000000100000002/"), or NULL. */
+/* The known folder of that name ("…/SYSTEM/00000001/0000000100000002/"), or NULL. */
 static const Folder *
 find_by_name(const Walk *self, const char *name)
 {
     g_autofree char *segment = g_path_get_basename(name);
     g_autofree char *whole = g_strconcat(segment, "00000000", NULL);
+    uint64_t system_id;
     BkWalName parsed;
 
-    if (!bk_wal_name_parse(whole, &parsed) || parsed.kind != BK_WAL_SEGMENT)
+    if (!bk_archive_parse_system(self->part, name, &system_id) ||
+        !bk_wal_name_parse(whole, &parsed) || parsed.kind != BK_WAL_SEGMENT)
         return NULL;
-    return find_known(self->known, parsed.timeline, parsed.log);
+    return find_known(self->known, system_id, parsed.timeline, parsed.log);
 }
 
 static bool
@@ -227,13 +255,26 @@ list_timeline(Walk *self, const char *name, BkOp *op, GError **error)
 }
 
 static bool
-visit_timeline(const BkStoreEntry *entry, void *data, GError **error)
+visit_folder(const BkStoreEntry *entry, void *data, GError **error)
 {
     GPtrArray *names = data;
 
     (void)error;
-    g_ptr_array_add(names, g_strdup(entry->name));
+    if (g_str_has_suffix(entry->name, "/"))
+        g_ptr_array_add(names, g_strdup(entry->name));
     return true;
+}
+
+static bool
+list_system(Walk *self, const char *folder, BkOp *op, GError **error)
+{
+    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+    bool ok =
+        bk_store_list_folder(bk_part_store(self->part), folder, visit_folder, names, op, error);
+
+    for (guint i = 0; ok && i < names->len; i++)
+        ok = list_timeline(self, g_ptr_array_index(names, i), op, error);
+    return ok;
 }
 
 static bool
@@ -241,15 +282,10 @@ list_unknown(Walk *self, BkOp *op, GError **error)
 {
     g_autofree char *top = bk_part_object_name(self->part, "wal/");
     g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
-    bool ok =
-        bk_store_list_folder(bk_part_store(self->part), top, visit_timeline, names, op, error);
+    bool ok = bk_store_list_folder(bk_part_store(self->part), top, visit_folder, names, op, error);
 
-    for (guint i = 0; ok && i < names->len; i++) {
-        const char *name = g_ptr_array_index(names, i);
-
-        if (g_str_has_suffix(name, "/"))
-            ok = list_timeline(self, name, op, error);
-    }
+    for (guint i = 0; ok && i < names->len; i++)
+        ok = list_system(self, g_ptr_array_index(names, i), op, error);
     return ok;
 }
 
@@ -266,12 +302,13 @@ write_note(const BkPart *part, const Note *note)
     g_auto(BkBuf) out = BK_BUF_INIT;
 
     bk_wire_put_u8(&out, NOTE_VERSION);
-    bk_wire_put_u32(&out, note->segment_size);
     bk_wire_put_u64(&out, (uint64_t)note->listed_us);
     bk_wire_put_varint(&out, note->full->len);
     for (guint i = 0; i < note->full->len; i++) {
         const Folder *folder = &g_array_index(note->full, Folder, i);
 
+        bk_wire_put_u64(&out, folder->system_id);
+        bk_wire_put_u32(&out, folder->segment_size);
         bk_wire_put_u32(&out, folder->timeline);
         bk_wire_put_u32(&out, folder->log);
         bk_wire_put_u64(&out, (uint64_t)folder->modified_us);
@@ -293,11 +330,12 @@ read_note(const BkPart *part, Note *note)
     bk_wire_reader_init(&reader, content.data, content.size);
     if (bk_wire_get_u8(&reader) != NOTE_VERSION)
         return false;
-    note->segment_size = bk_wire_get_u32(&reader);
     note->listed_us = (int64_t)bk_wire_get_u64(&reader);
     left = bk_wire_get_bounded(&reader, content.size);
     for (; left > 0 && bk_wire_is_ok(&reader); left--) {
         Folder folder = {
+            .system_id = bk_wire_get_u64(&reader),
+            .segment_size = bk_wire_get_u32(&reader),
             .timeline = bk_wire_get_u32(&reader),
             .log = bk_wire_get_u32(&reader),
             .modified_us = (int64_t)bk_wire_get_u64(&reader),
@@ -309,16 +347,24 @@ read_note(const BkPart *part, Note *note)
 }
 
 static bool
-is_usable(const Note *note, uint32_t segment_size, int64_t now_us)
+is_usable(const Walk *self, const Note *note, int64_t now_us)
 {
-    return note->segment_size == segment_size && now_us >= note->listed_us &&
-           now_us - note->listed_us < LISTED_ANEW_US &&
-           (uint64_t)note->full->len * segments_per_folder(segment_size) >= WORTH_SEGMENTS;
+    uint64_t segments = 0;
+
+    for (guint i = 0; i < note->full->len; i++) {
+        const Folder *folder = &g_array_index(note->full, Folder, i);
+
+        if (folder->segment_size == 0 || folder->segment_size != find_size(self, folder->system_id))
+            return false;
+        segments += segments_per_folder(folder->segment_size);
+    }
+    return now_us >= note->listed_us && now_us - note->listed_us < LISTED_ANEW_US &&
+           segments >= WORTH_SEGMENTS;
 }
 
 GPtrArray *
-bk_archive_list_known(const BkPart *part, uint32_t segment_size, int64_t now_us, BkOp *op,
-                      GError **error)
+bk_archive_list_known(const BkPart *part, const BkArchiveSize *sizes, size_t count, int64_t now_us,
+                      BkOp *op, GError **error)
 {
     g_auto(Note) known = {.full = g_array_new(FALSE, FALSE, sizeof(Folder))};
     g_auto(Note) next = {.full = g_array_new(FALSE, FALSE, sizeof(Folder))};
@@ -329,15 +375,15 @@ bk_archive_list_known(const BkPart *part, uint32_t segment_size, int64_t now_us,
         g_ptr_array_unref(self.timelines);
         return bk_archive_list(part, op, error);
     }
-    use_known = read_note(part, &known) && is_usable(&known, segment_size, now_us);
-    self.size = segment_size;
+    self.sizes = sizes;
+    self.size_count = count;
+    use_known = read_note(part, &known) && is_usable(&self, &known, now_us);
     self.full = next.full;
     self.known = &known;
     if (!(use_known ? list_unknown(&self, op, error) : list_all(&self, op, error))) {
         g_ptr_array_unref(self.timelines);
         return NULL;
     }
-    next.segment_size = segment_size;
     next.listed_us = use_known ? known.listed_us : now_us;
     write_note(part, &next);
     return self.timelines;

@@ -14,10 +14,11 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define HEAD_VERSION 2
-#define FRAME_SIZE   ((size_t)512 * 1024)
-#define HEAD_GUESS   ((size_t)256 * 1024) /* holds every head and nearly every summary */
-#define HASH_PIECE   ((size_t)256 * 1024)
+#define HEAD_VERSION  2
+#define SYSTEM_DIGITS 16
+#define FRAME_SIZE    ((size_t)512 * 1024)
+#define HEAD_GUESS    ((size_t)256 * 1024) /* holds every head and nearly every summary */
+#define HASH_PIECE    ((size_t)256 * 1024)
 /* Holds a segment of the usual 16 MiB whole, however badly it compresses: one request then. */
 #define WINDOW ((size_t)20 * 1024 * 1024)
 
@@ -30,11 +31,44 @@ struct BkArchiveWriter {
 };
 
 char *
-bk_archive_object_name(const BkPart *part, const char *name, const BkWalName *parsed)
+bk_archive_object_name(const BkPart *part, uint64_t system_id, const char *name,
+                       const BkWalName *parsed)
 {
     if (parsed->kind == BK_WAL_SEGMENT)
-        return bk_part_object_name(part, "wal/%08X/%.16s/%s", parsed->timeline, name, name);
-    return bk_part_object_name(part, "wal/%08X/%s", parsed->timeline, name);
+        return bk_part_object_name(part, "wal/%016" PRIX64 "/%08X/%.16s/%s", system_id,
+                                   parsed->timeline, name, name);
+    return bk_part_object_name(part, "wal/%016" PRIX64 "/%08X/%s", system_id, parsed->timeline,
+                               name);
+}
+
+char *
+bk_archive_system_folder(const BkPart *part, uint64_t system_id)
+{
+    return bk_part_object_name(part, "wal/%016" PRIX64 "/", system_id);
+}
+
+char *
+bk_archive_timeline_folder(const BkPart *part, uint64_t system_id, uint32_t timeline)
+{
+    return bk_part_object_name(part, "wal/%016" PRIX64 "/%08X/", system_id, timeline);
+}
+
+bool
+bk_archive_parse_system(const BkPart *part, const char *object_name, uint64_t *system_id)
+{
+    g_autofree char *prefix = bk_part_object_name(part, "wal/");
+    const size_t size = strlen(prefix);
+    g_autofree char *digits = NULL;
+    g_autofree char *expected = NULL;
+
+    if (!g_str_has_prefix(object_name, prefix) || strlen(object_name) < size + SYSTEM_DIGITS + 1 ||
+        object_name[size + SYSTEM_DIGITS] != '/')
+        return false;
+    digits = g_strndup(object_name + size, SYSTEM_DIGITS);
+    if (!g_ascii_string_to_unsigned(digits, 16, 1, G_MAXUINT64, system_id, NULL))
+        return false;
+    expected = g_strdup_printf("%016" PRIX64, *system_id);
+    return strcmp(digits, expected) == 0;
 }
 
 BkArchiveWriter *
@@ -146,9 +180,11 @@ seal_frames(BkSealer *sealer, const BkBuf *content, size_t step, bool is_end, GE
 }
 
 static bool
-seal_file(BkArchiveWriter *self, const BkPart *part, const BkArchiveFile *file, GError **error)
+seal_file(BkArchiveWriter *self, const BkPart *part, const BkArchiveFile *file, uint64_t system_id,
+          GError **error)
 {
-    g_autofree char *object_name = bk_archive_object_name(part, file->name, &file->parsed);
+    g_autofree char *object_name =
+        bk_archive_object_name(part, system_id, file->name, &file->parsed);
     const BkSealAs as = seal_as(part, object_name, &file->parsed);
     const size_t size = file->content->size + self->summary.size;
 
@@ -280,6 +316,7 @@ explain(const BkPart *part, const char *name, const char *object_name, GError *c
 
 /* The bytes to compare an object with: in memory, or those of a file. */
 typedef struct Own {
+    uint64_t system_id;
     const char *name;
     const BkWalName *parsed;
     const BkBuf *content; /* NULL: read `path` */
@@ -339,7 +376,8 @@ is_same_file(const Own *own, const Head *head, const BkXxh3Secret *secret)
 static bool
 compare_with_present(const BkPart *part, const Own *own, BkOp *op, GError **error)
 {
-    g_autofree char *object_name = bk_archive_object_name(part, own->name, own->parsed);
+    g_autofree char *object_name =
+        bk_archive_object_name(part, own->system_id, own->name, own->parsed);
     g_auto(Start) start = {.is_fresh = true};
     const BkXxh3Secret *secret;
     uint8_t hash[BK_XXH3_SIZE];
@@ -374,16 +412,16 @@ settle(const BkPart *part, const char *object_name, bool *has, BkOp *op, GError 
 }
 
 bool
-bk_archive_has(GPtrArray *parts, const char *path, const BkWalName *parsed, bool *has, BkOp *op,
-               GError **error)
+bk_archive_has(GPtrArray *parts, uint64_t system_id, const char *path, const BkWalName *parsed,
+               bool *has, BkOp *op, GError **error)
 {
     g_autofree char *name = g_path_get_basename(path);
-    const Own own = {name, parsed, NULL, path};
+    const Own own = {system_id, name, parsed, NULL, path};
 
     *has = true;
     for (guint i = 0; *has && i < parts->len; i++) {
         const BkPart *part = g_ptr_array_index(parts, i);
-        g_autofree char *object_name = bk_archive_object_name(part, name, parsed);
+        g_autofree char *object_name = bk_archive_object_name(part, system_id, name, parsed);
         g_autoptr(GError) cause = NULL;
 
         *has = compare_with_present(part, &own, op, &cause);
@@ -396,13 +434,13 @@ bk_archive_has(GPtrArray *parts, const char *path, const BkWalName *parsed, bool
 }
 
 bool
-bk_archive_has_name(GPtrArray *parts, const char *name, const BkWalName *parsed, bool *has,
-                    BkOp *op, GError **error)
+bk_archive_has_name(GPtrArray *parts, uint64_t system_id, const char *name, const BkWalName *parsed,
+                    bool *has, BkOp *op, GError **error)
 {
     *has = true;
     for (guint i = 0; *has && i < parts->len; i++) {
         const BkPart *part = g_ptr_array_index(parts, i);
-        g_autofree char *object_name = bk_archive_object_name(part, name, parsed);
+        g_autofree char *object_name = bk_archive_object_name(part, system_id, name, parsed);
         g_autoptr(GError) cause = NULL;
         uint64_t size;
 
@@ -414,9 +452,11 @@ bk_archive_has_name(GPtrArray *parts, const char *name, const BkWalName *parsed,
 }
 
 static bool
-put_to(const BkPart *part, const BkArchiveFile *file, const BkBuf *object, BkOp *op, GError **error)
+put_to(const BkPart *part, const BkArchiveFile *file, uint64_t system_id, const BkBuf *object,
+       BkOp *op, GError **error)
 {
-    g_autofree char *object_name = bk_archive_object_name(part, file->name, &file->parsed);
+    g_autofree char *object_name =
+        bk_archive_object_name(part, system_id, file->name, &file->parsed);
     g_autoptr(GError) cause = NULL;
 
     if (!bk_fault(BK_FAULT_PG_ARCHIVE_PUT, error))
@@ -424,7 +464,7 @@ put_to(const BkPart *part, const BkArchiveFile *file, const BkBuf *object, BkOp 
     if (bk_store_put(bk_part_store(part), object_name, object, op, &cause))
         return true;
     if (bk_error_is(cause, BK_ERROR_EXISTS)) {
-        const Own own = {file->name, &file->parsed, file->content, NULL};
+        const Own own = {system_id, file->name, &file->parsed, file->content, NULL};
 
         return compare_with_present(part, &own, op, error);
     }
@@ -446,21 +486,21 @@ bk_archive_put(BkArchiveWriter *self, GPtrArray *parts, const BkArchiveFile *fil
         if (sealed_for == NULL || !bk_part_shares_keys(sealed_for, part)) {
             (void)bk_keyring_newest(bk_part_keys(part), &generation);
             encode_head(self, file, bk_part_hash_secret(part, generation));
-            if (!seal_file(self, part, file, error))
+            if (!seal_file(self, part, file, system_id, error))
                 return false;
             sealed_for = part;
         }
-        if (!put_to(part, file, &self->object, op, error))
+        if (!put_to(part, file, system_id, &self->object, op, error))
             return false;
     }
     return true;
 }
 
 bool
-bk_archive_put_again(BkArchiveWriter *self, const BkPart *part, const BkArchiveFile *file, BkOp *op,
-                     GError **error)
+bk_archive_put_again(BkArchiveWriter *self, const BkPart *part, const BkArchiveFile *file,
+                     uint64_t system_id, BkOp *op, GError **error)
 {
-    return put_to(part, file, &self->object, op, error);
+    return put_to(part, file, system_id, &self->object, op, error);
 }
 
 /* Passes the frames of the summary by unopened: damage to it is no reason to lose the file. */
@@ -507,10 +547,10 @@ get_once(const BkPart *part, const char *object_name, const char *name, const Bk
 }
 
 bool
-bk_archive_get(const BkPart *part, const char *name, const BkWalName *parsed, BkBuf *content,
-               BkOp *op, GError **error)
+bk_archive_get(const BkPart *part, uint64_t system_id, const char *name, const BkWalName *parsed,
+               BkBuf *content, BkOp *op, GError **error)
 {
-    g_autofree char *object_name = bk_archive_object_name(part, name, parsed);
+    g_autofree char *object_name = bk_archive_object_name(part, system_id, name, parsed);
     GError *cause = NULL;
     unsigned tries = 0;
 
@@ -522,10 +562,10 @@ bk_archive_get(const BkPart *part, const char *name, const BkWalName *parsed, Bk
 }
 
 bool
-bk_archive_prove_size(const BkPart *part, const char *name, const BkWalName *parsed, uint64_t size,
-                      BkOp *op, GError **error)
+bk_archive_prove_size(const BkPart *part, uint64_t system_id, const char *name,
+                      const BkWalName *parsed, uint64_t size, BkOp *op, GError **error)
 {
-    g_autofree char *object_name = bk_archive_object_name(part, name, parsed);
+    g_autofree char *object_name = bk_archive_object_name(part, system_id, name, parsed);
     const BkFrameSource source = {
         .store = bk_part_store(part),
         .name = object_name,
@@ -536,14 +576,14 @@ bk_archive_prove_size(const BkPart *part, const char *name, const BkWalName *par
 }
 
 bool
-bk_archive_is_same(const BkPart *part, const BkPart *other, const char *name,
+bk_archive_is_same(const BkPart *part, const BkPart *other, uint64_t system_id, const char *name,
                    const BkWalName *parsed, bool *is_same, BkOp *op, GError **error)
 {
     g_auto(BkBuf) first = BK_BUF_INIT;
     g_auto(BkBuf) second = BK_BUF_INIT;
 
-    if (!bk_archive_get(part, name, parsed, &first, op, error) ||
-        !bk_archive_get(other, name, parsed, &second, op, error))
+    if (!bk_archive_get(part, system_id, name, parsed, &first, op, error) ||
+        !bk_archive_get(other, system_id, name, parsed, &second, op, error))
         return false;
     *is_same = first.size == second.size &&
                (first.size == 0 || memcmp(first.data, second.data, first.size) == 0);
@@ -551,10 +591,10 @@ bk_archive_is_same(const BkPart *part, const BkPart *other, const char *name,
 }
 
 bool
-bk_archive_get_info(const BkPart *part, const char *name, const BkWalName *parsed, BkWalInfo *info,
-                    BkOp *op, GError **error)
+bk_archive_get_info(const BkPart *part, uint64_t system_id, const char *name,
+                    const BkWalName *parsed, BkWalInfo *info, BkOp *op, GError **error)
 {
-    g_autofree char *object_name = bk_archive_object_name(part, name, parsed);
+    g_autofree char *object_name = bk_archive_object_name(part, system_id, name, parsed);
     g_auto(Start) start = {0};
     GError *cause = NULL;
     bool ok = read_start(part, object_name, name, parsed, &start, op, &cause) &&
@@ -621,23 +661,24 @@ open_summary(const Start *start, BkWalBlocks *blocks, GError **error)
 
 /* From the segment itself. */
 static bool
-summarise(const BkPart *part, const char *name, const BkWalName *parsed, BkWalInfo *info,
-          BkWalBlocks *blocks, BkOp *op, GError **error)
+summarise(const BkPart *part, uint64_t system_id, const char *name, const BkWalName *parsed,
+          BkWalInfo *info, BkWalBlocks *blocks, BkOp *op, GError **error)
 {
     g_auto(BkBuf) content = BK_BUF_INIT;
 
     bk_wal_info_clear(info);
     bk_wal_blocks_clear(blocks);
-    return bk_archive_get(part, name, parsed, &content, op, error) &&
+    return bk_archive_get(part, system_id, name, parsed, &content, op, error) &&
            (collect(parsed, &content, info, blocks, error) ||
             bk_prefix(error, "WAL segment \"%s\"", name));
 }
 
 bool
-bk_archive_get_blocks(const BkPart *part, const char *name, const BkWalName *parsed,
-                      BkWalInfo *info, BkWalBlocks *blocks, BkOp *op, GError **error)
+bk_archive_get_blocks(const BkPart *part, uint64_t system_id, const char *name,
+                      const BkWalName *parsed, BkWalInfo *info, BkWalBlocks *blocks, BkOp *op,
+                      GError **error)
 {
-    g_autofree char *object_name = bk_archive_object_name(part, name, parsed);
+    g_autofree char *object_name = bk_archive_object_name(part, system_id, name, parsed);
     g_autoptr(GError) damage = NULL;
     g_auto(Start) start = {0};
     GError *cause = NULL;
@@ -656,5 +697,5 @@ bk_archive_get_blocks(const BkPart *part, const char *name, const BkWalName *par
                object_name, damage->message);
     else if (blocks->unfit == NULL)
         return true;
-    return summarise(part, name, parsed, info, blocks, op, error);
+    return summarise(part, system_id, name, parsed, info, blocks, op, error);
 }

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#define DECISION_VERSION 1
+#define DECISION_VERSION 2
 #define MAX_DECISION     4096
 
 void
@@ -13,6 +13,8 @@ bk_decision_encode(const BkDecision *self, BkBuf *out)
     bk_wire_put_u8(out, DECISION_VERSION);
     bk_wire_put_varint(out, self->number);
     bk_wire_put_u8(out, (uint8_t)self->kind);
+    bk_wire_put_u64(out, self->system_id);
+    bk_wire_put_u64(out, self->previous_id);
     bk_wire_put_varint(out, self->timeline);
     bk_wire_put_varint(out, self->lsn);
     bk_wire_put_zigzag(out, self->time_us);
@@ -32,12 +34,15 @@ bk_decision_decode(const void *data, size_t size, BkDecision *decision, GError *
         reader.failed = true;
     decision->number = bk_wire_get_varint(&reader);
     kind = bk_wire_get_u8(&reader);
+    decision->system_id = bk_wire_get_u64(&reader);
+    decision->previous_id = bk_wire_get_u64(&reader);
     decision->timeline = (uint32_t)bk_wire_get_bounded(&reader, UINT32_MAX);
     decision->lsn = bk_wire_get_varint(&reader);
     decision->time_us = bk_wire_get_zigzag(&reader);
     host = bk_wire_get_string(&reader, BK_DECISION_HOST_MAX);
-    if (kind < BK_DECISION_DEAD || kind > BK_DECISION_FORGET || decision->number == 0 ||
-        decision->timeline == 0)
+    if (kind < BK_DECISION_DEAD || kind > BK_DECISION_CLUSTER || decision->number == 0 ||
+        decision->system_id == 0 || (kind == BK_DECISION_CLUSTER) != (decision->timeline == 0) ||
+        (kind == BK_DECISION_CLUSTER) != (decision->previous_id != 0))
         reader.failed = true;
     if (!bk_wire_end(&reader, "decision", error)) {
         *decision = (BkDecision){0};
@@ -72,7 +77,7 @@ visit_decision(const BkStoreEntry *entry, void *data, GError **error)
         g_ptr_array_add(visit->damage,
                         g_strdup_printf("\"%s\" has no place among decisions", entry->name));
     else if (visit->numbers->len == BK_DECISIONS_MAX)
-        return bk_throw(error, BK_ERROR_UNSUPPORTED, "more than %d decisions about lines of \"%s\"",
+        return bk_throw(error, BK_ERROR_UNSUPPORTED, "more than %d decisions about \"%s\"",
                         BK_DECISIONS_MAX, bk_part_source(visit->part));
     else
         g_array_append_val(visit->numbers, number);

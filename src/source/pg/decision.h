@@ -1,4 +1,5 @@
-/* decision.h - what an operator decided about the lines of a source's history (policy/line.h).
+/* decision.h - what an operator decided about a source: about the lines of a cluster's history
+ * (policy/line.h), and with which cluster the source goes on (policy/system.h).
  *
  * A decision is the sealed object "SOURCE/decisions/NUMBER", NUMBER of 16 hex digits from 1 on. It
  * is put once, like every object, and taken back by a later one. Each repository of the source gets
@@ -14,13 +15,16 @@
 typedef enum BkDecisionKind {
     BK_DECISION_DEAD = 1,
     BK_DECISION_CURRENT = 2,
-    BK_DECISION_FORGET = 3, /* takes back what was decided about `timeline` before */
-} BkDecisionKind;           /* the numbers are on disk */
+    BK_DECISION_FORGET = 3,  /* takes back what was decided about `timeline` before */
+    BK_DECISION_CLUSTER = 4, /* the source goes on with the cluster `system_id` */
+} BkDecisionKind;            /* the numbers are on disk */
 
 typedef struct BkDecision {
     uint64_t number; /* from 1; later ones are higher */
     BkDecisionKind kind;
-    uint32_t timeline;
+    uint64_t system_id;   /* of the cluster that it is about */
+    uint64_t previous_id; /* CLUSTER: the one that was current before */
+    uint32_t timeline;    /* 0 for CLUSTER */
     BkLsn lsn; /* it is about every line that passes through this position of `timeline` */
     int64_t time_us;
     char host[BK_DECISION_HOST_MAX + 1]; /* on which it was made */

@@ -184,6 +184,18 @@ check_sizes(const Scanner *self, GError **error)
     return true;
 }
 
+bool
+bk_wal_scan_system_id(const uint8_t *data, size_t size, uint64_t *system_id, GError **error)
+{
+    BkWalScan scan = {0};
+    Scanner self = {.data = data, .size = size, .scan = &scan};
+
+    if (!check_segment(&self, error) || !check_sizes(&self, error))
+        return false;
+    *system_id = scan.system_id;
+    return scan.system_id != 0 || bk_throw(error, BK_ERROR_CORRUPT, "WAL segment is of no system");
+}
+
 static bool
 check_expected(const Scanner *self, GError **error)
 {

@@ -124,6 +124,10 @@ typedef struct BkWalScan {
 void bk_wal_scan_clear(BkWalScan *self);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkWalScan, bk_wal_scan_clear)
 
+/* The system identifier in the header of a segment's first page; fails as bk_wal_scan. */
+bool bk_wal_scan_system_id(const uint8_t *data, size_t size, uint64_t *system_id,
+                           GError **error) BK_MUST_USE;
+
 /* Scans `size` bytes from the start of a segment file (less than a segment is taken for a file that
  * is still being written). `options` may be NULL. `scan` is overwritten; clear it also after a
  * failure. Fails with BK_ERROR_CORRUPT, BK_ERROR_UNSUPPORTED (magic number, sizes) or the error of

@@ -1,0 +1,275 @@
+"""pg_upgrade: the source goes on with another cluster, and what was before stays restorable."""
+import os
+import shutil
+import tempfile
+import threading
+
+import pytest
+
+import place
+from pgserver import wait_for
+
+FAULTS = os.environ.get("BACKSTAY_FAULTS", str(place.ROOT / "build" / "faults" / "backstay"))
+
+
+def system_of(server):
+    return str(server.value("SELECT system_identifier FROM pg_control_system()"))
+
+
+def insert(server, row):
+    """A row; its transaction, the position after it, and a time after it."""
+    with server.session() as cursor:
+        cursor.execute("INSERT INTO rows VALUES (%s) RETURNING txid_current()", (row,))
+        xid = cursor.fetchone()[0]
+        cursor.execute("SELECT pg_current_wal_insert_lsn()::text")
+        lsn = cursor.fetchone()[0]
+        cursor.execute("SELECT pg_sleep(0.02), clock_timestamp()::text")
+        time = cursor.fetchone()[1]
+        cursor.execute("SELECT pg_sleep(0.02)")
+    return {"row": row, "xid": xid, "lsn": lsn, "time": time}
+
+
+def rows(server):
+    return {row for row, in server.rows("SELECT i FROM rows")}
+
+
+def upgrade(old, new, old_bin=None, new_bin=None):
+    """The real pg_upgrade, of a server that is stopped; `new` is made, and has the same settings."""
+    old.program("/usr/bin/env", "-C", old.home, new_bin / "pg_upgrade" if new_bin else
+                place.PG_BIN / "pg_upgrade", "-b", old_bin or place.PG_BIN,
+                "-B", new_bin or place.PG_BIN, "-d", old.data, "-D", new.data, "-s", old.home,
+                "-U", "postgres", "-p", "50432", "-P", "50433")
+
+
+def go_on(backstay, old, new):
+    """What an operator changes: where the source's server is."""
+    backstay.edit_config(old.conninfo(), new.conninfo())
+    backstay.edit_config(f"data: {old.data}", f"data: {new.data}")
+    backstay.server = new
+
+
+class Upgraded:
+    """A cluster with a snapshot and WAL, upgraded under a writer; rows and their targets outside."""
+
+    def __init__(self, ws, old, backstay):
+        self.ws, self.old, self.backstay = ws, old, backstay
+        self.new = ws.server("new").init(wal_segsize_mb=1, settings={
+            "archive_command": backstay.archive_command()})
+        old.script("CREATE TABLE rows (i int)")
+        self.before = [insert(old, 1)]
+        self.old_id = system_of(old)
+        self.first = backstay.backup("--label", "old")["snapshot"]
+        old.restore_point("both")
+        self.write(old, self.before, 2, 5)
+        old.archive_all()
+        old.stop()
+        upgrade(old, self.new)
+        go_on(backstay, old, self.new)
+        self.new.start()
+        self.new_id = system_of(self.new)
+        self.gap = insert(self.new, 20)
+
+    @staticmethod
+    def write(server, targets, first, last):
+        """Rows between which a second writer fills segments."""
+        ended = threading.Event()
+
+        def fill():
+            with server.session() as cursor:
+                while not ended.is_set():
+                    cursor.execute("INSERT INTO filler SELECT repeat('x', 500)"
+                                   " FROM generate_series(1, 200)")
+
+        server.script("CREATE TABLE IF NOT EXISTS filler (t text)")
+        writer = threading.Thread(target=fill)
+        writer.start()
+        try:
+            for row in range(first, last + 1):
+                targets.append(insert(server, row))
+                server.rows("SELECT pg_switch_wal()")
+        finally:
+            ended.set()
+            writer.join()
+
+    def go_on(self):
+        self.second = self.backstay.backup("--new-cluster", "--label", "new")["snapshot"]
+        self.new.restore_point("both")
+        self.after = []
+        self.write(self.new, self.after, 30, 33)
+        self.new.archive_all()
+
+    def restored(self, name, *args):
+        copy = self.ws.restored(name)
+        self.backstay.restore(copy.data, "--no-archive", *args)
+        copy.start_restored()
+        found = rows(copy)
+        copy.stop()
+        shutil.rmtree(copy.data)
+        return found
+
+    def rows_up_to(self, row):
+        return {target["row"] for target in [*self.before, self.gap, *getattr(self, "after", [])]
+                if target["row"] <= row}
+
+
+@pytest.fixture(scope="module")
+def upgraded(shared):
+    server, backstay = shared.pair(wal_segsize_mb=1)
+    it = Upgraded(shared, server, backstay)
+    it.refused = backstay.attempt("backup", "orders")
+    wait_for("the archiver to fail", lambda: it.new.value(
+        "SELECT failed_count FROM pg_stat_archiver") > 0)
+    it.status_before = backstay.status()
+    it.go_on()
+    return it
+
+
+def test_new_cluster_is_refused_until_it_is_declared(upgraded):
+    assert upgraded.refused.status == 1
+    for text in (upgraded.refused.stderr, "\n".join(upgraded.status_before["problems"])):
+        assert "backup orders --new-cluster" in text and "guide-upgrade" in text, text
+    assert "guide-upgrade" in upgraded.new.log.read_text(errors="replace")
+
+
+def test_every_row_of_both_clusters_is_found_by_its_time(upgraded):
+    for target in (upgraded.before[-2], upgraded.after[0]):
+        assert upgraded.restored("time", "--at", target["time"]) == \
+            upgraded.rows_up_to(target["row"])
+
+
+def test_transactions_and_positions_are_found_in_their_cluster(upgraded):
+    target = upgraded.before[2]
+    assert upgraded.restored("xid", "--at", f"xid:{target['xid']}") == \
+        upgraded.rows_up_to(target["row"])
+    target = upgraded.after[1]
+    assert upgraded.restored("lsn", "--at", f"lsn:{target['lsn']}") == \
+        upgraded.rows_up_to(target["row"])
+
+
+def test_latest_is_of_the_new_cluster_and_of_the_old_one_by_name(upgraded):
+    everything = upgraded.rows_up_to(99)
+    assert upgraded.restored("latest") == everything
+    assert upgraded.restored("old", "--system", upgraded.old_id) == upgraded.rows_up_to(5)
+    assert upgraded.restored("first", "--at", upgraded.first) == {1}
+
+
+def test_a_time_in_the_gap_is_refused_with_both_neighbours(upgraded):
+    result = upgraded.backstay.fails(3, "cannot be reached in any of its 2 clusters", "restore",
+                                     "orders", "--to", upgraded.ws.path / "gap", "--at",
+                                     upgraded.gap["time"])
+    assert f"--at {upgraded.second}" in result.stderr and upgraded.old_id in result.stderr
+
+
+def test_a_name_in_both_clusters_is_refused_with_the_commands(upgraded):
+    result = upgraded.backstay.fails(3, "in 2 clusters", "restore", "orders", "--to",
+                                     upgraded.ws.path / "both", "--at", "name:both")
+    for system in (upgraded.old_id, upgraded.new_id):
+        assert f"--at name:both --system {system}" in result.stderr
+    assert upgraded.restored("both", "--at", "name:both", "--system", upgraded.old_id) == {1}
+
+
+def test_reports_have_both_clusters(upgraded):
+    report = upgraded.backstay.status()
+    assert report["ok"], report["problems"]
+    assert [(one["system_identifier"], one["current"]) for one in report["clusters"]] == \
+        [(upgraded.old_id, False), (upgraded.new_id, True)]
+    assert {window["system_identifier"] for window in report["windows"]} == {upgraded.new_id}
+    assert {window["system_identifier"] for window in report["former_windows"]} == \
+        {upgraded.old_id}
+    assert report["last_snapshot"]["snapshot"] == upgraded.second
+    listed = [row["snapshot"] for row in upgraded.backstay.snapshots()]
+    assert listed == [upgraded.first, upgraded.second]
+    upgraded.backstay.run("repo", "check", "local")
+    timeline = upgraded.backstay.json("timeline", "orders", "--system", upgraded.old_id)
+    assert timeline["segments"] > 0
+    decisions = upgraded.backstay.json("line", "list", "orders")["decisions"]
+    assert [one["decision"] for one in decisions] == ["cluster"]
+
+
+def test_the_first_snapshot_of_the_new_cluster_is_full(upgraded):
+    old, new = upgraded.backstay.snapshots()
+    assert new["mode"] == "full" and new["parent"] is None
+    assert old["system_id"] == upgraded.old_id
+    assert new["system_id"] == upgraded.new_id
+
+
+def test_wal_of_one_name_is_never_that_of_the_other_cluster(upgraded):
+    """Asked from a data directory, the cluster is that of its pg_control; from nowhere it is refused."""
+    names = {}
+    for path in upgraded.backstay.objects("orders/wal"):
+        names.setdefault(path.name, []).append(path)
+    target = upgraded.ws.path / "fetched"
+    name = sorted(name for name in names if len(name) == 24)[0]
+    result = upgraded.backstay.attempt("wal", "fetch", "orders", name, target)
+    assert result.status == 1 and "several clusters" in result.stderr, result
+    upgraded.backstay.run("wal", "fetch", "orders", name, target, "--system", upgraded.old_id)
+    result = upgraded.backstay.attempt("wal", "fetch", "orders", name,
+                                       upgraded.new.data / "pg_wal" / "fetched")
+    assert result.status in (1, 3) and not (upgraded.new.data / "pg_wal" / "fetched").exists(), result
+
+
+def test_late_wal_of_the_old_cluster_is_taken_into_its_own_directory(upgraded):
+    """What its archiver had not done yet does no harm, and is a note."""
+    late = upgraded.old.data / "pg_wal"
+    name = sorted(path.name for path in late.iterdir() if len(path.name) == 24)[-1]
+    upgraded.backstay.run("wal", "push", "orders", sorted(
+        path for path in late.iterdir() if len(path.name) == 24)[0])
+    assert name
+    assert upgraded.backstay.status()["ok"]
+
+
+def test_copy_brings_both_clusters_and_the_decision(upgraded):
+    backstay = upgraded.backstay
+    backstay.edit_config("sources:\n", f"  other: {{ path: {upgraded.ws.path}/other.repo, key_file: "
+                                       f"{backstay.key_file} }}\nsources:\n")
+    backstay.edit_config("to: [local]", "to: [local, other]")
+    backstay.run("init")
+    backstay.run("copy", "orders", "--from", "local", "--to", "other")
+    other = upgraded.ws.path / "other.repo"
+    for folder in ("orders/snapshots", "orders/decisions"):
+        assert {path.relative_to(backstay.repository) for path in backstay.objects(folder)} == \
+            {path.relative_to(other) for path in (other / folder).rglob("*") if path.is_file()}
+    assert upgraded.restored("copied", "--repository", "other") == upgraded.rows_up_to(99)
+    assert upgraded.restored("copied-old", "--repository", "other", "--system",
+                             upgraded.old_id) == upgraded.rows_up_to(5)
+
+
+@pytest.fixture(scope="module")
+def faults():
+    """A build that can be killed at a point."""
+    with tempfile.TemporaryDirectory() as base:
+        os.chmod(base, 0o755)
+        yield place.staged_binary("BACKSTAY_FAULTS", FAULTS, base)
+
+
+def test_killed_between_the_decision_and_the_backup(ws, faults):
+    """The decision lasts: WAL is taken, status says what to do, and a plain backup goes on."""
+    server, backstay = ws.pair(wal_segsize_mb=1)
+    server.script("CREATE TABLE rows (i int)")
+    insert(server, 1)
+    first = backstay.backup()["snapshot"]
+    server.archive_all()
+    server.stop()
+    new = ws.server("new").init(wal_segsize_mb=1,
+                                settings={"archive_command": backstay.archive_command()})
+    upgrade(server, new)
+    go_on(backstay, server, new)
+    new.start()
+    result = backstay.attempt("backup", "orders", "--new-cluster", binary=faults,
+                              env={"BACKSTAY_FAULT": "backup.begin:1:kill"})
+    assert result.status != 0, result
+    assert backstay.complete() == [first]
+    new.archive_all()
+    assert any("no snapshot yet" in text for text in backstay.status()["problems"])
+    refused = backstay.fails(3, "no snapshot yet", "restore", "orders", "--to", ws.path / "x")
+    assert f"--system {server_system(backstay, first)}" in refused.stderr
+    backstay.next_backup()
+    assert backstay.status()["ok"]
+    copy = ws.restored("copy")
+    backstay.restore(copy.data, "--no-archive")
+    copy.start_restored()
+    assert rows(copy) == {1}
+
+
+def server_system(backstay, snapshot):
+    return next(row["system_id"] for row in backstay.snapshots() if row["snapshot"] == snapshot)
