@@ -172,14 +172,16 @@ take_source(Backup *self, GError **error)
     self->listings = g_ptr_array_new_with_free_func((GDestroyNotify)g_ptr_array_unref);
     for (guint i = 0; i < self->parts.parts->len; i++) {
         const BkPart *part = g_ptr_array_index(self->parts.parts, i);
-        BkLease *lease = bk_system_check_current(part, self->facts.system_id, self->op, error)
+        BkLease *lease = bk_system_check_wal(part, self->facts.system_id, self->op, error)
                              ? bk_lease_acquire(part, &lease_options, self->op, error)
                              : NULL;
 
         if (lease == NULL)
             return false;
         g_ptr_array_add(self->leases, lease);
-        if (!list_snapshots(self, part, error))
+        if (!list_snapshots(self, part, error) ||
+            !bk_system_check_current(part, g_ptr_array_index(self->listings, i),
+                                     self->facts.system_id, self->op, error))
             return false;
         bk_leftovers_abort(part, lease, self->facts.wal_segment_size, self->op);
     }

@@ -296,7 +296,7 @@ check_system_id(const Effort *effort, const Taking *taking, GError **error)
         return true;
     /* It may have been away when the new cluster was declared. */
     return bk_system_bring_decisions(taking->model, effort->part, effort->op, error) &&
-           bk_system_check_current(effort->part, taking->system_id, effort->op, error);
+           bk_system_check_current(effort->part, NULL, taking->system_id, effort->op, error);
 }
 
 /* One that cannot be read is passed over: then more is caught up. */

@@ -119,7 +119,7 @@ judge_by_decisions(Heads *heads, uint64_t newest, uint64_t system_id, BkSystemSt
                    uint64_t *current, BkOp *op, GError **error)
 {
     g_autoptr(GArray) decisions = g_array_new(FALSE, FALSE, sizeof(BkDecision));
-    bool found = false;
+    bool found = newest == system_id;
 
     if (!list_decisions(heads->part, decisions, op, error))
         return false;
@@ -134,9 +134,10 @@ judge_by_decisions(Heads *heads, uint64_t newest, uint64_t system_id, BkSystemSt
     *standing = *current == system_id            ? BK_SYSTEM_CURRENT
                 : is_named(decisions, system_id) ? BK_SYSTEM_FORMER
                                                  : BK_SYSTEM_FOREIGN;
-    if (*standing == BK_SYSTEM_FOREIGN && !find_in_snapshots(heads, system_id, &found, op, error))
+    if (*standing == BK_SYSTEM_FOREIGN && !found &&
+        !find_in_snapshots(heads, system_id, &found, op, error))
         return false;
-    if (found)
+    if (*standing == BK_SYSTEM_FOREIGN && found)
         *standing = BK_SYSTEM_FORMER;
     return true;
 }
@@ -251,18 +252,27 @@ bk_system_check_wal(const BkPart *part, uint64_t system_id, BkOp *op, GError **e
     return true;
 }
 
+/* The newest snapshot alone proves nothing here: another cluster may have been declared current
+ * since, and ids follow the clocks of the hosts. */
 bool
-bk_system_check_current(const BkPart *part, uint64_t system_id, BkOp *op, GError **error)
+bk_system_check_current(const BkPart *part, GPtrArray *snapshots, uint64_t system_id, BkOp *op,
+                        GError **error)
 {
-    BkSystemStanding standing;
-    uint64_t current;
+    g_auto(Heads) heads = {.part = part};
+    BkSystemStanding standing = BK_SYSTEM_CURRENT;
+    uint64_t current, newest;
+    bool has_any = true;
 
-    if (bk_system_id_recall(part, &current) && current == system_id)
-        return true;
-    if (!bk_system_judge(part, system_id, &standing, &current, op, error))
+    heads.entries =
+        snapshots != NULL ? g_ptr_array_ref(snapshots) : bk_snapshot_list(part, op, error);
+    if (heads.entries == NULL)
         return false;
-    if (standing == BK_SYSTEM_CURRENT && bk_store_is_remote(bk_part_store(part)))
-        note_system_id(part, system_id);
+    heads.left = heads.entries->len;
+    if (!next_head(&heads, &newest, op, error) ||
+        (newest == system_id && !bk_decision_has_any(part, &has_any, op, error)))
+        return false;
+    if (has_any && !judge_by_decisions(&heads, newest, system_id, &standing, &current, op, error))
+        return false;
     return standing == BK_SYSTEM_FIRST || standing == BK_SYSTEM_CURRENT ||
            refuse(part, standing, system_id, current, error);
 }
@@ -276,6 +286,15 @@ has_number(const GArray *decisions, uint64_t number)
         if (g_array_index(decisions, BkDecision, i).number == number)
             return true;
     return false;
+}
+
+static int
+compare_decision_numbers(const void *left, const void *right)
+{
+    const BkDecision *a = left;
+    const BkDecision *b = right;
+
+    return (a->number > b->number) - (a->number < b->number);
 }
 
 static bool
@@ -336,6 +355,7 @@ bk_system_declare(const GPtrArray *parts, uint64_t system_id, BkOp *op, GError *
 
     if (!collect_decisions(parts, decisions, op, error))
         return false;
+    g_array_sort(decisions, compare_decision_numbers); /* see bk_decision_has_any */
     declared = find_declared(decisions);
     if (declared != system_id) {
         BkSystemStanding standing;

@@ -36,8 +36,10 @@ bool bk_system_id_recall(const BkPart *part, uint64_t *system_id) BK_MUST_USE;
 bool bk_system_check_wal(const BkPart *part, uint64_t system_id, BkOp *op,
                          GError **error) BK_MUST_USE;
 
-/* Fails with BK_ERROR_UNFIT, and says what to do, if that cluster is not the current one. */
-bool bk_system_check_current(const BkPart *part, uint64_t system_id, BkOp *op,
+/* Fails with BK_ERROR_UNFIT, and says what to do, if that cluster is not the current one. Neither
+ * what this host has noted nor the newest snapshot decides: the decisions are always asked for.
+ * `snapshots` are those of the part, of bk_snapshot_list; NULL: they are listed. */
+bool bk_system_check_current(const BkPart *part, GPtrArray *snapshots, uint64_t system_id, BkOp *op,
                              GError **error) BK_MUST_USE;
 
 /* What to do with a server of another cluster: a new string. */

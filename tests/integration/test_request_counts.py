@@ -401,7 +401,7 @@ def test_an_unchanged_increment(backed_up):
                      for method, path in backed_up.seen)
         assert report["mode"] == "increment", report
         assert kinds["PUT"] <= 4 and kinds["LIST"] <= 4, (kinds, backed_up.seen)
-        assert kinds.others - sample <= 11 and sample <= 12, (kinds, backed_up.seen)
+        assert kinds.others - sample <= 12 and sample <= 12, (kinds, backed_up.seen)
         backed_up.backstay.server.archive_all()
 
 

@@ -128,6 +128,17 @@ bk_decision_list(const BkPart *part, GArray *decisions, GPtrArray *damage, BkOp 
 }
 
 bool
+bk_decision_has_any(const BkPart *part, bool *has, BkOp *op, GError **error)
+{
+    g_autofree char *name = decision_name(part, 1);
+    g_autoptr(GError) cause = NULL;
+    uint64_t size;
+
+    *has = bk_store_stat(bk_part_store(part), name, &size, op, &cause);
+    return *has || bk_error_is(cause, BK_ERROR_ABSENT) || bk_propagate(error, &cause);
+}
+
+bool
 bk_decision_put(const BkPart *part, const BkDecision *decision, BkOp *op, GError **error)
 {
     g_autofree char *name = decision_name(part, decision->number);

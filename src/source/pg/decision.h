@@ -42,6 +42,10 @@ bool bk_decision_decode(const void *data, size_t size, BkDecision *decision,
 bool bk_decision_list(const BkPart *part, GArray *decisions, GPtrArray *damage, BkOp *op,
                       GError **error) BK_MUST_USE;
 
+/* Sets `*has` to whether there is any decision in `part`, by one cheap request: whoever puts
+ * several puts them by number, so that the first one is there if any is. Fails as the store. */
+bool bk_decision_has_any(const BkPart *part, bool *has, BkOp *op, GError **error) BK_MUST_USE;
+
 /* Puts a decision. BK_ERROR_EXISTS when there is one of that number. */
 bool bk_decision_put(const BkPart *part, const BkDecision *decision, BkOp *op,
                      GError **error) BK_MUST_USE;
