@@ -4,7 +4,8 @@
 # 15 is the machine's own; the others live in folders with another Debian suite, made once by
 # debootstrap in $BACKSTAY_VERSIONS_DIR. The servers and Backstay run inside the folder, on test
 # directories that are mounted at the same path inside and outside. Backstay takes its libraries
-# along, because the folder's may be older. Tests marked `once` do not depend on the version and
+# along, because the folder's may be older; for newer versions also PostgreSQL 15, from which
+# pg_upgrade goes. Tests marked `once` do not depend on the version and
 # run with 15 only. Needs root, and the packages of tools/install-deps test versions, which it
 # installs. JOBS=N bounds the test modules that run at once; further arguments for pytest:
 # PYTEST_ARGS; the test directories are made in $TMPDIR (socket paths are long: keep it short).
@@ -100,19 +101,47 @@ libraries_of() {
     ldd "$1" | awk '$2 == "=>" && $3 ~ /^\// {print $3}'
 }
 
-# Copies program $1 with its loader and libraries into folder $2, so that it runs anywhere. libpq
-# is loaded by name when it is needed; as the search path is an old-style one, it holds for that
-# and for the libraries of libraries too.
-bundle() {
+# Makes programs $2... run anywhere with a copy of their loader and libraries in $1. libpq is loaded
+# by name when it is needed, and so are the modules of a server; as the search path is an old-style
+# one, it holds for those and for the libraries of libraries too.
+make_portable() {
     libpq=$(ldconfig -p | awk '$1 == "libpq.so.5" {print $NF; exit}')
     [ -n "$libpq" ] || die "libpq.so.5 is not installed"
-    mkdir -p "$2/lib"
+    libraries=$1
+    shift
+    mkdir -p "$libraries"
+    { for each in "$@" "$libpq"; do libraries_of "$each"; done && echo "$libpq"; } | sort -u |
+        xargs cp -L -t "$libraries"
+    cp -L "$(patchelf --print-interpreter "$1")" "$libraries/loader"
+    for each in "$@"; do
+        patchelf --set-interpreter "$libraries/loader" --force-rpath --set-rpath "$libraries" \
+            "$each"
+    done
+}
+
+# Copies program $1 into folder $2, so that it runs anywhere.
+bundle() {
+    mkdir -p "$2"
     cp "$1" "$2/backstay"
-    { libraries_of "$1" && libraries_of "$libpq" && echo "$libpq"; } | sort -u |
-        xargs cp -L -t "$2/lib"
-    cp -L "$(patchelf --print-interpreter "$1")" "$2/lib/loader"
-    patchelf --set-interpreter "$2/lib/loader" --force-rpath --set-rpath "$2/lib" "$2/backstay"
+    make_portable "$2/lib" "$2/backstay"
     chmod -R a+rX "$2"
+}
+
+# Copies PostgreSQL 15 into folder $1, so that pg_upgrade has something to begin with: its programs
+# find what else they need from where they are themselves.
+bundle_server() {
+    mkdir -p "$1/lib/postgresql/15/lib" "$1/share/postgresql"
+    cp -RL /usr/share/postgresql/15 "$1/share/postgresql/15"
+    cp -RL /usr/lib/postgresql/15/bin "$1/lib/postgresql/15/bin"
+    find /usr/lib/postgresql/15/lib -maxdepth 1 -name '*.so' ! -name 'llvm*' \
+        -exec cp -L -t "$1/lib/postgresql/15/lib" {} +
+    programs=
+    for name in initdb postgres pg_controldata pg_ctl pg_resetwal; do
+        programs="$programs $1/lib/postgresql/15/bin/$name"
+    done
+    # shellcheck disable=SC2086 # several programs
+    make_portable "$1/needed" $programs
+    chmod -R a+rX "$1"
 }
 
 mount_at() {
@@ -144,11 +173,16 @@ run_in_folder() {
     folder=$cache/$1
     bundle "$binary" "$base/prog"
     bundle "$faults" "$base/faults"
+    old=/usr/lib/postgresql/$1/bin
+    if [ "$1" -gt 15 ]; then
+        bundle_server "$base/pg15"
+        old=$base/pg15/lib/postgresql/15/bin
+    fi
     mkdir -p "$folder$base"
     mount_at --bind "$base" "$folder$base"
     mount_at -t proc proc "$folder/proc"
     mount_at --bind /dev/shm "$folder/dev/shm"
-    PG_CHROOT=$folder PG_BIN=/usr/lib/postgresql/$1/bin BACKSTAY=$base/prog/backstay \
+    PG_CHROOT=$folder PG_BIN=/usr/lib/postgresql/$1/bin PG_OLD_BIN=$old BACKSTAY=$base/prog/backstay \
         BACKSTAY_FAULTS=$base/faults/backstay run_pytest -m "not once"
 }
 

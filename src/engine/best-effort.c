@@ -288,13 +288,13 @@ typedef struct Taking {
 static bool
 check_system_id(const Effort *effort, const Taking *taking, GError **error)
 {
-    BkSystemStanding standing;
+    g_autoptr(GError) cause = NULL;
 
-    if (!bk_system_judge(effort->part, taking->system_id, &standing, NULL, effort->op, error))
-        return false;
-    if (standing == BK_SYSTEM_FIRST || standing == BK_SYSTEM_CURRENT)
+    if (bk_system_check_current(effort->part, NULL, taking->system_id, effort->op, &cause))
         return true;
-    /* It may have been away when the new cluster was declared. */
+    if (!bk_error_is(cause, BK_ERROR_UNFIT))
+        return bk_propagate(error, &cause);
+    /* It may have been away when the cluster was declared current. */
     return bk_system_bring_decisions(taking->model, effort->part, effort->op, error) &&
            bk_system_check_current(effort->part, NULL, taking->system_id, effort->op, error);
 }

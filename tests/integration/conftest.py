@@ -19,17 +19,17 @@ class Workspace:
         self.path = place.new_base_directory()
         self.servers = []
 
-    def server(self, name="pg"):
-        server = PgServer(self.path, name, port=5432 + len(self.servers))
+    def server(self, name="pg", programs=None):
+        server = PgServer(self.path, name, 5432 + len(self.servers), programs)
         self.servers.append(server)
         return server
 
     def backstay(self, server=None, name="bs", text=None):
         return Backstay(self.binary, self.path, server, text, name)
 
-    def pair(self, name="pg", settings=None, **init):
+    def pair(self, name="pg", settings=None, programs=None, **init):
         """A started server that archives into a new repository."""
-        server = self.server(name)
+        server = self.server(name, programs)
         backstay = self.backstay(server, name=f"{name}-bs")
         server.init(settings={"archive_command": backstay.archive_command(), **(settings or {})},
                     **init)
@@ -37,9 +37,9 @@ class Workspace:
         server.start()
         return server, backstay
 
-    def bucket_pair(self, bucket, name="pg", more="", settings=None, **init):
+    def bucket_pair(self, bucket, name="pg", more="", settings=None, programs=None, **init):
         """The same with the repository in a bucket."""
-        server = self.server(name)
+        server = self.server(name, programs)
         text = s3server.config_for(bucket, self.path, f"{name}-bs", server, more)
         backstay = self.backstay(server, name=f"{name}-bs", text=text)
         server.init(settings={"archive_command": backstay.archive_command(), **(settings or {})},

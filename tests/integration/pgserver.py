@@ -56,7 +56,8 @@ def lsn_to_int(lsn):
 class PgServer:
     """`data` either does not exist yet (create it with init) or holds a restored directory."""
 
-    def __init__(self, home, name, port=5432):
+    def __init__(self, home, name, port=5432, programs=None):
+        self.programs = programs or place.PG_BIN
         self.home = Path(home)
         self.name = name
         self.port = port
@@ -68,7 +69,7 @@ class PgServer:
             place.make_directory(self.sockets)
 
     def program(self, name, *args, check=True, extra=None):
-        return place.run_as_owner([place.PG_BIN / name, *args], self.home, extra, check)
+        return place.run_as_owner([self.programs / name, *args], self.home, extra, check)
 
     # --- life -------------------------------------------------------------------------------
 
@@ -234,7 +235,7 @@ class PgServer:
         self.program("pgbench", "-i", "-q", "-s", str(scale), *self._bench_target())
 
     def bench_start(self, clients=2, rate=300):
-        argv = [place.PG_BIN / "pgbench", "-n", "-T", "600", "-c", str(clients), "-R", str(rate),
+        argv = [self.programs / "pgbench", "-n", "-T", "600", "-c", str(clients), "-R", str(rate),
                 *self._bench_target()]
         bench = subprocess.Popen(place.as_owner(argv), env=place.environment(self.home), cwd="/",
                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

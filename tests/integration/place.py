@@ -4,6 +4,7 @@ BACKSTAY         the binary under test (default: build/backstay of this checkout
 BACKSTAY_FAULTS  a binary with fault points (meson -Dfaults=true), for test_faults.py
 BACKSTAY_TOOLS   the folder with the test programs of tests/tools (default: build/tests)
 PG_BIN           PostgreSQL's programs (default /usr/lib/postgresql/15/bin)
+PG_OLD_BIN       those of an older version, from which pg_upgrade goes (default: PG_BIN)
 PG_CHROOT        a folder with another suite's PostgreSQL; every program then runs inside it
 BACKSTAY_TEST_BASE  where test directories are made (default: /dev/shm where it has room, since a
                  sync of a shared disk waits for the neighbours, otherwise /tmp); with PG_CHROOT the
@@ -20,6 +21,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PG_BIN = Path(os.environ.get("PG_BIN", "/usr/lib/postgresql/15/bin"))
+PG_OLD_BIN = Path(os.environ.get("PG_OLD_BIN", PG_BIN))
 CHROOT = os.environ.get("PG_CHROOT", "")
 ROOM_IN_MEMORY = 8 << 30  # free bytes from which on tests run in memory
 TOOLS = Path(os.environ.get("BACKSTAY_TOOLS", ROOT / "build" / "tests"))

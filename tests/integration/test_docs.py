@@ -55,18 +55,18 @@ def backstay_calls(text):
         yield line, words
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/guide-offsite.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/guide-offsite.md", "docs/guide-upgrade.md"])
 def test_pages_use_commands_and_options_that_exist(program, page):
     """A person can follow them: each command and option in them is in the help."""
     text = (place.ROOT / page).read_text(encoding="utf-8")
     calls = list(backstay_calls(text))
-    assert len(calls) >= 4
+    assert len(calls) >= 2
     for line, words in calls:
         while words and words[0].startswith("-"):
             words = words[2:] if words[0] in ("-c", "--config") else words[1:]
         if not words:
             continue
-        command = " ".join(words[:2]) if words[0] in ("wal", "repo") else words[0]
+        command = " ".join(words[:2]) if words[0] in ("wal", "repo", "line") else words[0]
         assert command in COMMANDS, line
         known = help_of(program, command)
         for word in words:

@@ -1,6 +1,8 @@
 """pg_upgrade: the source goes on with another cluster, and what was before stays restorable."""
 import os
+import re
 import shutil
+import signal
 import tempfile
 import threading
 
@@ -33,12 +35,21 @@ def rows(server):
     return {row for row, in server.rows("SELECT i FROM rows")}
 
 
-def upgrade(old, new, old_bin=None, new_bin=None):
+def upgrade(old, new):
     """The real pg_upgrade, of a server that is stopped; `new` is made, and has the same settings."""
-    old.program("/usr/bin/env", "-C", old.home, new_bin / "pg_upgrade" if new_bin else
-                place.PG_BIN / "pg_upgrade", "-b", old_bin or place.PG_BIN,
-                "-B", new_bin or place.PG_BIN, "-d", old.data, "-D", new.data, "-s", old.home,
+    new.program("/usr/bin/env", "-C", old.home, new.programs / "pg_upgrade", "-b", old.programs,
+                "-B", new.programs, "-d", old.data, "-D", new.data, "-s", old.home,
                 "-U", "postgres", "-p", "50432", "-P", "50433")
+
+
+def use_its_programs(server):
+    """Those of the version that a restored directory is of."""
+    major = (server.data / "PG_VERSION").read_text(encoding="utf-8").strip()
+    for programs in (place.PG_OLD_BIN, place.PG_BIN):
+        server.programs = programs
+        if server.major_of_programs() == int(major):
+            return server
+    raise LookupError(f"no programs of version {major}")
 
 
 def go_on(backstay, old, new):
@@ -56,18 +67,27 @@ class Upgraded:
         self.new = ws.server("new").init(wal_segsize_mb=1, settings={
             "archive_command": backstay.archive_command()})
         old.script("CREATE TABLE rows (i int)")
-        self.before = [insert(old, 1)]
+        self.before, self.after = [insert(old, 1)], []
         self.old_id = system_of(old)
         self.first = backstay.backup("--label", "old")["snapshot"]
         old.restore_point("both")
         self.write(old, self.before, 2, 5)
         old.archive_all()
+        self.late = self.write_unarchived(old, 6)
         old.stop()
         upgrade(old, self.new)
         go_on(backstay, old, self.new)
         self.new.start()
         self.new_id = system_of(self.new)
         self.gap = insert(self.new, 20)
+
+    @staticmethod
+    def write_unarchived(server, row):
+        """A row whose WAL the archiver does not get rid of any more."""
+        server.configure({"archive_command": "false"})
+        server.rows("SELECT pg_reload_conf()")
+        wait_for("the setting", lambda: server.value("SHOW archive_command") == "false")
+        return insert(server, row)
 
     @staticmethod
     def write(server, targets, first, last):
@@ -94,27 +114,29 @@ class Upgraded:
     def go_on(self):
         self.second = self.backstay.backup("--new-cluster", "--label", "new")["snapshot"]
         self.new.restore_point("both")
-        self.after = []
         self.write(self.new, self.after, 30, 33)
         self.new.archive_all()
 
     def restored(self, name, *args):
         copy = self.ws.restored(name)
         self.backstay.restore(copy.data, "--no-archive", *args)
-        copy.start_restored()
+        use_its_programs(copy).start_restored()
         found = rows(copy)
         copy.stop()
         shutil.rmtree(copy.data)
         return found
 
+    def new_objects(self):
+        return self.backstay.objects(f"orders/wal/{int(self.new_id):016X}")
+
     def rows_up_to(self, row):
-        return {target["row"] for target in [*self.before, self.gap, *getattr(self, "after", [])]
+        return {target["row"] for target in [*self.before, self.late, self.gap, *self.after]
                 if target["row"] <= row}
 
 
 @pytest.fixture(scope="module")
 def upgraded(shared):
-    server, backstay = shared.pair(wal_segsize_mb=1)
+    server, backstay = shared.pair(programs=place.PG_OLD_BIN, wal_segsize_mb=1)
     it = Upgraded(shared, server, backstay)
     it.refused = backstay.attempt("backup", "orders")
     wait_for("the archiver to fail", lambda: it.new.value(
@@ -209,13 +231,24 @@ def test_wal_of_one_name_is_never_that_of_the_other_cluster(upgraded):
 
 
 def test_late_wal_of_the_old_cluster_is_taken_into_its_own_directory(upgraded):
-    """What its archiver had not done yet does no harm, and is a note."""
-    late = upgraded.old.data / "pg_wal"
-    name = sorted(path.name for path in late.iterdir() if len(path.name) == 24)[-1]
-    upgraded.backstay.run("wal", "push", "orders", sorted(
-        path for path in late.iterdir() if len(path.name) == 24)[0])
-    assert name
-    assert upgraded.backstay.status()["ok"]
+    """What its archiver had not done at the time of the upgrade can be restored once it is pushed."""
+    wal = upgraded.old.data / "pg_wal"
+    late = sorted(path.stem for path in (wal / "archive_status").glob("*.ready"))
+    archived = upgraded.backstay.repository / "orders" / "wal" / f"{int(upgraded.old_id):016X}"
+    before = {path.name for path in archived.rglob("*")}
+    others = upgraded.new_objects()
+    assert late and before and not before & set(late)
+    for name in late:
+        upgraded.backstay.run("wal", "push", "orders", wal / name)
+    assert {path.name for path in archived.rglob("*")} >= before | set(late)
+    assert upgraded.new_objects() == others
+    report = upgraded.backstay.status()
+    assert report["ok"], report["problems"]
+    assert any(f"WAL of cluster {upgraded.old_id} still arrived" in note
+               for note in report["notes"]), report["notes"]
+    assert upgraded.restored("late", "--system", upgraded.old_id) == upgraded.rows_up_to(6)
+    assert upgraded.restored("late-xid", "--at", f"xid:{upgraded.late['xid']}") == \
+        upgraded.rows_up_to(6)
 
 
 def test_copy_brings_both_clusters_and_the_decision(upgraded):
@@ -231,7 +264,7 @@ def test_copy_brings_both_clusters_and_the_decision(upgraded):
             {path.relative_to(other) for path in (other / folder).rglob("*") if path.is_file()}
     assert upgraded.restored("copied", "--repository", "other") == upgraded.rows_up_to(99)
     assert upgraded.restored("copied-old", "--repository", "other", "--system",
-                             upgraded.old_id) == upgraded.rows_up_to(5)
+                             upgraded.old_id) == upgraded.rows_up_to(6)
 
 
 @pytest.fixture(scope="module")
@@ -242,34 +275,110 @@ def faults():
         yield place.staged_binary("BACKSTAY_FAULTS", FAULTS, base)
 
 
-def test_killed_between_the_decision_and_the_backup(ws, faults):
-    """The decision lasts: WAL is taken, status says what to do, and a plain backup goes on."""
-    server, backstay = ws.pair(wal_segsize_mb=1)
+def upgraded_pair(ws, server, backstay):
+    """A cluster with a row, a snapshot and WAL, upgraded; nobody has decided about the new one."""
     server.script("CREATE TABLE rows (i int)")
     insert(server, 1)
-    first = backstay.backup()["snapshot"]
+    backstay.backup()
     server.archive_all()
     server.stop()
     new = ws.server("new").init(wal_segsize_mb=1,
                                 settings={"archive_command": backstay.archive_command()})
     upgrade(server, new)
     go_on(backstay, server, new)
-    new.start()
+    return new.start()
+
+
+def restored_rows(ws, backstay, name, *args):
+    copy = ws.restored(name)
+    backstay.restore(copy.data, "--no-archive", *args)
+    use_its_programs(copy).start_restored()
+    found = rows(copy)
+    copy.stop()
+    return found
+
+
+def test_killed_between_the_decision_and_the_backup(ws, faults):
+    """The decision lasts: WAL is taken, status says what to do, and a plain backup goes on."""
+    old, backstay = ws.pair(programs=place.PG_OLD_BIN, wal_segsize_mb=1)
+    new = upgraded_pair(ws, old, backstay)
+    first = backstay.complete()
     result = backstay.attempt("backup", "orders", "--new-cluster", binary=faults,
-                              env={"BACKSTAY_FAULT": "backup.begin:1:kill"})
-    assert result.status != 0, result
-    assert backstay.complete() == [first]
+                              env={"BACKSTAY_FAULT": "backup.begin:kill"})
+    assert result.status == -signal.SIGKILL, result
+    assert backstay.complete() == first
     new.archive_all()
     assert any("no snapshot yet" in text for text in backstay.status()["problems"])
     refused = backstay.fails(3, "no snapshot yet", "restore", "orders", "--to", ws.path / "x")
-    assert f"--system {server_system(backstay, first)}" in refused.stderr
+    assert f"--system {backstay.snapshots()[0]['system_id']}" in refused.stderr
+    refuse_former(backstay, new, old)
     backstay.next_backup()
     assert backstay.status()["ok"]
-    copy = ws.restored("copy")
-    backstay.restore(copy.data, "--no-archive")
-    copy.start_restored()
-    assert rows(copy) == {1}
+    assert restored_rows(ws, backstay, "copy") == {1}
 
 
-def server_system(backstay, snapshot):
-    return next(row["system_id"] for row in backstay.snapshots() if row["snapshot"] == snapshot)
+def refuse_former(backstay, current, former):
+    """A plain backup of a server that is a former cluster is refused, with the command."""
+    before = backstay.snapshots()
+    go_on(backstay, current, former)
+    former.start()
+    backstay.fails(1, "went on with another cluster .* backup orders --new-cluster", "backup",
+                   "orders")
+    former.stop()
+    assert [row["snapshot"] for row in backstay.snapshots()] == [row["snapshot"] for row in before]
+    go_on(backstay, former, current)
+
+
+def guide_commands(heading):
+    """The shell lines of a section of the guide."""
+    text = (place.ROOT / "docs" / "guide-upgrade.md").read_text(encoding="utf-8")
+    section = text.split(f"## {heading}\n")[1].split("\n## ")[0]
+    found = [line.split() for block in re.findall(r"```sh\n(.*?)```", section, re.S)
+             for line in block.splitlines() if line.strip()]
+    assert found and all(words[0] == "backstay" for words in found), heading
+    return [words[1:] for words in found]
+
+
+def go_up_and_back(ws, old, backstay):
+    """By the guide's commands; both clusters keep what they have."""
+    new = upgraded_pair(ws, old, backstay)
+    ids = [system_of(new)]
+    backstay.fails(1, "guide-upgrade", "backup", "orders")
+    [up] = guide_commands("In which order")
+    backstay.run(*up)
+    insert(new, 10)
+    new.archive_all()
+    assert restored_rows(ws, backstay, "up") == {1, 10}
+    refuse_former(backstay, new, old)
+
+    old.start()  # while the new one archives
+    ids.append(system_of(old))
+    insert(old, 2)
+    old.archive_all()
+    assert any(text.startswith("two servers archive") and ids[1] in text
+               for text in backstay.status()["problems"]), backstay.status()["problems"]
+    new.stop()
+    go_on(backstay, new, old)
+    assert any("backup orders --new-cluster" in text for text in backstay.status()["problems"])
+    [back] = guide_commands("Back to the old cluster")
+    backstay.run(*back)
+    insert(old, 3)
+    old.archive_all()
+    report = backstay.status()
+    assert report["ok"], report["problems"]
+    assert [(one["system_identifier"], one["current"]) for one in report["clusters"]] == \
+        [(ids[0], False), (ids[1], True)]
+    assert restored_rows(ws, backstay, "back") == {1, 2, 3}
+    assert restored_rows(ws, backstay, "given-up", "--system", ids[0]) == {1, 10}
+    backstay.backup()  # a plain one goes on
+
+
+def test_going_back_to_the_old_cluster(ws):
+    go_up_and_back(ws, *ws.pair(programs=place.PG_OLD_BIN, wal_segsize_mb=1))
+
+
+@pytest.mark.once
+def test_going_back_with_a_bucket(ws, gateway):
+    """Where the host notes which clusters are the source's, that refuses and allows the same."""
+    go_up_and_back(ws, *ws.bucket_pair(gateway.bucket(), programs=place.PG_OLD_BIN,
+                                       wal_segsize_mb=1))
