@@ -7,6 +7,12 @@
 #include <errno.h>
 #include <string.h>
 
+/* Defined below: the functions that the macros call. */
+#undef bk_throw
+#undef bk_throw_null
+#undef bk_throw_errno
+#undef bk_prefix
+
 #define MESSAGE_MAX ((size_t)16 * 1024)
 
 static GQuark error_quark;

@@ -453,8 +453,10 @@ read_head(const BkPart *part, const char *name, BkSnapshotHead *head, uint64_t *
         return false;
     if (decode_head_frame(head, &as, &object, size, &cause))
         return true;
-    if (object.size < HEAD_GUESS)
-        return bk_propagate(error, &cause);
+    if (object.size < HEAD_GUESS) {
+        g_propagate_error(error, g_steal_pointer(&cause));
+        return false;
+    }
     bk_snapshot_head_clear(head);
     return bk_store_get(store, name, 0, MAX_HEAD, MAX_HEAD, &object, op, error) &&
            decode_head_frame(head, &as, &object, size, error);
