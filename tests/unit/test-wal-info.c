@@ -1,6 +1,9 @@
 #include "source/pg/wal-info.h"
 
+#include "base/fd.h"
 #include "wal-builder.h"
+
+#include <fcntl.h>
 
 #define START (5 * (BkLsn)WAL_SEGMENT)
 #define NOON  (INT64_C(1795224000) * BK_USEC_PER_SEC)
@@ -351,6 +354,49 @@ test_many_points(void)
     g_assert_cmpuint(info.points_omitted, ==, 5);
 }
 
+static void
+read_seed(const char *folder, const char *name, BkBuf *content)
+{
+    g_autofree char *path = g_build_filename("tests/fuzz/corpus", folder, name, NULL);
+    g_autoptr(GError) error = NULL;
+
+    if (!bk_file_read(AT_FDCWD, path, BK_MIB, content, &error))
+        g_error("%s", error->message);
+}
+
+/* Those of "wal-info" are the present encoding of those of "wal-scan", and those of "wal-head" end
+ * with it: otherwise their replay stops before it comes to what it is there for. */
+static void
+test_seeds(void)
+{
+    g_autoptr(GDir) dir = g_dir_open("tests/fuzz/corpus/wal-scan", 0, NULL);
+    unsigned count = 0;
+    const char *name;
+
+    g_assert_nonnull(dir);
+    while ((name = g_dir_read_name(dir)) != NULL) {
+        g_auto(BkBuf) wal = BK_BUF_INIT;
+        g_auto(BkBuf) seed = BK_BUF_INIT;
+        g_auto(BkBuf) head = BK_BUF_INIT;
+        g_auto(BkBuf) encoded = BK_BUF_INIT;
+        g_auto(BkWalInfo) info = {0};
+
+        if (!g_str_has_prefix(name, "pg"))
+            continue;
+        read_seed("wal-scan", name, &wal);
+        read_seed("wal-info", name, &seed);
+        read_seed("wal-head", name, &head);
+        g_assert_true(bk_wal_info_collect(wal.data, wal.size, NULL, &info, NULL));
+        bk_wal_info_encode(&info, &encoded);
+        if (seed.size != encoded.size || memcmp(seed.data, encoded.data, seed.size) != 0 ||
+            head.size < seed.size ||
+            memcmp(head.data + head.size - seed.size, seed.data, seed.size) != 0)
+            g_error("seed \"%s\" is stale: run build/tests/write-seeds tests/fuzz/corpus", name);
+        count++;
+    }
+    g_assert_cmpuint(count, >=, 6);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -365,5 +411,6 @@ main(int argc, char **argv)
     g_test_add_func("/wal-info/not-neighbours", test_not_neighbours);
     g_test_add_func("/wal-info/encoding", test_encoding);
     g_test_add_func("/wal-info/many-points", test_many_points);
+    g_test_add_func("/wal-info/seeds", test_seeds);
     return g_test_run();
 }
