@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 
+import faketime
 import place
 import s3server
 from backstay import Backstay
@@ -76,6 +77,10 @@ def pytest_configure(config):
     # it ignore SIGINT, does not hand that on to the programs that the tests interrupt.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
+
+
+def pytest_sessionfinish():
+    faketime.remove_leftovers()
 
 
 @pytest.hookimpl(hookwrapper=True)

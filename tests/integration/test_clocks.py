@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
+import faketime
 import place
 from backstay import interrupt
 from pgserver import wait_for
 
 pytestmark = pytest.mark.once
 
-FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
 AHEAD, BEHIND = "+365d", "-1d"
 
 
@@ -34,7 +34,7 @@ class Clock:
         """A script, since what becomes another user must not be started with it."""
         script = self.home / f"{self.name}.sh"
         script.write_text(
-            f"#!/bin/sh\nLD_PRELOAD={FAKETIME} FAKETIME_TIMESTAMP_FILE={self.file} "
+            f"#!/bin/sh\nLD_PRELOAD={faketime.THREADS_LIBRARY} FAKETIME_TIMESTAMP_FILE={self.file} "
             f"FAKETIME_NO_CACHE=1 FAKETIME_DONT_FAKE_MONOTONIC=1 exec {binary} \"$@\"\n")
         script.chmod(0o755)
         return place.give_to_owner(script)

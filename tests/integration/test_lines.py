@@ -7,11 +7,11 @@ import shutil
 
 import pytest
 
+import faketime
 import place
 from backstay import Backstay
 from pgserver import PgServer, wait_for
 
-FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
 CONFIG = """\
 repositories:
   local: {{ path: {first}, key_file: {home}/{name}.key }}
@@ -394,7 +394,7 @@ def test_a_clock_that_was_ahead_orders_nothing(ws):
     """One snapshot of next year is neither the parent nor the newest for a year."""
     server, backstay = ws.pair(wal_segsize_mb=1)
     begin(server, backstay)
-    told = place.run_as_owner(["env", f"LD_PRELOAD={FAKETIME}", "FAKETIME=+365d",
+    told = place.run_as_owner(["env", f"LD_PRELOAD={faketime.THREADS_LIBRARY}", "FAKETIME=+365d",
                                "FAKETIME_DONT_FAKE_MONOTONIC=1",
                                *backstay.argv(["backup", "orders", "--json"])], ws.path)
     ahead = json.loads(told.stdout)["snapshot"]

@@ -9,11 +9,10 @@ import time
 
 import pytest
 
+import faketime
 import place
 from backstay import CONFIG
 from pgserver import wait_for
-
-FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +59,7 @@ def other_config(shared, backstay, name, **values):
 def with_clock(backstay, offset):
     """The program under another clock: a script, since what becomes the owner must not have it."""
     script = backstay.home / f"clock{offset}"
-    script.write_text(f"#!/bin/sh\nLD_PRELOAD={FAKETIME} FAKETIME={offset} "
+    script.write_text(f"#!/bin/sh\nLD_PRELOAD={faketime.LIBRARY} FAKETIME={offset} "
                       f"FAKETIME_DONT_FAKE_MONOTONIC=1 exec {backstay.binary} \"$@\"\n")
     script.chmod(0o755)
     return place.give_to_owner(script)

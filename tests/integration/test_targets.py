@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+import faketime
 import place
 
 OLD = 1_000_000_000  # an object of that age is not on its way
@@ -326,8 +327,6 @@ def test_two_restore_points_of_one_name_are_told_apart(shared):
 
 # --- a server's clock that ran backwards -----------------------------------------------------------
 
-FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
-
 
 class Clock:
     """A server whose clock can be set."""
@@ -340,7 +339,7 @@ class Clock:
                                f"env -u LD_PRELOAD {self.backstay.archive_command()}"})
         self.set("+0")
         # Set behind the change of users: what is preloaded must not be loaded by root.
-        settings = [f"LD_PRELOAD={FAKETIME}", f"FAKETIME_TIMESTAMP_FILE={self.file}",
+        settings = [f"LD_PRELOAD={faketime.THREADS_LIBRARY}", f"FAKETIME_TIMESTAMP_FILE={self.file}",
                     "FAKETIME_NO_CACHE=1", "FAKETIME_DONT_FAKE_MONOTONIC=1"]
         place.run_as_owner(
             ["/usr/bin/env", *settings, place.PG_BIN / "pg_ctl", "-D", self.server.data, "-l",
