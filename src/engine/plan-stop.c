@@ -1,6 +1,8 @@
 /* plan-stop.c - see plan-stop.h. */
 #include "engine/plan-stop.h"
 
+#include "base/log.h"
+#include "engine/source-spec.h"
 #include "engine/wal-search.h"
 #include "source/pg/pg-time.h"
 
@@ -111,14 +113,21 @@ check_point(const BkPast *past, const BkPlanRequest *request, BkPlan *plan,
     const BkTarget *target = request->target;
     g_autofree char *one = choose_lsn(request, plan, found->lsn, false);
     g_autofree char *other = NULL;
+    g_autoptr(GError) cause = NULL;
     char lsn[BK_LSN_TEXT_SIZE];
     char time[BK_PG_TIME_TEXT_SIZE], next_time[BK_PG_TIME_TEXT_SIZE];
     BkWalMoment next = {0};
 
     bk_lsn_format(found->lsn, lsn);
     bk_pg_time_format(found->time_us, time);
-    if (!bk_wal_search(past, &plan->path, found->end_lsn, UINT64_MAX, target, &next, op, error))
-        return false;
+    if (!bk_wal_search(past, &plan->path, found->end_lsn, UINT64_MAX, target, &next, op, &cause)) {
+        /* Recovery does not come so far. */
+        if (!bk_parts_is_at_fault(cause))
+            return bk_propagate(error, &cause);
+        bk_log(BK_LOG_WARNING, "whether there is a later restore point \"%s\" is not known: %s",
+               target->text, cause->message);
+        next = (BkWalMoment){0};
+    }
     if (next.lsn != 0) {
         other = choose_lsn(request, plan, next.lsn, false);
         return bk_throw(error, BK_ERROR_AMBIGUOUS,

@@ -1,5 +1,6 @@
 #include "engine/plan.h"
 
+#include "base/log.h"
 #include "engine/plan-stop.h"
 #include "engine/wal-search.h"
 
@@ -217,21 +218,30 @@ take_snapshot(Planner *self, gssize index)
         g_assert_not_reached();
 }
 
-/* Looks for a transaction or a restore point: behind the newest snapshot first, then further back.
- */
+/* Looks for a transaction or a restore point: behind the newest snapshot first, then further back,
+ * also past WAL that is damaged. */
 static bool
 search(Planner *self, GError **error)
 {
+    g_autoptr(GError) damage = NULL;
     BkLsn below_lsn = UINT64_MAX;
     gssize index;
 
     while ((index = find_best(self, below_lsn)) >= 0) {
         BkWalMoment found = {0};
+        g_autoptr(GError) cause = NULL;
 
         take_snapshot(self, index);
         if (!bk_wal_search(self->past, &self->plan->path, self->plan->snapshot->meta.stop_lsn,
-                           below_lsn, self->request->target, &found, self->op, error))
-            return false;
+                           below_lsn, self->request->target, &found, self->op, &cause)) {
+            if (!bk_parts_is_at_fault(cause))
+                return bk_propagate(error, &cause);
+            found = (BkWalMoment){0};
+            bk_parts_keep_worst(&damage, &cause);
+        }
+        if (found.lsn != 0 && damage != NULL)
+            bk_log(BK_LOG_WARNING, "whether it is in later WAL, too, is not known: %s",
+                   damage->message);
         if (found.lsn != 0) {
             self->plan->stop_lsn = found.lsn;
             return bk_plan_settle_found(self->past, self->request, self->plan, &found, self->op,
@@ -239,7 +249,8 @@ search(Planner *self, GError **error)
         }
         below_lsn = self->plan->snapshot->meta.stop_lsn;
     }
-    return refuse(self, "it is not in the WAL that follows a snapshot", error);
+    return damage != NULL ? bk_propagate(error, &damage)
+                          : refuse(self, "it is not in the WAL that follows a snapshot", error);
 }
 
 /* --- a time -------------------------------------------------------------------------------------
@@ -288,6 +299,19 @@ find_look_back(const Planner *self, BkLsn lsn)
     return first;
 }
 
+/* WAL that recovery does not read may be damaged: then less is known of the clock. */
+static bool
+pass_damage(GError **cause, GError **error)
+{
+    if (!bk_parts_is_at_fault(*cause) && !bk_error_is(*cause, BK_ERROR_NOT_FOUND))
+        return bk_propagate(error, cause);
+    bk_log(BK_LOG_WARNING,
+           "whether the server's clock ran backwards is known only in part, by WAL that recovery "
+           "does not need: %s",
+           (*cause)->message);
+    return true;
+}
+
 /* Finds a transaction before the end of snapshot `index` that is later than the target, or an
  * earlier snapshot that is: then the server's clock ran backwards before the snapshot. `*lsn` is 0
  * when there is none. */
@@ -298,6 +322,7 @@ find_later_before(const Planner *self, gssize index, BkLsn *lsn, GError **error)
     const BkLsn to_lsn = snapshot_at(self, (size_t)index)->meta.stop_lsn;
     const gssize first = find_look_back(self, to_lsn);
     g_auto(BkWindowPath) path = {0};
+    g_autoptr(GError) cause = NULL;
     BkLsn from_lsn = 0;
     BkWalStop stop;
 
@@ -314,8 +339,8 @@ find_later_before(const Planner *self, gssize index, BkLsn *lsn, GError **error)
     if (*lsn != 0 || !has_path(self, (size_t)(first >= 0 ? first : index), self->leaf, &path))
         return true;
     bk_window_path_cut(&path, to_lsn, self->past->input.segment_size);
-    if (!bk_wal_search_time(self->past, &path, from_lsn, time_us, &stop, self->op, error))
-        return false;
+    if (!bk_wal_search_time(self->past, &path, from_lsn, time_us, &stop, self->op, &cause))
+        return pass_damage(&cause, error);
     if (stop.stop.lsn < to_lsn)
         *lsn = stop.stop.lsn;
     return true;
@@ -347,18 +372,19 @@ find_dip(const Planner *self, BkLsn lsn, BkLsn *dip, GError **error)
 {
     const int64_t time_us = self->request->target->time_us;
     g_auto(BkWindowPath) path = {0};
+    g_autoptr(GError) cause = NULL;
     BkWalStop later;
 
     find_way_past(self, lsn, &path);
-    if (!bk_wal_search_earlier(self->past, &path, lsn, time_us - CLOCK_STEP_US, dip, self->op,
-                               error))
-        return false;
-    if (*dip != 0)
+    if (bk_wal_search_earlier(self->past, &path, lsn, time_us - CLOCK_STEP_US, dip, self->op,
+                              &cause) &&
+        (*dip != 0 ||
+         (bk_wal_search_time(self->past, &path, lsn, time_us + CLOCK_STEP_US, &later, self->op,
+                             &cause) &&
+          (later.stop.lsn == 0 || bk_wal_search_earlier(self->past, &path, later.stop.lsn,
+                                                        time_us + 1, dip, self->op, &cause)))))
         return true;
-    return bk_wal_search_time(self->past, &path, lsn, time_us + CLOCK_STEP_US, &later, self->op,
-                              error) &&
-           (later.stop.lsn == 0 || bk_wal_search_earlier(self->past, &path, later.stop.lsn,
-                                                         time_us + 1, dip, self->op, error));
+    return pass_damage(&cause, error);
 }
 
 /* What to give for "lsn:X --exclusive", or for the end of the line: a new string. */
@@ -438,20 +464,21 @@ check_passed_before(const Planner *self, const BkWalStop *first, GError **error)
     g_autofree char *described = bk_target_describe(self->request->target);
     g_autofree char *one = NULL;
     g_autofree char *other = describe_stop(self, first);
+    g_autoptr(GError) cause = NULL;
     BkWalStop passed, before = {.stop = {.lsn = 0}};
 
     if (from < 0 || !has_path(self, (size_t)from, self->leaf, &path))
         return true;
     bk_window_path_cut(&path, first->stop.lsn, self->past->input.segment_size);
     if (!bk_wal_search_time(self->past, &path, snapshot_at(self, (size_t)from)->meta.stop_lsn,
-                            last_us + CLOCK_STEP_US, &passed, self->op, error))
-        return false;
+                            last_us + CLOCK_STEP_US, &passed, self->op, &cause))
+        return pass_damage(&cause, error);
     if (passed.stop.lsn == 0 || passed.stop.lsn >= first->stop.lsn)
         return true;
     if (!bk_wal_search_earlier(self->past, &path, passed.stop.lsn,
                                passed.stop.time_us - CLOCK_STEP_US / 2, &before.stop.lsn, self->op,
-                               error))
-        return false;
+                               &cause))
+        return pass_damage(&cause, error);
     if (before.stop.lsn == 0 || before.stop.lsn >= first->stop.lsn)
         return true;
     one = describe_stop(self, &before);
@@ -563,15 +590,19 @@ plan_without_search(Planner *self, GError **error)
 {
     const BkTarget *target = self->request->target;
     BkPlan *plan = self->plan;
+    g_autoptr(GPtrArray) damage = g_ptr_array_new_with_free_func(g_free);
     gssize index = find_best(self, UINT64_MAX);
     BkPastEnd end;
 
     if (index < 0)
         return refuse(self, "it is before the end of every snapshot", error);
     take_snapshot(self, index);
-    if (!bk_past_find_end(self->past, &plan->path, plan->snapshot->meta.stop_lsn, &end, NULL,
-                          self->op, error))
+    /* Only who wants to come to the end needs all that leads there. */
+    if (!bk_past_find_end(self->past, &plan->path, plan->snapshot->meta.stop_lsn, &end,
+                          target->kind != BK_TARGET_LATEST ? damage : NULL, self->op, error))
         return false;
+    for (guint i = 0; i < damage->len; i++)
+        bk_log(BK_LOG_WARNING, "%s", (const char *)g_ptr_array_index(damage, i));
     plan->end_lsn = end.lsn;
     plan->end_time_us = end.time_us;
     switch (target->kind) {

@@ -4,6 +4,9 @@
  * where something is dropped. */
 #include "engine/stop-check.h"
 
+#include "base/log.h"
+#include "engine/source-spec.h"
+
 /* On either side; transactions that run for longer are not looked for. */
 #define SEGMENTS_MAX 1024
 /* The first record of a drop lies so far before the one that removes the files, unless the server
@@ -22,9 +25,12 @@ typedef struct Check {
     const BkStopPosition *position;
     BkOp *op;
     GArray *segments; /* of Segment: the path around the position */
-    guint at;         /* of them, the one with the position */
+    guint needed;     /* of them, the first that recovery reads */
+    guint at;         /* the one with the position, the last that recovery reads */
     guint first;      /* of those whose heads were read */
     guint last;
+    guint lowest; /* none before it can be read */
+    bool has_narrowed;
     uint32_t next_xid; /* transactions that run at the position are before it; or none is known */
 } Check;
 
@@ -70,6 +76,7 @@ list_segments(Check *self, const BkWindowPath *path)
 
     if (path->count > 0)
         list_before(self, &path->steps[0], first);
+    self->needed = self->segments->len;
     for (size_t i = 0; i < path->count; i++) {
         const BkWindowStep *step = &path->steps[i];
         const uint64_t end = MIN(step->last, at + SEGMENTS_MAX);
@@ -82,6 +89,29 @@ list_segments(Check *self, const BkWindowPath *path)
             g_array_append_val(self->segments, segment);
         }
     }
+}
+
+/* What recovery does not read must not keep it from anything: a segment before its path or behind
+ * the position that cannot be read ends the look there. */
+static bool
+narrow_range(Check *self, guint index, GError **cause, GError **error)
+{
+    const bool is_read = index >= self->needed && index <= self->at;
+
+    if (is_read || !(bk_parts_is_at_fault(*cause) || bk_error_is(*cause, BK_ERROR_NOT_FOUND)))
+        return bk_propagate(error, cause);
+    bk_log(BK_LOG_WARNING,
+           "whether recovery ends within the drop of a database is known only in part, by WAL that "
+           "it does not need: %s",
+           (*cause)->message);
+    self->has_narrowed = true;
+    if (index > self->at) {
+        self->last = index - 1;
+    } else {
+        self->lowest = index + 1;
+        self->first = MAX(self->first, self->lowest);
+    }
+    return true;
 }
 
 /* --- heads ------------------------------------------------------------------------------------ */
@@ -133,12 +163,15 @@ read_heads_back(Check *self, BkWalInfo *at, GError **error)
     g_auto(BkWalInfo) after = {0};
 
     for (guint i = self->at + 1; i-- > 0;) {
+        g_autoptr(GError) cause = NULL;
         BkWalInfo info = {0};
 
         if ((segment_at(self, i)->segno + 1) * self->past->input.segment_size <= floor)
             return true;
-        if (!bk_op_check(self->op, error) || !load_head(self, i, &info, error))
+        if (!bk_op_check(self->op, error))
             return false;
+        if (!load_head(self, i, &info, &cause))
+            return narrow_range(self, i, &cause, error);
         if (i == self->at - 1)
             join_heads(self, &info, at, self->at);
         else if (i < self->at)
@@ -179,10 +212,13 @@ read_heads_ahead(Check *self, BkWalInfo *before, GError **error)
 {
     self->last = self->at;
     for (guint i = self->at + 1; !look_ahead(self, self->last) && i < self->segments->len; i++) {
+        g_autoptr(GError) cause = NULL;
         BkWalInfo info = {0};
 
-        if (!bk_op_check(self->op, error) || !load_head(self, i, &info, error))
+        if (!bk_op_check(self->op, error))
             return false;
+        if (!load_head(self, i, &info, &cause))
+            return narrow_range(self, i, &cause, error);
         join_heads(self, before, &info, i);
         bk_wal_info_clear(before);
         *before = info;
@@ -224,7 +260,7 @@ is_near_drop(const Check *self, guint index)
 /* Finds the oldest transaction whose drop may be under way at the position, and the segment in
  * which the last such one ends. BK_WAL_XID_NONE for none. */
 static bool
-find_suspect(const Check *self, uint32_t *xid, guint *last, GError **error)
+find_suspect(Check *self, uint32_t *xid, guint *last, GError **error)
 {
     g_autoptr(BkWalDrops) drops = bk_wal_drops_new();
     const BkLsn lsn = self->position->lsn;
@@ -232,10 +268,12 @@ find_suspect(const Check *self, uint32_t *xid, guint *last, GError **error)
     *xid = BK_WAL_XID_NONE;
     *last = self->at;
     for (guint i = self->first; i <= self->last; i++) {
+        g_autoptr(GError) cause = NULL;
+
         if (!is_near_drop(self, i) && !bk_wal_drops_is_open(drops))
             continue;
-        if (!scan_segment(self, drops, i, error))
-            return false;
+        if (!scan_segment(self, drops, i, &cause))
+            return narrow_range(self, i, &cause, error);
         if (bk_wal_drops_find_suspect(drops, lsn, self->next_xid, xid))
             *last = MAX(*last, i);
     }
@@ -262,19 +300,21 @@ find_begin(const Check *self, uint32_t xid)
     while (index > self->first && segment_at(self, index)->segno * size >= floor)
         index--;
     index = MIN(index, self->at);
-    return index - MIN(index, marks);
+    return MAX(index - MIN(index, marks), self->lowest);
 }
 
 /* Reads all from the begin of the drop on. */
 static bool
-read_drops(const Check *self, guint first, guint last, BkStopCheck *check, GError **error)
+read_drops(Check *self, guint first, guint last, BkStopCheck *check, GError **error)
 {
     g_autoptr(BkWalDrops) drops = bk_wal_drops_new();
     BkLsn stop = self->position->lsn;
 
     for (guint i = first; i <= self->last; i++) {
-        if (!scan_segment(self, drops, i, error))
-            return false;
+        g_autoptr(GError) cause = NULL;
+
+        if (!scan_segment(self, drops, i, &cause))
+            return narrow_range(self, i, &cause, error);
         if (self->position->is_inclusive && bk_wal_drops_record_at(drops, self->position->lsn) != 0)
             stop = bk_wal_drops_record_at(drops, self->position->lsn) + 1;
         /* A drop whose commit is not there yet may end in the next segment. */
@@ -286,21 +326,36 @@ read_drops(const Check *self, guint first, guint last, BkStopCheck *check, GErro
     return true;
 }
 
+/* One look at what can be read, as far as is known. */
+static bool
+look_for_drops(Check *self, BkStopCheck *check, GError **error)
+{
+    uint32_t suspect;
+    guint last;
+
+    self->has_narrowed = false;
+    *check = (BkStopCheck){.commits = 0};
+    if (!find_suspect(self, &suspect, &last, error))
+        return false;
+    return self->has_narrowed || suspect == BK_WAL_XID_NONE ||
+           read_drops(self, find_begin(self, suspect), last, check, error);
+}
+
 bool
 bk_stop_check(const BkPast *past, const BkWindowPath *path, const BkStopPosition *position,
               BkStopCheck *check, BkOp *op, GError **error)
 {
     g_autoptr(GArray) segments = g_array_new(FALSE, FALSE, sizeof(Segment));
     Check self = {.past = past, .position = position, .op = op, .segments = segments};
-    uint32_t suspect;
-    guint last;
+    bool ok;
 
     *check = (BkStopCheck){.commits = 0};
     list_segments(&self, path);
     if (segments->len == 0)
         return true;
-    if (!read_heads(&self, error) || !find_suspect(&self, &suspect, &last, error))
-        return false;
-    return suspect == BK_WAL_XID_NONE ||
-           read_drops(&self, find_begin(&self, suspect), last, check, error);
+    ok = read_heads(&self, error);
+    do
+        ok = ok && look_for_drops(&self, check, error);
+    while (ok && self.has_narrowed);
+    return ok;
 }

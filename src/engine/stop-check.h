@@ -17,6 +17,8 @@ typedef struct BkStopCheck {
 } BkStopCheck;
 
 /* Checks a position on `path`, which goes on past it as far as there is WAL. The heads of the
- * segments around it tell whether anything was dropped; only then are segments read whole. */
+ * segments around it tell whether anything was dropped; only then are segments read whole. What
+ * recovery itself does not read, before `path` or behind the position, may be damaged: a warning
+ * then says that less is known. */
 bool bk_stop_check(const BkPast *past, const BkWindowPath *path, const BkStopPosition *position,
                    BkStopCheck *check, BkOp *op, GError **error) BK_MUST_USE;

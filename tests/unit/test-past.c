@@ -22,7 +22,7 @@ typedef struct Fixture {
 } Fixture;
 
 static void
-put_snapshot(RepoFixture *repo, const char *id, BkLsn stop_lsn)
+put_snapshot_at(RepoFixture *repo, const char *id, BkLsn start_lsn, BkLsn stop_lsn, int64_t stop_us)
 {
     g_autoptr(BkSnapshot) snapshot = bk_snapshot_new();
     BkSnapshotHead *head = bk_snapshot_head(snapshot);
@@ -34,10 +34,10 @@ put_snapshot(RepoFixture *repo, const char *id, BkLsn stop_lsn)
     meta.system_id = WAL_SYSTEM;
     meta.segment_size = WAL_SEGMENT;
     meta.timeline = 1;
-    meta.start_lsn = START + 40;
-    meta.redo_lsn = START + 40;
+    meta.start_lsn = start_lsn;
+    meta.redo_lsn = start_lsn;
     meta.stop_lsn = stop_lsn;
-    meta.stop_us = NOON - 1;
+    meta.stop_us = stop_us;
     (void)g_strlcpy(head->id, id, sizeof head->id);
     head->source = g_strdup("orders");
     head->kind = g_strdup(BK_PG_KIND);
@@ -46,6 +46,12 @@ put_snapshot(RepoFixture *repo, const char *id, BkLsn stop_lsn)
     bk_pg_meta_encode(&meta, &head->meta);
     EXPECT_DONE(bk_snapshot_seal(snapshot, repo->part, &object, &error));
     EXPECT_DONE(bk_snapshot_put(repo->part, id, &object, repo->op, &error));
+}
+
+static void
+put_snapshot(RepoFixture *repo, const char *id, BkLsn stop_lsn)
+{
+    put_snapshot_at(repo, id, START + 40, stop_lsn, NOON - 1);
 }
 
 static void
@@ -296,6 +302,75 @@ test_damaged_history(Fixture *self, const void *data)
     g_assert_cmpuint(best.segments, ==, SEGMENTS);
 }
 
+static void
+damage_segment(RepoFixture *repo, uint64_t segno)
+{
+    char base[BK_WAL_NAME_SIZE];
+    g_autofree char *name = NULL;
+
+    bk_wal_segment_name(1, segno, WAL_SEGMENT, base);
+    name = g_strdup_printf("orders/wal/" WAL_SYSTEM_DIGITS "/00000001/0000000100000000/%s", base);
+    (void)!bk_store_delete(repo->store, name, repo->op, NULL);
+    put_bytes(repo, name, "not an object");
+}
+
+static void
+expect_plan(Fixture *self, const BkPast *past, const char *text)
+{
+    g_auto(BkTarget) target = BK_TARGET_INIT;
+    g_auto(BkPlan) best = {0};
+    const BkPlanRequest request = {.target = &target};
+    g_autoptr(GError) error = NULL;
+
+    EXPECT_DONE(bk_target_parse(text, NOON, &target, &error));
+    EXPECT_DONE(bk_plan_make(past, &request, &best, self->repo.op, &error));
+}
+
+/* What recovery does not read, before the snapshot and behind the target, keeps it from nothing. */
+static void
+test_damage_that_is_not_read(Fixture *self, const void *data)
+{
+    g_auto(BkPast) past = {0};
+    g_auto(BkPast) again = {0};
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    damage_segment(&self->repo, START / WAL_SEGMENT - 1);
+    EXPECT_DONE(
+        past_load_one(self->repo.part, BK_PAST_WHOLE_ARCHIVE, &past, self->repo.op, &error));
+    expect_plan(self, &past, "latest");
+    expect_plan(self, &past, ID);
+    expect_plan(self, &past, "xid:700");
+    damage_segment(&self->repo, START / WAL_SEGMENT + 2);
+    expect_plan(self, &past, ID);
+    expect_plan(self, &past, "xid:700");
+    expect_plan(self, &past, "name:release");
+    damage_segment(&self->repo, START / WAL_SEGMENT + 1);
+    EXPECT_DONE(
+        past_load_one(self->repo.part, BK_PAST_WHOLE_ARCHIVE, &again, self->repo.op, &error));
+    expect_plan(self, &again, ID);
+    expect_plan(self, &again, "xid:700");
+}
+
+/* The same of a time, between whose snapshot and the one before WAL is damaged. */
+static void
+test_damage_before_a_time(Fixture *self, const void *data)
+{
+    const BkLsn last = START + (SEGMENTS - 1) * (BkLsn)WAL_SEGMENT;
+    g_auto(BkPast) past = {0};
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    damage_segment(&self->repo, START / WAL_SEGMENT + 1);
+    put_snapshot_at(&self->repo, "20261122T003905Z-1a2b3c4e", last + 40, last + 80, NOON + 7);
+    EXPECT_DONE(
+        past_load_one(self->repo.part, BK_PAST_WHOLE_ARCHIVE, &past, self->repo.op, &error));
+    expect_plan(self, &past, "2026-11-21 01:20:00.000008Z");
+    expect_plan(self, &past, "xid:702");
+    damage_segment(&self->repo, last / WAL_SEGMENT);
+    expect_plan(self, &past, "xid:700");
+}
+
 /* What a client of NFS or an editor leaves behind is no WAL, and hides none. */
 static void
 test_stray_files(Fixture *self, const void *data)
@@ -464,6 +539,8 @@ main(int argc, char **argv)
     TEST("/past/plans", test_plans);
     TEST("/past/damaged-manifest", test_damaged_manifest);
     TEST("/past/damaged-history", test_damaged_history);
+    TEST("/past/damage-that-is-not-read", test_damage_that_is_not_read);
+    TEST("/past/damage-before-a-time", test_damage_before_a_time);
     TEST("/past/stray-files", test_stray_files);
     TEST("/past/unreadable-manifest", test_unreadable_manifest);
     TEST("/past/choice", test_choice);
