@@ -45,9 +45,9 @@ typedef struct Walk {
 } Walk;
 
 void
-bk_archive_timeline_free(void *data)
+bk_archive_timeline_free(void *self)
 {
-    BkArchiveTimeline *timeline = data;
+    BkArchiveTimeline *timeline = self;
 
     if (timeline == NULL)
         return;
@@ -127,21 +127,29 @@ count(Walk *self, uint64_t system_id, const BkWalName *name, int64_t modified_us
         g_array_append_val(self->full, *folder);
 }
 
+/* Returns true if it is the very name that the archive gives to such a file of that cluster. */
+static bool
+parse_object(const BkPart *part, const char *object_name, uint64_t *system_id, BkWalName *name)
+{
+    const char *base = bk_store_base_name(object_name);
+    g_autofree char *own = NULL;
+
+    if (!bk_archive_parse_system(part, object_name, system_id) || !bk_wal_name_parse(base, name))
+        return false;
+    own = bk_archive_object_name(part, *system_id, base, name);
+    return strcmp(own, object_name) == 0;
+}
+
 static bool
 visit_file(const BkStoreEntry *entry, void *data, GError **error)
 {
     Walk *self = data;
-    const char *base = bk_store_base_name(entry->name);
-    g_autofree char *place = NULL;
     BkArchiveTimeline *timeline;
     uint64_t system_id;
     BkWalName name;
 
     (void)error;
-    if (bk_archive_parse_system(self->part, entry->name, &system_id) &&
-        bk_wal_name_parse(base, &name))
-        place = bk_archive_object_name(self->part, system_id, base, &name);
-    if (g_strcmp0(place, entry->name) != 0) {
+    if (!parse_object(self->part, entry->name, &system_id, &name)) {
         bk_repository_warn_foreign(entry->name, "the WAL archive");
         return true;
     }
