@@ -60,7 +60,8 @@ past_put_pack(RepoFixture *repo, GHashTable *packs, char letter)
 }
 
 static inline void
-past_put_snapshot(RepoFixture *repo, GHashTable *packs, const PastSnapshot *past)
+past_put_snapshot_of(RepoFixture *repo, GHashTable *packs, const PastSnapshot *past,
+                     uint64_t system_id)
 {
     g_autoptr(BkSnapshot) snapshot = bk_snapshot_new();
     BkSnapshotHead *head = bk_snapshot_head(snapshot);
@@ -69,7 +70,7 @@ past_put_snapshot(RepoFixture *repo, GHashTable *packs, const PastSnapshot *past
     g_autoptr(GError) error = NULL;
 
     bk_pg_meta_init(&meta);
-    meta.system_id = WAL_SYSTEM;
+    meta.system_id = system_id;
     meta.segment_size = WAL_SEGMENT;
     meta.timeline = past->timeline != 0 ? past->timeline : 1;
     meta.start_lsn = meta.redo_lsn = past->first_segno * WAL_SEGMENT + 40;
@@ -86,6 +87,12 @@ past_put_snapshot(RepoFixture *repo, GHashTable *packs, const PastSnapshot *past
         (void)bk_snapshot_add_pack(snapshot, past_put_pack(repo, packs, *letter));
     EXPECT_DONE(bk_snapshot_seal(snapshot, repo->part, &object, &error));
     EXPECT_DONE(bk_snapshot_put(repo->part, past->id, &object, repo->op, &error));
+}
+
+static inline void
+past_put_snapshot(RepoFixture *repo, GHashTable *packs, const PastSnapshot *past)
+{
+    past_put_snapshot_of(repo, packs, past, WAL_SYSTEM);
 }
 
 /* Archives one file; `identity` as in BkArchiveFile. */

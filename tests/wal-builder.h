@@ -17,6 +17,7 @@ typedef struct WalBuilder {
     BkBuf out; /* from `start` on */
     BkLsn start;
     BkLsn prev;
+    uint64_t system_id;
     uint32_t timeline;
     uint16_t magic;
 } WalBuilder;
@@ -32,7 +33,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(WalBuilder, wal_builder_clear)
 static inline void
 wal_builder_init(WalBuilder *self, uint16_t magic, BkLsn start)
 {
-    *self = (WalBuilder){.start = start, .prev = start - 64, .timeline = 1, .magic = magic};
+    *self = (WalBuilder){
+        .start = start, .prev = start - 64, .system_id = WAL_SYSTEM, .timeline = 1, .magic = magic};
 }
 
 static inline void
@@ -47,7 +49,7 @@ wal_builder_page(WalBuilder *self, uint16_t flags, uint32_t rest)
     bk_wire_put_u32(&self->out, rest);
     bk_wire_put_u32(&self->out, 0);
     if (is_first) {
-        bk_wire_put_u64(&self->out, WAL_SYSTEM);
+        bk_wire_put_u64(&self->out, self->system_id);
         bk_wire_put_u32(&self->out, WAL_SEGMENT);
         bk_wire_put_u32(&self->out, WAL_PAGE);
     }

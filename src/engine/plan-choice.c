@@ -308,6 +308,7 @@ search_systems(BkPlanChoice *self, const BkPlanRequest *request, const char *sou
     own.names_system = true;
     for (guint i = self->systems.systems->len; i-- > 0;) {
         BkSystem *system = g_ptr_array_index(self->systems.systems, i);
+        const guint failed = failures->len;
         g_auto(Offer) next = {0};
         g_autoptr(GError) cause = NULL;
 
@@ -322,6 +323,7 @@ search_systems(BkPlanChoice *self, const BkPlanRequest *request, const char *sou
                 return bk_propagate(error, &cause);
             if (!bk_error_is(cause, BK_ERROR_NOT_FOUND))
                 bk_parts_keep_worst(&worst, &cause);
+            g_ptr_array_set_size(failures, (int)failed); /* of no other cluster */
             continue;
         }
         g_ptr_array_add(found, system);
