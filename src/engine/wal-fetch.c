@@ -451,28 +451,38 @@ note_system(const BkStoreEntry *entry, void *data, GError **error)
     return true;
 }
 
-/* The only cluster of which any repository has WAL. All are asked: what one does not have tells
- * nothing. */
+/* Adds the clusters of which one repository has WAL. */
+static bool
+list_systems(const BkSourceSpec *source, const BkRepositorySpec *spec, GArray *systems, BkOp *op,
+             GError **error)
+{
+    g_auto(BkParts) parts = {0};
+    g_autofree char *folder = NULL;
+    const BkPart *part;
+
+    if (!bk_parts_open_for_reading(source, spec->name, &parts, op, error))
+        return false;
+    if (parts.parts->len == 0)
+        return true;
+    part = g_ptr_array_index(parts.parts, 0);
+    folder = bk_part_object_name(part, "wal/");
+    return bk_store_list_folder(bk_part_store(part), folder, note_system, systems, op, error);
+}
+
+/* The only cluster of which the archive has WAL. Each required repository has to answer, since what
+ * one does not have proves nothing; those of best effort follow them, and are asked only where
+ * they have nothing. */
 static bool
 find_only_system(const BkSourceSpec *source, uint64_t *only, BkOp *op, GError **error)
 {
     g_autoptr(GArray) systems = g_array_new(FALSE, FALSE, sizeof(uint64_t));
 
     *only = 0;
-    for (size_t i = 0; i < source->repository_count; i++) {
-        g_auto(BkParts) parts = {0};
-        g_autofree char *folder = NULL;
-        const BkPart *part;
-
-        if (!bk_parts_open_for_reading(source, source->repositories[i].name, &parts, op, error))
-            return false;
-        if (parts.parts->len == 0)
-            continue;
-        part = g_ptr_array_index(parts.parts, 0);
-        folder = bk_part_object_name(part, "wal/");
-        if (!bk_store_list_folder(bk_part_store(part), folder, note_system, systems, op, error))
-            return false;
-    }
+    for (int is_required = 1; systems->len == 0 && is_required >= 0; is_required--)
+        for (size_t i = 0; i < source->repository_count; i++)
+            if (source->repositories[i].is_required == (is_required == 1) &&
+                !list_systems(source, &source->repositories[i], systems, op, error))
+                return false;
     for (guint i = 0; i < systems->len; i++) {
         const uint64_t one = g_array_index(systems, uint64_t, i);
 

@@ -120,3 +120,13 @@ def staged_binary(variable, default, directory):
     shutil.copy2(source, target)
     target.chmod(0o755)
     return target
+
+
+def wal_directory_of(server, path):
+    """`path`/pg_wal, an empty directory of which pg_control says that it is the server's."""
+    for name in ("pg_wal", "global"):
+        (path / name).mkdir(parents=True, exist_ok=True)
+    shutil.copy(server.data / "global" / "pg_control", path / "global" / "pg_control")
+    for each in (path, path / "global", path / "global" / "pg_control"):
+        give_to_owner(each)
+    return give_to_owner(path / "pg_wal")

@@ -258,7 +258,8 @@ def test_fetch_asks_all(ws):
     scene.archive("in the first only")
     names = scene.segments(scene.backstay.repository) - scene.segments(moved)
     moved.rename(scene.second)
-    backstay, target = scene.backstay, ws.directory("fetched") / "file"
+    backstay = scene.backstay
+    target = place.wal_directory_of(scene.server, ws.path / "fetched") / "file"
     newest, absent = max(names), "0000000100000000000000FF"
 
     def fetch(name):
@@ -289,7 +290,8 @@ def test_what_the_plan_counted_on_is_not_passed_by(ws):
     scene = Scene(ws)
     scene.backup()
     scene.archive("in both")
-    backstay, target = scene.backstay, ws.directory("fetched") / "file"
+    backstay = scene.backstay
+    target = place.wal_directory_of(scene.server, ws.path / "fetched") / "file"
     last = max(scene.segments(scene.second))
     after, history = f"{int(last, 16) + 1:024X}", "00000003.history"
 

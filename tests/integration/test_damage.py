@@ -41,8 +41,9 @@ class Scene:
         self.again()
 
     def push_histories(self):
+        folder = place.wal_directory_of(self.server, self.ws.path / "of-histories")
         for number in (2, 3):
-            path = self.ws.path / f"0000000{number}.history"
+            path = folder / f"0000000{number}.history"
             path.write_text("".join(f"{each}\t0/{each}0000000\tnone\n"
                                     for each in range(1, number)))
             place.give_to_owner(path)

@@ -279,7 +279,7 @@ def test_wal_of_another_cluster_is_refused_by_the_cache_and_without_it(shared, w
         shutil.copy(other.data / "pg_wal" / name, warm.folder / name)
         place.give_to_owner(warm.folder / name)
         (warm.folder / "archive_status" / f"{name}.ready").touch()
-        kinds = warm.fails_to_push("belongs to system", name)
+        kinds = warm.fails_to_push("is another cluster", name)
         assert kinds["PUT"] == 0, warm.seen
         assert kinds["LIST"] >= 1, "the repository is asked before anything is refused"
         shutil.rmtree(warm.cache)

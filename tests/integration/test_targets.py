@@ -105,6 +105,7 @@ def test_a_younger_timeline_proves_that_its_parent_went_on(archive, raw, shared)
     target = folder / "RECOVERYXLOG"
     fork = f"0/{int(raw[3].name[16:], 16):X}00028"
     archive.run("wal", "push", "orders", raw[0])
+    place.give_to_owner(shutil.copy(raw[0], folder))  # tells of which cluster the history is
     archive.run("wal", "push", "orders", history(folder, 2, f"1\t{fork}\tno recovery target\n"))
     grow_old(archive)
     archive.fails(1, '"00000002.history" is there', "wal", "fetch", "orders", raw[1].name, target)
