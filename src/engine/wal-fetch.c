@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #define HOLE_TRIES    20 /* while a segment may be on its way */
-#define HOLE_PAUSE_US (500 * 1000)
+#define HOLE_PAUSE_US (BK_USEC_PER_SEC / 2)
 
 /* For a repository of best effort: to open it, and to get a file that recovery can do without. */
 #define OPEN_US  (10 * BK_USEC_PER_SEC)
@@ -118,6 +118,28 @@ is_passed_by(const BkWalFetch *fetch, const BkWalName *parsed, const BkRepositor
     return true;
 }
 
+/* What is asked for, and what was answered so far. */
+typedef struct Question {
+    const BkWalFetch *fetch;
+    const BkWalName *parsed;
+    BkWalHole *hole; /* NULL: nobody wants to know */
+    Answers *answers;
+} Question;
+
+/* Looks for later WAL in a repository that does not have the file, until one shows it. */
+static void
+ask_for_hole(Question *self, const BkRepositorySpec *spec, const BkPart *part, BkOp *op)
+{
+    g_autoptr(GError) cause = NULL;
+
+    if (self->hole == NULL || self->hole->evidence != NULL ||
+        bk_wal_hole_find(part, self->fetch->system_id, self->parsed, g_get_real_time(), self->hole,
+                         op, &cause) ||
+        is_passed_by(self->fetch, self->parsed, spec, cause))
+        return;
+    bk_parts_keep_worst(&self->answers->worst, &cause);
+}
+
 /* The file from the first repository that has it whole: its part, in `parts`. Those behind it are
  * not even opened: they may take long to fail. A repository without the file is asked for `hole`
  * (may be NULL), until one shows it. */
@@ -126,6 +148,7 @@ get_first(const BkSourceSpec *source, const BkWalFetch *fetch, const BkWalName *
           BkBuf *content, BkParts *parts, BkWalHole *hole, BkOp *op, GError **error)
 {
     g_auto(Answers) answers = {NULL};
+    Question asked = {fetch, parsed, hole, &answers};
 
     for (size_t i = 0; i < source->repository_count; i++) {
         const BkRepositorySpec *spec = &source->repositories[i];
@@ -149,14 +172,8 @@ get_first(const BkSourceSpec *source, const BkWalFetch *fetch, const BkWalName *
             return part;
         if (is_passed_by(fetch, parsed, spec, cause))
             continue;
-        if (hole != NULL && hole->evidence == NULL && bk_error_is(cause, BK_ERROR_NOT_FOUND)) {
-            g_autoptr(GError) failure = NULL;
-
-            if (!bk_wal_hole_find(part, fetch->system_id, parsed, g_get_real_time(), hole, own,
-                                  &failure) &&
-                !is_passed_by(fetch, parsed, spec, failure))
-                bk_parts_keep_worst(&answers.worst, &failure);
-        }
+        if (bk_error_is(cause, BK_ERROR_NOT_FOUND))
+            ask_for_hole(&asked, spec, part, own);
         bk_parts_keep_worst(&answers.worst, &cause);
     }
     throw_answers(&answers, source, error);
