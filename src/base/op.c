@@ -187,3 +187,17 @@ bk_op_get_requests(const BkOp *self, BkRequests *requests)
     requests->sent = atomic_load(&self->sent);
     requests->received = atomic_load(&self->received);
 }
+
+void
+bk_op_add_requests(BkOp *self, const BkOp *other)
+{
+    BkOp *top = top_of(self);
+    BkRequests requests;
+
+    g_assert(other->parent == NULL);
+    bk_op_get_requests(other, &requests);
+    for (size_t i = 0; i < BK_REQUEST_KINDS; i++)
+        atomic_fetch_add(&top->requests[i], requests.count[i]);
+    atomic_fetch_add(&top->sent, requests.sent);
+    atomic_fetch_add(&top->received, requests.received);
+}

@@ -68,3 +68,6 @@ typedef struct BkRequests {
 /* Counts a request that was made, whatever became of it; also to the topmost operation. */
 void bk_op_count_request(BkOp *self, BkRequestKind kind, uint64_t sent, uint64_t received);
 void bk_op_get_requests(const BkOp *self, BkRequests *requests);
+
+/* Counts what `other`, which has no parent, asked as asked by `self`. */
+void bk_op_add_requests(BkOp *self, const BkOp *other);

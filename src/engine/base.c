@@ -35,6 +35,7 @@ bk_base_clear(BkBase *self)
     g_clear_pointer(&self->snapshot, bk_snapshot_free);
     bk_pg_meta_clear(&self->meta);
     g_clear_pointer(&self->map, bk_block_map_free);
+    bk_buf_clear(&self->archived.content);
 }
 
 void
@@ -113,7 +114,7 @@ find_damage(const BkBaseRequest *request, const Candidate *candidate)
 }
 
 static BkChangesRequest
-describe_changes(const BkBaseRequest *request, const BkPgMeta *from)
+describe_changes(const BkBaseRequest *request, const BkPgMeta *from, BkArchivedSegment *archived)
 {
     return (BkChangesRequest){
         .parts = request->parts,
@@ -121,16 +122,17 @@ describe_changes(const BkBaseRequest *request, const BkPgMeta *from)
         .from = from,
         .to = request->now,
         .workers = request->workers,
+        .archived = archived,
     };
 }
 
 /* Positions and timelines repeat after a cluster was set back by a copy of its disk: only the WAL
  * that the snapshot saw proves that it is of this cluster's past. */
 static bool
-find_other_history(const BkBaseRequest *request, const Candidate *candidate, char **why, BkOp *op,
-                   GError **error)
+find_other_history(const BkBaseRequest *request, const Candidate *candidate,
+                   BkArchivedSegment *archived, char **why, BkOp *op, GError **error)
 {
-    const BkChangesRequest changes = describe_changes(request, &candidate->meta);
+    const BkChangesRequest changes = describe_changes(request, &candidate->meta, archived);
     bool have;
 
     if (!bk_changes_have_mark(&changes, candidate->meta.timeline, &candidate->meta.mark, &have, op,
@@ -174,7 +176,7 @@ have_all(const BkBaseRequest *request, const char *id, bool *have, BkOp *op, GEr
  */
 static bool
 judge(const BkBaseRequest *request, const Candidate *candidate, const Candidate *finished,
-      char **reason, BkOp *op, GError **error)
+      BkArchivedSegment *archived, char **reason, BkOp *op, GError **error)
 {
     bool have = true;
 
@@ -192,7 +194,7 @@ judge(const BkBaseRequest *request, const Candidate *candidate, const Candidate 
         *reason = find_damage(request, candidate);
     if (*reason != NULL)
         return true;
-    if (!find_other_history(request, candidate, reason, op, error))
+    if (!find_other_history(request, candidate, archived, reason, op, error))
         return false;
     if (*reason == NULL && !have_all(request, candidate->head.id, &have, op, error))
         return false;
@@ -212,10 +214,10 @@ try_candidate(const BkBaseRequest *request, const BkSnapshotEntry *entry, const 
     g_autofree char *reason = NULL;
 
     if (load_candidate(part, entry, &candidate, op, &cause)) {
-        if (!judge(request, &candidate, finished, &reason, op, error))
+        if (!judge(request, &candidate, finished, &base->archived, &reason, op, error))
             return false;
         if (reason == NULL)
-            base->snapshot = bk_snapshot_load(part, entry->id, op, &cause);
+            base->snapshot = bk_snapshot_load_listed(part, entry, op, &cause);
     }
     if (!bk_op_check(op, error))
         return false;
@@ -346,11 +348,13 @@ add_damaged(const BkPgMeta *meta, BkBlockMap *map)
 static bool
 find_changes(const BkBaseRequest *request, BkBase *base, BkOp *op, GError **error)
 {
-    const BkChangesRequest wanted = describe_changes(request, &base->meta);
+    const BkChangesRequest wanted = describe_changes(request, &base->meta, &base->archived);
     g_auto(BkChanges) changes = {0};
 
     if (!bk_changes_find(&wanted, &changes, op, error))
         return false;
+    bk_buf_clear(&base->archived.content); /* it may be large */
+    base->archived.name[0] = 0;
     if (changes.map != NULL) {
         base->mode = BK_SNAPSHOT_INCREMENT;
         base->map = g_steal_pointer(&changes.map);

@@ -5,6 +5,7 @@
  * the WAL's word (increment) to comparing every page (compared) to trusting nothing (full).
  * Threads: belongs to one thread. */
 #pragma once
+#include "engine/changes.h"
 #include "repo/snapshot.h"
 #include "source/pg/block-map.h"
 #include "source/pg/meta.h"
@@ -20,10 +21,11 @@ typedef struct BkBaseRequest {
 
 typedef struct BkBase {
     BkSnapshotMode mode;
-    char *why;            /* it is not an increment; NULL when it is */
-    BkSnapshot *snapshot; /* the parent; NULL when full */
-    BkPgMeta meta;        /* of the parent */
-    BkBlockMap *map;      /* when an increment */
+    char *why;                  /* it is not an increment; NULL when it is */
+    BkSnapshot *snapshot;       /* the parent; NULL when full */
+    BkPgMeta meta;              /* of the parent */
+    BkBlockMap *map;            /* when an increment */
+    BkArchivedSegment archived; /* while it is looked for */
 } BkBase;
 
 void bk_base_clear(BkBase *self);

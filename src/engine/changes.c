@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <stdatomic.h>
+#include <string.h>
 
 /* Summaries that are in memory at once, before they are added up in order. */
 #define BATCH 64u
@@ -47,6 +48,29 @@ clear_batch(Changes *self)
     self->count = 0;
 }
 
+static bool
+collect_content(const BkPgMeta *to, Segment *segment, const BkBuf *content, GError **error)
+{
+    const BkWalScanOptions options = {
+        .expect_start_lsn = segment->start_lsn,
+        .expect_system_id = to->system_id,
+        .expect_timeline = to->timeline,
+    };
+
+    return bk_wal_blocks_collect(content->data, content->size, &options, &segment->info,
+                                 &segment->blocks, error);
+}
+
+/* What was read whole from the archive already tells what its summary does. */
+static bool
+load_kept(const Changes *self, Segment *segment)
+{
+    const BkArchivedSegment *archived = self->request->archived;
+
+    return archived != NULL && strcmp(archived->name, segment->name) == 0 &&
+           collect_content(self->request->to, segment, &archived->content, NULL);
+}
+
 /* From the first repository that has it. */
 static bool
 load_archived(const Changes *self, Segment *segment, BkOp *op, GError **error)
@@ -74,15 +98,9 @@ load_live(const Changes *self, Segment *segment, GError **error)
     const BkPgMeta *to = self->request->to;
     g_autofree char *path = g_build_filename("pg_wal", segment->name, NULL);
     g_auto(BkBuf) content = BK_BUF_INIT;
-    const BkWalScanOptions options = {
-        .expect_start_lsn = segment->start_lsn,
-        .expect_system_id = to->system_id,
-        .expect_timeline = to->timeline,
-    };
 
     return bk_data_dir_read(self->request->data_dir, path, to->segment_size, &content, error) &&
-           bk_wal_blocks_collect(content.data, content.size, &options, &segment->info,
-                                 &segment->blocks, error);
+           collect_content(to, segment, &content, error);
 }
 
 /* The last segment is that in which the backup started: the server's own is what counts. Every
@@ -94,8 +112,8 @@ load(const Changes *self, Segment *segment, BkOp *op, GError **error)
 
     if (is_last && load_live(self, segment, NULL))
         return true;
-    return load_archived(self, segment, op, NULL) || load_live(self, segment, NULL) ||
-           load_archived(self, segment, op, error);
+    return load_kept(self, segment) || load_archived(self, segment, op, NULL) ||
+           load_live(self, segment, NULL) || load_archived(self, segment, op, error);
 }
 
 /* What is missing or damaged is a gap; a repository that does not answer is an error, since asking
@@ -232,7 +250,7 @@ bk_changes_find(const BkChangesRequest *request, BkChanges *changes, BkOp *op, G
 /* The server's own is what counts; once it is gone there, it was archived. */
 static bool
 read_content(const BkChangesRequest *request, const Segment *segment, BkBuf *content, bool *found,
-             BkOp *op, GError **error)
+             bool *is_archived, BkOp *op, GError **error)
 {
     g_autofree char *path = g_build_filename("pg_wal", segment->name, NULL);
     const uint32_t size = request->to->segment_size;
@@ -246,6 +264,7 @@ read_content(const BkChangesRequest *request, const Segment *segment, BkBuf *con
 
         *found = bk_archive_get(g_ptr_array_index(request->parts, i), request->to->system_id,
                                 segment->name, &segment->parsed, content, op, &cause);
+        *is_archived = *found;
         if (*found)
             break;
         if (!bk_op_check(op, error))
@@ -256,6 +275,16 @@ read_content(const BkChangesRequest *request, const Segment *segment, BkBuf *con
     return true;
 }
 
+/* The content is moved. */
+static void
+keep_archived(BkArchivedSegment *archived, const char *name, BkBuf *content)
+{
+    (void)g_strlcpy(archived->name, name, sizeof archived->name);
+    bk_buf_clear(&archived->content);
+    archived->content = *content;
+    *content = BK_BUF_INIT;
+}
+
 bool
 bk_changes_have_mark(const BkChangesRequest *request, uint32_t timeline, const BkWalMark *mark,
                      bool *have, BkOp *op, GError **error)
@@ -264,15 +293,18 @@ bk_changes_have_mark(const BkChangesRequest *request, uint32_t timeline, const B
     Segment segment = {.start_lsn = mark->lsn - mark->lsn % size};
     g_auto(BkBuf) content = BK_BUF_INIT;
     BkWalMark found;
+    bool is_archived = false;
 
     *have = false;
     if (mark->lsn == 0)
         return true;
     segment.parsed =
         bk_wal_name_of_segment(timeline, bk_wal_segment_of(mark->lsn, size), size, segment.name);
-    if (!read_content(request, &segment, &content, have, op, error))
+    if (!read_content(request, &segment, &content, have, &is_archived, op, error))
         return false;
     *have = *have && bk_wal_mark_find(content.data, content.size, mark->lsn, &found) &&
             found.crc == mark->crc;
+    if (is_archived && request->archived != NULL)
+        keep_archived(request->archived, segment.name, &content);
     return true;
 }

@@ -8,12 +8,20 @@
 #include "source/pg/block-map.h"
 #include "source/pg/meta.h"
 
+/* A segment as an archive has it, read whole for one question and worth keeping for the next. */
+typedef struct BkArchivedSegment {
+    char name[BK_WAL_NAME_SIZE]; /* "": none */
+    BkBuf content;
+} BkArchivedSegment;
+
 typedef struct BkChangesRequest {
     GPtrArray *parts;     /* of BkPart: the repositories that may have the WAL */
     const char *data_dir; /* of the running server */
     const BkPgMeta *from; /* the older snapshot: everything since its start LSN */
     const BkPgMeta *to;   /* this backup, on the same timeline: up to its start LSN */
     unsigned workers;
+    BkArchivedSegment *archived; /* gets what is read for a mark, and saves reading it again; NULL:
+                                    nothing is kept */
 } BkChangesRequest;
 
 typedef struct BkChanges {

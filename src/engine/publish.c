@@ -19,6 +19,9 @@ bk_publish(const BkPublishRequest *request, const BkPart *part, BkLease *lease, 
         !bk_retain_keys(retain, &locks, op, error) || !bk_lease_confirm(lease, error))
         return false;
     head->lease_epoch = bk_lease_epoch(lease);
-    return bk_snapshot_seal(request->snapshot, part, &object, error) &&
-           bk_snapshot_put(part, head->id, &object, op, error);
+    if (!bk_snapshot_seal(request->snapshot, part, &object, error) ||
+        !bk_snapshot_put(part, head->id, &object, op, error))
+        return false;
+    bk_snapshot_note(part, &object);
+    return true;
 }

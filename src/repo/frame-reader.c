@@ -71,6 +71,18 @@ keep_window(BkFrameReader *self, size_t from, GError **error)
     return true;
 }
 
+static bool
+read_window(BkFrameReader *self, GError **error)
+{
+    const BkFrameSource *source = &self->source;
+
+    if (source->whole == NULL)
+        return bk_store_get(source->store, source->name, 0, source->window, source->window,
+                            &self->window, self->op, error);
+    bk_buf_append(&self->window, source->whole->data, source->whole->size);
+    return true;
+}
+
 bool
 bk_frame_reader_begin(BkFrameReader *self, const BkFrameSource *source, BkOp *op, GError **error)
 {
@@ -78,14 +90,14 @@ bk_frame_reader_begin(BkFrameReader *self, const BkFrameSource *source, BkOp *op
     g_assert(source->window >= BK_FRAME_WINDOW);
     if (source->keep != NULL)
         source->keep->size = 0;
-    if (!bk_store_get(source->store, source->name, 0, source->window, source->window, &self->window,
-                      op, error) ||
+    if (!read_window(self, error) ||
         !bk_opener_begin(self->opener, &source->as, self->window.data, self->window.size, error))
         return false;
     self->fetched = self->window.size;
     self->next = BK_SEAL_HEADER_SIZE;
-    if (!(self->window.size < source->window ? prove_near_trailer(self, error)
-                                             : prove_size(self, error)))
+    if (!(source->whole != NULL || self->window.size < source->window
+              ? prove_near_trailer(self, error)
+              : prove_size(self, error)))
         return false;
     return keep_window(self, 0, error);
 }

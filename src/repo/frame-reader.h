@@ -18,6 +18,8 @@ typedef struct BkFrameSource {
     size_t window; /* bytes that are read at once, at least BK_FRAME_WINDOW */
     BkBuf *keep;   /* gets all bytes of the object as they are read, once its size is proven, or
                       NULL */
+    const BkBuf *whole; /* all bytes of the object, if they are here already and the store is not to
+                           be asked, or NULL */
 } BkFrameSource;
 
 typedef struct BkFrameReader {

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#define KEPT_VERSION 1
+#define KEPT_VERSION 2 /* 1 did not say whether there are versions */
 #define KEPT_MAX     ((size_t)1024 * 1024)
 #define DIRECTORY    "opened"
 
@@ -47,6 +47,7 @@ bk_kept_encode(const BkKept *self, BkBuf *out)
 {
     bk_wire_put_u8(out, KEPT_VERSION);
     bk_wire_put_zigzag(out, self->made_us);
+    bk_wire_put_u8(out, self->has_no_versions);
     bk_wire_put_string(out, self->slot);
     bk_wire_put_bytes(out, self->identity.data, self->identity.size);
     bk_wire_put_bytes(out, self->slot_object.data, self->slot_object.size);
@@ -99,6 +100,7 @@ bk_kept_decode(const void *data, size_t size, BkKept *self, GError **error)
     if (bk_wire_get_u8(&reader) != KEPT_VERSION)
         reader.failed = true;
     self->made_us = bk_wire_get_zigzag(&reader);
+    self->has_no_versions = bk_wire_get_u8(&reader) != 0;
     slot = bk_wire_get_string(&reader, BK_SLOT_SIZE);
     if (slot != NULL)
         (void)g_strlcpy(self->slot, slot, sizeof self->slot);

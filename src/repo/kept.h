@@ -23,7 +23,8 @@ typedef struct BkKeptKey {
 } BkKeptKey;
 
 typedef struct BkKept {
-    int64_t made_us; /* when all of it was read from the bucket */
+    int64_t made_us;      /* when all of it was read from the bucket */
+    bool has_no_versions; /* the bucket said so then */
     char slot[BK_SLOT_SIZE + 1];
     BkBuf identity;
     BkBuf slot_object;

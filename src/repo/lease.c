@@ -655,6 +655,7 @@ bk_lease_release_within(BkLease *self, int64_t timeout_us)
     else
         g_clear_error(&ignored);
     delete_litter(self, op);
+    bk_op_add_requests(self->op, op);
     lease_free(self);
 }
 

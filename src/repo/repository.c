@@ -457,6 +457,8 @@ give_kept(BkStore *store, const BkKept *kept)
 
     bk_store_give_ahead(store, "backstay.json", &kept->identity);
     bk_store_give_ahead(store, slot, &kept->slot_object);
+    if (kept->has_no_versions)
+        bk_store_take_no_versions(store);
 }
 
 BkRepository *
@@ -520,6 +522,7 @@ bk_repository_kept(const BkRepository *self, const char *source)
 void
 bk_repository_keep(BkRepository *self)
 {
+    self->kept.has_no_versions = bk_store_has_no_versions(self->store);
     bk_kept_save(&self->kept, &self->place, self->kept_source);
 }
 

@@ -376,16 +376,19 @@ explain(const BkPart *part, const char *id, GError *cause, GError **error)
     return false;
 }
 
+/* `whole`: the object, when it is here already, or NULL. */
 static BkSnapshot *
-load_once(const BkPart *part, const char *name, const char *id, BkBuf *object, BkOp *op,
+load_once(const BkPart *part, const char *id, const BkBuf *whole, BkBuf *object, BkOp *op,
           GError **error)
 {
+    g_autofree char *name = manifest_name(part, id);
     const BkFrameSource source = {
         .store = bk_part_store(part),
         .name = name,
         .as = {bk_part_keys(part), BK_SEAL_SNAPSHOT, name},
         .window = BK_FRAME_WINDOW,
         .keep = object,
+        .whole = whole,
     };
     g_autoptr(BkSnapshot) self = bk_snapshot_new();
     g_auto(BkFrameReader) reader = {.op = NULL};
@@ -405,7 +408,7 @@ bk_snapshot_load_sealed(const BkPart *part, const char *id, BkBuf *object, BkOp 
     BkSnapshot *self;
 
     do
-        self = load_once(part, name, id, object, op, &cause);
+        self = load_once(part, id, NULL, object, op, &cause);
     while (self == NULL && bk_opinion_differs(bk_part_store(part), name, &tries, &cause, op));
     if (self == NULL)
         explain(part, id, cause, error);
@@ -416,6 +419,35 @@ BkSnapshot *
 bk_snapshot_load(const BkPart *part, const char *id, BkOp *op, GError **error)
 {
     return bk_snapshot_load_sealed(part, id, NULL, op, error);
+}
+
+/* One for each source: it is the newest that is asked for. A new string. */
+static char *
+note_name(const BkPart *part)
+{
+    return bk_part_object_name(part, "manifest");
+}
+
+void
+bk_snapshot_note(const BkPart *part, const BkBuf *object)
+{
+    g_autofree char *name = note_name(part);
+
+    if (object->size < BK_FRAME_WINDOW)
+        bk_store_note(bk_part_store(part), name, object);
+}
+
+BkSnapshot *
+bk_snapshot_load_listed(const BkPart *part, const BkSnapshotEntry *entry, BkOp *op, GError **error)
+{
+    g_autofree char *name = note_name(part);
+    g_auto(BkBuf) object = BK_BUF_INIT;
+    g_autoptr(GError) cause = NULL;
+    BkSnapshot *self = NULL;
+
+    if (bk_store_recall(bk_part_store(part), name, &object) && object.size == entry->size)
+        self = load_once(part, entry->id, &object, NULL, op, &cause);
+    return self != NULL ? self : bk_snapshot_load(part, entry->id, op, error);
 }
 
 /* Decodes the head of a manifest of which the beginning is in `object`; `*size` is what all of it

@@ -146,6 +146,15 @@ typedef struct BkSnapshotEntry {
     uint64_t size; /* of its manifest; 0: not known, the store is asked */
 } BkSnapshotEntry;
 
+/* Keeps a sealed manifest that was put, the last of its source, in the store's local cache. */
+void bk_snapshot_note(const BkPart *part, const BkBuf *object);
+
+/* Loads the manifest that a listing shows. One that this host noted is not asked for again when it
+ * has the listed size and is proven, every byte of it, to be the one of this name. Fails as load.
+ */
+BkSnapshot *bk_snapshot_load_listed(const BkPart *part, const BkSnapshotEntry *entry, BkOp *op,
+                                    GError **error) BK_MUST_USE;
+
 /* Reads the head alone, by one small request, and proves by it that the manifest is of the length
  * that it was sealed with: one that was cut off is BK_ERROR_CORRUPT. Fails as load. */
 bool bk_snapshot_load_head(const BkPart *part, const BkSnapshotEntry *entry, BkSnapshotHead *head,

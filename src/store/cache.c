@@ -236,6 +236,18 @@ cache_give_ahead(BkStore *store, const char *name, const BkBuf *data)
 }
 
 static bool
+cache_has_no_versions(const BkStore *store)
+{
+    return bk_store_has_no_versions(((const CacheStore *)store)->inner);
+}
+
+static void
+cache_take_no_versions(BkStore *store)
+{
+    bk_store_take_no_versions(((CacheStore *)store)->inner);
+}
+
+static bool
 cache_stat(BkStore *store, const char *name, uint64_t *size, BkOp *op, GError **error)
 {
     CacheStore *self = (CacheStore *)store;
@@ -350,6 +362,8 @@ static const BkStoreDriver cache_driver = {
     .delete = cache_delete,
     .get_start = cache_get_start,
     .give_ahead = cache_give_ahead,
+    .has_no_versions = cache_has_no_versions,
+    .take_no_versions = cache_take_no_versions,
     .distrust = cache_distrust,
     .delete_many = cache_delete_many,
     .list_uploads = cache_list_uploads,

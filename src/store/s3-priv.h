@@ -139,6 +139,10 @@ bool bk_s3_list_uploads(BkStore *store, const char *prefix, BkStoreVisitUpload v
  * listing versions is right in any bucket. */
 bool bk_s3_keeps_versions(S3Store *self, bool *keeps, BkOp *op, GError **error) BK_MUST_USE;
 
+/* See bk_store_has_no_versions and bk_store_take_no_versions. */
+bool bk_s3_has_no_versions(const BkStore *store);
+void bk_s3_take_no_versions(BkStore *store);
+
 /* The versions of one name, newest first: an array of BkS3Entry * with markers among them. */
 bool bk_s3_get_versions(S3Store *self, const char *name, GPtrArray **versions, BkOp *op,
                         GError **error) BK_MUST_USE;

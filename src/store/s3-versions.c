@@ -42,6 +42,21 @@ bk_s3_keeps_versions(S3Store *self, bool *keeps, BkOp *op, GError **error)
     return true;
 }
 
+bool
+bk_s3_has_no_versions(const BkStore *store)
+{
+    return atomic_load(&((const S3Store *)store)->versions) == BK_S3_VERSIONS_NONE;
+}
+
+void
+bk_s3_take_no_versions(BkStore *store)
+{
+    int unknown = BK_S3_VERSIONS_UNKNOWN;
+
+    (void)atomic_compare_exchange_strong(&((S3Store *)store)->versions, &unknown,
+                                         BK_S3_VERSIONS_NONE);
+}
+
 const BkS3Entry *
 bk_s3_find_first(const GPtrArray *versions)
 {

@@ -20,8 +20,9 @@ typedef struct BkStoreDriver {
     bool (*settle)(BkStore *self, const char *name, BkOp *op, GError **error);
     bool (*delete)(BkStore *self, const char *name, BkOp *op, GError **error);
     /* These may be NULL: get serves for get_start, list for list_folder and delete for delete_many,
-     * nothing is read or given ahead, there are no uploads, stat and INT64_MAX for get_lock, the
-     * store has never another answer, does not lock, and keeps no notes.
+     * nothing is read or given ahead, nothing is known of versions, there are no uploads, stat and
+     * INT64_MAX for get_lock, the store has never another answer, does not lock, and keeps no
+     * notes.
      */
     bool (*list_folder)(BkStore *self, const char *folder, BkStoreVisit visit, void *data, BkOp *op,
                         GError **error);
@@ -30,6 +31,8 @@ typedef struct BkStoreDriver {
     bool (*read_ahead)(BkStore *self, const char *const *names, size_t count, BkOp *op,
                        GError **error);
     void (*give_ahead)(BkStore *self, const char *name, const BkBuf *data);
+    bool (*has_no_versions)(const BkStore *self);
+    void (*take_no_versions)(BkStore *self);
     bool (*distrust)(BkStore *self, const char *name, bool *has_other, BkOp *op, GError **error);
     bool (*delete_many)(BkStore *self, const char *const *names, size_t count, BkOp *op,
                         GError **error);

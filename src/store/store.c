@@ -138,6 +138,19 @@ bk_store_get_start(BkStore *self, const char *name, size_t size, BkBuf *out, BkO
 }
 
 bool
+bk_store_has_no_versions(const BkStore *self)
+{
+    return self->driver->has_no_versions != NULL && self->driver->has_no_versions(self);
+}
+
+void
+bk_store_take_no_versions(BkStore *self)
+{
+    if (self->driver->take_no_versions != NULL)
+        self->driver->take_no_versions(self);
+}
+
+bool
 bk_store_read_ahead(BkStore *self, const char *const *names, size_t count, BkOp *op, GError **error)
 {
     for (size_t i = 0; i < count; i++)

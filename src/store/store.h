@@ -70,6 +70,13 @@ bool bk_store_read_ahead(BkStore *self, const char *const *names, size_t count, 
  * were read ahead now. Nothing in a store that is not remote. */
 void bk_store_give_ahead(BkStore *self, const char *name, const BkBuf *data);
 
+/* Returns true if the store has said that it keeps no versions of objects; it is not asked. */
+bool bk_store_has_no_versions(const BkStore *self);
+
+/* The store said so to an earlier process: it is not asked again. The answer to a put that bears a
+ * version tells otherwise, and counts. */
+void bk_store_take_no_versions(BkStore *self);
+
 /* What get returned of an object is not what was put. `*has_other` tells whether the store has
  * another answer, which get, get_start and stat give from now on: what is in the bucket rather than
  * in a cache, or the first of an object's versions rather than the last. */

@@ -23,7 +23,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     bk_kept_encode(&kept, &encoded);
     bk_kept_init(&again);
     g_assert(bk_kept_decode(encoded.data, encoded.size, &again, NULL));
-    g_assert(again.made_us == kept.made_us && again.keys->len == kept.keys->len &&
-             strcmp(again.slot, kept.slot) == 0);
+    g_assert(again.made_us == kept.made_us && again.has_no_versions == kept.has_no_versions &&
+             again.keys->len == kept.keys->len && strcmp(again.slot, kept.slot) == 0);
     return 0;
 }

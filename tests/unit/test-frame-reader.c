@@ -107,6 +107,29 @@ test_edges(Fixture *self, const void *data)
     }
 }
 
+/* An object that is here already: the store is not asked, and what is wrong with it is noticed. */
+static void
+test_whole(Fixture *self, const void *data)
+{
+    g_autoptr(GError) error = NULL;
+    g_auto(BkBuf) cut = BK_BUF_INIT;
+    g_auto(BkBuf) empty = BK_BUF_INIT;
+    size_t most;
+
+    (void)data;
+    EXPECT_DONE(bk_store_delete(self->store, NAME, self->op, &error));
+    self->source.whole = &self->object;
+    EXPECT_DONE(read_all(self, &most, &error));
+    bk_buf_append(&cut, self->object.data, self->object.size - 1);
+    self->source.whole = &cut;
+    EXPECT_ERROR(read_all(self, &most, &error), BK_ERROR_CORRUPT);
+    self->source.whole = &empty;
+    EXPECT_ERROR(read_all(self, &most, &error), BK_ERROR_CORRUPT);
+    self->source.whole = &self->object;
+    self->object.data[self->object.size / 2] ^= 1;
+    EXPECT_ERROR(read_all(self, &most, &error), BK_ERROR_CORRUPT);
+}
+
 /* A byte of the trailer, or of a frame; an end that is cut off or added to; a huge object. */
 static void
 test_damage(Fixture *self, const void *data)
@@ -162,6 +185,7 @@ main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     TEST("/frame-reader/windows", test_windows);
     TEST("/frame-reader/edges", test_edges);
+    TEST("/frame-reader/whole", test_whole);
     TEST("/frame-reader/damage", test_damage);
     TEST("/frame-reader/prove-size", test_prove_size);
     return g_test_run();

@@ -32,6 +32,7 @@ fill(BkKept *kept)
 
     bk_kept_init(kept);
     kept->made_us = NOW;
+    kept->has_no_versions = true;
     memcpy(kept->slot, SLOT, sizeof kept->slot);
     set_text(&kept->identity, "identity");
     set_text(&kept->slot_object, "slot");
@@ -61,6 +62,7 @@ test_round_trip(void)
     bk_kept_init(&again);
     g_assert_true(bk_kept_load(&again, &place, "orders", SLOT, NOW + 1));
     g_assert_cmpint(again.made_us, ==, NOW);
+    g_assert_true(again.has_no_versions);
     expect_bytes(&again.identity, "identity");
     expect_bytes(&again.slot_object, "slot");
     g_assert_cmpuint(again.keys->len, ==, 2);
