@@ -1,6 +1,7 @@
 /* nesting.h - no repository inside of another one.
  *
- * It would count as a source of the outer one, and be copied and removed with it. */
+ * It would count as a source of the outer one, and be copied and removed with it.
+ * Threads: safe. */
 #pragma once
 #include "config/config.h"
 
