@@ -12,6 +12,8 @@ static const char *
 name_decision(BkDecisionKind kind)
 {
     switch (kind) {
+    case BK_DECISION_DAMAGED:
+        return "damaged";
     case BK_DECISION_DEAD:
         return "dead";
     case BK_DECISION_CURRENT:
@@ -35,6 +37,8 @@ print_report(const BkListing *listing, const char *source, const BkLines *lines)
         const BkDecision *decision = &g_array_index(lines->decisions, BkDecision, i);
         g_autofree char *time = bk_format_time(decision->time_us);
 
+        if (decision->kind == BK_DECISION_DAMAGED)
+            continue; /* a problem says so */
         (void)printf("  decision       %s ", name_decision(decision->kind));
         if (decision->kind == BK_DECISION_CLUSTER)
             (void)printf("%" G_GUINT64_FORMAT " after %" G_GUINT64_FORMAT, decision->system_id,
@@ -62,6 +66,8 @@ print_json(const BkListing *listing, const char *source, const BkLines *lines, c
     for (guint i = 0; i < lines->decisions->len; i++) {
         const BkDecision *decision = &g_array_index(lines->decisions, BkDecision, i);
 
+        if (decision->kind == BK_DECISION_DAMAGED)
+            continue;
         bk_json_begin_object(json, NULL);
         bk_json_add_uint(json, "number", decision->number);
         bk_json_add_string(json, "decision", name_decision(decision->kind));

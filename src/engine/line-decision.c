@@ -34,10 +34,7 @@ make_decision(const BkLines *lines, const char *source, BkDecision *decision, GE
     size_t line = bk_line_map_find_line(&lines->map, decision->timeline);
     bool is_known = false;
 
-    for (guint i = 0; i < lines->decisions->len; i++)
-        decision->number =
-            MAX(decision->number, g_array_index(lines->decisions, BkDecision, i).number);
-    decision->number++;
+    decision->number = bk_decision_next_number(lines->decisions);
     decision->time_us = g_get_real_time();
     (void)g_strlcpy(decision->host, g_get_host_name(), sizeof decision->host);
     if (decision->kind == BK_DECISION_FORGET) {
@@ -55,32 +52,12 @@ make_decision(const BkLines *lines, const char *source, BkDecision *decision, GE
     return true;
 }
 
-static bool
-has_number(const GArray *decisions, uint64_t number)
-{
-    for (guint i = 0; i < decisions->len; i++)
-        if (g_array_index(decisions, BkDecision, i).number == number)
-            return true;
-    return false;
-}
-
 /* What the repository lacks of the earlier decisions, and the new one. */
 static bool
 put_decisions(const Deciding *self, const BkPart *part, const BkDecision *decision, GError **error)
 {
-    g_autoptr(GArray) present = g_array_new(FALSE, FALSE, sizeof(BkDecision));
-    const GArray *all = self->lines->decisions;
-
-    if (!bk_decision_list(part, present, self->failed, self->op, error))
-        return false;
-    for (guint i = 0; i < all->len; i++) {
-        const BkDecision *earlier = &g_array_index(all, BkDecision, i);
-
-        if (!has_number(present, earlier->number) &&
-            !bk_decision_put(part, earlier, self->op, error))
-            return false;
-    }
-    return bk_decision_put(part, decision, self->op, error);
+    return bk_decision_bring(self->lines->decisions, part, self->failed, self->op, error) &&
+           bk_decision_put(part, decision, self->op, error);
 }
 
 static bool

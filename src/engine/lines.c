@@ -364,41 +364,6 @@ find_activities(BkLines *self, BkOp *op, GError **error)
 
 /* --- decisions and the server ----------------------------------------------------------------- */
 
-static int
-compare_decisions(gconstpointer a, gconstpointer b)
-{
-    const BkDecision *left = a;
-    const BkDecision *right = b;
-
-    if (left->number != right->number)
-        return left->number < right->number ? -1 : 1;
-    return (left->time_us > right->time_us) - (left->time_us < right->time_us);
-}
-
-static bool
-is_same_decision(const BkDecision *a, const BkDecision *b)
-{
-    return a->number == b->number && a->kind == b->kind && a->system_id == b->system_id &&
-           a->timeline == b->timeline && a->lsn == b->lsn;
-}
-
-/* Each once, though every repository has it. */
-static void
-join_decisions(BkLines *self)
-{
-    guint kept = 0;
-
-    g_array_sort(self->decisions, compare_decisions);
-    for (guint i = 0; i < self->decisions->len; i++) {
-        const BkDecision decision = g_array_index(self->decisions, BkDecision, i);
-
-        if (kept == 0 ||
-            !is_same_decision(&g_array_index(self->decisions, BkDecision, kept - 1), &decision))
-            g_array_index(self->decisions, BkDecision, kept++) = decision;
-    }
-    g_array_set_size(self->decisions, kept);
-}
-
 static void
 apply_decisions(BkLines *self)
 {
@@ -407,7 +372,8 @@ apply_decisions(BkLines *self)
         const BkLineDecision valid = {decision->kind == BK_DECISION_CURRENT, decision->timeline,
                                       decision->lsn};
 
-        if (decision->kind == BK_DECISION_CLUSTER || decision->system_id != self->system_id)
+        if (decision->kind == BK_DECISION_DAMAGED || decision->kind == BK_DECISION_CLUSTER ||
+            decision->system_id != self->system_id)
             continue;
         /* A later one about the same timeline takes the place of an earlier one. */
         for (guint j = self->valid->len; j-- > 0;)
@@ -427,18 +393,17 @@ bk_lines_load_decisions(BkLines *self, BkOp *op, GError **error)
         return true; /* they are loaded */
 
     for (guint i = 0; i < self->pasts->len; i++) {
-        guint before = self->decisions->len;
+        g_autoptr(GArray) own = g_array_new(FALSE, FALSE, sizeof(BkDecision));
         g_autoptr(GError) cause = NULL;
 
-        if (!bk_decision_list(past_at(self, i)->part, self->decisions, self->problems, op,
-                              &cause)) {
+        if (!bk_decision_list(past_at(self, i)->part, own, self->problems, op, &cause)) {
             if (!bk_op_check(op, error))
                 return false;
             g_ptr_array_add(self->problems, g_strdup(cause->message));
         }
-        counts[i] = self->decisions->len - before;
+        counts[i] = own->len;
+        bk_decision_join(self->decisions, own);
     }
-    join_decisions(self);
     for (guint i = 0; i < self->pasts->len; i++)
         self->undecided_parts += counts[i] < self->decisions->len;
     apply_decisions(self);

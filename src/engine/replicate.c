@@ -317,34 +317,17 @@ copy_wal(Replication *self, bool only_histories, BkOp *op, GError **error)
     return bk_replicas_bring(&self->replicas, wanted, false, COPYING_WAL, op, error);
 }
 
-static bool
-has_decision(const GArray *decisions, uint64_t number)
-{
-    for (guint i = 0; i < decisions->len; i++)
-        if (g_array_index(decisions, BkDecision, i).number == number)
-            return true;
-    return false;
-}
-
 /* What was decided about lines, of which there are several only where there is a history, and about
  * clusters. */
 static bool
 copy_decisions(Replication *self, BkOp *op, GError **error)
 {
     g_autoptr(GArray) here = g_array_new(FALSE, FALSE, sizeof(BkDecision));
-    g_autoptr(GArray) there = g_array_new(FALSE, FALSE, sizeof(BkDecision));
     g_autoptr(GPtrArray) damage = g_ptr_array_new_with_free_func(g_free);
 
     if (!bk_decision_list(self->replicas.from, here, damage, op, error) ||
-        (here->len > 0 && !bk_decision_list(self->replicas.to, there, damage, op, error)))
+        (here->len > 0 && !bk_decision_bring(here, self->replicas.to, damage, op, error)))
         return false;
-    for (guint i = 0; i < here->len; i++) {
-        const BkDecision *decision = &g_array_index(here, BkDecision, i);
-
-        if (!has_decision(there, decision->number) &&
-            !bk_decision_put(self->replicas.to, decision, op, error))
-            return false;
-    }
     for (guint i = 0; i < damage->len; i++)
         bk_log(BK_LOG_WARNING, "%s", (const char *)g_ptr_array_index(damage, i));
     return true;

@@ -73,16 +73,21 @@ find_in_snapshots(Heads *heads, uint64_t wanted, bool *found, BkOp *op, GError *
 
 /* --- decisions -------------------------------------------------------------------------------- */
 
+static void
+warn_of_damage(const GPtrArray *damage)
+{
+    for (guint i = 0; i < damage->len; i++)
+        bk_log(BK_LOG_WARNING, "%s", (const char *)g_ptr_array_index(damage, i));
+}
+
 static bool
 list_decisions(const BkPart *part, GArray *decisions, BkOp *op, GError **error)
 {
     g_autoptr(GPtrArray) damage = g_ptr_array_new_with_free_func(g_free);
+    bool ok = bk_decision_list(part, decisions, damage, op, error);
 
-    if (!bk_decision_list(part, decisions, damage, op, error))
-        return false;
-    for (guint i = 0; i < damage->len; i++)
-        bk_log(BK_LOG_WARNING, "%s", (const char *)g_ptr_array_index(damage, i));
-    return true;
+    warn_of_damage(damage);
+    return ok;
 }
 
 /* The cluster that was declared current last; 0: none was. */
@@ -280,46 +285,19 @@ bk_system_check_current(const BkPart *part, GPtrArray *snapshots, uint64_t syste
 /* --- declaring -------------------------------------------------------------------------------- */
 
 static bool
-has_number(const GArray *decisions, uint64_t number)
-{
-    for (guint i = 0; i < decisions->len; i++)
-        if (g_array_index(decisions, BkDecision, i).number == number)
-            return true;
-    return false;
-}
-
-static int
-compare_decision_numbers(const void *left, const void *right)
-{
-    const BkDecision *a = left;
-    const BkDecision *b = right;
-
-    return (a->number > b->number) - (a->number < b->number);
-}
-
-static bool
 bring(const GArray *decisions, const BkPart *to, BkOp *op, GError **error)
 {
-    g_autoptr(GArray) present = g_array_new(FALSE, FALSE, sizeof(BkDecision));
+    g_autoptr(GPtrArray) damage = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GError) cause = NULL;
+    bool ok = bk_decision_bring(decisions, to, damage, op, &cause);
 
-    if (!list_decisions(to, present, op, error))
-        return false;
-    for (guint i = 0; i < decisions->len; i++) {
-        const BkDecision *decision = &g_array_index(decisions, BkDecision, i);
-        g_autoptr(GError) cause = NULL;
-
-        if (has_number(present, decision->number))
-            continue;
-        if (bk_decision_put(to, decision, op, &cause))
-            continue;
-        if (bk_error_is(cause, BK_ERROR_EXISTS))
-            return bk_throw(error, BK_ERROR_CONFLICT,
-                            "another decision about \"%s\" was made at the same time: run the "
-                            "command again",
-                            bk_part_source(to));
-        return bk_propagate(error, &cause);
-    }
-    return true;
+    warn_of_damage(damage);
+    if (!ok && bk_error_is(cause, BK_ERROR_EXISTS))
+        return bk_throw(error, BK_ERROR_CONFLICT,
+                        "another decision about \"%s\" was made at the same time: run the "
+                        "command again",
+                        bk_part_source(to));
+    return ok || bk_propagate(error, &cause);
 }
 
 bool
@@ -330,7 +308,6 @@ bk_system_bring_decisions(const BkPart *from, const BkPart *to, BkOp *op, GError
     return list_decisions(from, decisions, op, error) && bring(decisions, to, op, error);
 }
 
-/* Each number once. */
 static bool
 collect_decisions(const GPtrArray *parts, GArray *decisions, BkOp *op, GError **error)
 {
@@ -339,9 +316,7 @@ collect_decisions(const GPtrArray *parts, GArray *decisions, BkOp *op, GError **
 
         if (!list_decisions(g_ptr_array_index(parts, i), own, op, error))
             return false;
-        for (guint j = 0; j < own->len; j++)
-            if (!has_number(decisions, g_array_index(own, BkDecision, j).number))
-                g_array_append_val(decisions, g_array_index(own, BkDecision, j));
+        bk_decision_join(decisions, own);
     }
     return true;
 }
@@ -355,7 +330,6 @@ bk_system_declare(const GPtrArray *parts, uint64_t system_id, BkOp *op, GError *
 
     if (!collect_decisions(parts, decisions, op, error))
         return false;
-    g_array_sort(decisions, compare_decision_numbers); /* see bk_decision_has_any */
     declared = find_declared(decisions);
     if (declared != system_id) {
         BkSystemStanding standing;
@@ -368,10 +342,7 @@ bk_system_declare(const GPtrArray *parts, uint64_t system_id, BkOp *op, GError *
         if (declared != 0)
             decision.previous_id = declared;
         if (decision.previous_id != system_id) {
-            for (guint i = 0; i < decisions->len; i++)
-                decision.number =
-                    MAX(decision.number, g_array_index(decisions, BkDecision, i).number);
-            decision.number++;
+            decision.number = bk_decision_next_number(decisions);
             decision.time_us = g_get_real_time();
             (void)g_strlcpy(decision.host, g_get_host_name(), sizeof decision.host);
             g_array_append_val(decisions, decision);

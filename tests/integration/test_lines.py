@@ -207,6 +207,11 @@ def test_a_damaged_decision_is_told_of(stray):
         assert any("decisions/00000000000000ff" in problem
                    for problem in backstay.status()["problems"])
         assert plan(backstay)["timeline"] == 1
+        # Its number is taken, and the next one is free.
+        backstay.run("line", "dead", "orders", "2")
+        decisions = backstay.json("line", "list", "orders")["decisions"]
+        assert (decisions[-1]["number"], decisions[-1]["decision"]) == (0x100, "dead")
+        backstay.run("line", "forget", "orders", "2")
     finally:
         for repository in ("bs.repo", "bs-other.repo"):
             (backstay.home / repository / "orders/decisions/00000000000000ff").unlink()

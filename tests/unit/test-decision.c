@@ -74,8 +74,55 @@ test_damage(void)
     EXPECT_DONE(
         bk_store_put(repo.store, "orders/decisions/0000000000000003", &object, repo.op, &error));
     EXPECT_DONE(bk_decision_list(repo.part, decisions, damage, repo.op, &error));
-    g_assert_cmpuint(decisions->len, ==, 1);
+    g_assert_cmpuint(decisions->len, ==, 3);
+    g_assert_cmpint(g_array_index(decisions, BkDecision, 0).kind, ==, BK_DECISION_DEAD);
+    g_assert_cmpint(g_array_index(decisions, BkDecision, 1).kind, ==, BK_DECISION_DAMAGED);
+    g_assert_cmpint(g_array_index(decisions, BkDecision, 2).kind, ==, BK_DECISION_DAMAGED);
     g_assert_cmpuint(damage->len, ==, 3);
+    /* Their numbers are taken. */
+    g_assert_cmpuint(bk_decision_next_number(decisions), ==, 4);
+    repo_fixture_clear(&repo);
+}
+
+/* One that is damaged in a repository is taken from another one, and brought to no third one. */
+static void
+test_bring(void)
+{
+    const BkDecision dead = {.number = 1,
+                             .kind = BK_DECISION_DEAD,
+                             .system_id = 77,
+                             .timeline = 2,
+                             .lsn = 5,
+                             .host = "db1"};
+    const BkDecision current = {.number = 3,
+                                .kind = BK_DECISION_CURRENT,
+                                .system_id = 77,
+                                .timeline = 3,
+                                .lsn = 6,
+                                .host = "db1"};
+    const BkDecision damaged[] = {{.number = 1}, {.number = 2}};
+    g_autoptr(GArray) all = g_array_new(FALSE, FALSE, sizeof(BkDecision));
+    g_autoptr(GArray) others = g_array_new(FALSE, FALSE, sizeof(BkDecision));
+    g_autoptr(GArray) there = g_array_new(FALSE, FALSE, sizeof(BkDecision));
+    g_autoptr(GPtrArray) damage = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GError) error = NULL;
+    RepoFixture repo;
+
+    g_array_append_val(all, current);
+    g_array_append_vals(all, damaged, G_N_ELEMENTS(damaged));
+    g_array_append_val(others, dead);
+    bk_decision_join(all, others);
+    g_assert_cmpuint(all->len, ==, 3);
+    g_assert_cmpint(g_array_index(all, BkDecision, 0).kind, ==, BK_DECISION_DEAD);
+    g_assert_cmpint(g_array_index(all, BkDecision, 1).kind, ==, BK_DECISION_DAMAGED);
+    g_assert_cmpuint(bk_decision_next_number(all), ==, 4);
+    repo_fixture_init(&repo);
+    put_raw(&repo, "orders/decisions/0000000000000003", "nothing of ours");
+    EXPECT_DONE(bk_decision_bring(all, repo.part, damage, repo.op, &error));
+    EXPECT_DONE(bk_decision_list(repo.part, there, damage, repo.op, &error));
+    g_assert_cmpuint(there->len, ==, 2);
+    g_assert_cmpint(g_array_index(there, BkDecision, 0).kind, ==, BK_DECISION_DEAD);
+    g_assert_cmpint(g_array_index(there, BkDecision, 1).kind, ==, BK_DECISION_DAMAGED);
     repo_fixture_clear(&repo);
 }
 
@@ -137,6 +184,7 @@ main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/decision/round-trip", test_round_trip);
     g_test_add_func("/decision/damage", test_damage);
+    g_test_add_func("/decision/bring", test_bring);
     g_test_add_func("/decision/malformed", test_malformed);
     g_test_add_func("/decision/cluster", test_cluster);
     return g_test_run();

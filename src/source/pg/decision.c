@@ -116,13 +116,94 @@ bk_decision_list(const BkPart *part, GArray *decisions, GPtrArray *damage, BkOp 
         g_autoptr(GError) cause = NULL;
         BkDecision decision;
 
-        if (read_decision(part, g_array_index(numbers, uint64_t, i), &decision, op, &cause)) {
-            g_array_append_val(decisions, decision);
-            continue;
+        if (!read_decision(part, g_array_index(numbers, uint64_t, i), &decision, op, &cause)) {
+            if (!bk_error_is(cause, BK_ERROR_CORRUPT) && !bk_error_is(cause, BK_ERROR_UNSUPPORTED))
+                return bk_propagate(error, &cause);
+            g_ptr_array_add(damage, g_strdup(cause->message));
+            decision = (BkDecision){.number = g_array_index(numbers, uint64_t, i)};
         }
-        if (!bk_error_is(cause, BK_ERROR_CORRUPT) && !bk_error_is(cause, BK_ERROR_UNSUPPORTED))
-            return bk_propagate(error, &cause);
-        g_ptr_array_add(damage, g_strdup(cause->message));
+        g_array_append_val(decisions, decision);
+    }
+    return true;
+}
+
+static BkDecision *
+find_decision(const GArray *decisions, uint64_t number)
+{
+    for (guint i = 0; i < decisions->len; i++)
+        if (g_array_index(decisions, BkDecision, i).number == number)
+            return &g_array_index(decisions, BkDecision, i);
+    return NULL;
+}
+
+static int
+compare_decisions(const void *left, const void *right)
+{
+    const BkDecision *a = left;
+    const BkDecision *b = right;
+
+    if (a->number != b->number)
+        return a->number < b->number ? -1 : 1;
+    return (a->time_us > b->time_us) - (a->time_us < b->time_us);
+}
+
+static bool
+is_same_decision(const BkDecision *a, const BkDecision *b)
+{
+    return a->number == b->number && a->kind == b->kind && a->system_id == b->system_id &&
+           a->timeline == b->timeline && a->lsn == b->lsn;
+}
+
+static bool
+has_decision(const GArray *decisions, const BkDecision *wanted)
+{
+    for (guint i = 0; i < decisions->len; i++)
+        if (is_same_decision(&g_array_index(decisions, BkDecision, i), wanted))
+            return true;
+    return false;
+}
+
+void
+bk_decision_join(GArray *decisions, const GArray *others)
+{
+    for (guint i = 0; i < others->len; i++) {
+        const BkDecision *other = &g_array_index(others, BkDecision, i);
+        BkDecision *present = find_decision(decisions, other->number);
+
+        if (present != NULL && present->kind == BK_DECISION_DAMAGED)
+            *present = *other;
+        else if (present == NULL ||
+                 (other->kind != BK_DECISION_DAMAGED && !has_decision(decisions, other)))
+            g_array_append_val(decisions, *other);
+    }
+    g_array_sort(decisions, compare_decisions);
+}
+
+uint64_t
+bk_decision_next_number(const GArray *decisions)
+{
+    uint64_t highest = 0;
+
+    for (guint i = 0; i < decisions->len; i++)
+        highest = MAX(highest, g_array_index(decisions, BkDecision, i).number);
+    return highest + 1;
+}
+
+bool
+bk_decision_bring(const GArray *decisions, const BkPart *part, GPtrArray *damage, BkOp *op,
+                  GError **error)
+{
+    g_autoptr(GArray) present = g_array_new(FALSE, FALSE, sizeof(BkDecision));
+
+    if (!bk_decision_list(part, present, damage, op, error))
+        return false;
+    for (guint i = 0; i < decisions->len; i++) {
+        const BkDecision *decision = &g_array_index(decisions, BkDecision, i);
+
+        if (decision->kind != BK_DECISION_DAMAGED &&
+            find_decision(present, decision->number) == NULL &&
+            !bk_decision_put(part, decision, op, error))
+            return false;
     }
     return true;
 }

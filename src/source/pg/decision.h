@@ -13,6 +13,7 @@
 #define BK_DECISIONS_MAX     4096 /* of one source */
 
 typedef enum BkDecisionKind {
+    BK_DECISION_DAMAGED = 0, /* its object cannot be read; never on disk */
     BK_DECISION_DEAD = 1,
     BK_DECISION_CURRENT = 2,
     BK_DECISION_FORGET = 3,  /* takes back what was decided about `timeline` before */
@@ -37,14 +38,28 @@ void bk_decision_encode(const BkDecision *self, BkBuf *out);
 bool bk_decision_decode(const void *data, size_t size, BkDecision *decision,
                         GError **error) BK_MUST_USE;
 
-/* Appends every decision in `part` to `decisions` (of BkDecision), by number. A damaged one is told
- * of in `damage` (of char *) and passed by. Fails as the store. */
+/* Appends every decision in `part` to `decisions` (of BkDecision), by number. Of a damaged one only
+ * the number is known, which is taken for ever; `damage` (of char *) gets what is wrong with it,
+ * and with names that are no decision's. Fails as the store. */
 bool bk_decision_list(const BkPart *part, GArray *decisions, GPtrArray *damage, BkOp *op,
                       GError **error) BK_MUST_USE;
 
 /* Sets `*has` to whether there is any decision in `part`, by one cheap request: whoever puts
  * several puts them by number, so that the first one is there if any is. Fails as the store. */
 bool bk_decision_has_any(const BkPart *part, bool *has, BkOp *op, GError **error) BK_MUST_USE;
+
+/* Adds what `decisions` lacks of `others`, those of another repository, and sorts them by number. A
+ * decision that is damaged in one may be intact in the other; of two different ones with one
+ * number, which repositories can get that do not reach each other, both are kept, by time. */
+void bk_decision_join(GArray *decisions, const GArray *others);
+
+/* The number for a new decision, where `decisions` are all that there are. */
+uint64_t bk_decision_next_number(const GArray *decisions);
+
+/* Puts the intact ones of `decisions`, which are sorted by number, whose numbers `part` lacks.
+ * `damage` as in bk_decision_list. BK_ERROR_EXISTS when another one got a number meanwhile. */
+bool bk_decision_bring(const GArray *decisions, const BkPart *part, GPtrArray *damage, BkOp *op,
+                       GError **error) BK_MUST_USE;
 
 /* Puts a decision. BK_ERROR_EXISTS when there is one of that number. */
 bool bk_decision_put(const BkPart *part, const BkDecision *decision, BkOp *op,
