@@ -2,6 +2,7 @@
 
 #include "base/fd.h"
 #include "engine/system-id.h"
+#include "engine/wal-origin.h"
 #include "engine/wal-push.h"
 #include "source/pg/archive-list.h"
 #include "source/pg/archive.h"
@@ -190,7 +191,8 @@ read_control(Look *self, const char *path)
 static bool
 find_system(Look *self, GError **error)
 {
-    const uint64_t own = self->has_control ? self->control.system_id : 0;
+    const uint64_t own = self->has_control ? self->control.system_id
+                                           : bk_wal_origin_of_segments(self->found->directory);
     BkSystemStanding standing;
     uint64_t current;
 

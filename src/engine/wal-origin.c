@@ -54,10 +54,8 @@ read_segment(const char *path)
                : 0;
 }
 
-/* Of the segments that the server has finished; where those of two clusters lie side by side, they
- * tell nothing. */
-static uint64_t
-read_segments(const char *wal_dir)
+uint64_t
+bk_wal_origin_of_segments(const char *wal_dir)
 {
     DIR *dir = opendir(wal_dir);
     const struct dirent *entry;
@@ -90,5 +88,5 @@ bk_wal_origin_of_file(const char *path, const BkWalName *parsed)
         return read_segment(path);
     wal_dir = g_path_get_dirname(path);
     system_id = bk_wal_origin_of_directory(wal_dir);
-    return system_id != 0 ? system_id : read_segments(wal_dir);
+    return system_id != 0 ? system_id : bk_wal_origin_of_segments(wal_dir);
 }

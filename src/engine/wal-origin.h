@@ -9,6 +9,10 @@
  * there is no such file, or it cannot be read. */
 uint64_t bk_wal_origin_of_directory(const char *wal_dir);
 
+/* The system identifier in the segments of the directory. 0: there are none, or those of two
+ * clusters lie side by side. */
+uint64_t bk_wal_origin_of_segments(const char *wal_dir);
+
 /* The system identifier of the cluster that a WAL file is of: a segment says so itself, others are
  * those of their directory, or of the segments in it. 0: nothing tells. */
 uint64_t bk_wal_origin_of_file(const char *path, const BkWalName *parsed);

@@ -179,19 +179,21 @@ check_content(const BkWalWait *wait, uint64_t system_id, const char *name, BkOp 
 
     if (!bk_wal_name_parse(name, &parsed))
         g_assert_not_reached();
-    if (stat(path, &st) < 0)
-        return errno == ENOENT
-                   ? bk_archive_has_name(wait->parts, system_id, name, &parsed, &has, op, error) &&
-                         (has || throw_gone(name, error))
-                   : bk_throw_errno(error, "WAL segment \"%s\"", path);
-    if (bk_archive_has(wait->parts, system_id, path, &parsed, &has, op, &cause))
+    if (stat(path, &st) < 0) {
+        if (errno != ENOENT)
+            return bk_throw_errno(error, "WAL segment \"%s\"", path);
+    } else if (bk_archive_has(wait->parts, system_id, path, &parsed, &has, op, &cause)) {
         return has || throw_gone(name, error);
-    if (bk_error_is(cause, BK_ERROR_ABSENT) ||
-        (bk_error_is(cause, BK_ERROR_CONFLICT) && !is_still(path, &st)))
-        return true;
-    if (bk_error_is(cause, BK_ERROR_CONFLICT))
-        (void)bk_prefix(&cause, "the snapshot cannot count on its WAL");
-    return bk_propagate(error, &cause);
+    } else if (!bk_error_is(cause, BK_ERROR_ABSENT) &&
+               (!bk_error_is(cause, BK_ERROR_CONFLICT) || is_still(path, &st))) {
+        if (bk_error_is(cause, BK_ERROR_CONFLICT))
+            (void)bk_prefix(&cause, "the snapshot cannot count on its WAL");
+        return bk_propagate(error, &cause);
+    }
+    /* The server has it no more. That it marked it as archived does not say where: all are asked.
+     */
+    return bk_archive_has_name(wait->parts, system_id, name, &parsed, &has, op, error) &&
+           (has || throw_gone(name, error));
 }
 
 bool
