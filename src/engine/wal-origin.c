@@ -5,7 +5,7 @@
 #include "source/pg/control.h"
 #include "source/pg/wal-scan.h"
 
-#include <dirent.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -57,25 +57,24 @@ read_segment(const char *path)
 uint64_t
 bk_wal_origin_of_segments(const char *wal_dir)
 {
-    DIR *dir = opendir(wal_dir);
-    const struct dirent *entry;
+    g_auto(BkFd) dir = bk_fd_open_dir(AT_FDCWD, wal_dir, NULL);
+    g_autoptr(GPtrArray) names = dir >= 0 ? bk_dir_list(dir, wal_dir, NULL) : NULL;
     uint64_t found = 0;
-    bool differ = false;
 
-    while (dir != NULL && !differ && (entry = readdir(dir)) != NULL) {
+    for (guint i = 0; names != NULL && i < names->len; i++) {
+        const char *name = g_ptr_array_index(names, i);
         BkWalName parsed;
 
-        if (bk_wal_name_parse(entry->d_name, &parsed) && parsed.kind == BK_WAL_SEGMENT) {
-            g_autofree char *path = g_build_filename(wal_dir, entry->d_name, NULL);
+        if (bk_wal_name_parse(name, &parsed) && parsed.kind == BK_WAL_SEGMENT) {
+            g_autofree char *path = g_build_filename(wal_dir, name, NULL);
             uint64_t system_id = read_segment(path);
 
-            differ = found != 0 && system_id != 0 && system_id != found;
+            if (found != 0 && system_id != 0 && system_id != found)
+                return 0;
             found = system_id != 0 ? system_id : found;
         }
     }
-    if (dir != NULL)
-        (void)closedir(dir);
-    return differ ? 0 : found;
+    return found;
 }
 
 uint64_t
