@@ -568,45 +568,76 @@ count_snapshots(const BkLines *self, size_t line, size_t own, const BkWindowSnap
     return count;
 }
 
-char *
-bk_lines_describe(const BkLines *self, size_t index)
+/* The newest activity of the line from its own stretch on; NULL: there is none. */
+static const BkLineActivity *
+find_last_activity(const BkLines *self, size_t line, size_t own)
 {
     const BkLineMap *map = &self->map;
-    const size_t own = bk_line_map_own_stretch(map, index);
+
+    for (size_t at = map->lines[line].end; at != BK_LINE_NONE; at = map->stretches[at].before) {
+        const BkLineActivity *activity = &self->activities[at];
+
+        if (activity->has_commits || activity->is_unknown)
+            return activity;
+        if (at == own)
+            break;
+    }
+    return NULL;
+}
+
+/* The line's timeline, and where its own stretch begins. */
+static void
+append_begin(GString *text, const BkLineMap *map, size_t line, size_t own)
+{
     const BkLineStretch *begin = &map->stretches[own];
-    g_autoptr(GString) text = g_string_new(NULL);
-    const BkLineActivity *last = NULL;
-    const BkWindowSnapshot *newest;
-    size_t snapshots = count_snapshots(self, index, own, &newest);
     char lsn[BK_LSN_TEXT_SIZE];
 
-    for (size_t at = map->lines[index].end; last == NULL && at != BK_LINE_NONE;
-         at = at == own ? BK_LINE_NONE : map->stretches[at].before)
-        if (self->activities[at].has_commits || self->activities[at].is_unknown)
-            last = &self->activities[at];
-    g_string_append_printf(text, "timeline %u", map->lines[index].timeline);
+    g_string_append_printf(text, "timeline %u", map->lines[line].timeline);
     if (begin->before != BK_LINE_NONE && map->stretches[begin->before].timeline != begin->timeline)
         g_string_append_printf(text, " (from timeline %u at %s on)",
                                map->stretches[begin->before].timeline,
                                bk_lsn_format(begin->begin_lsn, lsn));
     else if (begin->begin_lsn != 0)
         g_string_append_printf(text, " (past %s)", bk_lsn_format(begin->begin_lsn, lsn));
+}
+
+static void
+append_commits(GString *text, const BkLines *self, size_t line, size_t own)
+{
+    const BkLineMap *map = &self->map;
+    const BkLineActivity *first = &self->activities[own];
+    const BkLineActivity *last = find_last_activity(self, line, own);
+    char lsn[BK_LSN_TEXT_SIZE];
+
     if (last == NULL) {
         g_string_append(text, map->line_count > 1 ? ": no commit" : "");
-    } else if (last->is_unknown) {
-        g_string_append(text, ": its commits could not be read");
-    } else {
-        g_string_append(text, ": ");
-        if (map->stretches[own].timeline == map->lines[index].timeline && has_rivals(self)) {
-            g_string_append(text, "commits from ");
-            append_time(text, self->activities[own].has_commits ? self->activities[own].first_us
-                                                                : last->first_us);
-            g_string_append(text, ", ");
-        }
-        g_string_append(text, "last commit ");
-        append_time(text, last->last_us);
-        g_string_append_printf(text, " (%s)", bk_lsn_format(last->last_lsn, lsn));
+        return;
     }
+    if (last->is_unknown) {
+        g_string_append(text, ": its commits could not be read");
+        return;
+    }
+    g_string_append(text, ": ");
+    if (map->stretches[own].timeline == map->lines[line].timeline && has_rivals(self)) {
+        g_string_append(text, "commits from ");
+        append_time(text, first->has_commits ? first->first_us : last->first_us);
+        g_string_append(text, ", ");
+    }
+    g_string_append(text, "last commit ");
+    append_time(text, last->last_us);
+    g_string_append_printf(text, " (%s)", bk_lsn_format(last->last_lsn, lsn));
+}
+
+char *
+bk_lines_describe(const BkLines *self, size_t index)
+{
+    const size_t own = bk_line_map_own_stretch(&self->map, index);
+    g_autoptr(GString) text = g_string_new(NULL);
+    const BkWindowSnapshot *newest;
+    size_t snapshots = count_snapshots(self, index, own, &newest);
+
+    append_begin(text, &self->map, index, own);
+    append_commits(text, self, index, own);
     if (newest != NULL)
         g_string_append_printf(text, ", %zu %s, newest %s", snapshots,
                                snapshots == 1 ? "snapshot" : "snapshots", newest->id);

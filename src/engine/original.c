@@ -10,7 +10,7 @@
 
 /* Servers with little to write finish a segment every archive_timeout, a few minutes usually. */
 #define GROWS_MINUTES 10
-#define GROWS_US      (GROWS_MINUTES * 60 * BK_USEC_PER_SEC)
+#define GROWS_US      (INT64_C(60) * GROWS_MINUTES * BK_USEC_PER_SEC)
 
 void
 bk_original_clear(BkOriginal *self)

@@ -450,34 +450,59 @@ bk_past_get_segment(const BkPast *self, uint32_t timeline, uint64_t segno, BkBuf
     return bk_archive_get(self->part, self->system_id, name, &parsed, content, op, error);
 }
 
+typedef struct EndSearch {
+    const BkPast *past;
+    BkLsn after;
+    BkPastEnd *end;
+    GPtrArray *damage; /* NULL: damage is an error */
+    BkOp *op;
+} EndSearch;
+
+/* Looks for commits in one segment; the last one of the path also says where the WAL ends. */
+static bool
+look_for_end(const EndSearch *self, uint32_t timeline, uint64_t segno, bool is_last, bool *found,
+             GError **error)
+{
+    g_auto(BkWalInfo) info = {0};
+    g_autoptr(GError) cause = NULL;
+
+    *found = false;
+    if (!bk_past_get_info(self->past, timeline, segno, &info, self->op, &cause)) {
+        if (self->damage == NULL || !is_damage(cause))
+            return bk_propagate(error, &cause);
+        g_ptr_array_add(self->damage, g_strdup(cause->message));
+        return true;
+    }
+    if (is_last)
+        self->end->lsn = MAX(info.end_lsn, self->after);
+    if (info.xacts > 0 && info.last.lsn >= self->after) {
+        self->end->time_us = info.max_time_us;
+        self->end->last_lsn = info.last.lsn;
+        *found = true;
+    }
+    return true;
+}
+
 bool
 bk_past_find_end(const BkPast *self, const BkWindowPath *path, BkLsn after, BkPastEnd *end,
                  GPtrArray *damage, BkOp *op, GError **error)
 {
+    const EndSearch search = {self, after, end, damage, op};
+    bool found;
+
     *end = (BkPastEnd){.lsn = path->end_lsn};
     for (size_t step = path->count; step-- > 0;) {
         const BkWindowStep *at = &path->steps[step];
 
         for (uint64_t segno = at->last; segno >= at->first && segno != UINT64_MAX; segno--) {
             bool is_last = step == path->count - 1 && segno == at->last;
-            g_auto(BkWalInfo) info = {0};
-            g_autoptr(GError) cause = NULL;
 
             if ((segno + 1) * self->input.segment_size <= after)
                 return true;
-            if (!bk_past_get_info(self, at->timeline, segno, &info, op, &cause)) {
-                if (damage == NULL || !is_damage(cause))
-                    return bk_propagate(error, &cause);
-                g_ptr_array_add(damage, g_strdup(cause->message));
-                continue;
-            }
-            if (is_last)
-                end->lsn = MAX(info.end_lsn, after);
-            if (info.xacts > 0 && info.last.lsn >= after) {
-                end->time_us = info.max_time_us;
-                end->last_lsn = info.last.lsn;
+            if (!look_for_end(&search, at->timeline, segno, is_last, &found, error))
+                return false;
+            if (found)
                 return true;
-            }
         }
     }
     return true;

@@ -257,6 +257,47 @@ take_plan(BkPlan *to, BkPlan *from)
     *from = (BkPlan){0}; /* moved */
 }
 
+typedef struct LineSearch {
+    const Choice *choice;
+    BkPlan *plan;   /* of the first line that has one */
+    GArray *places; /* of uint32_t: the lines on which it is at another place each */
+    GError *worst;  /* the worst reason of a line without one; NULL: none was */
+} LineSearch;
+
+/* Notes why there is no plan on a line; fails where that ends the whole search. */
+static bool
+keep_line_failure(LineSearch *self, uint32_t leaf, GError **cause, GError **error)
+{
+    if (!bk_op_check(self->choice->op, error))
+        return false;
+    /* It is on this line, so that another line's answer is not the only one. */
+    if (bk_error_is(*cause, BK_ERROR_AMBIGUOUS))
+        return bk_propagate(error, cause);
+    if (self->places->len > 0 && !bk_error_is(*cause, BK_ERROR_NOT_FOUND))
+        bk_log(BK_LOG_WARNING, "timeline %u could not be searched: %s", leaf, (*cause)->message);
+    bk_parts_keep_worst(&self->worst, cause);
+    return true;
+}
+
+static bool
+search_line(LineSearch *self, uint32_t leaf, GError **error)
+{
+    const Choice *choice = self->choice;
+    g_auto(BkPlan) next = {0};
+    g_autoptr(GError) cause = NULL;
+
+    if (self->places->len > 0 && is_empty_line(choice, leaf))
+        return true;
+    if (!bk_plan_make_along(choice->past, choice->request, leaf, &next, choice->op, &cause))
+        return keep_line_failure(self, leaf, &cause, error);
+    if (self->places->len > 0 && bk_plan_is_same(self->plan, &next, choice->lines))
+        return true;
+    g_array_append_val(self->places, leaf);
+    if (self->places->len == 1)
+        take_plan(self->plan, &next);
+    return true;
+}
+
 /* Looks for the target on every line. */
 static bool
 search_lines(const Choice *self, BkPlan *plan, GError **error)
@@ -265,35 +306,17 @@ search_lines(const Choice *self, BkPlan *plan, GError **error)
     size_t snapshot = wanted != NULL ? bk_lines_find_snapshot(self->lines, wanted) : SIZE_MAX;
     g_autoptr(GArray) leaves = find_lines(self, snapshot);
     g_autoptr(GArray) places = g_array_new(FALSE, FALSE, sizeof(uint32_t));
-    g_autoptr(GError) first = NULL;
+    LineSearch search = {.choice = self, .plan = plan, .places = places};
+    g_autoptr(GError) worst = NULL;
+    bool ok = true;
 
-    for (guint i = 0; i < leaves->len; i++) {
-        uint32_t leaf = g_array_index(leaves, uint32_t, i);
-        g_auto(BkPlan) next = {0};
-        g_autoptr(GError) cause = NULL;
-
-        if (places->len > 0 && is_empty_line(self, leaf))
-            continue;
-        if (!bk_plan_make_along(self->past, self->request, leaf, &next, self->op, &cause)) {
-            if (!bk_op_check(self->op, error))
-                return false;
-            /* It is on this line, so that another line's answer is not the only one. */
-            if (bk_error_is(cause, BK_ERROR_AMBIGUOUS))
-                return bk_propagate(error, &cause);
-            if (places->len > 0 && !bk_error_is(cause, BK_ERROR_NOT_FOUND))
-                bk_log(BK_LOG_WARNING, "timeline %u could not be searched: %s", leaf,
-                       cause->message);
-            bk_parts_keep_worst(&first, &cause);
-            continue;
-        }
-        if (places->len > 0 && bk_plan_is_same(plan, &next, self->lines))
-            continue;
-        g_array_append_val(places, leaf);
-        if (places->len == 1)
-            take_plan(plan, &next);
-    }
+    for (guint i = 0; ok && i < leaves->len; i++)
+        ok = search_line(&search, g_array_index(leaves, uint32_t, i), error);
+    worst = search.worst;
+    if (!ok)
+        return false;
     if (places->len == 0)
-        return first != NULL ? bk_propagate(error, &first) : refuse_ambiguous(self, error);
+        return worst != NULL ? bk_propagate(error, &worst) : refuse_ambiguous(self, error);
     if (places->len < 2)
         return true;
     bk_plan_clear(plan);
