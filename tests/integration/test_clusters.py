@@ -65,8 +65,11 @@ def test_delta_over_a_directory_of_the_other_cluster(gone_on):
 
 
 def test_pg_rewind_takes_the_wal_of_its_own_cluster(gone_on):
-    """Its restore_command asks from outside, for a directory of which segments are gone."""
+    """Its restore_command asks from outside, for a directory of which segments are gone. An older
+    pg_rewind also removes the segments with which the next recovery begins, which asks in turn."""
     backstay, primary = gone_on.backstay, gone_on.new
+    fetches = {"restore_command":
+               f"{backstay.binary} -c {backstay.config} wal fetch orders %f %p"}
     copy = gone_on.ws.restored("promoted")
     backstay.restore(copy.data, "--no-archive")
     copy.start_restored()
@@ -81,10 +84,12 @@ def test_pg_rewind_takes_the_wal_of_its_own_cluster(gone_on):
     primary.stop()
     for name in gone:
         (primary.data / "pg_wal" / name).unlink(missing_ok=True)
-    primary.configure({"restore_command":
-                       f"{backstay.binary} -c {backstay.config} wal fetch orders %f %p"})
+    primary.configure(fetches)
     result = primary.program("pg_rewind", "-c", "-D", primary.data, "--source-pgdata", copy.data)
     assert "Done!" in result.stdout + result.stderr
-    primary.start({"archive_mode": "off"})
+    primary.configure(fetches)  # its files of settings are now those of the copy
+    (primary.data / "recovery.signal").touch()
+    place.give_to_owner(primary.data / "recovery.signal")
+    primary.start_restored()
     assert rows(primary) == expected
     primary.stop()
