@@ -59,34 +59,49 @@ past_put_pack(RepoFixture *repo, GHashTable *packs, char letter)
     return ref;
 }
 
+/* What a manifest says of the cluster; to be cleared. */
 static inline void
-past_put_snapshot_of(RepoFixture *repo, GHashTable *packs, const PastSnapshot *past,
-                     uint64_t system_id)
+past_describe(const PastSnapshot *past, uint64_t system_id, BkPgMeta *meta)
+{
+    bk_pg_meta_init(meta);
+    meta->system_id = system_id;
+    meta->segment_size = WAL_SEGMENT;
+    meta->timeline = past->timeline != 0 ? past->timeline : 1;
+    meta->start_lsn = meta->redo_lsn = past->first_segno * WAL_SEGMENT + 40;
+    meta->stop_lsn = past->last_segno * WAL_SEGMENT + 80;
+    meta->stop_us = past->started_us + 1;
+}
+
+static inline void
+past_put_described(RepoFixture *repo, GHashTable *packs, const PastSnapshot *past,
+                   const BkPgMeta *meta)
 {
     g_autoptr(BkSnapshot) snapshot = bk_snapshot_new();
     BkSnapshotHead *head = bk_snapshot_head(snapshot);
-    g_auto(BkPgMeta) meta = {0};
     g_auto(BkBuf) object = BK_BUF_INIT;
     g_autoptr(GError) error = NULL;
 
-    bk_pg_meta_init(&meta);
-    meta.system_id = system_id;
-    meta.segment_size = WAL_SEGMENT;
-    meta.timeline = past->timeline != 0 ? past->timeline : 1;
-    meta.start_lsn = meta.redo_lsn = past->first_segno * WAL_SEGMENT + 40;
-    meta.stop_lsn = past->last_segno * WAL_SEGMENT + 80;
-    meta.stop_us = past->started_us + 1;
     (void)g_strlcpy(head->id, past->id, sizeof head->id);
     head->source = g_strdup("orders");
     head->kind = g_strdup(BK_PG_KIND);
     head->state = past->state != 0 ? past->state : BK_SNAPSHOT_COMPLETE;
     head->mode = BK_SNAPSHOT_FULL;
     head->started_us = past->started_us;
-    bk_pg_meta_encode(&meta, &head->meta);
+    bk_pg_meta_encode(meta, &head->meta);
     for (const char *letter = past->packs; *letter != 0; letter++)
         (void)bk_snapshot_add_pack(snapshot, past_put_pack(repo, packs, *letter));
     EXPECT_DONE(bk_snapshot_seal(snapshot, repo->part, &object, &error));
     EXPECT_DONE(bk_snapshot_put(repo->part, past->id, &object, repo->op, &error));
+}
+
+static inline void
+past_put_snapshot_of(RepoFixture *repo, GHashTable *packs, const PastSnapshot *past,
+                     uint64_t system_id)
+{
+    g_auto(BkPgMeta) meta = {0};
+
+    past_describe(past, system_id, &meta);
+    past_put_described(repo, packs, past, &meta);
 }
 
 static inline void

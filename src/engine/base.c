@@ -51,9 +51,9 @@ bk_base_distrust(BkBase *self, char *why)
 static char *
 find_difference(const BkPgMeta *then, const BkPgMeta *now)
 {
-    if (then->system_id != now->system_id || then->version / 10000 != now->version / 10000 ||
+    if (then->version / 10000 != now->version / 10000 ||
         then->catalog_version != now->catalog_version || then->segment_size != now->segment_size)
-        return g_strdup("is of another cluster or version");
+        return g_strdup("is of another version");
     if (then->block_size != BK_PG_PAGE_SIZE || now->block_size != BK_PG_PAGE_SIZE)
         return g_strdup_printf("has pages of %u bytes", then->block_size);
     if (then->has_checksums != now->has_checksums)
@@ -152,6 +152,13 @@ load_candidate(const BkPart *part, const BkSnapshotEntry *entry, Candidate *cand
            bk_pg_meta_decode(&candidate->meta, &candidate->head.meta, error);
 }
 
+/* A source that was upgraded also has snapshots of former clusters. */
+static bool
+is_of_this_cluster(const BkBaseRequest *request, const Candidate *candidate)
+{
+    return candidate->meta.system_id == request->now->system_id;
+}
+
 /* Extents may be taken over only where their packs are: each repository must have the snapshot. */
 static bool
 have_all(const BkBaseRequest *request, const char *id, bool *have, BkOp *op, GError **error)
@@ -203,7 +210,8 @@ judge(const BkBaseRequest *request, const Candidate *candidate, const Candidate 
     return true;
 }
 
-/* Why the snapshot cannot be the parent; `*why` NULL: it can, and is loaded. */
+/* Loads the snapshot if it can be the parent. Otherwise sets `*why` to the reason, or to NULL if it
+ * is of another cluster, which says nothing about this one. */
 static bool
 try_candidate(const BkBaseRequest *request, const BkSnapshotEntry *entry, const Candidate *finished,
               BkBase *base, char **why, BkOp *op, GError **error)
@@ -213,7 +221,10 @@ try_candidate(const BkBaseRequest *request, const BkSnapshotEntry *entry, const 
     g_autoptr(GError) cause = NULL;
     g_autofree char *reason = NULL;
 
+    *why = NULL;
     if (load_candidate(part, entry, &candidate, op, &cause)) {
+        if (!is_of_this_cluster(request, &candidate))
+            return true;
         if (!judge(request, &candidate, finished, &base->archived, &reason, op, error))
             return false;
         if (reason == NULL)
@@ -221,7 +232,6 @@ try_candidate(const BkBaseRequest *request, const BkSnapshotEntry *entry, const 
     }
     if (!bk_op_check(op, error))
         return false;
-    *why = NULL;
     if (base->snapshot == NULL) {
         *why =
             g_strdup_printf("snapshot %s %s", entry->id, reason != NULL ? reason : cause->message);
@@ -236,6 +246,7 @@ try_candidate(const BkBaseRequest *request, const BkSnapshotEntry *entry, const 
 /* A snapshot of the listing, and where it stands in the WAL. */
 typedef struct Placed {
     BkSnapshotEntry *entry;
+    bool is_of_this_cluster;
     Candidate candidate; /* timeline 0: it cannot be read */
 } Placed;
 
@@ -244,8 +255,11 @@ compare_placed(const void *left, const void *right)
 {
     const Placed *a = left;
     const Placed *b = right;
-    int order = bk_past_snapshot_compare(&a->candidate, &b->candidate);
+    int order;
 
+    if (a->is_of_this_cluster != b->is_of_this_cluster)
+        return a->is_of_this_cluster ? 1 : -1;
+    order = bk_past_snapshot_compare(&a->candidate, &b->candidate);
     return order != 0 ? order : strcmp(a->entry->id, b->entry->id);
 }
 
@@ -256,10 +270,12 @@ id_at(const GPtrArray *entries, guint index)
 }
 
 /* Ids tell the time of a clock, which may have been wrong: the newest of them, and all that lie in
- * the future, are put in order by timeline and position. */
+ * the future, are put in order by timeline and position, behind those of other clusters. */
 static void
-order_entries(const BkPart *part, GPtrArray *entries, BkOp *op)
+order_entries(const BkBaseRequest *request, BkOp *op)
 {
+    const BkPart *part = g_ptr_array_index(request->parts, 0);
+    GPtrArray *entries = request->entries;
     g_autoptr(GArray) placed = g_array_new(FALSE, FALSE, sizeof(Placed));
     g_autoptr(GDateTime) now = g_date_time_new_now_utc();
     g_autofree char *today = g_date_time_format(now, "%Y%m%dT%H%M%SZ");
@@ -274,6 +290,7 @@ order_entries(const BkPart *part, GPtrArray *entries, BkOp *op)
             candidate_clear(&one.candidate);
             one.candidate = (Candidate){.head = {.source = NULL}};
         }
+        one.is_of_this_cluster = is_of_this_cluster(request, &one.candidate);
         g_array_append_val(placed, one);
     }
     g_array_sort(placed, compare_placed);
@@ -285,7 +302,7 @@ order_entries(const BkPart *part, GPtrArray *entries, BkOp *op)
     }
 }
 
-/* The newest snapshot that finished; of timeline 0: there is none. */
+/* The newest snapshot of this cluster that finished; of timeline 0: there is none. */
 static bool
 find_last_finished(const BkBaseRequest *request, const GPtrArray *entries, Candidate *finished,
                    BkOp *op, GError **error)
@@ -293,7 +310,7 @@ find_last_finished(const BkBaseRequest *request, const GPtrArray *entries, Candi
     for (guint i = entries->len; i-- > 0;) {
         if (load_candidate(g_ptr_array_index(request->parts, 0), g_ptr_array_index(entries, i),
                            finished, op, NULL) &&
-            finished->head.state != BK_SNAPSHOT_UNFINISHED)
+            is_of_this_cluster(request, finished) && finished->head.state != BK_SNAPSHOT_UNFINISHED)
             return true;
         candidate_clear(finished);
         *finished = (Candidate){.head = {.source = NULL}};
@@ -313,7 +330,7 @@ find_parent(const BkBaseRequest *request, BkBase *base, BkOp *op, GError **error
     clock = bk_clock_check_ids(entries, g_get_real_time());
     if (clock != NULL)
         bk_log(BK_LOG_WARNING, "%s", clock);
-    order_entries(g_ptr_array_index(request->parts, 0), entries, op);
+    order_entries(request, op);
     if (!find_last_finished(request, entries, &finished, op, error))
         return false;
     for (guint i = entries->len; i-- > 0 && base->snapshot == NULL;) {
@@ -381,7 +398,9 @@ bk_base_find(const BkBaseRequest *request, BkBase *base, BkOp *op, GError **erro
         return false;
     if (base->snapshot == NULL) {
         if (base->why == NULL)
-            base->why = g_strdup("it is the first snapshot");
+            base->why =
+                g_strdup(request->entries->len == 0 ? "it is the first snapshot"
+                                                    : "it is the first snapshot of this cluster");
         return true;
     }
     g_clear_pointer(&base->why, g_free);

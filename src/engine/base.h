@@ -1,8 +1,9 @@
 /* base.h - what a backup builds upon: its parent snapshot, and what is known to have changed since.
  *
  * The parent is the newest snapshot, finished or not, that every required repository has and that
- * lies in this cluster's own past. Whatever is in doubt leads to more reading, never to less: from
- * the WAL's word (increment) to comparing every page (compared) to trusting nothing (full).
+ * lies in this cluster's own past; those of the source's other clusters count for nothing. Whatever
+ * is in doubt leads to more reading, never to less: from the WAL's word (increment) to comparing
+ * every page (compared) to trusting nothing (full).
  * Threads: belongs to one thread. */
 #pragma once
 #include "engine/changes.h"

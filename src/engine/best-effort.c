@@ -299,21 +299,23 @@ check_system_id(const Effort *effort, const Taking *taking, GError **error)
            bk_system_check_current(effort->part, NULL, taking->system_id, effort->op, error);
 }
 
-/* One that cannot be read is passed over: then more is caught up. */
+/* The newest of cluster `system_id`, or of any where that has none. One that cannot be read is
+ * passed over: then more is caught up. */
 static bool
-find_newest(Effort *effort, GError **error)
+find_newest(Effort *effort, uint64_t system_id, GError **error)
 {
     g_autoptr(GPtrArray) ids = bk_snapshot_list(effort->part, effort->op, error);
 
     if (ids == NULL)
         return false;
-    for (guint i = ids->len; i-- > 0 && effort->newest.id[0] == 0;) {
+    for (guint i = ids->len; i-- > 0 && effort->newest.system_id != system_id;) {
         g_auto(BkSnapshotHead) head = {.source = NULL};
         g_auto(BkPgMeta) meta = {0};
 
         if (bk_snapshot_load_head(effort->part, g_ptr_array_index(ids, i), &head, effort->op,
                                   NULL) &&
-            bk_pg_meta_decode(&meta, &head.meta, NULL) && head.state != BK_SNAPSHOT_UNFINISHED) {
+            bk_pg_meta_decode(&meta, &head.meta, NULL) && head.state != BK_SNAPSHOT_UNFINISHED &&
+            (effort->newest.id[0] == 0 || meta.system_id == system_id)) {
             effort->newest = (Newest){
                 .started_us = head.started_us,
                 .system_id = meta.system_id,
@@ -334,7 +336,7 @@ take_one(Effort *effort, const void *data, GError **error)
 {
     const Taking *taking = data;
 
-    if (!check_system_id(effort, taking, error) || !find_newest(effort, error))
+    if (!check_system_id(effort, taking, error) || !find_newest(effort, taking->system_id, error))
         return false;
     effort->lease = bk_lease_acquire(effort->part, &taking->options, effort->op, error);
     if (effort->lease != NULL)
@@ -516,28 +518,33 @@ name_before(const Effort *effort)
     return bk_archive_object_name(effort->part, effort->newest.system_id, name, &parsed);
 }
 
-/* Has `from` WAL that it has not, since the newest snapshot that it had? */
+typedef struct CatchUp {
+    const BkBestEffortSnapshot *snapshot;
+    const BkPart *from;
+} CatchUp;
+
+/* Sets `*lacks` if `from` has WAL of the cluster, since the newest snapshot that it had, which it
+ * has not. Without a snapshot of that cluster it is not known what it lacks. */
 static bool
-compare_wal(const Effort *effort, const BkPart *from, bool *lacks, GError **error)
+compare_wal(const Effort *effort, const CatchUp *wanted, bool *lacks, GError **error)
 {
     g_autoptr(GHashTable) own = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     g_autofree char *prefix = bk_archive_system_folder(effort->part, effort->newest.system_id);
     g_autofree char *after = name_before(effort);
     Comparison comparison = {.own = own};
 
+    if (effort->newest.system_id != wanted->snapshot->meta->system_id) {
+        *lacks = true;
+        return true;
+    }
     if (!bk_store_list(bk_part_store(effort->part), prefix, after, note_own, &comparison,
                        effort->op, error) ||
-        !bk_store_list(bk_part_store(from), prefix, after, compare_with_own, &comparison,
+        !bk_store_list(bk_part_store(wanted->from), prefix, after, compare_with_own, &comparison,
                        effort->op, error))
         return false;
     *lacks = comparison.lacks;
     return true;
 }
-
-typedef struct CatchUp {
-    const BkBestEffortSnapshot *snapshot;
-    const BkPart *from;
-} CatchUp;
 
 static bool
 catch_up_one(Effort *effort, const void *data, GError **error)
@@ -552,7 +559,7 @@ catch_up_one(Effort *effort, const void *data, GError **error)
     BkReplicateReport report;
     bool lacks = effort->lack != NULL;
 
-    if (!lacks && has_newest && !compare_wal(effort, self->from, &lacks, error))
+    if (!lacks && has_newest && !compare_wal(effort, self, &lacks, error))
         return false;
     if (!lacks)
         return true;

@@ -3,13 +3,14 @@
 #include "base/log.h"
 #include "base/workers.h"
 #include "engine/best-effort.h"
+#include "engine/system-id.h"
 #include "odd-store.h"
-#include "repo-fixture.h"
+#include "past-fixture.h"
 #include "source/pg/page.h"
 #include "temp-dir.h"
 #include "wal-builder.h"
 
-#define SYSTEM   77
+#define SYSTEM   WAL_SYSTEM
 #define PATIENCE (BK_USEC_PER_SEC / 4)
 
 typedef struct Fixture {
@@ -56,7 +57,6 @@ set_up(Fixture *self, const void *data)
     bk_pg_meta_init(&self->meta);
     self->meta.system_id = SYSTEM;
     self->meta.is_standalone = true;
-    self->meta.system_id = WAL_SYSTEM;
     self->meta.timeline = 1;
     self->meta.block_size = BK_PG_PAGE_SIZE;
     self->meta.segment_size = WAL_SEGMENT;
@@ -513,6 +513,43 @@ test_lacks_wal(Fixture *self, const void *data)
     g_assert_cmpuint(count(self, 1, "orders/snapshots/"), ==, 1);
 }
 
+/* A snapshot of a former cluster, newer by its id, does not hide what is lacking of the current
+ * one; nor where the current one has none yet. */
+static void
+test_lacks_wal_of_the_current_cluster(Fixture *self, const void *data)
+{
+    const PastSnapshot own = {FIRST, MONDAY - 40 * PAST_DAY, 0, 1, PAST_SEGNO, PAST_SEGNO, ""};
+    const PastSnapshot former = {THIRD,           MONDAY - 50 * PAST_DAY, 0, 1,
+                                 PAST_SEGNO + 50, PAST_SEGNO + 51,        ""};
+    g_autoptr(GHashTable) packs = past_packs_new();
+    g_autoptr(GPtrArray) required = g_ptr_array_new();
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    EXPECT_DONE(bk_best_effort_create(self->best_effort, "orders", self->repo.part, &error));
+    for (unsigned i = 0; i < 2; i++) {
+        RepoFixture at = self->repo;
+
+        at.part = self->parts[i] =
+            bk_part_open(self->repositories[i], "orders", self->repo.op, &error);
+        g_assert_no_error(error);
+        if (i == 0)
+            past_put_snapshot(&at, packs, &own);
+        past_put_snapshot_of(&at, packs, &former, WAL_SYSTEM + 1);
+    }
+    past_put_snapshot(&self->repo, packs, &own);
+    past_put_snapshot_of(&self->repo, packs, &former, WAL_SYSTEM + 1);
+    past_put_segment(self->repo.part, 1, PAST_SEGNO, 700, self->repo.op);
+    g_ptr_array_add(required, self->repo.part);
+    EXPECT_DONE(bk_system_declare(required, SYSTEM, self->repo.op, &error));
+    EXPECT_DONE(bk_best_effort_take(self->best_effort, SYSTEM, self->repo.part, false, &error));
+    catch_up(self, NULL);
+    for (unsigned i = 0; i < 2; i++) {
+        g_assert_cmpstr(why(self, i), ==, NULL);
+        g_assert_cmpuint(count(self, i, "orders/wal/"), ==, 1);
+    }
+}
+
 /* What the required repository got is what the others get, byte for byte. */
 static void
 test_file(Fixture *self, const void *data)
@@ -578,6 +615,8 @@ main(int argc, char **argv)
     EFFORT_TEST("/best-effort/caught-up", test_caught_up);
     EFFORT_TEST("/best-effort/not-caught-up", test_not_caught_up);
     EFFORT_TEST("/best-effort/lacks-wal", test_lacks_wal);
+    EFFORT_TEST("/best-effort/lacks-wal-of-the-current-cluster",
+                test_lacks_wal_of_the_current_cluster);
     EFFORT_TEST("/best-effort/file", test_file);
     EFFORT_TEST("/best-effort/budget", test_budget);
     return g_test_run();
