@@ -289,14 +289,18 @@ static bool
 check_system_id(const Effort *effort, const Taking *taking, GError **error)
 {
     g_autoptr(GError) cause = NULL;
+    BkSystemStanding standing;
 
     if (bk_system_check_current(effort->part, NULL, taking->system_id, effort->op, &cause))
         return true;
     if (!bk_error_is(cause, BK_ERROR_UNFIT))
         return bk_propagate(error, &cause);
-    /* It may have been away when the cluster was declared current. */
+    /* It may have been away when the cluster was declared current. What only damage hides there the
+     * required repository knows, which has the same keys. */
     return bk_system_bring_decisions(taking->model, effort->part, effort->op, error) &&
-           bk_system_check_current(effort->part, NULL, taking->system_id, effort->op, error);
+           bk_system_judge(effort->part, taking->system_id, &standing, NULL, effort->op, error) &&
+           (standing == BK_SYSTEM_UNKNOWN ||
+            bk_system_check_current(effort->part, NULL, taking->system_id, effort->op, error));
 }
 
 /* The newest of cluster `system_id`, or of any where that has none. One that cannot be read is

@@ -199,7 +199,8 @@ find_system(Look *self, GError **error)
     if (!bk_system_judge(g_ptr_array_index(self->parts, 0), own, &standing, &current, self->op,
                          error))
         return false;
-    self->system_id = own != 0 && standing != BK_SYSTEM_FOREIGN ? own : current;
+    self->system_id =
+        own != 0 && standing != BK_SYSTEM_FOREIGN && standing != BK_SYSTEM_UNKNOWN ? own : current;
     return true;
 }
 

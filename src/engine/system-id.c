@@ -4,6 +4,7 @@
 #include "codec/wire.h"
 #include "engine/source-spec.h"
 #include "repo/snapshot.h"
+#include "source/pg/archive-list.h"
 #include "source/pg/decision.h"
 #include "source/pg/meta.h"
 
@@ -19,6 +20,7 @@ typedef struct Heads {
     const BkPart *part;
     GPtrArray *entries; /* of BkSnapshotEntry */
     guint left;         /* not looked at yet */
+    bool is_damaged;    /* a manifest is there and is none */
     GError *outage;     /* the first manifest that the storage did not give */
 } Heads;
 
@@ -50,8 +52,9 @@ next_head(Heads *self, uint64_t *system_id, BkOp *op, GError **error)
         if (!bk_parts_is_at_fault(cause) && !bk_error_is(cause, BK_ERROR_NOT_FOUND))
             return bk_propagate(error, &cause);
         bk_log(BK_LOG_WARNING, "%s", cause->message);
-        if (self->outage == NULL && !bk_error_is(cause, BK_ERROR_CORRUPT) &&
-            !bk_error_is(cause, BK_ERROR_UNSUPPORTED) && !bk_error_is(cause, BK_ERROR_NOT_FOUND))
+        if (bk_error_is(cause, BK_ERROR_CORRUPT) || bk_error_is(cause, BK_ERROR_UNSUPPORTED))
+            self->is_damaged = true;
+        else if (self->outage == NULL && !bk_error_is(cause, BK_ERROR_NOT_FOUND))
             self->outage = g_steal_pointer(&cause);
     }
     return true;
@@ -80,13 +83,15 @@ warn_of_damage(const GPtrArray *damage)
         bk_log(BK_LOG_WARNING, "%s", (const char *)g_ptr_array_index(damage, i));
 }
 
+/* Sets `*is_damaged` if one of them is. */
 static bool
-list_decisions(const BkPart *part, GArray *decisions, BkOp *op, GError **error)
+list_decisions(const BkPart *part, GArray *decisions, bool *is_damaged, BkOp *op, GError **error)
 {
     g_autoptr(GPtrArray) damage = g_ptr_array_new_with_free_func(g_free);
     bool ok = bk_decision_list(part, decisions, damage, op, error);
 
     warn_of_damage(damage);
+    *is_damaged = *is_damaged || damage->len > 0;
     return ok;
 }
 
@@ -119,6 +124,24 @@ is_named(const GArray *decisions, uint64_t system_id)
     return false;
 }
 
+/* Nothing that says which cluster is the source's can be read: whose WAL has it? */
+static bool
+judge_by_archive(const BkPart *part, uint64_t system_id, BkSystemStanding *standing,
+                 uint64_t *current, BkOp *op, GError **error)
+{
+    g_autoptr(GArray) found = g_array_new(FALSE, FALSE, sizeof(uint64_t));
+
+    if (!bk_archive_list_systems(part, found, op, error))
+        return false;
+    *standing = BK_SYSTEM_UNKNOWN;
+    for (guint i = 0; i < found->len; i++)
+        if (*current != system_id)
+            *current = g_array_index(found, uint64_t, i);
+    if (found->len == 1)
+        *standing = *current == system_id ? BK_SYSTEM_CURRENT : BK_SYSTEM_FOREIGN;
+    return true;
+}
+
 static bool
 judge_by_decisions(Heads *heads, uint64_t newest, uint64_t system_id, BkSystemStanding *standing,
                    uint64_t *current, BkOp *op, GError **error)
@@ -126,7 +149,7 @@ judge_by_decisions(Heads *heads, uint64_t newest, uint64_t system_id, BkSystemSt
     g_autoptr(GArray) decisions = g_array_new(FALSE, FALSE, sizeof(BkDecision));
     bool found = newest == system_id;
 
-    if (!list_decisions(heads->part, decisions, op, error))
+    if (!list_decisions(heads->part, decisions, &heads->is_damaged, op, error))
         return false;
     *current = find_declared(decisions);
     if (*current == 0)
@@ -134,7 +157,9 @@ judge_by_decisions(Heads *heads, uint64_t newest, uint64_t system_id, BkSystemSt
     if (*current == 0) {
         *standing = BK_SYSTEM_FIRST;
         /* What could not be read might tell it still: then it is not unknown. */
-        return bk_propagate(error, &heads->outage);
+        if (heads->outage != NULL || !heads->is_damaged)
+            return bk_propagate(error, &heads->outage);
+        return judge_by_archive(heads->part, system_id, standing, current, op, error);
     }
     *standing = *current == system_id            ? BK_SYSTEM_CURRENT
                 : is_named(decisions, system_id) ? BK_SYSTEM_FORMER
@@ -235,8 +260,17 @@ static bool
 refuse(const BkPart *part, BkSystemStanding standing, uint64_t system_id, uint64_t current,
        GError **error)
 {
-    g_autofree char *advice = bk_system_advise(bk_part_source(part), standing, system_id, current);
+    const char *source = bk_part_source(part);
+    const char *repository = bk_repository_name(bk_part_repository(part));
+    g_autofree char *advice = bk_system_advise(source, standing, system_id, current);
 
+    if (standing == BK_SYSTEM_UNKNOWN)
+        return bk_throw(error, BK_ERROR_UNFIT,
+                        "what says which cluster is that of \"%s\" is damaged in repository "
+                        "\"%s\", and its WAL does not tell whether it is this one (system "
+                        "identifier %" PRIu64 "): see \"backstay repo check %s\"; if it is, run "
+                        "\"backstay backup %s --new-cluster\" once (%s)",
+                        source, repository, system_id, repository, source, GUIDE);
     return bk_throw(error, BK_ERROR_UNFIT, "%s", advice);
 }
 
@@ -250,9 +284,10 @@ bk_system_check_wal(const BkPart *part, uint64_t system_id, BkOp *op, GError **e
         return true;
     if (!bk_system_judge(part, system_id, &standing, &current, op, error))
         return false;
-    if (standing == BK_SYSTEM_FOREIGN)
+    if (standing == BK_SYSTEM_FOREIGN || (standing == BK_SYSTEM_UNKNOWN && current != system_id))
         return refuse(part, standing, system_id, current, error);
-    if (standing != BK_SYSTEM_FIRST && bk_store_is_remote(bk_part_store(part)))
+    if (standing != BK_SYSTEM_FIRST && standing != BK_SYSTEM_UNKNOWN &&
+        bk_store_is_remote(bk_part_store(part)))
         note_system_id(part, system_id);
     return true;
 }
@@ -304,8 +339,10 @@ bool
 bk_system_bring_decisions(const BkPart *from, const BkPart *to, BkOp *op, GError **error)
 {
     g_autoptr(GArray) decisions = g_array_new(FALSE, FALSE, sizeof(BkDecision));
+    bool is_damaged = false;
 
-    return list_decisions(from, decisions, op, error) && bring(decisions, to, op, error);
+    return list_decisions(from, decisions, &is_damaged, op, error) &&
+           bring(decisions, to, op, error);
 }
 
 static bool
@@ -313,10 +350,32 @@ collect_decisions(const GPtrArray *parts, GArray *decisions, BkOp *op, GError **
 {
     for (guint i = 0; i < parts->len; i++) {
         g_autoptr(GArray) own = g_array_new(FALSE, FALSE, sizeof(BkDecision));
+        bool is_damaged = false;
 
-        if (!list_decisions(g_ptr_array_index(parts, i), own, op, error))
+        if (!list_decisions(g_ptr_array_index(parts, i), own, &is_damaged, op, error))
             return false;
         bk_decision_join(decisions, own);
+    }
+    return true;
+}
+
+/* Is the cluster not known to be the current one in one of `parts`? Sets `*previous` to the first
+ * other one that is. In a part that is empty nothing needs to be declared. */
+static bool
+find_doubt(const GPtrArray *parts, uint64_t system_id, uint64_t *previous, bool *is_doubtful,
+           BkOp *op, GError **error)
+{
+    for (guint i = 0; i < parts->len; i++) {
+        BkSystemStanding standing;
+        uint64_t current;
+
+        if (!bk_system_judge(g_ptr_array_index(parts, i), system_id, &standing, &current, op,
+                             error))
+            return false;
+        if (standing != BK_SYSTEM_FIRST && standing != BK_SYSTEM_CURRENT)
+            *is_doubtful = true;
+        if (*previous == 0 && current != system_id)
+            *previous = current;
     }
     return true;
 }
@@ -332,16 +391,14 @@ bk_system_declare(const GPtrArray *parts, uint64_t system_id, BkOp *op, GError *
         return false;
     declared = find_declared(decisions);
     if (declared != system_id) {
-        BkSystemStanding standing;
+        bool is_doubtful = declared != 0;
 
-        if (!bk_system_judge(g_ptr_array_index(parts, 0), system_id, &standing,
-                             &decision.previous_id, op, error))
+        decision.previous_id = declared;
+        if (!find_doubt(parts, system_id, &decision.previous_id, &is_doubtful, op, error))
             return false;
-        if (standing == BK_SYSTEM_FIRST)
-            return true;
-        if (declared != 0)
-            decision.previous_id = declared;
-        if (decision.previous_id != system_id) {
+        if (is_doubtful) {
+            if (decision.previous_id == 0)
+                decision.previous_id = system_id;
             decision.number = bk_decision_next_number(decisions);
             decision.time_us = g_get_real_time();
             (void)g_strlcpy(decision.host, g_get_host_name(), sizeof decision.host);

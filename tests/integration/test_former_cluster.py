@@ -11,6 +11,12 @@ def late_segment(server):
     return server.data / "pg_wal" / name
 
 
+def talk_to(backstay, here, there):
+    """The source's server is `here` from now on."""
+    backstay.edit_config(there.conninfo(), here.conninfo())
+    backstay.edit_config(f"data: {there.data}", f"data: {here.data}")
+
+
 @pytest.mark.parametrize("place_of", ["directory", "bucket"])
 def test_a_former_cluster_is_backed_up_only_when_it_is_declared(ws, gateway, place_of):
     settings = {"archive_command": "/bin/true"}
@@ -21,15 +27,11 @@ def test_a_former_cluster_is_backed_up_only_when_it_is_declared(ws, gateway, pla
     new = ws.server("new").init(wal_segsize_mb=1, settings=settings)
     new.start()
 
-    def talk_to(here, there):
-        backstay.edit_config(there.conninfo(), here.conninfo())
-        backstay.edit_config(f"data: {there.data}", f"data: {here.data}")
-
     backstay.backup("--standalone")
-    talk_to(new, old)
+    talk_to(backstay, new, old)
     backstay.backup("--standalone", "--new-cluster")
     backstay.run("wal", "push", "orders", late_segment(old))
-    talk_to(old, new)
+    talk_to(backstay, old, new)
     for _ in range(2):
         backstay.fails(1, "went on with another cluster.*backup orders --new-cluster", "backup",
                        "orders", "--standalone")
@@ -38,9 +40,16 @@ def test_a_former_cluster_is_backed_up_only_when_it_is_declared(ws, gateway, pla
 
     # Another host goes on with the other cluster, of which this one's cache does not know.
     backstay.backup("--standalone", "--new-cluster")
-    talk_to(new, old)
+    talk_to(backstay, new, old)
     backstay.run("backup", "orders", "--standalone", "--new-cluster",
                  env={"BACKSTAY_CACHE": str(ws.path / "second.cache")})
-    talk_to(old, new)
+    talk_to(backstay, old, new)
     backstay.fails(1, "went on with another cluster", "backup", "orders", "--standalone")
     assert len(backstay.snapshots()) == 4
+
+    # What this host has noted of the cluster makes no difference to its WAL: it is taken, beside the
+    # other's, and status says so.
+    for env in ({}, {"BACKSTAY_CACHE": str(ws.path / "third.cache")}):
+        old.rows("SELECT txid_current()")
+        backstay.run("wal", "push", "orders", late_segment(old), env=env)
+    assert any(text.startswith("two servers archive") for text in backstay.status()["problems"])

@@ -285,12 +285,34 @@ list_system(Walk *self, const char *folder, BkOp *op, GError **error)
     return ok;
 }
 
+/* The directories at the top: those of the clusters. */
+static bool
+list_top(const BkPart *part, GPtrArray *names, BkOp *op, GError **error)
+{
+    g_autofree char *top = bk_part_object_name(part, "wal/");
+
+    return bk_store_list_folder(bk_part_store(part), top, visit_folder, names, op, error);
+}
+
+bool
+bk_archive_list_systems(const BkPart *part, GArray *found, BkOp *op, GError **error)
+{
+    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+    uint64_t system_id;
+
+    if (!list_top(part, names, op, error))
+        return false;
+    for (guint i = 0; i < names->len; i++)
+        if (bk_archive_parse_system(part, g_ptr_array_index(names, i), &system_id))
+            g_array_append_val(found, system_id);
+    return true;
+}
+
 static bool
 list_unknown(Walk *self, BkOp *op, GError **error)
 {
-    g_autofree char *top = bk_part_object_name(self->part, "wal/");
     g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
-    bool ok = bk_store_list_folder(bk_part_store(self->part), top, visit_folder, names, op, error);
+    bool ok = list_top(self->part, names, op, error);
 
     for (guint i = 0; ok && i < names->len; i++)
         ok = list_system(self, g_ptr_array_index(names, i), op, error);

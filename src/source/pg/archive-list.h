@@ -18,6 +18,11 @@ void bk_archive_timeline_free(void *self); /* NULL is fine */
 /* Lists all of it: an array of BkArchiveTimeline *, ascending by system identifier and timeline. */
 GPtrArray *bk_archive_list(const BkPart *part, BkOp *op, GError **error) BK_MUST_USE;
 
+/* Appends the system identifiers (uint64_t) of the clusters that have a directory in the archive.
+ */
+bool bk_archive_list_systems(const BkPart *part, GArray *found, BkOp *op,
+                             GError **error) BK_MUST_USE;
+
 /* The size of a segment of one cluster. */
 typedef struct BkArchiveSize {
     uint64_t system_id;

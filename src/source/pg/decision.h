@@ -24,7 +24,8 @@ typedef struct BkDecision {
     uint64_t number; /* from 1; later ones are higher */
     BkDecisionKind kind;
     uint64_t system_id;   /* of the cluster that it is about */
-    uint64_t previous_id; /* CLUSTER: the one that was current before */
+    uint64_t previous_id; /* CLUSTER: the one that was current before; `system_id` itself if
+                             that was not known */
     uint32_t timeline;    /* 0 for CLUSTER */
     BkLsn lsn; /* it is about every line that passes through this position of `timeline` */
     int64_t time_us;
