@@ -2,7 +2,6 @@
  * scripted: the input says which listing lies, and how, and which object comes damaged. Whatever it
  * answers, an operation succeeds or fails with an error. */
 #include "../past-fixture.h"
-#include "../past-one.h"
 #include "base/log.h"
 #include "engine/holdings.h"
 #include "engine/plan.h"
@@ -231,13 +230,13 @@ plan_restores(const BkPast *past, BkOp *op)
 static void
 load_past(const BkPart *part, BkPastArchive archive, BkOp *op)
 {
-    g_auto(BkPast) past = {0};
+    g_autoptr(GPtrArray) pasts = g_ptr_array_new_with_free_func(bk_past_free);
     g_autoptr(GError) error = NULL;
-    bool ok = past_load_one(part, archive, &past, op, &error);
+    bool ok = bk_past_load_all(part, archive, pasts, op, &error);
 
     expect_told(ok, error);
-    if (ok)
-        plan_restores(&past, op);
+    for (guint i = 0; ok && i < pasts->len; i++)
+        plan_restores(g_ptr_array_index(pasts, i), op);
 }
 
 static void
