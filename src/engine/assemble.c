@@ -1,6 +1,7 @@
 #include "engine/assemble.h"
 
 #include "engine/owners.h"
+#include "engine/page-sample.h"
 
 #include <string.h>
 #include <sys/stat.h>
@@ -15,6 +16,7 @@ typedef struct Assembler {
     GArray *packs;  /* BkPackRef: the parent's, then the new ones */
     GArray *places; /* uint32_t for each of them: where it is in the manifest, or UNUSED */
     BkCopied copied;
+    BkPageSample *sample;
     uint64_t taken;
 } Assembler;
 
@@ -32,6 +34,7 @@ kind_of(const BkTreeFile *file)
     return file->link != NULL ? BK_FILE_SYMLINK : BK_FILE_REGULAR;
 }
 
+/* Of the packs, and of the notes those that are kept among all. */
 static void
 mark_used(Assembler *self, const GPtrArray *files)
 {
@@ -47,6 +50,9 @@ mark_used(Assembler *self, const GPtrArray *files)
             if (!extent->is_hole)
                 g_array_index(self->places, uint32_t, extent->pack) = 0;
         }
+        for (guint j = 0; j < self->copied.notes->len; j++)
+            bk_page_sample_add(self->sample, file,
+                               &g_array_index(self->copied.notes, BkPageNote, j));
     }
 }
 
@@ -94,10 +100,20 @@ set_digests(const Assembler *self, BkFile *file)
 }
 
 static void
+encode_notes(Assembler *self, const BkTreeFile *file, BkBuf *out)
+{
+    g_array_set_size(self->copied.notes, 0);
+    bk_page_sample_get(self->sample, file, self->copied.notes);
+    bk_page_notes_encode((const BkPageNote *)(const void *)self->copied.notes->data,
+                         self->copied.notes->len, out);
+}
+
+static void
 add_files(Assembler *self, const GPtrArray *files)
 {
     BkAssembly *assembly = self->assembly;
     g_auto(BkBuf) extents = BK_BUF_INIT;
+    g_auto(BkBuf) notes = BK_BUF_INIT;
 
     for (guint i = 0; i < files->len; i++) {
         const BkTreeFile *from = g_ptr_array_index(files, i);
@@ -113,12 +129,14 @@ add_files(Assembler *self, const GPtrArray *files)
         if (from->is_left_out)
             continue;
         extents.size = 0;
+        notes.size = 0;
         if (file.kind == BK_FILE_REGULAR) {
             if (!bk_copy_get_file(self->copy, from, &self->copied))
                 continue; /* dropped meanwhile */
             renumber(self);
             file.size = self->copied.size;
             set_digests(self, &file);
+            encode_notes(self, from, &notes);
             bk_extents_encode((const BkExtent *)(const void *)self->copied.extents->data,
                               self->copied.extents->len, file.size, &extents);
             assembly->is_behind |= self->copied.is_behind;
@@ -127,6 +145,8 @@ add_files(Assembler *self, const GPtrArray *files)
         }
         file.extents = extents.data;
         file.extents_size = (uint32_t)extents.size;
+        file.notes = notes.data;
+        file.notes_size = (uint32_t)notes.size;
         bk_snapshot_add_file(assembly->snapshot, &file);
         bk_snapshot_head(assembly->snapshot)->bytes += file.size;
     }
@@ -170,6 +190,7 @@ bk_assemble(BkCopy *copy, const BkSnapshot *parent, const GPtrArray *files, cons
 
     *assembly = (BkAssembly){.snapshot = bk_snapshot_new()};
     self.owners = bk_owners_new(assembly->snapshot);
+    self.sample = bk_page_sample_new();
     bk_copied_init(&self.copied);
     if (parents > 0)
         g_array_append_vals(packs, refs, (guint)parents);
@@ -185,5 +206,6 @@ bk_assemble(BkCopy *copy, const BkSnapshot *parent, const GPtrArray *files, cons
     bk_snapshot_head(assembly->snapshot)->work = bk_copy_work(copy);
     bk_snapshot_head(assembly->snapshot)->work.taken = self.taken;
     bk_owners_free(self.owners);
+    bk_page_sample_free(self.sample);
     bk_copied_clear(&self.copied);
 }

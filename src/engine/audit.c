@@ -3,6 +3,7 @@
 #include "base/fd.h"
 #include "base/workers.h"
 #include "engine/reader.h"
+#include "source/pg/page-note.h"
 #include "source/pg/page.h"
 
 #include <fcntl.h>
@@ -11,10 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Each costs a read of the source and up to four of the repository, which in a bucket are requests.
- */
-#define SAMPLES     16u
-#define FAR_SAMPLES 4u
+/* Each costs a read of one page of the source. */
+#define SAMPLES       16u /* pages anywhere, of which the LSN is looked at */
+#define NOTED_SAMPLES 64u /* pages that are compared with what the parent noted of them */
 
 #define READ_SIZE ((size_t)256 * 1024)
 
@@ -27,13 +27,17 @@ typedef struct Audit {
     atomic_uint_fast64_t bytes;
     pthread_mutex_t mutex; /* guards found */
     char *found;
-    /* Of a sample: */
-    BkPackReader *packs;
-    const BkPackRef *pack; /* that it has open, or NULL */
 } Audit;
 
+/* A page of a sample. */
+typedef struct Place {
+    const BkSelected *selected;
+    BkPageNote note; /* of the parent; else its offset alone */
+    bool has_note;
+} Place;
+
 static void
-note(Audit *self, const BkSelected *selected, uint64_t offset, BkLsn lsn)
+note_unknown_change(Audit *self, const BkSelected *selected, uint64_t offset, BkLsn lsn)
 {
     char text[BK_LSN_TEXT_SIZE];
     uint64_t block = selected->file->first_block + offset / BK_PG_PAGE_SIZE;
@@ -68,7 +72,7 @@ audit_span(Audit *self, BkReader *reader, const BkSelected *selected, uint64_t f
             return false;
         for (size_t page = 0; page + BK_PG_PAGE_SIZE <= got; page += BK_PG_PAGE_SIZE)
             if (contradicts(self->request, data + page, &lsn))
-                note(self, selected, at + page, lsn);
+                note_unknown_change(self, selected, at + page, lsn);
         self->bytes += got;
         bk_op_advance(op, got);
     }
@@ -141,100 +145,8 @@ bk_audit_all(const BkAuditRequest *request, uint64_t *bytes, char **found, BkOp 
     return ok;
 }
 
-/* Samples go through the files in order, so that many are of the pack of the one before. */
-static bool
-open_pack(Audit *self, const BkPackRef *pack, BkOp *op, GError **error)
-{
-    if (self->pack == pack)
-        return true;
-    self->pack = NULL;
-    if (!bk_pack_reader_open(self->packs, self->request->part, pack, false, op, error))
-        return false;
-    self->pack = pack;
-    return true;
-}
-
-/* The parent's copy of a page; `*have` is false when it is a hole, or is not in one piece. */
-static bool
-read_parent_page(Audit *self, const BkFile *base, uint64_t offset, uint8_t *page, bool *have,
-                 BkOp *op, GError **error)
-{
-    g_auto(BkBuf) raw = BK_BUF_INIT;
-    const BkPackChunk *chunk;
-    size_t count, index;
-    const BkPackRef *packs = bk_snapshot_packs(self->request->parent, &count);
-    BkExtentIter iter;
-    BkExtent extent = {.length = 0};
-    uint64_t place;
-
-    *have = false;
-    bk_extent_iter_init(&iter, base->extents, base->extents_size, base->size);
-    while (bk_extent_iter_next(&iter, &extent) && extent.file_offset + extent.length <= offset)
-        continue;
-    if (extent.is_hole || extent.file_offset > offset ||
-        extent.file_offset + extent.length < offset + BK_PG_PAGE_SIZE)
-        return true;
-    place = extent.pack_offset + (offset - extent.file_offset);
-    if (!open_pack(self, &packs[extent.pack], op, error))
-        return false;
-    index = bk_pack_reader_find(self->packs, place);
-    if (!bk_pack_reader_read(self->packs, index, 0, &raw, op, error))
-        return false;
-    chunk = &bk_pack_reader_chunks(self->packs, &count)[index];
-    if (place - chunk->raw_start + BK_PG_PAGE_SIZE > raw.size)
-        return true;
-    memcpy(page, raw.data + (place - chunk->raw_start), BK_PG_PAGE_SIZE);
-    *have = true;
-    return true;
-}
-
-/* What only logged changes alter. That a page is all-visible is set by one, and may be cleared with
- * it or not. */
-static bool
-is_same_state(const uint8_t *one, const uint8_t *other)
-{
-    BkPgPage a, b;
-
-    bk_pg_page_decode(one, &a);
-    bk_pg_page_decode(other, &b);
-    return a.lsn == b.lsn && a.lower == b.lower && a.upper == b.upper && a.special == b.special &&
-           (bk_pg_page_is_all_visible(other) || !bk_pg_page_is_all_visible(one));
-}
-
-static bool
-sample_page(Audit *self, const BkSelected *selected, uint64_t offset, BkOp *op, GError **error)
-{
-    g_autoptr(BkReader) reader = bk_reader_new(self->dir);
-    g_autofree uint8_t *page = g_malloc(BK_PG_PAGE_SIZE);
-    g_autofree uint8_t *copy = g_malloc(BK_PG_PAGE_SIZE);
-    bool found, have;
-    size_t got;
-    BkLsn lsn;
-
-    if (!bk_reader_open(reader, selected->file->path, offset, BK_PG_PAGE_SIZE, &found, error))
-        return false;
-    if (!found)
-        return true;
-    if (!bk_reader_read(reader, page, BK_PG_PAGE_SIZE, offset, &got, error))
-        return false;
-    if (got < BK_PG_PAGE_SIZE || !bk_pg_page_get_lsn(page, &lsn) || lsn > self->request->to)
-        return true; /* it is being changed now, which is not what the map is about */
-    if (lsn > self->request->from) {
-        if (selected->how == BK_READ_RANGES)
-            note(self, selected, offset, lsn);
-        return true;
-    }
-    if (selected->how == BK_READ_COMPARED && !self->request->has_checksums &&
-        bk_pg_page_is_all_visible(page))
-        return true; /* it is stored anew */
-    if (!read_parent_page(self, selected->base, offset, copy, &have, op, error))
-        return false;
-    if (have && !is_same_state(page, copy))
-        note(self, selected, offset, lsn);
-    return true;
-}
-
-/* Compared files too: a page with an old LSN must be the parent's, or it is of another history. */
+/* Both kinds of samples are of what is reused: unread, or compared. A page of a compared file with
+ * an old LSN must be the parent's, or it is of another history. */
 static bool
 is_sampled(const BkSelected *selected)
 {
@@ -243,70 +155,143 @@ is_sampled(const BkSelected *selected)
             selected->file->size > 0);
 }
 
-/* The page at `position`, counted over all that is taken over; ranges to be read are stepped over.
- */
 static bool
-sample_at(Audit *self, uint64_t position, BkOp *op, GError **error)
+is_to_be_read(const Audit *self, const BkSelected *selected, uint64_t offset, GArray *ranges)
+{
+    if (selected->how != BK_READ_RANGES)
+        return false;
+    bk_selection_get_ranges(self->request->selection, selected, offset, offset + BK_PG_PAGE_SIZE,
+                            ranges);
+    return ranges->len > 0;
+}
+
+/* Looks at the page of `place`; with the parent's note of it, if there is one, it is compared. */
+static bool
+sample_page(Audit *self, const Place *place, BkOp *op, GError **error)
+{
+    g_autoptr(BkReader) reader = bk_reader_new(self->dir);
+    const BkSelected *selected = place->selected;
+    const BkAuditRequest *request = self->request;
+    uint8_t page[BK_PG_PAGE_SIZE];
+    bool found;
+    size_t got;
+    BkLsn lsn;
+
+    if (!bk_op_check(op, error) || !bk_reader_open(reader, selected->file->path, place->note.offset,
+                                                   sizeof page, &found, error))
+        return false;
+    if (!found)
+        return true;
+    if (!bk_reader_read(reader, page, sizeof page, place->note.offset, &got, error))
+        return false;
+    if (got < sizeof page || !bk_pg_page_get_lsn(page, &lsn) || lsn > request->to)
+        return true; /* it is being changed now, which is not what the map is about */
+    if (lsn > request->from) {
+        if (selected->how == BK_READ_RANGES)
+            note_unknown_change(self, selected, place->note.offset, lsn);
+        return true;
+    }
+    if (selected->how == BK_READ_COMPARED && !request->has_checksums &&
+        bk_pg_page_is_all_visible(page))
+        return true; /* it is stored anew */
+    if (place->has_note && !bk_page_note_fits(&place->note, page))
+        note_unknown_change(self, selected, place->note.offset, lsn);
+    return true;
+}
+
+/* Adds places anywhere in what is reused: there the LSN alone can tell. */
+static bool
+draw_places(Audit *self, GArray *places, GError **error)
 {
     g_autoptr(GArray) ranges = g_array_new(FALSE, FALSE, sizeof(BkRange));
+    uint64_t random[SAMPLES];
+    uint64_t total = 0;
 
-    for (size_t i = 0; i < self->count; i++) {
-        const BkSelected *selected = &self->files[i];
-        uint64_t offset = position - position % BK_PG_PAGE_SIZE;
+    for (size_t i = 0; i < self->count; i++)
+        if (is_sampled(&self->files[i]))
+            total += self->files[i].file->size;
+    if (total == 0)
+        return true;
+    if (!bk_random_fill(random, sizeof random, error))
+        return false;
+    for (unsigned sample = 0; sample < SAMPLES; sample++) {
+        uint64_t position = random[sample] % total;
+        size_t i = 0;
 
-        if (!is_sampled(selected))
-            continue;
-        if (position >= selected->file->size) {
-            position -= selected->file->size;
-            continue;
-        }
-        if (selected->how == BK_READ_RANGES)
-            bk_selection_get_ranges(self->request->selection, selected, offset,
-                                    offset + BK_PG_PAGE_SIZE, ranges);
-        return ranges->len > 0 || sample_page(self, selected, offset, op, error);
+        for (; !is_sampled(&self->files[i]) || position >= self->files[i].file->size; i++)
+            position -= is_sampled(&self->files[i]) ? self->files[i].file->size : 0;
+        Place place = {&self->files[i], {.offset = position - position % BK_PG_PAGE_SIZE}, false};
+        if (!is_to_be_read(self, place.selected, place.note.offset, ranges))
+            g_array_append_val(places, place);
     }
     return true;
 }
 
-static int
-compare_places(const void *left, const void *right)
+/* Collects what the parent noted of pages that are reused. */
+static bool
+collect_noted(Audit *self, GArray *places, GError **error)
 {
-    const uint64_t *a = left;
-    const uint64_t *b = right;
+    g_autoptr(GArray) ranges = g_array_new(FALSE, FALSE, sizeof(BkRange));
+    g_autoptr(GArray) notes = g_array_new(FALSE, FALSE, sizeof(BkPageNote));
 
-    return (*a > *b) - (*a < *b);
+    for (size_t i = 0; i < self->count; i++) {
+        const BkSelected *selected = &self->files[i];
+
+        if (!is_sampled(selected))
+            continue;
+        g_array_set_size(notes, 0);
+        if (!bk_page_notes_decode(selected->base->notes, selected->base->notes_size, notes, error))
+            return bk_prefix(error, "\"%s\"", selected->file->path);
+        for (guint j = 0; j < notes->len; j++) {
+            Place place = {selected, g_array_index(notes, BkPageNote, j), true};
+
+            if (place.note.offset + BK_PG_PAGE_SIZE <= selected->file->size &&
+                !is_to_be_read(self, selected, place.note.offset, ranges))
+                g_array_append_val(places, place);
+        }
+    }
+    return true;
+}
+
+/* Leaves a few of them, drawn at random. */
+static bool
+draw_some(GArray *places, GError **error)
+{
+    uint64_t random[NOTED_SAMPLES];
+
+    if (!bk_random_fill(random, sizeof random, error))
+        return false;
+    for (guint i = 0; i < MIN(places->len, NOTED_SAMPLES); i++) {
+        Place *to = &g_array_index(places, Place, i);
+        Place *from = &g_array_index(places, Place, i + random[i] % (places->len - i));
+        Place kept = *to;
+
+        *to = *from;
+        *from = kept;
+    }
+    g_array_set_size(places, MIN(places->len, NOTED_SAMPLES));
+    return true;
 }
 
 bool
 bk_audit_sample(const BkAuditRequest *request, char **found, BkOp *op, GError **error)
 {
     g_autoptr(BkDataDir) dir = bk_data_dir_open(request->root, error);
+    g_autoptr(GArray) places = g_array_new(FALSE, FALSE, sizeof(Place));
     Audit self = {.request = request, .dir = dir};
-    const bool is_far = bk_store_is_remote(bk_part_store(request->part));
-    const unsigned samples = is_far ? FAR_SAMPLES : SAMPLES;
-    uint64_t places[SAMPLES];
-    uint64_t total = 0;
-    bool ok = true;
+    bool ok;
 
     *found = NULL;
     if (dir == NULL)
         return false;
     self.files = bk_selection_files(request->selection, &self.count);
-    for (size_t i = 0; i < self.count; i++)
-        if (is_sampled(&self.files[i]))
-            total += self.files[i].file->size;
-    if (total == 0)
-        return true;
-    if (!bk_random_fill(places, sizeof places, error))
+    if (!collect_noted(&self, places, error) || !draw_some(places, error) ||
+        !draw_places(&self, places, error))
         return false;
-    for (unsigned i = 0; i < samples; i++)
-        places[i] %= total;
-    qsort(places, samples, sizeof places[0], compare_places);
     (void)pthread_mutex_init(&self.mutex, NULL);
-    self.packs = bk_pack_reader_new();
-    for (unsigned i = 0; ok && i < samples; i++)
-        ok = bk_op_check(op, error) && sample_at(&self, places[i], op, error);
-    bk_pack_reader_free(self.packs);
+    ok = true;
+    for (guint i = 0; ok && i < places->len; i++)
+        ok = sample_page(&self, &g_array_index(places, Place, i), op, error);
     (void)pthread_mutex_destroy(&self.mutex);
     *found = self.found;
     return ok;

@@ -1,18 +1,16 @@
 /* audit.h - does the map of changes tell the truth? Pages that it calls unchanged are looked at.
  *
  * The LSN of a page says independently of the WAL's summaries when it was last changed: one between
- * the parent's redo and this backup's contradicts the map. A sample is compared with the parent's
- * copy, too: with an older LSN there must be the same LSN and layout (the contents may differ in
- * hints, which are not logged). Threads: a call starts and joins threads of its own. */
+ * the parent's redo and this backup's contradicts the map. A sample is compared with what the
+ * parent noted of its pages, too: with an older LSN there must be the same LSN and layout (see
+ * source/pg/page-note.h). Threads: a call starts and joins threads of its own. */
 #pragma once
 #include "engine/selection.h"
 #include "source/pg/lsn.h"
 
 typedef struct BkAuditRequest {
-    const BkPart *part; /* where the parent's packs are */
-    const char *root;   /* the data directory */
+    const char *root; /* the data directory */
     const BkSelection *selection;
-    const BkSnapshot *parent;
     BkLsn from;         /* the parent's redo */
     BkLsn to;           /* this backup's */
     bool has_checksums; /* the cluster: then becoming all-visible raises a page's LSN */
@@ -20,7 +18,8 @@ typedef struct BkAuditRequest {
 } BkAuditRequest;
 
 /* Looks at a few pages at random. A contradiction sets `*found` (owned) to what it is. False when a
- * page or the parent's copy of it cannot be read, or `op` ended. */
+ * page cannot be read, the parent's notes are malformed (BK_ERROR_CORRUPT), or `op` ended. Asks no
+ * repository. */
 bool bk_audit_sample(const BkAuditRequest *request, char **found, BkOp *op,
                      GError **error) BK_MUST_USE;
 

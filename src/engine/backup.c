@@ -343,10 +343,8 @@ static bool
 audit(Backup *self, GError **error)
 {
     const BkAuditRequest request = {
-        .part = g_ptr_array_index(self->parts.parts, 0),
         .root = self->data_dir,
         .selection = self->selection,
-        .parent = self->base.snapshot,
         .from = self->base.meta.start_lsn,
         .to = self->report->meta.start_lsn,
         .has_checksums = self->facts.has_checksums,
@@ -420,15 +418,14 @@ find_control(const Backup *self)
     return NULL;
 }
 
-/* pg_control is read last. */
 static bool
-copy_control(Backup *self, const BkSelected *control, GError **error)
+read_control(void *data, BkBuf *content, BkOp *op, GError **error)
 {
-    g_auto(BkBuf) content = BK_BUF_INIT;
+    const Backup *self = data;
     BkPgControl decoded;
 
-    return bk_pg_control_read(self->data_dir, &content, &decoded, error) &&
-           bk_copy_run_bytes(self->copy, control, &content, self->op, error);
+    (void)op;
+    return bk_pg_control_read(self->data_dir, content, &decoded, error);
 }
 
 static bool try_checkpoint(BkCopy *copy, void *data, BkOp *op, GError **error);
@@ -450,10 +447,11 @@ copy_files(Backup *self, GError **error)
         .checkpoint = try_checkpoint,
         .data = self,
     };
-    const BkSelected *control = find_control(self);
+    /* pg_control is read last. */
+    const BkCopyLast last = {find_control(self), read_control, self};
     size_t count = 0;
 
-    if (control == NULL)
+    if (last.selected == NULL)
         return bk_throw(error, BK_ERROR_UNFIT, "data directory \"%s\" has no %s", self->data_dir,
                         CONTROL_PATH);
     if (self->facts.has_checksums && !options.verify_pages)
@@ -464,8 +462,7 @@ copy_files(Backup *self, GError **error)
     options.first_pack = (uint32_t)count;
     bk_op_begin_phase(self->op, "copying", bk_selection_to_read(self->selection));
     self->copy = bk_copy_new(&options);
-    return bk_copy_run(self->copy, self->selection, control->file, self->op, error) &&
-           copy_control(self, control, error);
+    return bk_copy_run(self->copy, self->selection, &last, self->op, error);
 }
 
 /* The segments from start to stop, from the data directory. */

@@ -117,6 +117,8 @@ take(const Reading *reading, const uint8_t *data, size_t size, uint64_t offset, 
     };
 
     add_run(worker, &run);
+    if (!is_hole && reading->selected->is_main_fork)
+        bk_page_sample_draw(worker->sample, reading->selected->file, data, size, offset);
     if (reading->is_refresh)
         worker->work.refreshed += size;
     else
@@ -384,8 +386,6 @@ bk_copy_piece(Worker *worker, const Piece *piece, GError **error)
     bool found;
     bool ok;
 
-    if (round->content != NULL)
-        return store_bytes(&reading, round->content->data, round->content->size, 0, error);
     if (!bk_reader_open(worker->reader, reading.selected->file->path, piece->offset, piece->length,
                         &found, error))
         return false;
@@ -396,4 +396,17 @@ bk_copy_piece(Worker *worker, const Piece *piece, GError **error)
     ok = read_open_piece(&reading, error);
     bk_reader_close(worker->reader);
     return ok;
+}
+
+bool
+bk_copy_content(Worker *worker, uint32_t file, const BkBuf *content, GError **error)
+{
+    const Piece piece = {.length = content->size, .file = file};
+    const Reading reading = {
+        .worker = worker,
+        .piece = &piece,
+        .selected = g_array_index(worker->round->copy->files, CopyFile, file).selected,
+    };
+
+    return store_bytes(&reading, content->data, content->size, 0, error);
 }

@@ -4,6 +4,7 @@
 #pragma once
 #include "base/queue.h"
 #include "engine/copy.h"
+#include "engine/page-sample.h"
 #include "engine/reader.h"
 
 #include <pthread.h>
@@ -53,6 +54,7 @@ struct BkCopy {
     GArray *runs;          /* Run; sorted after each round */
     GArray *digests;       /* Digest; likewise */
     GArray *damage;        /* BkCopyDamage */
+    BkPageSample *sample;
     BkSnapshotWork work;
 };
 
@@ -61,11 +63,13 @@ typedef struct Round {
     BkCopy *copy;
     const BkDataDir *dir;
     const BkSelection *selection;
-    const BkBuf *content; /* of the only file, when it is not to be read */
-    GArray *pieces;       /* Piece */
-    GArray *units;        /* guint: index of each unit's first piece */
-    int64_t deadline_us;  /* no unit is begun after it; 0: none */
+    const BkCopyLast *last; /* or NULL */
+    uint32_t last_file;     /* its index */
+    GArray *pieces;         /* Piece */
+    GArray *units;          /* guint: index of each unit's first piece */
+    int64_t deadline_us;    /* no unit is begun after it; 0: none */
     atomic_uint next_unit;
+    atomic_uint reading_workers;
     atomic_uint active_workers;
     BkQueue *full;  /* packs to put */
     BkQueue *empty; /* BkBuf: memory for packs to come */
@@ -88,11 +92,16 @@ typedef struct Worker {
     GArray *pieces_done; /* guint: their indices */
     GArray *vanished;    /* guint: files */
     GArray *ends;        /* Piece: where files ended early, as offset */
+    BkPageSample *sample;
     BkSnapshotWork work;
 } Worker;
 
 /* Reads a piece and stores what is to be stored of it. */
 bool bk_copy_piece(Worker *worker, const Piece *piece, GError **error) BK_MUST_USE;
+
+/* Stores `content` as the whole of a file (an index in BkCopy.files). */
+bool bk_copy_content(Worker *worker, uint32_t file, const BkBuf *content,
+                     GError **error) BK_MUST_USE;
 
 /* A pack is open afterwards. */
 bool bk_copy_begin_pack(Worker *worker, GError **error) BK_MUST_USE;

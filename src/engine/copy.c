@@ -3,6 +3,7 @@
 #include "base/fault.h"
 #include "base/fd.h"
 #include "base/workers.h"
+#include "source/pg/page.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -31,6 +32,7 @@ bk_copy_new(const BkCopyOptions *options)
     self->runs = g_array_new(FALSE, FALSE, sizeof(Run));
     self->digests = g_array_new(FALSE, FALSE, sizeof(Digest));
     self->damage = g_array_new(FALSE, FALSE, sizeof(BkCopyDamage));
+    self->sample = bk_page_sample_new();
     return self;
 }
 
@@ -47,6 +49,7 @@ bk_copy_free(BkCopy *self)
     g_array_unref(self->runs);
     g_array_unref(self->digests);
     g_array_unref(self->damage);
+    bk_page_sample_free(self->sample);
     g_free(self);
 }
 
@@ -138,7 +141,7 @@ cut_file(Round *round, const BkSelected *selected, GArray *ranges)
 /* What the parent knows comes first: once that is done, a checkpoint is as new as this backup (see
  * bk_copy_get_file). Within it pages first, so that they stay aligned in the packs. */
 static void
-cut_pieces(Round *round, const BkTreeFile *left_out)
+cut_pieces(Round *round)
 {
     static const struct {
         bool has_base;
@@ -147,6 +150,7 @@ cut_pieces(Round *round, const BkTreeFile *left_out)
     g_autoptr(GArray) ranges = g_array_new(FALSE, FALSE, sizeof(BkRange));
     size_t count;
     const BkSelected *files = bk_selection_files(round->selection, &count);
+    const BkTreeFile *left_out = round->last != NULL ? round->last->selected->file : NULL;
 
     for (size_t group = 0; group < G_N_ELEMENTS(groups); group++)
         for (size_t i = 0; i < count; i++)
@@ -229,6 +233,27 @@ is_time_left(const Round *round)
     return round->deadline_us == 0 || g_get_monotonic_time() < round->deadline_us;
 }
 
+/* Called by the worker that ends last: nothing else is being read then. Its pack, if one is open,
+ * takes the last file too. */
+static bool
+copy_last(Worker *worker, GError **error)
+{
+    Round *round = worker->round;
+    CopyFile *file = round->last != NULL ? file_at(round->copy, round->last_file) : NULL;
+    g_auto(BkBuf) content = BK_BUF_INIT;
+
+    if (file == NULL || round->next_unit < round->units->len)
+        return true;
+    if (!round->last->read(round->last->data, &content, worker->op, error) ||
+        !bk_copy_content(worker, round->last_file, &content, error))
+        return false;
+    (void)pthread_mutex_lock(&round->copy->mutex);
+    file->size = content.size;
+    file->pieces_done = file->pieces;
+    (void)pthread_mutex_unlock(&round->copy->mutex);
+    return true;
+}
+
 static bool
 copy_units(Worker *worker, GError **error)
 {
@@ -249,6 +274,8 @@ copy_units(Worker *worker, GError **error)
             g_array_append_val(worker->pieces_done, i);
         }
     }
+    if (atomic_fetch_sub(&round->reading_workers, 1) == 1 && !copy_last(worker, error))
+        return false;
     if (!bk_pack_writer_is_open(worker->writer))
         return true;
     if (bk_pack_writer_position(worker->writer) > 0)
@@ -286,6 +313,7 @@ hand_over(Worker *worker)
 
         file_at(copy, g_array_index(worker->round->pieces, Piece, piece).file)->pieces_done++;
     }
+    bk_page_sample_merge(copy->sample, worker->sample);
     add_work(&copy->work, &worker->work);
     (void)pthread_mutex_unlock(&copy->mutex);
 }
@@ -312,6 +340,7 @@ init_worker(Worker *worker, Round *round, BkOp *op)
         .pieces_done = g_array_new(FALSE, FALSE, sizeof(guint)),
         .vanished = g_array_new(FALSE, FALSE, sizeof(guint)),
         .ends = g_array_new(FALSE, FALSE, sizeof(Piece)),
+        .sample = bk_page_sample_new(),
     };
     memset(worker->scratch, 0, BK_FILE_DIGEST_UNIT);
     bk_xxh3(worker->hash_secret, worker->scratch, BK_FILE_DIGEST_UNIT, worker->zero_hash);
@@ -331,6 +360,7 @@ clear_worker(Worker *worker)
     g_array_unref(worker->pieces_done);
     g_array_unref(worker->vanished);
     g_array_unref(worker->ends);
+    bk_page_sample_free(worker->sample);
 }
 
 static bool
@@ -431,6 +461,7 @@ run_threads(Round *round, BkOp *op, GError **error)
 
     round->full = full;
     round->empty = empty;
+    round->reading_workers = copy->options.workers;
     round->active_workers = copy->options.workers;
     for (unsigned i = 0; i < threads; i++) {
         BkBuf *object = bk_buf_new();
@@ -470,40 +501,43 @@ run_round(Round *round, BkOp *op, GError **error)
 }
 
 bool
-bk_copy_run(BkCopy *self, const BkSelection *selection, const BkTreeFile *left_out, BkOp *op,
+bk_copy_run(BkCopy *self, const BkSelection *selection, const BkCopyLast *last, BkOp *op,
             GError **error)
 {
     g_autoptr(BkDataDir) dir = bk_data_dir_open(self->options.root, error);
     g_autoptr(GArray) pieces = g_array_new(FALSE, FALSE, sizeof(Piece));
-    Round round = {.copy = self, .dir = dir, .selection = selection, .pieces = pieces};
+    Round round = {
+        .copy = self,
+        .dir = dir,
+        .selection = selection,
+        .last = last,
+        .pieces = pieces,
+    };
 
     if (dir == NULL)
         return false;
-    cut_pieces(&round, left_out);
-    return run_round(&round, op, error);
-}
-
-bool
-bk_copy_run_bytes(BkCopy *self, const BkSelected *selected, const BkBuf *content, BkOp *op,
-                  GError **error)
-{
-    g_autoptr(GArray) pieces = g_array_new(FALSE, FALSE, sizeof(Piece));
-    Round round = {.copy = self, .content = content, .pieces = pieces};
-
-    add_piece(&round, add_file(self, selected, content->size), 0, content->size, content->size);
+    cut_pieces(&round);
+    if (last != NULL) {
+        round.last_file = add_file(self, last->selected, last->selected->file->size);
+        file_at(self, round.last_file)->pieces = 1;
+    }
     return run_round(&round, op, error);
 }
 
 void
 bk_copied_init(BkCopied *self)
 {
-    *self = (BkCopied){.extents = g_array_new(FALSE, FALSE, sizeof(BkExtent))};
+    *self = (BkCopied){
+        .extents = g_array_new(FALSE, FALSE, sizeof(BkExtent)),
+        .notes = g_array_new(FALSE, FALSE, sizeof(BkPageNote)),
+    };
 }
 
 void
 bk_copied_clear(BkCopied *self)
 {
     g_clear_pointer(&self->extents, g_array_unref);
+    g_clear_pointer(&self->notes, g_array_unref);
     bk_buf_clear(&self->digests);
 }
 
@@ -596,6 +630,51 @@ cut_extents(GArray *extents, uint64_t size)
     }
 }
 
+/* Does the file still have the page in the pack in which the parent had it? */
+static bool
+is_of_parent(const BkCopy *self, const BkCopied *copied, uint64_t offset)
+{
+    guint low = 0;
+    guint high = copied->extents->len;
+
+    while (low < high) {
+        guint middle = low + (high - low) / 2;
+        const BkExtent *extent = &g_array_index(copied->extents, BkExtent, middle);
+
+        if (extent->file_offset + extent->length <= offset)
+            low = middle + 1;
+        else if (extent->file_offset > offset)
+            high = middle;
+        else
+            return !extent->is_hole && extent->pack < self->options.first_pack;
+    }
+    return false;
+}
+
+/* Notes of pages that were stored, and those of the parent's that are reused. The parent's are only
+ * there to be compared by the next backup: where they are malformed, it has fewer. */
+static void
+collect_notes(const BkCopy *self, const BkSelected *selected, BkCopied *copied)
+{
+    g_autoptr(GArray) notes = g_array_new(FALSE, FALSE, sizeof(BkPageNote));
+    g_autoptr(GError) ignored = NULL;
+    guint stored;
+
+    g_array_set_size(copied->notes, 0);
+    bk_page_sample_get(self->sample, selected->file, notes);
+    stored = notes->len;
+    if (selected->base != NULL && selected->is_main_fork &&
+        !bk_page_notes_decode(selected->base->notes, selected->base->notes_size, notes, &ignored))
+        g_array_set_size(notes, stored);
+    for (guint i = 0; i < notes->len; i++) {
+        const BkPageNote *note = &g_array_index(notes, BkPageNote, i);
+
+        if (note->offset + BK_PG_PAGE_SIZE <= copied->size &&
+            (i < stored || is_of_parent(self, copied, note->offset)))
+            g_array_append_val(copied->notes, *note);
+    }
+}
+
 bool
 bk_copy_get_file(BkCopy *self, const BkTreeFile *tree_file, BkCopied *copied)
 {
@@ -629,6 +708,7 @@ bk_copy_get_file(BkCopy *self, const BkTreeFile *tree_file, BkCopied *copied)
                            copied->extents);
     }
     copied->taken = base != NULL && copied->size > stored ? copied->size - stored : 0;
+    collect_notes(self, file->selected, copied);
     return true;
 }
 

@@ -37,19 +37,24 @@ BkCopy *bk_copy_new(const BkCopyOptions *options);
 void bk_copy_free(BkCopy *self); /* NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BkCopy, bk_copy_free)
 
-/* Reads and stores what `selection` says of all its files but `left_out` (may be NULL). May be
- * called again with another selection; each must live as long as the copy. */
-bool bk_copy_run(BkCopy *self, const BkSelection *selection, const BkTreeFile *left_out, BkOp *op,
-                 GError **error) BK_MUST_USE;
+/* A small file that is read in a way of its own, when all others have been. */
+typedef struct BkCopyLast {
+    const BkSelected *selected;
+    /* Called once, in any thread: replaces `content` by that of the file. */
+    bool (*read)(void *data, BkBuf *content, BkOp *op, GError **error);
+    void *data; /* passed to it */
+} BkCopyLast;
 
-/* Takes `content` for what is in the file: for one that is read in a way of its own. */
-bool bk_copy_run_bytes(BkCopy *self, const BkSelected *selected, const BkBuf *content, BkOp *op,
-                       GError **error) BK_MUST_USE;
+/* Reads and stores what `selection` says of all its files; of them `last` (may be NULL) as it says.
+ * May be called again with another selection; each must live as long as the copy. */
+bool bk_copy_run(BkCopy *self, const BkSelection *selection, const BkCopyLast *last, BkOp *op,
+                 GError **error) BK_MUST_USE;
 
 /* What became of a file. */
 typedef struct BkCopied {
     GArray *extents; /* of BkExtent: those stored anew, and those of the parent */
     BkBuf digests;
+    GArray *notes; /* of BkPageNote: pages in those extents */
     uint64_t size;
     uint64_t taken;   /* bytes of it that are the parent's */
     bool is_complete; /* false in a checkpoint: less than the file, or partly as in the parent */

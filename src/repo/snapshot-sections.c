@@ -165,6 +165,7 @@ bk_file_encode(const BkFile *file, BkBuf *out)
     bk_wire_put_varint(out, file->size);
     bk_wire_put_bytes(out, file->extents, file->extents_size);
     bk_wire_put_bytes(out, file->digests, (size_t)file->digest_count * BK_XXH3_SIZE);
+    bk_wire_put_bytes(out, file->notes, file->notes_size);
 }
 
 /* A path that a restore can follow below its destination and never out of it. */
@@ -216,7 +217,7 @@ decode_file(BkSnapshot *self, BkWireReader *reader)
     g_autofree char *link = bk_wire_get_string(reader, MAX_TEXT);
     BkFile file = {.path = path, .link = link};
     uint8_t kind = bk_wire_get_u8(reader);
-    size_t extents_size, digests_size;
+    size_t extents_size, digests_size, notes_size;
 
     file.mode = (uint32_t)bk_wire_get_bounded(reader, 07777);
     file.owner = (uint32_t)bk_wire_get_varint(reader);
@@ -226,6 +227,8 @@ decode_file(BkSnapshot *self, BkWireReader *reader)
     file.extents_size = (uint32_t)extents_size;
     file.digests = bk_wire_get_bytes(reader, bk_wire_left(reader), &digests_size);
     file.digest_count = (uint32_t)(digests_size / BK_XXH3_SIZE);
+    file.notes = bk_wire_get_bytes(reader, BK_FILE_NOTES_MAX, &notes_size);
+    file.notes_size = (uint32_t)notes_size;
     if (!bk_wire_is_ok(reader) || kind < BK_FILE_REGULAR || kind > BK_FILE_SYMLINK ||
         file.owner >= self->owners->len || !is_safe_path(path))
         return false;

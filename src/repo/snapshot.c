@@ -154,6 +154,7 @@ bk_snapshot_add_file(BkSnapshot *self, const BkFile *file)
     copy.link = g_string_chunk_insert_const(self->strings, file->link != NULL ? file->link : "");
     copy.extents = keep_bytes(self, file->extents, file->extents_size);
     copy.digests = keep_bytes(self, file->digests, (size_t)file->digest_count * BK_XXH3_SIZE);
+    copy.notes = keep_bytes(self, file->notes, file->notes_size);
     g_array_append_val(self->files, copy);
 }
 

@@ -76,6 +76,8 @@ typedef struct BkOwner {
  * key) for each piece of this size: a backup sees by it what of them has not changed. */
 #define BK_FILE_DIGEST_UNIT ((size_t)256 * 1024)
 
+#define BK_FILE_NOTES_MAX ((size_t)256 * 1024)
+
 typedef struct BkFile {
     const char *path; /* relative, no empty, "." or ".." component */
     const char *link; /* target of a symbolic link, else "" */
@@ -88,6 +90,9 @@ typedef struct BkFile {
     uint32_t extents_size;
     const uint8_t *digests; /* BK_XXH3_SIZE bytes for each piece, or none */
     uint32_t digest_count;
+    const uint8_t
+        *notes; /* of the content, for the next backup; encoded as its kind of source does */
+    uint32_t notes_size; /* at most BK_FILE_NOTES_MAX */
 } BkFile;
 
 typedef struct BkSnapshot BkSnapshot;
@@ -104,7 +109,8 @@ bool bk_snapshot_is_id(const char *text);
 /* The head, to be filled (file_count, pack_count and rest_size excepted: they are counted). */
 BkSnapshotHead *bk_snapshot_head(BkSnapshot *self);
 
-/* Adds; strings and extents are copied. Files are added in byte order of their paths. */
+/* Adds; strings, extents, digests and notes are copied. Files are added in byte order of their
+ * paths. */
 uint32_t bk_snapshot_add_pack(BkSnapshot *self, const BkPackRef *ref);
 uint32_t bk_snapshot_add_owner(BkSnapshot *self, uint32_t uid, uint32_t gid, const char *user,
                                const char *group);

@@ -547,18 +547,20 @@ def write_behind(server, path, blocks, lsn):
             file.write(page)
 
 
-@pytest.mark.parametrize("options, blocks", [(["--audit"], [1234]), ([], range(2000))],
-                         ids=["audit", "sample"])
-def test_a_contradiction_is_loud_and_everything_is_read(ws, options, blocks):
-    """A page that changed though the WAL says not: the run reads everything, its snapshot is good,
-    and it fails."""
+@pytest.mark.parametrize("options, blocks, lsn",
+                         [(["--audit"], [1234], None), ([], range(2000), None),
+                          ([], range(0, 2000, 4), "0/1000028")],
+                         ids=["audit", "sample", "not the parent's"])
+def test_a_contradiction_is_loud_and_everything_is_read(ws, options, blocks, lsn):
+    """A page that changed though the WAL says not, or that is older than the parent's: the run reads
+    everything, its snapshot is good, and it fails."""
     scene = Scene(ws, checksums=False)
     server = scene.server
     parent = scene.snapshot()
     path = server.data / server.value("SELECT pg_relation_filepath('t')")
     server.script("CREATE TABLE other AS SELECT generate_series(1, 1000)")
     server.stop()
-    write_behind(server, path, blocks, parent["stop_lsn"])
+    write_behind(server, path, blocks, lsn or parent["stop_lsn"])
     server.start()
     scene.await_next_second()
     result = scene.backstay.attempt("backup", "orders", *options, "--json")

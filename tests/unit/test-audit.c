@@ -62,9 +62,7 @@ select_changes(Fixture *self)
     self->selection = bk_selection_new(
         self->tree.files, &(BkSelectionOptions){.parent = self->parent, .map = self->map});
     self->request.root = self->cluster.root;
-    self->request.part = self->repo.part;
     self->request.selection = self->selection;
-    self->request.parent = self->parent;
     self->request.workers = 3;
     self->request.to = self->cluster.now + 1000;
 }
@@ -259,22 +257,37 @@ test_pages_without_lsn(Fixture *self, const void *data)
     g_assert_cmpstr(audit_all(self), ==, NULL);
 }
 
+/* The manifest is authenticated, so only another program could have written them. */
 static void
-test_lost_pack(Fixture *self, const void *data)
+test_malformed_notes(Fixture *self, const void *data)
 {
-    g_autoptr(GPtrArray) names =
-        repo_fixture_names(self->repo.store, "orders/packs/", self->repo.op);
+    const BkFile *file = bk_snapshot_find_file(self->parent, table->path);
     g_autoptr(GError) error = NULL;
 
     (void)data;
-    g_assert_cmpuint(names->len, >, 0);
-    for (guint i = 0; i < names->len; i++)
-        EXPECT_DONE(
-            bk_store_delete(self->repo.store, g_ptr_array_index(names, i), self->repo.op, &error));
-    EXPECT_ERROR(bk_audit_sample(&self->request, &self->found, self->repo.op, &error),
-                 BK_ERROR_CORRUPT);
+    g_assert_cmpuint(file->notes_size, >, 1);
+    ((BkFile *)(uintptr_t)file)->notes_size--;
+    g_assert_false(bk_audit_sample(&self->request, &self->found, self->repo.op, &error));
+    g_assert_error(error, BK_ERROR, BK_ERROR_CORRUPT);
+    g_assert_nonnull(strstr(error->message, table->path));
     g_assert_null(self->found);
     g_assert_cmpstr(audit_all(self), ==, NULL); /* which asks the pages alone */
+}
+
+/* A parent that noted nothing, as one without pages: the LSN alone is looked at. */
+static void
+test_no_notes(Fixture *self, const void *data)
+{
+    size_t count;
+    const BkFile *files = bk_snapshot_files(self->parent, &count);
+
+    (void)data;
+    for (size_t i = 0; i < count; i++)
+        ((BkFile *)(uintptr_t)&files[i])->notes_size = 0;
+    rewrite_unchanged(self, OLD_LSN - 1);
+    g_assert_cmpstr(sample(self), ==, NULL);
+    rewrite_unchanged(self, self->request.from + 1);
+    g_assert_nonnull(sample(self));
 }
 
 /* The server drops and cuts files meanwhile: replay will do it too. */
@@ -329,7 +342,8 @@ main(int argc, char **argv)
     TEST("/audit/all-visible", test_all_visible);
     TEST("/audit/hints", test_hints);
     TEST("/audit/pages-without-lsn", test_pages_without_lsn);
-    TEST("/audit/lost-pack", test_lost_pack);
+    TEST("/audit/malformed-notes", test_malformed_notes);
+    TEST("/audit/no-notes", test_no_notes);
     TEST("/audit/vanished-and-shrunk", test_vanished_and_shrunk);
     TEST("/audit/nothing-taken-over", test_nothing_taken_over);
     TEST("/audit/cancelled", test_cancelled);

@@ -4,6 +4,7 @@
 #include "cluster-fixture.h"
 #include "engine/assemble.h"
 #include "engine/extract.h"
+#include "engine/page-sample.h"
 #include "repo-fixture.h"
 
 #define OLD_LSN (2 * BK_MIB) /* before anything that the cluster logs */
@@ -196,6 +197,54 @@ read_file(const char *root, const char *path, BkBuf *content)
     EXPECT_DONE(bk_file_read(AT_FDCWD, full, SIZE_MAX, content, &error));
 }
 
+/* Each page of the source that a note may be of. */
+static guint
+count_notable_pages(const Fixture *self)
+{
+    guint count = 0;
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cluster_relations); i++) {
+        g_auto(BkBuf) content = BK_BUF_INIT;
+        BkLsn lsn;
+
+        if (cluster_size_of(&self->cluster, cluster_relations[i].path) == SIZE_MAX)
+            continue;
+        read_file(self->cluster.root, cluster_relations[i].path, &content);
+        for (size_t at = 0; at + PAGE <= content.size; at += PAGE)
+            count += bk_pg_page_get_lsn(content.data + at, &lsn);
+    }
+    return count;
+}
+
+/* What is noted of pages is true of the source, which the snapshot is a copy of. Returns the count.
+ */
+static guint
+check_notes(const Fixture *self, const BkSnapshot *snapshot)
+{
+    guint total = 0;
+    size_t count;
+    const BkFile *files = bk_snapshot_files(snapshot, &count);
+
+    for (size_t i = 0; i < count; i++) {
+        g_autoptr(GArray) notes = g_array_new(FALSE, FALSE, sizeof(BkPageNote));
+        g_auto(BkBuf) content = BK_BUF_INIT;
+        g_autoptr(GError) error = NULL;
+
+        EXPECT_DONE(bk_page_notes_decode(files[i].notes, files[i].notes_size, notes, &error));
+        if (notes->len > 0)
+            read_file(self->cluster.root, files[i].path, &content);
+        for (guint j = 0; j < notes->len; j++) {
+            const BkPageNote *note = &g_array_index(notes, BkPageNote, j);
+
+            g_assert_cmpuint(note->offset + PAGE, <=, content.size);
+            g_assert_true(bk_page_note_fits(note, content.data + note->offset));
+        }
+        total += notes->len;
+    }
+    g_assert_cmpuint(total, <=, BK_PAGE_SAMPLE_SIZE);
+    return total;
+}
+
 /* The snapshot restored is the cluster: the same files with the same bytes. */
 static void
 assert_restores_source(Fixture *self, const BkSnapshot *snapshot)
@@ -217,6 +266,7 @@ assert_restores_source(Fixture *self, const BkSnapshot *snapshot)
         read_file(to, file->path, &found);
         EXPECT_BYTES(found.data, found.size, expected.data, expected.size);
     }
+    (void)check_notes(self, snapshot);
     temp_dir_free(to);
 }
 
@@ -794,6 +844,33 @@ test_disturbed(Fixture *self, const void *data)
     }
 }
 
+/* Of few pages each is noted, whether it was stored now or by an earlier snapshot; of many as many
+ * as there may be. */
+static void
+test_notes(Fixture *self, const void *data)
+{
+    (void)data;
+    cluster_make(&self->cluster, 40);
+    copy_cluster(self, READ_FULL);
+    for (unsigned round = 0; round < 12; round++) {
+        g_assert_cmpuint(check_notes(self, self->parent), ==, count_notable_pages(self));
+        for (size_t i = 0; i < G_N_ELEMENTS(cluster_relations); i++)
+            cluster_change_pages(&self->cluster, &cluster_relations[i], cluster_draw(30), 7);
+        if (round % 4 == 3) {
+            cluster_append_log(&self->cluster, &cluster_relations[1], 37, true);
+            cluster_cut_file(&self->cluster, cluster_relations[1].path, 37 * PAGE);
+        }
+        copy_cluster(self, (Way)(READ_COMPARED + cluster_draw(3)));
+        assert_restores_source(self, self->parent);
+    }
+    cluster_change_pages(&self->cluster, &cluster_relations[0], 0, 700);
+    for (unsigned round = 0; round < 3; round++) {
+        copy_cluster(self, READ_CHANGED);
+        g_assert_cmpuint(check_notes(self, self->parent), ==, BK_PAGE_SAMPLE_SIZE);
+        cluster_change_pages(&self->cluster, &cluster_relations[0], cluster_draw(200), 400);
+    }
+}
+
 #define TEST(name, function) g_test_add(name, Fixture, NULL, set_up, function, tear_down)
 
 int
@@ -811,5 +888,6 @@ main(int argc, char **argv)
     TEST("/copy-parent/pieces", test_pieces);
     TEST("/copy-parent/cut-and-grown", test_cut_and_grown);
     TEST("/copy-parent/disturbed", test_disturbed);
+    TEST("/copy-parent/notes", test_notes);
     return g_test_run();
 }

@@ -333,22 +333,58 @@ test_damaged_pages(Fixture *self, const void *data)
     (void)extract_and_compare(self, false); /* kept as it was all the same */
 }
 
+static bool
+read_last(void *data, BkBuf *content, BkOp *op, GError **error)
+{
+    const BkBuf *instead = data;
+
+    if (instead == NULL)
+        return bk_throw(error, BK_ERROR_SYSTEM, "not readable");
+    content->size = 0;
+    bk_buf_append(content, instead->data, instead->size);
+    return bk_op_check(op, error);
+}
+
+/* The last file is what its function says, and is in the pack of the others. */
 static void
-test_bytes(Fixture *self, const void *data)
+test_last(Fixture *self, const void *data)
 {
     g_auto(BkBuf) content = BK_BUF_INIT;
     g_autoptr(GError) error = NULL;
+    BkCopyLast last = {.read = read_last, .data = &content};
+    size_t packs;
 
     (void)data;
     write_noise(self->from, "global/pg_control", 8192);
+    write_noise(self->from, "global/1", 3 * BK_PG_PAGE_SIZE);
+    write_noise(self->from, "global/pg_internal.init", 5000);
     list_tree(self);
     start_copy(self);
+    for (last.selected = selected_at(self, 0);
+         !g_str_has_suffix(last.selected->file->path, "control");)
+        last.selected++;
     bk_buf_append(&content, "instead", 7);
     write_file(self->from, "global/pg_control", "instead", 7);
-    EXPECT_DONE(
-        bk_copy_run_bytes(self->copy, selected_at(self, 1), &content, self->repo.op, &error));
+    EXPECT_DONE(bk_copy_run(self->copy, self->selection, &last, self->repo.op, &error));
+    (void)bk_copy_packs(self->copy, &packs);
+    g_assert_cmpuint(packs, ==, 1);
     make_snapshot(self);
     (void)extract_and_compare(self, false);
+}
+
+static void
+test_last_is_not_readable(Fixture *self, const void *data)
+{
+    g_autoptr(GError) error = NULL;
+    BkCopyLast last = {.read = read_last};
+
+    (void)data;
+    write_noise(self->from, "global/1", 100);
+    list_tree(self);
+    start_copy(self);
+    last.selected = selected_at(self, 1);
+    EXPECT_ERROR(bk_copy_run(self->copy, self->selection, &last, self->repo.op, &error),
+                 BK_ERROR_SYSTEM);
 }
 
 static void
@@ -472,7 +508,8 @@ main(int argc, char **argv)
     TEST("/copy/nothing-but-zeros", test_nothing_but_zeros);
     TEST("/copy/vanished-and-shrunk", test_vanished_and_shrunk);
     TEST("/copy/damaged-pages", test_damaged_pages);
-    TEST("/copy/bytes", test_bytes);
+    TEST("/copy/last", test_last);
+    TEST("/copy/last-is-not-readable", test_last_is_not_readable);
     TEST("/copy/delta", test_delta);
     TEST("/copy/next-repository", test_next_repository);
     TEST("/copy/store-fails", test_store_fails);
