@@ -121,15 +121,6 @@ bk_prefix(GError **error, const char *format, ...)
 }
 
 bool
-bk_propagate(GError **error, GError **local)
-{
-    if (*local == NULL)
-        return true;
-    g_propagate_error(error, g_steal_pointer(local));
-    return false;
-}
-
-bool
 bk_error_is(const GError *error, BkErrorCode code)
 {
     return g_error_matches(error, BK_ERROR, (int)code);

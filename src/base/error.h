@@ -32,7 +32,14 @@ BkErrorCode bk_error_code_of_errno(int number);
 bool bk_prefix(GError **error, const char *format, ...) BK_PRINTF(2, 3);
 
 /* Moves `*local` to `error` (dropping it when `error` is NULL). True when there was none. */
-bool bk_propagate(GError **error, GError **local);
+static inline bool
+bk_propagate(GError **error, GError **local)
+{
+    if (*local == NULL)
+        return true;
+    g_propagate_error(error, g_steal_pointer(local));
+    return false;
+}
 
 /* Is `error` one of ours with that code? NULL is not. */
 bool bk_error_is(const GError *error, BkErrorCode code);
@@ -43,8 +50,8 @@ int bk_error_exit_status(const GError *error);
 /* What the user can do about `error`, a static string, or NULL when the message says it all. */
 const char *bk_error_hint(const GError *error);
 
-/* What these four return is known where they are called, and not in error.c only: so neither the
- * compiler nor clang-tidy follows a path on which a failed call returned true. */
+/* What these four return is known where they are called, as with bk_propagate, not in error.c only:
+ * neither the compiler nor clang-tidy follows a path on which a failed call returned true. */
 static inline bool
 bk_error_false(bool thrown)
 {
