@@ -368,13 +368,13 @@ shares_snapshots(const BkWindowInput *input, const Route *a, const Route *b, uin
     return true;
 }
 
-/* Does `other` have the gap at which `window` ends? One that is not told anywhere else must be. */
+/* Does `self` have the gap at which `ending` ends? One that is not told anywhere else must be. */
 static bool
-has_gap_of(const BkWindow *other, const BkWindow *window)
+has_gap_of(const BkWindow *self, const BkWindow *ending)
 {
-    return window->gap.timeline == 0 ||
-           (other->gap.timeline == window->gap.timeline && other->gap.first == window->gap.first &&
-            other->gap.last == window->gap.last);
+    return ending->gap.timeline == 0 ||
+           (self->gap.timeline == ending->gap.timeline && self->gap.first == ending->gap.first &&
+            self->gap.last == ending->gap.last);
 }
 
 /* Does `other` say all that `window` says? Of two that say the same, the one of the older timeline
