@@ -154,6 +154,7 @@ def test_a_new_one_gets_what_is_there(ws):
     scene.assert_whole("restored")
 
 
+@pytest.mark.once
 @pytest.mark.skipif(not place.IS_ROOT or bool(place.CHROOT), reason="mounts a small file system, "
                     "for which one must be root of the whole system")
 def test_full_in_the_middle(ws):
