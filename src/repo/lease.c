@@ -30,6 +30,7 @@ struct BkLease {
     pthread_mutex_t mutex; /* guards what follows */
     pthread_cond_t stop_changed;
     bool stop;
+    bool is_lost;       /* and stays so */
     int64_t renewed_us; /* when it was last proven to be held, monotonic */
     uint64_t epoch;
     uint64_t oldest; /* epoch that may still be there */
@@ -156,7 +157,6 @@ bk_lease_read(const BkPart *part, BkLeaseInfo *info, BkOp *op, GError **error)
         if (!find_epochs(part, &epochs, op, error))
             return false;
         info->epoch = epochs.highest;
-        info->oldest = epochs.lowest;
         if (info->epoch == 0 || read_epoch(part, info, op, &cause))
             return true;
         if (attempt == 10 || !bk_error_is(cause, BK_ERROR_ABSENT))
@@ -203,10 +203,10 @@ delete_litter(BkLease *self, BkOp *op)
                                     names->len, op, &ignored);
 }
 
-/* Says so when this process itself let the lease run out: it was stopped, or the store did not
- * answer. */
+/* The lease is lost for good. Says so when this process itself let it run out: it was stopped, or
+ * the store did not answer. */
 static bool
-throw_lost(const BkLease *self, GError **error)
+lose(BkLease *self, GError **error)
 {
     const int64_t silent_us = g_get_monotonic_time() - self->renewed_us;
     g_autofree char *silence =
@@ -216,6 +216,7 @@ throw_lost(const BkLease *self, GError **error)
                               silent_us / BK_USEC_PER_SEC)
             : g_strdup("");
 
+    self->is_lost = true;
     return bk_throw(error, BK_ERROR_LEASE_LOST,
                     "the lease of source \"%s\" in repository \"%s\" was taken over by another "
                     "process%s",
@@ -226,16 +227,16 @@ throw_lost(const BkLease *self, GError **error)
 /* Is the object of `epoch` one that this very lease has put, as held or given up? Then the answer
  * to that was lost. Fails with BK_ERROR_LEASE_LOST when it is not. */
 static bool
-find_own(const BkLease *self, uint64_t epoch, bool *is_held, BkOp *op, GError **error)
+find_own(BkLease *self, uint64_t epoch, bool *is_held, BkOp *op, GError **error)
 {
     g_auto(BkLeaseInfo) info = {.epoch = epoch};
     g_autoptr(GError) cause = NULL;
 
     if (!read_epoch(self->part, &info, op, &cause))
-        return bk_error_is(cause, BK_ERROR_ABSENT) ? throw_lost(self, error)
+        return bk_error_is(cause, BK_ERROR_ABSENT) ? lose(self, error)
                                                    : bk_propagate(error, &cause);
     *is_held = info.is_held;
-    return info.token == self->token || throw_lost(self, error);
+    return info.token == self->token || lose(self, error);
 }
 
 /* Puts `epoch`, or finds that it was put before. Sets `*is_held` to what the object says then.
@@ -257,6 +258,8 @@ step(BkLease *self, bool is_held, BkOp *op, GError **error)
 {
     bool found;
 
+    if (self->is_lost)
+        return lose(self, error);
     do {
         found = is_held;
         if (!take_epoch(self, self->epoch + 1, &found, op, error))
@@ -266,29 +269,45 @@ step(BkLease *self, bool is_held, BkOp *op, GError **error)
     return true;
 }
 
-/* Is our epoch the newest? */
+/* Sets `*is_next` if the epoch that was just put is the newest, and `before` the newest of the
+ * others (0: there are no others). Nobody deletes that one before the next is put, unless the
+ * lease's objects were removed by other hands; then another process may have begun them anew. */
 static bool
-is_newest(const BkLease *self, bool *newest, BkOp *op, GError **error)
+look_behind(BkLease *self, uint64_t before, bool *is_next, BkOp *op, GError **error)
 {
     Epochs epochs;
 
     if (!find_epochs(self->part, &epochs, op, error))
         return false;
-    *newest = epochs.highest == self->epoch;
+    *is_next = epochs.highest == self->epoch && epochs.before == before;
+    if (*is_next)
+        self->oldest = MIN(self->oldest, epochs.lowest);
     return true;
 }
 
-/* The next step, and a look whether it is the newest: another process may have taken over, gone on,
- * and deleted what it had put under that name. The mutex is held. */
+/* Takes back the epoch that was just put, and counts for nothing. */
+static void
+withdraw(const BkLease *self, BkOp *op)
+{
+    g_autofree char *name = epoch_name(self->part, self->epoch);
+    g_autoptr(GError) ignored = NULL;
+
+    (void)!bk_store_delete(bk_part_store(self->part), name, op, &ignored);
+}
+
+/* The next step, and a look whether it is that: another process may have taken over, gone on, and
+ * deleted what it had put under that name. The mutex is held. */
 static bool
 advance(BkLease *self, bool is_held, BkOp *op, GError **error)
 {
-    bool newest = false;
+    bool is_next = false;
 
-    if (!step(self, is_held, op, error) || !is_newest(self, &newest, op, error))
+    if (!step(self, is_held, op, error) || !look_behind(self, self->epoch - 1, &is_next, op, error))
         return false;
-    if (!newest)
-        return throw_lost(self, error);
+    if (!is_next) {
+        withdraw(self, op);
+        return lose(self, error);
+    }
     self->renewed_us = g_get_monotonic_time();
     return true;
 }
@@ -296,13 +315,17 @@ advance(BkLease *self, bool is_held, BkOp *op, GError **error)
 /* A listing that runs while a holder takes a step, which puts an object and deletes the one before,
  * may see neither. What was put on such ground counts for nothing. */
 static bool
-check_taken(const BkLease *self, BkOp *op, GError **error)
+check_taken(BkLease *self, uint64_t before, BkOp *op, GError **error)
 {
-    bool newest = false;
+    bool is_next = false;
 
-    return is_newest(self, &newest, op, error) &&
-           (newest || bk_throw(error, BK_ERROR_BUSY, "source \"%s\" is held by another process",
-                               bk_part_source(self->part)));
+    if (!look_behind(self, before, &is_next, op, error))
+        return false;
+    if (is_next)
+        return true;
+    withdraw(self, op);
+    return bk_throw(error, BK_ERROR_BUSY, "source \"%s\" is held by another process",
+                    bk_part_source(self->part));
 }
 
 /* Waits for a third of the time to live; false when the lease is to end. The mutex is held. */
@@ -448,16 +471,16 @@ find_vacancy(const BkPart *part, const BkLeaseOptions *options, BkLeaseInfo *inf
     return *is_damaged || bk_propagate(error, &cause);
 }
 
-/* Notes the epoch that this host gave up last. */
+/* Notes the epoch that this host gave up last; 0: none that counts. */
 static void
-note_given_up(const BkLease *self)
+note_given_up(const BkLease *self, uint64_t epoch)
 {
     g_autofree char *name = bk_part_object_name(self->part, "given-up");
     const BkSealAs as = {bk_part_keys(self->part), BK_SEAL_NOTE, name};
     g_auto(BkBuf) note = BK_BUF_INIT;
     g_auto(BkBuf) raw = BK_BUF_INIT;
 
-    bk_wire_put_u64(&raw, self->epoch);
+    bk_wire_put_u64(&raw, epoch);
     if (bk_seal(self->sealer, &as, raw.data, raw.size, &note, NULL))
         bk_store_note(bk_part_store(self->part), name, &note);
 }
@@ -490,23 +513,17 @@ take_after_own(const BkPart *part, const BkLeaseOptions *options, BkOp *op)
 {
     const uint64_t given_up = recall_given_up(part);
     bool is_held = true;
-    Epochs epochs;
     BkLease *self = given_up > 0 ? lease_new(part, options, op, NULL) : NULL;
 
     if (self == NULL)
         return NULL;
-    if (!take_epoch(self, given_up + 1, &is_held, op, NULL)) {
-        lease_free(self);
-        return NULL;
+    if (take_epoch(self, given_up + 1, &is_held, op, NULL)) {
+        self->epoch = self->oldest = given_up + 1;
+        if (check_taken(self, given_up, op, NULL))
+            return self;
     }
-    self->epoch = given_up + 1;
-    if (find_epochs(part, &epochs, op, NULL) && epochs.highest == self->epoch &&
-        epochs.before == given_up) {
-        self->oldest = epochs.lowest;
-        return self;
-    }
-    self->oldest = self->epoch++; /* our own is litter, too */
-    delete_litter(self, op);
+    /* Tried again it might disturb an owner whose epochs are below. */
+    note_given_up(self, 0);
     lease_free(self);
     return NULL;
 }
@@ -528,14 +545,23 @@ start_keeper(BkLease *self)
     return self;
 }
 
+/* The number with which to go on. One that begins anew, since no object is there, takes none that
+ * an owner may have had whose objects were deleted: that one would take it for its own. */
+static uint64_t
+next_epoch(const BkLease *self, const BkLeaseInfo *info)
+{
+    return info->epoch > 0 ? info->epoch + 1 : 1 + (self->token >> 32);
+}
+
 /* Puts the first epoch of this lease; `self` is freed when that fails. */
 static BkLease *
 begin(BkLease *self, const BkLeaseInfo *info, GError **error)
 {
+    const uint64_t epoch = next_epoch(self, info);
     g_autoptr(GError) cause = NULL;
     bool is_held = true;
 
-    if (!take_epoch(self, info->epoch + 1, &is_held, self->op, &cause)) {
+    if (!take_epoch(self, epoch, &is_held, self->op, &cause)) {
         if (bk_error_is(cause, BK_ERROR_LEASE_LOST))
             bk_throw(error, BK_ERROR_BUSY, "source \"%s\" was just taken by another process",
                      bk_part_source(self->part));
@@ -544,15 +570,11 @@ begin(BkLease *self, const BkLeaseInfo *info, GError **error)
         lease_free(self);
         return NULL;
     }
-    self->epoch = self->oldest = info->epoch + 1;
-    if (!check_taken(self, self->op, error)) {
-        self->epoch++; /* our own is litter, too */
-        delete_litter(self, self->op);
+    self->epoch = self->oldest = epoch;
+    if (!check_taken(self, info->epoch, self->op, error)) {
         lease_free(self);
         return NULL;
     }
-    if (info->oldest > 0)
-        self->oldest = info->oldest;
     return start_keeper(self);
 }
 
@@ -586,9 +608,10 @@ is_look_enough(const BkLease *self)
 static bool
 confirm_fresh(BkLease *self, GError **error)
 {
-    bool newest = false;
+    Epochs epochs;
 
-    return is_newest(self, &newest, self->op, error) && (newest || throw_lost(self, error));
+    return find_epochs(self->part, &epochs, self->op, error) &&
+           ((epochs.highest == self->epoch && !self->is_lost) || lose(self, error));
 }
 
 bool
@@ -660,7 +683,7 @@ bk_lease_release_within(BkLease *self, int64_t timeout_us)
     /* Whoever took over has a higher epoch, next to which one that is given up counts for nothing.
      */
     if (step(self, false, op, &ignored))
-        note_given_up(self);
+        note_given_up(self, self->epoch);
     else
         g_clear_error(&ignored);
     if (is_litter_worth_deleting(self))

@@ -1,11 +1,13 @@
 /* lease.h - who may write snapshots of a source, and delete from it, now.
  *
  * The lease is a chain of immutable objects "SOURCE/lease/EPOCH", of which the one with the highest
- * epoch counts. Taking, renewing and giving up the lease each put the next epoch; since the first
- * put of a name wins, two processes never both hold it, and one that was taken over notices at its
- * next step. A put whose answer was lost counts as done: the object bears the token of the lease
- * that put it. So it works the same in a directory and in a locked bucket, and no clock decides who
- * wins. A lease that expires within twice its time to live is held. Any other, which expired or
+ * epoch counts. It begins with a random number. Taking, renewing and giving up the lease each put
+ * the next epoch; since the first put of a name wins, two processes never both hold it, and one
+ * that was taken over notices at its next step. A put whose answer was lost counts as done: the
+ * object bears the token of the lease that put it. Where somebody deleted all of the objects,
+ * another process begins a new chain, and an owner of before notices at its next step or
+ * confirmation. So it works the same in a directory and in a locked bucket, and no clock decides
+ * who wins. A lease that expires within twice its time to live is held. Any other, which expired or
  * whose owner's clock differs from this one's, is watched for 40 s by the monotonic clock, and
  * replaced only when it is not renewed meanwhile: a wrong clock takes no lease from a process that
  * lives, and keeps none for one that died. An owner that died on this very host is recognised by
@@ -20,8 +22,7 @@ typedef struct BkLease BkLease;
 
 typedef struct BkLeaseInfo {
     uint64_t epoch;
-    uint64_t oldest; /* epoch whose object is still there; 0: there is none */
-    char *holder;    /* "host: process 123", for people */
+    char *holder; /* "host: process 123", for people */
     int64_t expires_us;
     bool is_held;   /* false: given up, or nobody ever had it */
     bool is_dead;   /* held by a process of this host that does not live any more */

@@ -1,8 +1,11 @@
 /* test-lease.c - one holder at a time, whatever dies or is late. */
 #include "codec/wire.h"
+#include "hook-store.h"
 #include "repo-fixture.h"
 #include "repo/holder.h"
 #include "repo/lease.h"
+#include "store/cache.h"
+#include "temp-dir.h"
 
 #include <pthread.h>
 #include <sys/wait.h>
@@ -46,6 +49,15 @@ put_state(RepoFixture *self, uint64_t epoch, int64_t expires_us, const BkHolder 
     bk_holder_encode(holder, &raw);
     EXPECT_DONE(bk_seal(sealer, &as, raw.data, raw.size, &object, &error));
     EXPECT_DONE(bk_store_put(self->store, name, &object, self->op, &error));
+}
+
+static void
+delete_epoch(RepoFixture *self, uint64_t epoch)
+{
+    g_autofree char *name = g_strdup_printf("orders/lease/%016" G_GINT64_MODIFIER "x", epoch);
+    g_autoptr(GError) error = NULL;
+
+    EXPECT_DONE(bk_store_delete(self->store, name, self->op, &error));
 }
 
 static void
@@ -196,7 +208,7 @@ test_given_up_late(RepoFixture *self, const void *data)
 
     (void)data;
     EXPECT_DONE(bk_lease_confirm(second, &error));
-    EXPECT_DONE(bk_store_delete(self->store, "orders/lease/0000000000000002", self->op, &error));
+    delete_epoch(self, bk_lease_epoch(second) - 1);
     bk_lease_release(first);
     EXPECT_DONE(bk_lease_read(self->part, &info, self->op, &error));
     g_assert_cmpuint(info.epoch, ==, bk_lease_epoch(second));
@@ -215,7 +227,7 @@ test_taken_over_asleep(RepoFixture *self, const void *data)
 
     (void)data;
     EXPECT_DONE(bk_lease_confirm(second, &error));
-    EXPECT_DONE(bk_store_delete(self->store, "orders/lease/0000000000000002", self->op, &error));
+    delete_epoch(self, bk_lease_epoch(second) - 1);
     EXPECT_ERROR(bk_lease_confirm(first, &error), BK_ERROR_LEASE_LOST);
     EXPECT_DONE(bk_lease_confirm(second, &error));
 }
@@ -455,6 +467,213 @@ test_lost_answer_to_the_first_put(RepoFixture *self, const void *data)
     EXPECT_DONE(bk_lease_confirm(lease, &error));
 }
 
+/* --- leases whose objects were deleted by somebody ----------------------------------------- */
+
+static void
+delete_all(RepoFixture *self)
+{
+    g_autoptr(GPtrArray) names = repo_fixture_names(self->store, "orders/lease/", self->op);
+    g_autoptr(GError) error = NULL;
+
+    g_assert_cmpuint(names->len, >=, 1);
+    for (guint i = 0; i < names->len; i++)
+        EXPECT_DONE(bk_store_delete(self->store, g_ptr_array_index(names, i), self->op, &error));
+}
+
+/* A host to which the store is far away, and which notes what it gave up. */
+typedef struct Host {
+    char *folder;
+    HookStore *hooked; /* owned by the repository */
+    BkRepository *repository;
+    BkPart *part;
+} Host;
+
+static void
+host_clear(Host *self)
+{
+    bk_part_free(self->part);
+    bk_repository_free(self->repository);
+    temp_dir_free(self->folder);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Host, host_clear)
+
+static void
+host_init(Host *self, RepoFixture *fixture)
+{
+    g_autoptr(GError) error = NULL;
+
+    self->folder = temp_dir_new();
+    self->hooked = hook_store_new(fixture->store);
+    self->repository = bk_repository_open(bk_store_cache_new(&self->hooked->base, self->folder),
+                                          "local", &fixture->key, fixture->op, &error);
+    g_assert_no_error(error);
+    self->part = bk_part_open(self->repository, "orders", fixture->op, &error);
+    g_assert_no_error(error);
+}
+
+/* Takes the lease and gives it up, so that the host has a note of that. */
+static uint64_t
+host_give_up(const Host *self, BkOp *op)
+{
+    g_autoptr(GError) error = NULL;
+    BkLease *lease = bk_lease_acquire(self->part, &plain, op, &error);
+    uint64_t epoch;
+
+    g_assert_no_error(error);
+    epoch = bk_lease_epoch(lease);
+    bk_lease_release(lease);
+    return epoch + 1;
+}
+
+static BkLease *
+host_acquire(const Host *self, BkOp *op)
+{
+    g_autoptr(GError) error = NULL;
+    BkLease *lease = bk_lease_acquire(self->part, &plain, op, &error);
+
+    g_assert_no_error(error);
+    return lease;
+}
+
+static void
+expect_busy(const BkPart *part, BkOp *op)
+{
+    g_autoptr(GError) error = NULL;
+
+    EXPECT_ERROR(bk_lease_acquire(part, &plain, op, &error) != NULL, BK_ERROR_BUSY);
+}
+
+static void
+fail_by_call(void *data)
+{
+    (void)data;
+    g_assert_not_reached();
+}
+
+/* A note leads to the next epoch without a question, and is proven by the objects. */
+static void
+test_after_own(RepoFixture *self, const void *data)
+{
+    g_auto(Host) host = {0};
+    g_autoptr(BkLease) lease = NULL;
+    g_autoptr(GError) error = NULL;
+    uint64_t given_up;
+
+    (void)data;
+    host_init(&host, self);
+    given_up = host_give_up(&host, self->op);
+    host.hooked->get = "lease/";
+    host.hooked->hook = fail_by_call;
+    lease = host_acquire(&host, self->op);
+    g_assert_cmpuint(bk_lease_epoch(lease), ==, given_up + 1);
+    EXPECT_DONE(bk_lease_confirm(lease, &error));
+    expect_busy(self->part, self->op);
+}
+
+/* Another host holds the lease, begun anew after all was gone: the note that is far above leads to
+ * nothing, does the owner no harm, and is forgotten. */
+static void
+test_note_of_a_chain_that_vanished(RepoFixture *self, const void *data)
+{
+    g_auto(Host) host = {0};
+    g_autoptr(GError) error = NULL;
+    BkLease *lease;
+
+    (void)data;
+    host_init(&host, self);
+    (void)host_give_up(&host, self->op);
+    delete_all(self);
+    lease = acquire(self, &plain);
+    expect_busy(host.part, self->op);
+    EXPECT_DONE(bk_lease_confirm(lease, &error));
+    host.hooked->part = "lease/";
+    host.hooked->hook = fail_by_call;
+    expect_busy(host.part, self->op); /* without a put */
+    host.hooked->part = NULL;
+    EXPECT_DONE(bk_lease_confirm(lease, &error));
+    bk_lease_release(lease);
+    bk_lease_release(host_acquire(&host, self->op));
+}
+
+typedef struct Other {
+    RepoFixture *self;
+    BkLease *lease;
+} Other;
+
+static void
+acquire_other(void *data)
+{
+    Other *other = data;
+
+    other->lease = acquire(other->self, &plain);
+}
+
+/* The same when the other one takes it in the very moment. */
+static void
+test_note_and_another_at_once(RepoFixture *self, const void *data)
+{
+    g_auto(Host) host = {0};
+    Other other = {self, NULL};
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    host_init(&host, self);
+    (void)host_give_up(&host, self->op);
+    delete_all(self);
+    host.hooked->part = "lease/";
+    host.hooked->hook = acquire_other;
+    host.hooked->data = &other;
+    expect_busy(host.part, self->op);
+    g_assert_nonnull(other.lease);
+    EXPECT_DONE(bk_lease_confirm(other.lease, &error));
+    bk_lease_release(other.lease);
+}
+
+/* Who held it when all vanished loses it once another has it, whoever of the two moves first, and
+ * does not take it from that one again. */
+static void
+test_vanished_while_held(RepoFixture *self, const void *data)
+{
+    const bool is_far = GPOINTER_TO_INT(data) & 1;
+    const bool takes_first = GPOINTER_TO_INT(data) & 2;
+    const bool has_note = GPOINTER_TO_INT(data) & 4;
+    g_autoptr(GError) error = NULL;
+    g_auto(Host) old = {0};
+    g_auto(Host) new = {0};
+    BkLease *first, *second;
+
+    host_init(&old, self);
+    host_init(&new, self);
+    if (has_note)
+        (void)host_give_up(&new, self->op);
+    first = is_far ? host_acquire(&old, self->op) : acquire(self, &plain);
+    delete_all(self);
+    second = host_acquire(&new, self->op);
+    if (takes_first)
+        EXPECT_DONE(bk_lease_confirm(second, &error));
+    EXPECT_ERROR(bk_lease_confirm(first, &error), BK_ERROR_LEASE_LOST);
+    EXPECT_ERROR(bk_lease_confirm(first, &error), BK_ERROR_LEASE_LOST);
+    bk_lease_release(first);
+    EXPECT_DONE(bk_lease_confirm(second, &error));
+    expect_busy(self->part, self->op);
+    bk_lease_release(second);
+    bk_lease_release(acquire(self, &plain));
+}
+
+/* Nobody has taken it since: it is lost all the same, and free. */
+static void
+test_vanished_and_not_taken(RepoFixture *self, const void *data)
+{
+    BkLease *lease = acquire(self, &plain);
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    delete_all(self);
+    EXPECT_ERROR(bk_lease_confirm(lease, &error), BK_ERROR_LEASE_LOST);
+    bk_lease_release(lease);
+    bk_lease_release(acquire(self, &plain));
+}
+
 int
 main(int argc, char **argv)
 {
@@ -479,5 +698,15 @@ main(int argc, char **argv)
     REPO_TEST("/lease/store-out-for-a-moment", test_store_out_for_a_moment);
     REPO_TEST("/lease/lost-answers", test_lost_answers);
     REPO_TEST("/lease/lost-answer-to-the-first-put", test_lost_answer_to_the_first_put);
+    REPO_TEST("/lease/after-own", test_after_own);
+    REPO_TEST("/lease/note-of-a-chain-that-vanished", test_note_of_a_chain_that_vanished);
+    REPO_TEST("/lease/note-and-another-at-once", test_note_and_another_at_once);
+    for (int i = 0; i < 8; i++) {
+        g_autofree char *path = g_strdup_printf("/lease/vanished-while-held/%d", i);
+
+        g_test_add(path, RepoFixture, GINT_TO_POINTER(i), repo_fixture_set_up,
+                   test_vanished_while_held, repo_fixture_tear_down);
+    }
+    REPO_TEST("/lease/vanished-and-not-taken", test_vanished_and_not_taken);
     return g_test_run();
 }
