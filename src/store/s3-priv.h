@@ -117,7 +117,7 @@ bool bk_s3_abort_upload(BkStore *store, const char *name, const char *id, BkOp *
 
 /* --- s3-ahead.c --- */
 void bk_s3_ahead_init(S3Store *self);
-void bk_s3_give_ahead(BkStore *self, const char *name, const BkBuf *data);
+void bk_s3_give_ahead(BkStore *store, const char *name, const BkBuf *data);
 bool bk_s3_read_ahead(BkStore *store, const char *const *names, size_t count, BkOp *op,
                       GError **error) BK_MUST_USE;
 

@@ -643,7 +643,7 @@ test_cut_headers_of_get(void)
         "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n",
         "HTTP/1.1 404 Not Found\r\nContent-Len",
         "HTTP/1.1 200 OK\r\n\r\nx", /* nor is this one known to be whole */
-        ANSWER("206 Partial Content", "1\r\nContent-Range: bytes 0-0/1\r\n\r\ny"),
+        "HTTP/1.1 206 Partial Content\r\nContent-Length: 1\r\nContent-Range: bytes 0-0/1\r\n\r\ny",
         NULL,
     };
 

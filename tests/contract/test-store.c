@@ -273,10 +273,10 @@ typedef struct Racer {
     const Fixture *fixture;
     pthread_barrier_t *start;
     pthread_t thread;
-    uint8_t mark;
     const char *name;
-    bool has_won;
     GError *error;
+    uint8_t mark;
+    bool has_won;
 } Racer;
 
 static void *

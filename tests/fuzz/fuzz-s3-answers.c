@@ -48,15 +48,15 @@ curl_easy_init(void)
 }
 
 void
-curl_easy_cleanup(CURL *handle)
+curl_easy_cleanup(CURL *curl)
 {
-    g_free(handle);
+    g_free(curl);
 }
 
 void
-curl_easy_reset(CURL *handle)
+curl_easy_reset(CURL *curl)
 {
-    *(Handle *)handle = (Handle){.status = 0};
+    *(Handle *)curl = (Handle){.status = 0};
 }
 
 const char *
@@ -68,9 +68,9 @@ curl_easy_strerror(CURLcode code)
 
 /* The only thing that is kept of a list is that there is one. */
 struct curl_slist *
-curl_slist_append(struct curl_slist *list, const char *text)
+curl_slist_append(struct curl_slist *list, const char *data)
 {
-    (void)text;
+    (void)data;
     return list != NULL ? list : g_new0(struct curl_slist, 1);
 }
 
@@ -173,9 +173,9 @@ hand_on_head(Handle *self, const uint8_t *at, const uint8_t *end)
 }
 
 CURLcode
-curl_easy_perform(CURL *handle)
+curl_easy_perform(CURL *curl)
 {
-    Handle *self = handle;
+    Handle *self = curl;
     const size_t left = (size_t)(answers_end - next_answer);
     const uint8_t *at = next_answer;
     const uint8_t *end = left > 0 ? memchr(at, SEPARATOR, left) : NULL;

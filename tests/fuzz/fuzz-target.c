@@ -42,6 +42,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     description = bk_target_describe(&target);
+    g_assert_nonnull(description);
     value = bk_target_value(&target);
     repeated = g_strconcat(prefix_of(target.kind), value != NULL ? value : text, NULL);
     /* The zone may carry the first moments of 1970 to the year before, which is not read. */

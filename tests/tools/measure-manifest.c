@@ -201,19 +201,19 @@ main(int argc, char **argv)
     RepoFixture repo;
     Model model = {.snapshot = bk_snapshot_new()};
     g_auto(BkBuf) object = BK_BUF_INIT;
-    g_autofree uint8_t *owner = g_malloc(FILE_PAGES);
-    g_autofree uint64_t *place = g_new(uint64_t, FILE_PAGES);
+    g_autofree uint8_t *owner = g_new0(uint8_t, FILE_PAGES);
+    g_autofree uint64_t *place = g_new0(uint64_t, FILE_PAGES);
     g_autofree BkExtent *extents = g_new(BkExtent, FILE_PAGES);
     g_autoptr(BkSnapshot) loaded = NULL;
     g_autoptr(GError) error = NULL;
 
-    if (argc != 4 || atoll(argv[3]) > MAX_DAYS) {
+    if (argc != 4 || strtoll(argv[3], NULL, 10) > MAX_DAYS) {
         (void)fprintf(stderr, "usage: measure-manifest GIGABYTES PERCENT-A-DAY DAYS\n");
         return 2;
     }
-    model.files = (unsigned)atoll(argv[1]);
+    model.files = (unsigned)strtoll(argv[1], NULL, 10);
     model.share = strtod(argv[2], NULL) / 100;
-    model.days = (unsigned)atoll(argv[3]);
+    model.days = (unsigned)strtoll(argv[3], NULL, 10);
     repo_fixture_init(&repo);
     say("", 0);
     fill_head(bk_snapshot_head(model.snapshot), bk_part_source(repo.part));
