@@ -300,6 +300,7 @@ def test_a_link_that_leads_nowhere_yet(ws, origin):
     assert recovered(copy) == ["one", "two"]
 
 
+@pytest.mark.once
 @needs_mount
 def test_replace_at_a_mount_point_moves_the_content_inside(ws, origin, mount):
     server, backstay = clone(ws, origin)
