@@ -111,39 +111,54 @@ check_archiver(const BkWalWait *wait, Archiver *archiver, const BkPart *part, co
     return true;
 }
 
+static bool
+throw_late(const BkWalWait *wait, Archiver *archiver, const BkPart *part, const char *name,
+           BkOp *op, GError **error)
+{
+    g_autofree char *failure = NULL;
+    bool is_over;
+
+    (void)find_failure(wait, archiver, &failure, &is_over, op);
+    return throw_missing(part, name, BK_ERROR_TIMEOUT, failure, error);
+}
+
+/* Looks whether `part` has the segment: at a bucket only when the server's marks give a reason to,
+ * or
+ * `*look_us` has come. */
+static bool
+look_for(const BkWalWait *wait, const BkPart *part, uint64_t system_id, const char *name,
+         int64_t *look_us, bool *found, BkOp *op, GError **error)
+{
+    const bool is_far = bk_store_is_remote(bk_part_store(part));
+    const Shown shown = is_far ? look_at_server(wait, name) : SHOWS_NOTHING;
+
+    /* The archiver serves repositories of best effort as well, but does not answer for them. */
+    *found = shown == SHOWS_DONE && wait->server != NULL;
+    if (*found || (shown == SHOWS_WAITING && g_get_monotonic_time() < *look_us))
+        return true;
+    *look_us = g_get_monotonic_time() + LOOK_EVERY_US;
+    return is_archived(part, system_id, name, found, op, error);
+}
+
 /* Waits for one segment; each that arrives starts the time anew. */
 static bool
 wait_for(const BkWalWait *wait, Archiver *archiver, const BkPart *part, uint64_t system_id,
          const char *name, BkOp *op, GError **error)
 {
-    int64_t end_us = g_get_monotonic_time() + wait->timeout_us;
-    int64_t pause_us = FIRST_PAUSE_US;
+    const int64_t end_us = g_get_monotonic_time() + wait->timeout_us;
     int64_t look_us = g_get_monotonic_time() + LOOK_EVERY_US;
-    const bool is_far = bk_store_is_remote(bk_part_store(part));
+    int64_t pause_us = FIRST_PAUSE_US;
     bool found;
 
     for (;;) {
-        const Shown shown = is_far ? look_at_server(wait, name) : SHOWS_NOTHING;
-        const bool waits = shown == SHOWS_WAITING && g_get_monotonic_time() < look_us;
-
-        /* The archiver serves repositories of best effort as well, but does not answer for them. */
-        if (shown == SHOWS_DONE && wait->server != NULL)
-            return true;
-        if (!waits && !is_archived(part, system_id, name, &found, op, error))
+        if (!look_for(wait, part, system_id, name, &look_us, &found, op, error))
             return false;
-        if (!waits && found)
+        if (found)
             return true;
-        if (!waits)
-            look_us = g_get_monotonic_time() + LOOK_EVERY_US;
         if (!check_archiver(wait, archiver, part, name, op, error))
             return false;
-        if (g_get_monotonic_time() > end_us) {
-            g_autofree char *failure = NULL;
-            bool is_over;
-
-            (void)find_failure(wait, archiver, &failure, &is_over, op);
-            return throw_missing(part, name, BK_ERROR_TIMEOUT, failure, error);
-        }
+        if (g_get_monotonic_time() > end_us)
+            return throw_late(wait, archiver, part, name, op, error);
         if (!bk_op_sleep(op, pause_us, error))
             return false;
         pause_us = MIN(pause_us * 3 / 2, LONGEST_PAUSE_US);

@@ -44,3 +44,33 @@ def test_all_manifests_are_damaged(ws):
     backstay.run("wal", "push", "orders", late_segment(own))
     backstay.fails(1, "is another cluster", "wal", "push", "orders", late_segment(other))
     backstay.backup("--standalone")
+
+
+def test_delta_over_a_former_cluster_without_pg_control(ws):
+    """As an interrupted restore leaves it: the segments themselves tell whose they are, and what no
+    repository has is archived beside that cluster's other WAL before it is removed, though nothing
+    marks it."""
+    settings = {"archive_command": "/bin/false"}
+    old, backstay = ws.pair(wal_segsize_mb=1, settings=settings)
+    new = ws.server("new").init(wal_segsize_mb=1, settings=settings).start()
+    backstay.backup("--standalone")
+    backstay.run("wal", "push", "orders", late_segment(old))
+    system = int(old.value("SELECT system_identifier FROM pg_control_system()"))
+    old.rows("SELECT txid_current()")
+    last = old.value("SELECT pg_walfile_name(pg_current_wal_lsn())")
+    talk_to(backstay, new, old)
+    backstay.backup("--standalone", "--new-cluster")
+    old.stop("immediate")
+    for path in (old.data / "pg_wal" / "archive_status").iterdir():
+        path.unlink()
+    content = (old.data / "pg_wal" / last).read_bytes()
+    (old.data / "global" / "pg_control").unlink()
+    new.stop()
+
+    report = backstay.restore(old.data, "--delta", "--no-archive")
+    assert last in report["unarchived_wal"], report
+    archived = backstay.repository / "orders" / "wal" / f"{system:016X}"
+    assert last in {path.name for path in archived.rglob("*")}
+    fetched = ws.path / "fetched"
+    backstay.run("wal", "fetch", "orders", last, fetched, "--system", str(system))
+    assert fetched.read_bytes() == content

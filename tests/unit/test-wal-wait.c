@@ -148,13 +148,16 @@ replace_live(void *data)
     write_live(self, 702);
 }
 
-static void
-check_recycled(Fixture *self, void (*hook)(void *))
+/* Archives the segment, and waits for it, with `hook` called when the first repository is asked for
+ * its content. */
+static bool
+wait_with_hook(Fixture *self, void (*hook)(void *), GError **failure)
 {
     HookStore *hooked = hook_store_new(self->repo.store);
     g_autoptr(BkRepository) repository = NULL;
-    BkPart *part;
+    g_autoptr(BkPart) part = NULL;
     g_autoptr(GError) error = NULL;
+    bool ok;
 
     archive(self, 700);
     write_live(self, 700);
@@ -166,9 +169,17 @@ check_recycled(Fixture *self, void (*hook)(void *))
     hooked->get = NAME;
     hooked->hook = hook;
     hooked->data = self;
-    EXPECT_DONE(wait_for_wal(self, &error));
+    ok = wait_for_wal(self, failure);
     g_assert_null(hooked->get);
-    bk_part_free(part);
+    return ok;
+}
+
+static void
+check_recycled(Fixture *self, void (*hook)(void *))
+{
+    g_autoptr(GError) error = NULL;
+
+    EXPECT_DONE(wait_with_hook(self, hook, &error));
 }
 
 /* The server may make a later segment of the file while it is looked at. */
@@ -186,6 +197,59 @@ test_recycled_while_read(Fixture *self, const void *data)
     check_recycled(self, replace_live);
 }
 
+/* The same, and the second repository has lost it: that it is the server's no more is no proof that
+ * every repository has it. */
+static void
+lose_in_second(void *data)
+{
+    const Fixture *self = data;
+    g_autoptr(GPtrArray) names =
+        repo_fixture_names(self->repo.second_store, "orders/wal/", self->repo.op);
+    g_autoptr(GError) error = NULL;
+
+    g_assert_cmpuint(names->len, ==, 1);
+    EXPECT_DONE(bk_store_delete(self->repo.second_store, g_ptr_array_index(names, 0), self->repo.op,
+                                &error));
+}
+
+static void
+remove_live_and_lose(void *data)
+{
+    remove_live(data);
+    lose_in_second(data);
+}
+
+static void
+replace_live_and_lose(void *data)
+{
+    replace_live(data);
+    lose_in_second(data);
+}
+
+static void
+expect_gone(Fixture *self, void (*hook)(void *))
+{
+    g_autoptr(GError) error = NULL;
+
+    repo_fixture_add_second(&self->repo);
+    g_ptr_array_add(self->parts, self->repo.second);
+    EXPECT_ERROR(wait_with_hook(self, hook, &error), BK_ERROR_STORE);
+}
+
+static void
+test_recycled_and_not_everywhere(Fixture *self, const void *data)
+{
+    (void)data;
+    expect_gone(self, remove_live_and_lose);
+}
+
+static void
+test_recycled_while_read_and_not_everywhere(Fixture *self, const void *data)
+{
+    (void)data;
+    expect_gone(self, replace_live_and_lose);
+}
+
 #define TEST(name, function) g_test_add(name, Fixture, NULL, set_up, function, tear_down)
 
 int
@@ -197,5 +261,8 @@ main(int argc, char **argv)
     TEST("/wal-wait/removed", test_removed);
     TEST("/wal-wait/recycled", test_recycled);
     TEST("/wal-wait/recycled-while-read", test_recycled_while_read);
+    TEST("/wal-wait/recycled-and-not-everywhere", test_recycled_and_not_everywhere);
+    TEST("/wal-wait/recycled-while-read-and-not-everywhere",
+         test_recycled_while_read_and_not_everywhere);
     return g_test_run();
 }
