@@ -4,7 +4,6 @@
 #include "base/fd.h"
 #include "codec/digest.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -112,21 +111,30 @@ bk_fetch_ahead_take(BkFetchAhead *self, const char *name, const char *path, bool
     return bk_op_check(op, error);
 }
 
+/* The names in a directory, on which `*dir` is open then. NULL: it could not be read to its end,
+ * and nothing is removed from it now. */
+static GPtrArray *
+list_names(const char *path, BkFd *dir)
+{
+    *dir = bk_fd_open_dir(AT_FDCWD, path, NULL);
+    return *dir >= 0 ? bk_dir_list(*dir, path, NULL) : NULL;
+}
+
 /* Segments before `name` will not be asked for again, nor will unfinished files of a dead process.
  */
 static void
 remove_passed(const BkFetchAhead *self, const char *name)
 {
-    DIR *dir = opendir(self->folder);
-    const struct dirent *entry;
+    g_auto(BkFd) dir = -1;
+    g_autoptr(GPtrArray) names = list_names(self->folder, &dir);
 
-    if (dir == NULL)
-        return;
-    while ((entry = readdir(dir)) != NULL)
-        if (entry->d_name[0] != '.' && strcmp(entry->d_name, LOCK) != 0 &&
-            (strcmp(entry->d_name, name) <= 0 || strlen(entry->d_name) != strlen(name)))
-            (void)unlinkat(dirfd(dir), entry->d_name, 0);
-    (void)closedir(dir);
+    for (guint i = 0; names != NULL && i < names->len; i++) {
+        const char *found = g_ptr_array_index(names, i);
+
+        if (found[0] != '.' && strcmp(found, LOCK) != 0 &&
+            (strcmp(found, name) <= 0 || strlen(found) != strlen(name)))
+            (void)unlinkat(dir, found, 0);
+    }
 }
 
 bool
@@ -151,31 +159,27 @@ bk_fetch_ahead_lock(BkFetchAhead *self, const char *name)
 static void
 remove_folder(const char *path)
 {
-    DIR *dir = opendir(path);
-    const struct dirent *entry;
+    g_auto(BkFd) dir = -1;
+    g_autoptr(GPtrArray) names = list_names(path, &dir);
 
-    while (dir != NULL && (entry = readdir(dir)) != NULL)
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            (void)unlinkat(dirfd(dir), entry->d_name, 0);
-    if (dir != NULL)
-        (void)closedir(dir);
+    for (guint i = 0; names != NULL && i < names->len; i++)
+        (void)unlinkat(dir, g_ptr_array_index(names, i), 0);
     (void)rmdir(path);
 }
 
 static void
 remove_of_other_boots(const BkFetchAhead *self)
 {
-    DIR *dir = opendir(self->top);
-    const struct dirent *entry;
+    g_auto(BkFd) dir = -1;
+    g_autoptr(GPtrArray) names = list_names(self->top, &dir);
 
-    while (dir != NULL && (entry = readdir(dir)) != NULL) {
-        g_autofree char *path = g_build_filename(self->top, entry->d_name, NULL);
+    for (guint i = 0; names != NULL && i < names->len; i++) {
+        const char *found = g_ptr_array_index(names, i);
+        g_autofree char *path = g_build_filename(self->top, found, NULL);
 
-        if (entry->d_name[0] != '.' && !g_str_has_prefix(entry->d_name, self->boot))
+        if (found[0] != '.' && !g_str_has_prefix(found, self->boot))
             remove_folder(path);
     }
-    if (dir != NULL)
-        (void)closedir(dir);
 }
 
 void

@@ -11,7 +11,6 @@
 #include "engine/wal-origin.h"
 #include "source/pg/archive-check.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -95,20 +94,19 @@ add_ready(Push *self, size_t limit)
     g_autofree char *status = g_build_filename(self->folder, "archive_status", NULL);
     g_autoptr(GPtrArray) ready = g_ptr_array_new_with_free_func(g_free);
     const char *wanted = g_ptr_array_index(self->names, 0);
-    DIR *dir = opendir(status);
-    const struct dirent *entry;
+    g_auto(BkFd) dir = bk_fd_open_dir(AT_FDCWD, status, NULL);
+    g_autoptr(GPtrArray) marks = dir >= 0 ? bk_dir_list(dir, status, NULL) : NULL;
 
-    if (dir == NULL)
-        return;
-    while ((entry = readdir(dir)) != NULL) {
-        g_autofree char *name = g_str_has_suffix(entry->d_name, ".ready")
-                                    ? g_strndup(entry->d_name, strlen(entry->d_name) - 6)
-                                    : NULL;
+    for (guint i = 0; marks != NULL && i < marks->len; i++) {
+        char *name = g_ptr_array_index(marks, i);
+        char *suffix = strrchr(name, '.');
 
-        if (name != NULL && is_segment(name) && strcmp(name, wanted) > 0)
-            g_ptr_array_add(ready, g_steal_pointer(&name));
+        if (suffix == NULL || strcmp(suffix, ".ready") != 0)
+            continue;
+        *suffix = 0;
+        if (is_segment(name) && strcmp(name, wanted) > 0)
+            g_ptr_array_add(ready, g_strdup(name));
     }
-    (void)closedir(dir);
     g_ptr_array_sort(ready, compare_names);
     for (guint i = 0; i < ready->len && self->names->len < limit; i++)
         g_ptr_array_add(self->names, g_strdup(g_ptr_array_index(ready, i)));

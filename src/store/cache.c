@@ -5,7 +5,6 @@
 #include "store/cache-file.h"
 #include "store/store-priv.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -65,19 +64,13 @@ find(const char *path, size_t size, BkBuf *out)
 static void
 empty_when_full(const char *folder)
 {
-    DIR *dir = opendir(folder);
-    const struct dirent *entry;
-    size_t count = 0;
+    g_auto(BkFd) dir = bk_fd_open_dir(AT_FDCWD, folder, NULL);
+    g_autoptr(GPtrArray) names = dir >= 0 ? bk_dir_list(dir, folder, NULL) : NULL;
 
-    while (dir != NULL && readdir(dir) != NULL)
-        count++;
-    if (dir != NULL && count > MAX_FILES) {
-        rewinddir(dir);
-        while ((entry = readdir(dir)) != NULL)
-            (void)unlinkat(dirfd(dir), entry->d_name, 0);
-    }
-    if (dir != NULL)
-        (void)closedir(dir);
+    if (names == NULL || names->len <= MAX_FILES)
+        return;
+    for (guint i = 0; i < names->len; i++)
+        (void)unlinkat(dir, g_ptr_array_index(names, i), 0);
 }
 
 static bool
