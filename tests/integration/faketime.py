@@ -1,6 +1,8 @@
 """Clocks that can be set, for programs that are started with libfaketime."""
 from pathlib import Path
 
+import place
+
 LIBRARIES = Path("/usr/lib/x86_64-linux-gnu/faketime")
 LIBRARY = LIBRARIES / "libfaketime.so.1"
 THREADS_LIBRARY = LIBRARIES / "libfaketimeMT.so.1"
@@ -27,3 +29,25 @@ def remove_leftovers():
                     path.unlink(missing_ok=True)
                 except PermissionError:  # another user's
                     pass
+
+
+class Clock:
+    """A clock that programs run under, and that can be set while they run."""
+
+    def __init__(self, home, name, offset="+0"):
+        self.file = home / f"{name}.clock"
+        self.home, self.name = home, name
+        self.set(offset)
+
+    def set(self, offset):
+        self.file.write_text(offset, encoding="utf-8")
+        place.give_to_owner(self.file)
+
+    def program(self, binary):
+        """A script, since what becomes another user must not be started with it."""
+        script = self.home / f"{self.name}.sh"
+        script.write_text(
+            f"#!/bin/sh\nLD_PRELOAD={THREADS_LIBRARY} FAKETIME_TIMESTAMP_FILE={self.file} "
+            f"FAKETIME_NO_CACHE=1 FAKETIME_DONT_FAKE_MONOTONIC=1 exec {binary} \"$@\"\n")
+        script.chmod(0o755)
+        return place.give_to_owner(script)

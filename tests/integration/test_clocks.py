@@ -8,36 +8,14 @@ from pathlib import Path
 
 import pytest
 
-import faketime
 import place
 from backstay import interrupt
+from faketime import Clock
 from pgserver import wait_for
 
 pytestmark = pytest.mark.once
 
 AHEAD, BEHIND = "+365d", "-1d"
-
-
-class Clock:
-    """A clock that programs run under, and that can be set while they run."""
-
-    def __init__(self, home, name, offset="+0"):
-        self.file = home / f"{name}.clock"
-        self.home, self.name = home, name
-        self.set(offset)
-
-    def set(self, offset):
-        self.file.write_text(offset, encoding="utf-8")
-        place.give_to_owner(self.file)
-
-    def program(self, binary):
-        """A script, since what becomes another user must not be started with it."""
-        script = self.home / f"{self.name}.sh"
-        script.write_text(
-            f"#!/bin/sh\nLD_PRELOAD={faketime.THREADS_LIBRARY} FAKETIME_TIMESTAMP_FILE={self.file} "
-            f"FAKETIME_NO_CACHE=1 FAKETIME_DONT_FAKE_MONOTONIC=1 exec {binary} \"$@\"\n")
-        script.chmod(0o755)
-        return place.give_to_owner(script)
 
 
 class Scene:
