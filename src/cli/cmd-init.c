@@ -39,7 +39,8 @@ init_repository(const void *item, BkJson *json, void *data, BkOp *op, GError **e
 
     (void)data;
     bk_cli_place_init(&place, config);
-    if (!bk_cli_nesting_check(config, error) || !ready_key(config, &place.place, &key, op, error))
+    if (!bk_cli_nesting_check(config, &place.place, op, error) ||
+        !ready_key(config, &place.place, &key, op, error))
         return false;
     repository = bk_repository_create_in(&place.place, config->name, &key, &created, op, &cause);
     if (bk_error_is(cause, BK_ERROR_KEY))

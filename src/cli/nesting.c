@@ -1,12 +1,16 @@
 #include "cli/nesting.h"
 
 #include "engine/destination.h"
+#include "store/s3.h"
 
 #include <string.h>
 
 #define IDENTITY  "backstay.json"
 #define MAX_DEPTH 4
 #define MAX_NAMES 10000 /* a repository has more, and they tell nothing */
+
+/* Requests to a bucket. */
+#define MAX_LISTINGS 64
 
 static bool
 is_repository(const char *path)
@@ -59,22 +63,160 @@ find_inside(const char *path, unsigned depth, unsigned *left)
     return NULL;
 }
 
-bool
-bk_cli_nesting_check(const BkConfigRepository *config, GError **error)
+static bool
+throw_inside(const BkConfigRepository *config, const char *own, const char *around, GError **error)
 {
-    g_autofree char *path = config->path != NULL ? bk_destination_resolve(config->path) : NULL;
+    return bk_throw(error, BK_ERROR_UNFIT,
+                    "repository \"%s\": \"%s\" is inside the repository in \"%s\": put it beside "
+                    "that",
+                    config->name, own, around);
+}
+
+static bool
+throw_around(const BkConfigRepository *config, const char *own, const char *inside, GError **error)
+{
+    return bk_throw(error, BK_ERROR_UNFIT,
+                    "repository \"%s\": in \"%s\" is another repository, \"%s\": put it beside "
+                    "that",
+                    config->name, own, inside);
+}
+
+static bool
+check_directory(const BkConfigRepository *config, GError **error)
+{
+    g_autofree char *path = bk_destination_resolve(config->path);
     g_autofree char *around = path != NULL ? find_around(path) : NULL;
     g_autofree char *inside = NULL;
     unsigned left = MAX_NAMES;
 
     if (around != NULL)
-        return bk_throw(error, BK_ERROR_UNFIT,
-                        "repository \"%s\": \"%s\" is inside the repository in \"%s\": put it "
-                        "beside that",
-                        config->name, config->path, around);
+        return throw_inside(config, config->path, around, error);
     inside = path != NULL ? find_inside(path, MAX_DEPTH, &left) : NULL;
-    return inside == NULL || bk_throw(error, BK_ERROR_UNFIT,
-                                      "repository \"%s\": in \"%s\" is another repository, \"%s\": "
-                                      "put it beside that",
-                                      config->name, config->path, inside);
+    return inside == NULL || throw_around(config, config->path, inside, error);
+}
+
+/* --- buckets ---------------------------------------------------------------------------------- */
+
+static char *
+describe_prefix(const BkS3Options *s3, const char *prefix)
+{
+    return g_strdup_printf("s3://%s%s%s", s3->bucket, prefix[0] != 0 ? "/" : "", prefix);
+}
+
+/* The nearest prefix above that is a repository: a new string in `*around`, or NULL. What the
+ * credentials are not good for is passed by. */
+static bool
+find_prefix_around(const BkS3Options *s3, char **around, BkOp *op, GError **error)
+{
+    g_autofree char *prefix = g_strdup(s3->prefix);
+
+    *around = NULL;
+    while (prefix[0] != 0 && *around == NULL) {
+        char *slash = strrchr(prefix, '/');
+        BkS3Options above = *s3;
+        const BkPlace place = {.s3 = &above};
+        g_autoptr(GError) cause = NULL;
+        bool found;
+
+        *(slash != NULL ? slash : prefix) = 0;
+        above.prefix = prefix;
+        if (!bk_repository_is_in(&place, &found, op, &cause)) {
+            if (!bk_error_is(cause, BK_ERROR_DENIED))
+                return bk_propagate(error, &cause);
+            found = false;
+        }
+        if (found)
+            *around = describe_prefix(s3, prefix);
+    }
+    return true;
+}
+
+/* A look into a bucket, level by level. */
+typedef struct Walk {
+    GPtrArray *folders; /* of char *: to be listed, or listed already */
+    unsigned names_left;
+    bool found; /* in the folder that is being listed */
+} Walk;
+
+static bool
+visit_entry(const BkStoreEntry *entry, void *data, GError **error)
+{
+    Walk *self = data;
+
+    if (self->names_left == 0)
+        return bk_throw(error, BK_ERROR_CANCELLED, "enough names");
+    self->names_left--;
+    if (g_str_has_suffix(entry->name, "/"))
+        g_ptr_array_add(self->folders, g_strdup(entry->name));
+    else if (strcmp(bk_store_base_name(entry->name), IDENTITY) == 0)
+        self->found = true;
+    return true;
+}
+
+static unsigned
+count_levels(const char *folder)
+{
+    unsigned levels = 0;
+
+    for (; *folder != 0; folder++)
+        levels += *folder == '/';
+    return levels;
+}
+
+/* A repository below the prefix, and not at it: a new string in `*inside`, or NULL. */
+static bool
+find_prefix_inside(const BkS3Options *s3, char **inside, BkOp *op, GError **error)
+{
+    g_autoptr(BkStore) store = bk_store_s3_open(s3, error);
+    g_autoptr(GPtrArray) folders = g_ptr_array_new_with_free_func(g_free);
+    Walk walk = {.folders = folders, .names_left = MAX_NAMES};
+
+    *inside = NULL;
+    if (store == NULL)
+        return false;
+    g_ptr_array_add(folders, g_strdup(""));
+    for (guint i = 0; i < MIN(folders->len, MAX_LISTINGS) && walk.names_left > 0; i++) {
+        const char *folder = g_ptr_array_index(folders, i);
+        g_autoptr(GError) cause = NULL;
+
+        if (count_levels(folder) > MAX_DEPTH)
+            break; /* and so are all behind it */
+        if (!bk_store_list_folder(store, folder, visit_entry, &walk, op, &cause) &&
+            walk.names_left > 0)
+            return bk_propagate(error, &cause);
+        if (!walk.found)
+            continue;
+        if (i > 0) { /* otherwise it is the repository itself, which is there already */
+            g_autofree char *below =
+                g_strconcat(s3->prefix, s3->prefix[0] != 0 ? "/" : "", folder, NULL);
+
+            below[strlen(below) - 1] = 0;
+            *inside = describe_prefix(s3, below);
+        }
+        break;
+    }
+    return true;
+}
+
+static bool
+check_bucket(const BkConfigRepository *config, const BkS3Options *s3, BkOp *op, GError **error)
+{
+    g_autofree char *own = describe_prefix(s3, s3->prefix);
+    g_autofree char *around = NULL;
+    g_autofree char *inside = NULL;
+
+    if (!find_prefix_around(s3, &around, op, error))
+        return false;
+    if (around != NULL)
+        return throw_inside(config, own, around, error);
+    return find_prefix_inside(s3, &inside, op, error) &&
+           (inside == NULL || throw_around(config, own, inside, error));
+}
+
+bool
+bk_cli_nesting_check(const BkConfigRepository *config, const BkPlace *place, BkOp *op,
+                     GError **error)
+{
+    return place->s3 != NULL ? check_bucket(config, place->s3, op, error)
+                             : check_directory(config, error);
 }
