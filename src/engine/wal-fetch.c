@@ -525,6 +525,14 @@ find_system(const BkSourceSpec *source, BkWalFetch *fetch, BkOp *op, GError **er
     return fetch->system_id != 0 || find_only_system(source, &fetch->system_id, op, error);
 }
 
+/* The server reads ahead of its target: what is wrong there must not stop it before. */
+static bool
+is_needless(const BkWalFetch *fetch, const BkWalName *parsed, const GError *cause)
+{
+    return parsed->kind == BK_WAL_SEGMENT && is_past(parsed, fetch->until) &&
+           bk_parts_is_at_fault(cause);
+}
+
 bool
 bk_wal_fetch(const BkSourceSpec *source, const BkWalFetch *request, BkOp *op, GError **error)
 {
@@ -554,6 +562,11 @@ bk_wal_fetch(const BkSourceSpec *source, const BkWalFetch *request, BkOp *op, GE
     }
     part = get_or_explain(source, fetch, &parsed, &content, &parts, op, &cause);
     if (part == NULL) {
+        if (is_needless(fetch, &parsed, cause))
+            return bk_throw(error, BK_ERROR_NOT_FOUND,
+                            "%s is not needed, since recovery ends before it, and cannot be read: "
+                            "%s",
+                            fetch->name, cause->message);
         /* Recovery ends with asking for the history of the next timeline, which is not there. */
         if (parsed.kind == BK_WAL_HISTORY && bk_error_is(cause, BK_ERROR_NOT_FOUND))
             bk_fetch_ahead_discard(folder);

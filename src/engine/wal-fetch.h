@@ -18,8 +18,9 @@ typedef struct BkWalFetch {
     uint64_t system_id;     /* of the cluster that asks; 0: told by pg_control of the data directory
                                in whose pg_wal `path` is, or by the archive, if it has one cluster */
     unsigned ahead;         /* segments behind it to fetch in the background */
-    const BkWalName *until; /* the last segment that recovery needs: past it, absent is absent.
-                               NULL: recovery goes to the end of the WAL */
+    const BkWalName *until; /* the last segment that recovery needs: one behind it that is missing
+                               or cannot be read is absent. NULL if recovery goes to the end of the
+                               WAL */
     const BkWalName *reach; /* a segment: the last position and the highest timeline that a restore
                                has planned with; NULL: unknown */
 } BkWalFetch;
