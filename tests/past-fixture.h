@@ -194,3 +194,14 @@ past_damage(BkStore *store, const char *name, BkOp *op)
     object.data[object.size / 2] ^= 1;
     repo_fixture_overwrite(store, name, &object, op);
 }
+
+/* The same near its beginning, where a WAL object has its head. */
+static inline void
+past_damage_start(BkStore *store, const char *name, BkOp *op)
+{
+    g_auto(BkBuf) object = BK_BUF_INIT;
+
+    repo_fixture_get(store, name, &object, op);
+    object.data[MIN(object.size - 1, 80)] ^= 1;
+    repo_fixture_overwrite(store, name, &object, op);
+}

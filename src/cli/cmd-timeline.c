@@ -146,6 +146,19 @@ print_event(const BkTimeline *timeline, const BkTimelineEvent *event)
     (void)puts(line->str);
 }
 
+/* "repository "a"", or "repositories "a", "b"": a new string. */
+static char *
+format_repositories(const BkTimeline *timeline)
+{
+    const GPtrArray *names = timeline->repositories;
+    g_autoptr(GString) text = g_string_new(names->len == 1 ? "repository" : "repositories");
+
+    for (guint i = 0; i < names->len; i++)
+        g_string_append_printf(text, "%s \"%s\"", i > 0 ? "," : "",
+                               (const char *)g_ptr_array_index(names, i));
+    return g_string_free(g_steal_pointer(&text), FALSE);
+}
+
 /* What was read, so that nobody takes it for all there is. */
 static void
 print_nothing(const BkTimeline *timeline)
@@ -153,10 +166,12 @@ print_nothing(const BkTimeline *timeline)
     g_autofree char *from = bk_format_time(timeline->start_us);
     g_autofree char *to = timeline->end_us != 0 ? bk_format_time(timeline->end_us) : NULL;
 
+    g_autofree char *repositories = format_repositories(timeline);
+
     (void)printf(
         "No transaction dropped, truncated, rewrote or deleted much on the line of timeline "
-        "%u, in repository \"%s\", in that time.\n",
-        timeline->timeline, timeline->repository);
+        "%u, in %s, in that time.\n",
+        timeline->timeline, repositories);
     if (timeline->first[0] != 0)
         (void)printf(
             "  read         WAL %s to %s; recovery can begin at %s, the last transaction is "
@@ -242,7 +257,10 @@ print_json(const BkTimeline *timeline, const char *source, const BkOp *op)
 
     bk_json_begin_object(json, NULL);
     bk_json_add_string(json, "source", source);
-    bk_json_add_string(json, "repository", timeline->repository);
+    bk_json_begin_array(json, "repositories");
+    for (guint i = 0; i < timeline->repositories->len; i++)
+        bk_json_add_string(json, NULL, g_ptr_array_index(timeline->repositories, i));
+    bk_json_end_array(json);
     bk_json_add_uint(json, "timeline", timeline->timeline);
     bk_json_begin_object(json, "window");
     bk_json_add_time(json, "from", timeline->start_us);

@@ -8,19 +8,10 @@
 /* The server's timeline is asked for; when it is gone, nobody shall wait for it. */
 #define SERVER_WAIT_US (3 * BK_USEC_PER_SEC)
 
-static void
-free_const(const void *data)
-{
-    g_free((void *)(uintptr_t)data);
-}
-
 void
 bk_lines_clear(BkLines *self)
 {
-    for (size_t i = 0; i < self->input.timeline_count; i++)
-        free_const(self->input.timelines[i].spans);
-    free_const(self->input.timelines);
-    free_const(self->input.snapshots);
+    bk_past_free(self->past);
     bk_line_map_clear(&self->map);
     g_free(self->activities);
     g_clear_pointer(&self->decisions, g_array_unref);
@@ -29,41 +20,10 @@ bk_lines_clear(BkLines *self)
     *self = (BkLines){.pasts = NULL};
 }
 
-/* --- what all repositories have together ------------------------------------------------------ */
-
 static const BkPast *
 past_at(const BkLines *self, guint index)
 {
     return g_ptr_array_index(self->pasts, index);
-}
-
-static int
-compare_spans(gconstpointer a, gconstpointer b)
-{
-    const BkWindowSpan *left = a;
-    const BkWindowSpan *right = b;
-
-    return (left->first > right->first) - (left->first < right->first);
-}
-
-/* Sorted, and those that touch joined. */
-static const BkWindowSpan *
-join_spans(GArray *spans, size_t *count)
-{
-    guint kept = 0;
-
-    g_array_sort(spans, compare_spans);
-    for (guint i = 0; i < spans->len; i++) {
-        const BkWindowSpan *span = &g_array_index(spans, BkWindowSpan, i);
-        BkWindowSpan *last = kept > 0 ? &g_array_index(spans, BkWindowSpan, kept - 1) : NULL;
-
-        if (last != NULL && span->first <= last->last + 1)
-            last->last = MAX(last->last, span->last);
-        else
-            g_array_index(spans, BkWindowSpan, kept++) = *span;
-    }
-    *count = kept;
-    return g_memdup2(spans->data, kept * sizeof(BkWindowSpan));
 }
 
 static const BkWindowTimeline *
@@ -75,121 +35,7 @@ find_timeline(const BkWindowInput *input, uint32_t timeline)
     return NULL;
 }
 
-static BkWindowTimeline
-join_timeline(const BkLines *self, uint32_t timeline)
-{
-    g_autoptr(GArray) spans = g_array_new(FALSE, FALSE, sizeof(BkWindowSpan));
-    BkWindowTimeline joined = {.timeline = timeline};
-
-    for (guint i = 0; i < self->pasts->len; i++) {
-        const BkWindowTimeline *one = find_timeline(&past_at(self, i)->input, timeline);
-
-        if (one == NULL)
-            continue;
-        if (one->span_count > 0)
-            g_array_append_vals(spans, one->spans, (guint)one->span_count);
-        if (joined.switch_count == 0) {
-            joined.switches = one->switches;
-            joined.switch_count = one->switch_count;
-        }
-    }
-    joined.spans = join_spans(spans, &joined.span_count);
-    return joined;
-}
-
-static void
-join_timelines(BkLines *self)
-{
-    g_autoptr(GArray) timelines = g_array_new(FALSE, FALSE, sizeof(BkWindowTimeline));
-
-    for (guint i = 0; i < self->pasts->len; i++) {
-        const BkWindowInput *input = &past_at(self, i)->input;
-
-        for (size_t j = 0; j < input->timeline_count; j++) {
-            const BkWindowInput found = {
-                .timelines = (const BkWindowTimeline *)(const void *)timelines->data,
-                .timeline_count = timelines->len,
-            };
-            BkWindowTimeline joined;
-
-            if (find_timeline(&found, input->timelines[j].timeline) != NULL)
-                continue;
-            joined = join_timeline(self, input->timelines[j].timeline);
-            g_array_append_val(timelines, joined);
-        }
-    }
-    self->input.timeline_count = timelines->len;
-    self->input.timelines =
-        (const BkWindowTimeline *)(const void *)g_array_free(g_steal_pointer(&timelines), FALSE);
-}
-
-static size_t
-find_id(const BkWindowSnapshot *snapshots, size_t count, const char *id)
-{
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(snapshots[i].id, id) == 0)
-            return i;
-    return SIZE_MAX;
-}
-
-static void
-join_snapshots(BkLines *self)
-{
-    g_autoptr(GArray) snapshots = g_array_new(FALSE, FALSE, sizeof(BkWindowSnapshot));
-
-    for (guint i = 0; i < self->pasts->len; i++) {
-        const BkPast *past = past_at(self, i);
-
-        for (size_t j = 0; j < past->input.snapshot_count; j++) {
-            if (find_id((const BkWindowSnapshot *)(const void *)snapshots->data, snapshots->len,
-                        past->input.snapshots[j].id) == SIZE_MAX)
-                g_array_append_val(snapshots, past->input.snapshots[j]);
-        }
-        if (self->input.segment_size == 0 || past->snapshots->len > 0)
-            self->input.segment_size = past->input.segment_size;
-    }
-    self->system_id = self->pasts->len > 0 ? past_at(self, 0)->system_id : 0;
-    self->input.snapshot_count = snapshots->len;
-    self->input.snapshots =
-        (const BkWindowSnapshot *)(const void *)g_array_free(g_steal_pointer(&snapshots), FALSE);
-}
-
 /* --- what happened in a stretch --------------------------------------------------------------- */
-
-static bool
-holds(const BkPast *past, uint32_t timeline, uint64_t segno)
-{
-    const BkWindowTimeline *archive = find_timeline(&past->input, timeline);
-
-    for (size_t i = 0; archive != NULL && i < archive->span_count; i++)
-        if (segno >= archive->spans[i].first && segno <= archive->spans[i].last)
-            return true;
-    return false;
-}
-
-/* Reads the segment's info, or its content where `info` is NULL, from the first repository that has
- * it whole. */
-static bool
-read_from_any(const BkLines *self, uint32_t timeline, uint64_t segno, BkWalInfo *info,
-              BkBuf *content, BkOp *op, GError **error)
-{
-    g_autoptr(GError) worst = NULL;
-
-    for (guint i = 0; i < self->pasts->len; i++) {
-        const BkPast *past = past_at(self, i);
-        g_autoptr(GError) cause = NULL;
-
-        if (!holds(past, timeline, segno))
-            continue;
-        if (info != NULL ? bk_past_get_info(past, timeline, segno, info, op, &cause)
-                         : bk_past_get_segment(past, timeline, segno, content, op, &cause))
-            return true;
-        bk_parts_keep_worst(&worst, &cause);
-    }
-    if (worst == NULL)
-        return bk_throw(error, BK_ERROR_NOT_FOUND, "there is no such segment");
-    return bk_propagate(error, &worst);
-}
 
 /* With the record that crosses from the segment before. */
 static bool
@@ -197,13 +43,11 @@ read_joined(const BkLines *self, uint32_t timeline, uint64_t segno, BkWalInfo *i
             GError **error)
 {
     g_auto(BkWalInfo) before = {0};
-    bool has_before = false;
 
-    for (guint i = 0; segno > 0 && !has_before && i < self->pasts->len; i++)
-        has_before = holds(past_at(self, i), timeline, segno - 1);
-    if (!read_from_any(self, timeline, segno, info, NULL, op, error))
+    if (!bk_past_get_info(self->past, timeline, segno, info, op, error))
         return false;
-    if (has_before && read_from_any(self, timeline, segno - 1, &before, NULL, op, NULL))
+    if (segno > 0 && bk_past_has_segment(self->past, timeline, segno - 1) &&
+        bk_past_get_info(self->past, timeline, segno - 1, &before, op, NULL))
         (void)bk_wal_info_join(&before, info);
     return true;
 }
@@ -276,7 +120,7 @@ find_first_in(const BkLines *self, const BkLineStretch *stretch, uint64_t segno,
         activity->first_us = MIN(activity->last_us, info->min_time_us);
         return true;
     }
-    if (!read_from_any(self, stretch->timeline, segno, NULL, &content, op, error) ||
+    if (!bk_past_get_segment(self->past, stretch->timeline, segno, &content, op, error) ||
         !bk_wal_find_time(content.data, content.size, NULL, INT64_MIN, stretch->begin_lsn, &found,
                           &commit, error))
         return false;
@@ -438,12 +282,13 @@ bk_lines_load(const GPtrArray *pasts, const BkSourceSpec *source, BkLines *self,
 
     *self = (BkLines){
         .pasts = pasts,
+        .past = bk_past_join(pasts),
         .decisions = g_array_new(FALSE, FALSE, sizeof(BkDecision)),
         .valid = g_array_new(FALSE, FALSE, sizeof(BkLineDecision)),
         .problems = g_ptr_array_new_with_free_func(g_free),
     };
-    join_snapshots(self);
-    join_timelines(self);
+    self->input = self->past->input;
+    self->system_id = self->past->system_id;
     if (self->input.timeline_count > 1 && source != NULL && source->connection != NULL)
         ask_server(self, source, op);
     bk_line_map_find(&self->input, self->server_timeline, &self->map);
@@ -481,7 +326,10 @@ bk_lines_has_snapshot(const BkLines *self, size_t index, size_t snapshot)
 size_t
 bk_lines_find_snapshot(const BkLines *self, const char *id)
 {
-    return find_id(self->input.snapshots, self->input.snapshot_count, id);
+    for (size_t i = 0; i < self->input.snapshot_count; i++)
+        if (strcmp(self->input.snapshots[i].id, id) == 0)
+            return i;
+    return SIZE_MAX;
 }
 
 size_t
@@ -503,19 +351,15 @@ bk_lines_newest_snapshot(const BkLines *self)
     return newest;
 }
 
-/* Is its history in any repository, though perhaps damaged? */
+/* Returns true if its history is in any repository, though perhaps damaged. */
 static bool
 has_history(const BkLines *self, uint32_t timeline)
 {
-    for (guint i = 0; i < self->pasts->len; i++) {
-        const GPtrArray *archive = past_at(self, i)->archive;
+    for (guint i = 0; i < self->past->archive->len; i++) {
+        const BkArchiveTimeline *archived = g_ptr_array_index(self->past->archive, i);
 
-        for (guint j = 0; archive != NULL && j < archive->len; j++) {
-            const BkArchiveTimeline *archived = g_ptr_array_index(archive, j);
-
-            if (archived->timeline == timeline && archived->has_history)
-                return true;
-        }
+        if (archived->timeline == timeline && archived->has_history)
+            return true;
     }
     return false;
 }

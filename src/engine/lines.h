@@ -14,7 +14,8 @@
 
 typedef struct BkLines {
     const GPtrArray *pasts; /* of BkPast, all of one cluster, which must outlive it */
-    BkWindowInput input;    /* of all of them together; its arrays are owned */
+    BkPast *past;           /* all of them together; owned */
+    BkWindowInput input;    /* that of `past` */
     BkLineMap map;
     BkLineActivity *activities; /* owned; one for each stretch */
     GArray *decisions;          /* of BkDecision, by number: all that were ever made, of any

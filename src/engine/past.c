@@ -183,6 +183,16 @@ describe_snapshots(const BkPast *self)
     return described;
 }
 
+void
+bk_past_find_windows(BkPast *self)
+{
+    free_const(self->input.snapshots);
+    bk_windows_clear(&self->windows);
+    self->input.snapshots = describe_snapshots(self);
+    self->input.snapshot_count = self->restorable->len;
+    bk_windows_find(&self->input, &self->windows);
+}
+
 static bool
 read_history(const BkPast *self, uint32_t timeline, BkHistory *history, BkOp *op, GError **error)
 {
@@ -374,11 +384,9 @@ distribute_archive(Load *load, GPtrArray *pasts, guint first, BkOp *op, GError *
     for (guint i = first; i < pasts->len; i++) {
         BkPast *past = g_ptr_array_index(pasts, i);
 
-        past->input.snapshots = describe_snapshots(past);
-        past->input.snapshot_count = past->restorable->len;
         if (!describe_archive(past, op, error))
             return false;
-        bk_windows_find(&past->input, &past->windows);
+        bk_past_find_windows(past);
     }
     return true;
 }
@@ -409,6 +417,22 @@ bk_past_load_all(const BkPart *part, BkPastArchive archive, GPtrArray *pasts, Bk
 }
 
 void
+bk_past_set_segment_size(BkPast *self, uint32_t segment_size)
+{
+    BkWindowTimeline *timelines = (BkWindowTimeline *)(uintptr_t)self->input.timelines;
+
+    if (self->input.segment_size == segment_size)
+        return;
+    self->input.segment_size = segment_size;
+    for (size_t i = 0; i < self->input.timeline_count; i++) {
+        free_const(timelines[i].spans);
+        timelines[i].spans = describe_spans(g_ptr_array_index(self->archive, i), segment_size,
+                                            &timelines[i].span_count);
+    }
+    bk_past_find_windows(self);
+}
+
+void
 bk_past_exclude(BkPast *self, const char *id, const char *why)
 {
     for (guint i = 0; i < self->restorable->len; i++) {
@@ -419,11 +443,7 @@ bk_past_exclude(BkPast *self, const char *id, const char *why)
         add_unreadable(self->unreadable, id, why);
         g_ptr_array_remove_index(self->restorable, i);
         (void)g_ptr_array_remove(self->snapshots, snapshot); /* frees it */
-        free_const(self->input.snapshots);
-        bk_windows_clear(&self->windows);
-        self->input.snapshots = describe_snapshots(self);
-        self->input.snapshot_count = self->restorable->len;
-        bk_windows_find(&self->input, &self->windows);
+        bk_past_find_windows(self);
         return;
     }
 }
@@ -436,18 +456,48 @@ bk_past_get_info(const BkPast *self, uint32_t timeline, uint64_t segno, BkWalInf
     const BkWalName parsed =
         bk_wal_name_of_segment(timeline, segno, self->input.segment_size, name);
 
-    return bk_archive_get_info(self->part, self->system_id, name, &parsed, info, op, error);
+    return info != NULL
+               ? bk_archive_get_info(self->part, self->system_id, name, &parsed, info, op, error)
+               : bk_archive_get(self->part, self->system_id, name, &parsed, content, op, error);
+}
+
+static bool
+read_from_any(const BkPast *self, uint32_t timeline, uint64_t segno, BkWalInfo *info,
+              BkBuf *content, BkOp *op, GError **error)
+{
+    g_autoptr(GError) worst = NULL;
+
+    if (self->members == NULL)
+        return read_from_one(self, timeline, segno, info, content, op, error);
+    for (guint i = 0; i < self->members->len; i++) {
+        const BkPast *member = g_ptr_array_index(self->members, i);
+        g_autoptr(GError) cause = NULL;
+
+        if (!bk_past_has_segment(member, timeline, segno))
+            continue;
+        if (!bk_op_check(op, error))
+            return false;
+        if (read_from_one(member, timeline, segno, info, content, op, &cause))
+            return true;
+        bk_parts_keep_worst(&worst, &cause);
+    }
+    if (worst == NULL)
+        return bk_throw(error, BK_ERROR_NOT_FOUND, "there is no such segment");
+    return bk_propagate(error, &worst);
+}
+
+bool
+bk_past_get_info(const BkPast *self, uint32_t timeline, uint64_t segno, BkWalInfo *info, BkOp *op,
+                 GError **error)
+{
+    return read_from_any(self, timeline, segno, info, NULL, op, error);
 }
 
 bool
 bk_past_get_segment(const BkPast *self, uint32_t timeline, uint64_t segno, BkBuf *content, BkOp *op,
                     GError **error)
 {
-    char name[BK_WAL_NAME_SIZE];
-    const BkWalName parsed =
-        bk_wal_name_of_segment(timeline, segno, self->input.segment_size, name);
-
-    return bk_archive_get(self->part, self->system_id, name, &parsed, content, op, error);
+    return read_from_any(self, timeline, segno, NULL, content, op, error);
 }
 
 typedef struct EndSearch {

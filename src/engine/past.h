@@ -1,4 +1,5 @@
-/* past.h - what a repository holds of the past of one cluster: snapshots, WAL, timelines, windows.
+/* past.h - what one repository, or several together, hold of the past of one cluster: snapshots,
+ * WAL, timelines, windows.
  *
  * A source that was upgraded (pg_upgrade) consists of several clusters, each with a system
  * identifier, timelines and positions of its own. What is of different clusters is never compared.
@@ -28,10 +29,11 @@ typedef struct BkPastUnreadable {
 int bk_past_snapshot_compare(const BkPastSnapshot *a, const BkPastSnapshot *b);
 
 typedef struct BkPast {
-    const BkPart *part;
-    uint64_t system_id;    /* of the cluster; 0: none is known, and there is nothing */
-    GPtrArray *snapshots;  /* of BkPastSnapshot, by timeline and position, unfinished ones too */
-    GPtrArray *restorable; /* borrowed from `snapshots`: those that `input` counts */
+    const BkPart *part;       /* of several repositories: the first */
+    const GPtrArray *members; /* of BkPast: see bk_past_join; NULL if it is of one repository */
+    uint64_t system_id;       /* of the cluster; 0: none is known, and there is nothing */
+    GPtrArray *snapshots;     /* of BkPastSnapshot, by timeline and position, unfinished ones too */
+    GPtrArray *restorable;    /* borrowed from `snapshots`: those that `input` counts */
     GPtrArray *unreadable; /* of BkPastUnreadable, not among `snapshots`: of which cluster they are
                               is not known, so that one past of a repository has them all */
     GPtrArray *problems;   /* of char *: what else is damaged, for people */
@@ -63,6 +65,21 @@ bool bk_past_load_all(const BkPart *part, BkPastArchive archive, GPtrArray *past
 /* A past of a cluster of which `part` holds nothing. */
 BkPast *bk_past_new_empty(const BkPart *part, uint64_t system_id);
 
+/* What all of `members` (of BkPast, of one cluster; borrowed, with all in them) hold together: each
+ * snapshot once, from the first that can read it, and the WAL that any of them has, as `wal fetch`
+ * takes it. What only one lacks or has damaged is among the problems. */
+BkPast *bk_past_join(const GPtrArray *members);
+
+/* Calculates `windows`, and `input`'s snapshots, from what is in `restorable` and `input`. */
+void bk_past_find_windows(BkPast *self);
+
+/* The segments of a repository without a snapshot are numbered by the size that another one knows.
+ */
+void bk_past_set_segment_size(BkPast *self, uint32_t segment_size);
+
+/* Returns the first member in which that snapshot can be restored, or NULL. */
+const BkPast *bk_past_find_member(const BkPast *self, const char *id);
+
 /* Takes a restorable snapshot that has turned out to be unusable away from what can be restored: it
  * counts as unreadable, for the reason `why`. Nothing happens when it is not there. Frees it, and
  * whatever refers to the past's snapshots or windows is void. */
@@ -80,10 +97,11 @@ typedef struct BkPastEnd {
 bool bk_past_find_end(const BkPast *self, const BkWindowPath *path, BkLsn after, BkPastEnd *end,
                       GPtrArray *damage, BkOp *op, GError **error) BK_MUST_USE;
 
-/* The info of segment `segno` under the name of `timeline`. */
+/* The info of segment `segno` under the name of `timeline`: from the first repository that has it
+ * intact. Fails with the worst of their errors (bk_parts_keep_worst). */
 bool bk_past_get_info(const BkPast *self, uint32_t timeline, uint64_t segno, BkWalInfo *info,
                       BkOp *op, GError **error) BK_MUST_USE;
 
-/* The content of a segment. */
+/* The content of a segment, likewise. */
 bool bk_past_get_segment(const BkPast *self, uint32_t timeline, uint64_t segno, BkBuf *content,
                          BkOp *op, GError **error) BK_MUST_USE;

@@ -16,60 +16,6 @@ bk_plan_choice_clear(BkPlanChoice *self)
     *self = (BkPlanChoice){0};
 }
 
-/* The plan of one repository. */
-typedef struct Offer {
-    guint part;
-    const BkPast *past;
-    BkPlan plan;
-} Offer;
-
-static void
-offer_clear(Offer *self)
-{
-    bk_plan_clear(&self->plan);
-}
-
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Offer, offer_clear)
-
-static int
-compare_numbers(uint64_t a, uint64_t b)
-{
-    return (a > b) - (a < b);
-}
-
-/* Greater than 0 when `a` comes further than `b`, which follow the same line. A snapshot alone is
- * its own end. */
-static int
-compare_reach(const BkPlan *a, const BkPlan *b, BkTargetKind kind)
-{
-    int order = 0;
-
-    if (kind == BK_TARGET_LATEST)
-        order = compare_numbers(a->end_lsn, b->end_lsn);
-    if (order == 0)
-        order = compare_numbers(a->snapshot->head.state == BK_SNAPSHOT_COMPLETE,
-                                b->snapshot->head.state == BK_SNAPSHOT_COMPLETE);
-    if (order == 0)
-        order = compare_numbers(a->snapshot->meta.stop_lsn, b->snapshot->meta.stop_lsn);
-    return order;
-}
-
-static bool
-is_better(const Offer *self, const Offer *best, BkTargetKind kind)
-{
-    if (kind == BK_TARGET_LATEST || kind == BK_TARGET_IMMEDIATE)
-        return compare_reach(&self->plan, &best->plan, kind) > 0;
-    return self->past->unreadable->len == 0 && best->past->unreadable->len > 0;
-}
-
-/* Nothing can be better than a plan to a fixed target by a repository that is whole. */
-static bool
-is_settled(const Offer *self, BkTargetKind kind)
-{
-    return kind != BK_TARGET_LATEST && kind != BK_TARGET_IMMEDIATE &&
-           self->past->unreadable->len == 0;
-}
-
 static void
 warn_each(const GPtrArray *problems)
 {
@@ -78,8 +24,10 @@ warn_each(const GPtrArray *problems)
 }
 
 static void
-warn(const BkPlanChoice *self, const BkPast *past, const GPtrArray *failures)
+warn(const BkPlanChoice *self, const GPtrArray *failures)
 {
+    const BkPast *past = self->system->lines.past;
+
     for (guint i = 0; i < past->unreadable->len; i++) {
         const BkPastUnreadable *unreadable = g_ptr_array_index(past->unreadable, i);
 
@@ -93,7 +41,8 @@ warn(const BkPlanChoice *self, const BkPast *past, const GPtrArray *failures)
         const GError *failure = g_ptr_array_index(failures, i);
 
         if (!bk_error_is(failure, BK_ERROR_NOT_FOUND))
-            bk_log(BK_LOG_WARNING, "%s: another repository leads to the target", failure->message);
+            bk_log(BK_LOG_WARNING, "%s: what other repositories have leads to the target",
+                   failure->message);
     }
 }
 
@@ -135,61 +84,42 @@ load_systems(BkPlanChoice *self, const GPtrArray *parts, GPtrArray *failures, Bk
     return true;
 }
 
+/* The first repository that has the plan's snapshot. */
 static guint
-find_part(const GPtrArray *parts, const BkPast *past)
+find_part(const GPtrArray *parts, const BkPast *past, const char *id)
 {
+    const BkPart *part = bk_past_find_member(past, id)->part;
     guint index = 0;
 
-    while (g_ptr_array_index(parts, index) != past->part)
+    while (g_ptr_array_index(parts, index) != part)
         index++;
     return index;
 }
 
-/* Each repository leads to the target on the lines that it has: where they differ, both may be
- * meant.
+typedef struct Choosing {
+    const GPtrArray *parts;
+    const BkPlanRequest *request;
+    BkPlanChoice *choice;
+    GPtrArray *failures; /* of GError: of repositories that could not be asked */
+    GError *left_out;    /* why the first snapshot was; NULL: none was */
+    unsigned outages;    /* for which snapshots were left out */
+} Choosing;
+
+/* Plans in one cluster. What a repository may have that could not be asked is unknown, not absent.
  */
 static bool
-check_agreement(const Offer *best, const Offer *next, const BkPlanRequest *request, GError **error)
+plan_in(const Choosing *self, const BkSystem *system, const BkPlanRequest *request, BkPlan *plan,
+        BkOp *op, GError **error)
 {
-    g_autoptr(GArray) timelines = g_array_new(FALSE, FALSE, sizeof(uint32_t));
+    g_autoptr(GError) cause = NULL;
 
-    if (best->plan.timeline == next->plan.timeline ||
-        bk_plan_is_same(&best->plan, &next->plan, request->lines))
+    if (bk_plan_make(system->lines.past, request, plan, op, &cause))
         return true;
-    g_array_append_val(timelines, best->plan.timeline);
-    g_array_append_val(timelines, next->plan.timeline);
-    return bk_plan_refuse_places(request, bk_part_source(best->past->part), timelines, error);
-}
-
-static bool
-choose_offer(const BkSystem *system, const BkPlanRequest *request, Offer *best, GPtrArray *failures,
-             BkOp *op, GError **error)
-{
-    BkTargetKind kind = request->target->kind;
-
-    for (guint i = 0; i < system->pasts->len; i++) {
-        g_auto(Offer) next = {.part = i, .past = g_ptr_array_index(system->pasts, i)};
-        GError *cause = NULL;
-
-        if (best->past != NULL && is_settled(best, kind) && system->lines.map.line_count < 2)
-            return true;
-        if (!bk_plan_make(next.past, request, &next.plan, op, &cause)) {
-            g_ptr_array_add(failures, cause);
-            if (!bk_op_check(op, error))
-                return false;
-            if (bk_error_is(cause, BK_ERROR_AMBIGUOUS)) {
-                g_propagate_error(error, g_error_copy(cause));
-                return false;
-            }
-        } else if (best->past != NULL && !check_agreement(best, &next, request, error)) {
-            return false;
-        } else if (best->past == NULL || is_better(&next, best, kind)) {
-            offer_clear(best);
-            *best = next;
-            next = (Offer){0}; /* moved */
-        }
-    }
-    return best->past != NULL || throw_worst(failures, error);
+    if (!bk_op_check(op, error))
+        return false;
+    if (bk_error_is(cause, BK_ERROR_NOT_FOUND) && self->failures->len > 0)
+        return throw_worst(self->failures, error);
+    return bk_propagate(error, &cause);
 }
 
 /* --- clusters --------------------------------------------------------------------------------- */
@@ -232,28 +162,21 @@ describe_reach(const BkSystem *system, const BkPlanRequest *request, bool is_end
     const BkTarget latest = BK_TARGET_INIT;
     BkPlanRequest own = *request;
     g_autoptr(GString) text = g_string_new(NULL);
+    const BkPast *past = system->lines.past;
     const BkWindow *first = NULL;
-    const BkWindowInput *input = NULL;
 
     own.target = &latest;
     own.timeline = NULL;
     own.system_id = system->id;
     own.names_system = true;
     own.lines = &system->lines;
-    for (guint i = 0; i < system->pasts->len; i++) {
-        const BkPast *past = g_ptr_array_index(system->pasts, i);
-
-        for (size_t j = 0; j < past->windows.count; j++)
-            if (first == NULL || past->windows.windows[j].from_lsn < first->from_lsn) {
-                first = &past->windows.windows[j];
-                input = &past->input;
-            }
-    }
+    for (size_t i = 0; i < past->windows.count; i++)
+        if (first == NULL || past->windows.windows[i].from_lsn < first->from_lsn)
+            first = &past->windows.windows[i];
     if (first == NULL) {
         g_string_printf(text, "cluster %" G_GUINT64_FORMAT " has no usable snapshot", system->id);
     } else if (is_end) {
         g_auto(BkPlan) plan = {0};
-        const BkPast *past = g_ptr_array_index(system->pasts, 0);
         g_autofree char *command = bk_plan_format_command(&own, NULL, 0);
         g_autofree char *end = bk_plan_make(past, &own, &plan, op, NULL) && plan.end_time_us != 0
                                    ? bk_plan_format_time(plan.end_time_us)
@@ -263,7 +186,7 @@ describe_reach(const BkSystem *system, const BkPlanRequest *request, bool is_end
                         end != NULL ? "with the transaction of " : "", end != NULL ? end : "before",
                         command);
     } else {
-        const char *id = input->snapshots[first->first_snapshot].id;
+        const char *id = past->input.snapshots[first->first_snapshot].id;
         g_autofree char *command = bk_plan_format_command(&own, id, 0);
         g_autofree char *from = bk_plan_format_time(first->from_time_us);
 
@@ -296,52 +219,97 @@ refuse_everywhere(const BkPlanChoice *self, const BkPlanRequest *request, const 
                     target, source, self->systems.systems->len, text->str);
 }
 
+/* Why a cluster may have the target though it was not found there: a new string; NULL if it has
+ * not.
+ */
+static char *
+find_doubt(const BkSystem *system, const BkPlanRequest *request, const GError *cause)
+{
+    const GPtrArray *unreadable = system->lines.past->unreadable;
+
+    if (!bk_error_is(cause, BK_ERROR_NOT_FOUND))
+        return g_strdup(cause->message);
+    if (unreadable->len > 0)
+        return g_strdup(((const BkPastUnreadable *)g_ptr_array_index(unreadable, 0))->why);
+    return request->lacks_repositories
+               ? g_strdup("a repository could not be asked, and may have more of it")
+               : NULL;
+}
+
+/* It is in one cluster, and may be in `doubtful`, too. Who names none means the current one as a
+ * rule: that one needs no other to be searched. */
+static bool
+check_doubt(const BkPlanChoice *self, const BkPlanRequest *request, const BkSystem *doubtful,
+            const char *doubt, const char *source, GError **error)
+{
+    g_autofree char *target = NULL;
+    g_autofree char *found = NULL;
+    g_autofree char *other = NULL;
+
+    if (doubt == NULL)
+        return true;
+    if (self->system == bk_systems_current(&self->systems)) {
+        bk_log(BK_LOG_WARNING, "cluster %" G_GUINT64_FORMAT " could not be searched as well: %s",
+               doubtful->id, doubt);
+        return true;
+    }
+    target = bk_target_describe(request->target);
+    found = describe_system(self->system, request);
+    other = describe_system(doubtful, request);
+    return bk_throw(error, BK_ERROR_AMBIGUOUS,
+                    "%s of \"%s\" was found in a former cluster, and may be in another one, too, "
+                    "which could not be searched (%s): say which one is meant; %s; %s",
+                    target, source, doubt, found, other);
+}
+
 /* Looks in every cluster, the current one first, then back in time. */
 static bool
-search_systems(BkPlanChoice *self, const BkPlanRequest *request, const char *source, Offer *best,
-               GPtrArray *failures, BkOp *op, GError **error)
+search_systems(const Choosing *self, const char *source, BkPlan *plan, BkOp *op, GError **error)
 {
+    BkPlanChoice *choice = self->choice;
+    const GPtrArray *systems = choice->systems.systems;
     g_autoptr(GPtrArray) found = g_ptr_array_new();
     g_autoptr(GError) worst = NULL;
-    BkPlanRequest own = *request;
+    g_autofree char *doubt = NULL;
+    const BkSystem *doubtful = NULL;
+    BkPlanRequest own = *self->request;
 
     own.names_system = true;
-    for (guint i = self->systems.systems->len; i-- > 0;) {
-        BkSystem *system = g_ptr_array_index(self->systems.systems, i);
-        const guint failed = failures->len;
-        g_auto(Offer) next = {0};
+    for (guint i = systems->len; i-- > 0;) {
+        BkSystem *system = g_ptr_array_index(systems, i);
+        g_auto(BkPlan) next = {0};
         g_autoptr(GError) cause = NULL;
 
         own.lines = &system->lines;
         own.system_id = system->id;
         if (system->pasts->len == 0)
             continue;
-        if (!choose_offer(system, &own, &next, failures, op, &cause)) {
+        if (!plan_in(self, system, &own, &next, op, &cause)) {
             if (!bk_op_check(op, error))
                 return false;
             if (bk_error_is(cause, BK_ERROR_AMBIGUOUS)) /* it is there */
                 return bk_propagate(error, &cause);
+            if (doubt == NULL) {
+                doubt = find_doubt(system, self->request, cause);
+                doubtful = system;
+            }
             if (!bk_error_is(cause, BK_ERROR_NOT_FOUND))
                 bk_parts_keep_worst(&worst, &cause);
-            g_ptr_array_set_size(failures, (int)failed); /* of no other cluster */
             continue;
         }
         g_ptr_array_add(found, system);
         if (found->len > 1)
             continue;
-        self->system = system;
-        offer_clear(best);
-        *best = next;
-        next = (Offer){0}; /* moved */
+        choice->system = system;
+        *plan = next;
+        next = (BkPlan){0}; /* moved */
     }
     if (found->len > 1)
-        return refuse_systems(found, request, source, error);
-    if (found->len == 1 && worst != NULL)
-        bk_log(BK_LOG_WARNING, "another cluster could not be searched: %s", worst->message);
+        return refuse_systems(found, self->request, source, error);
     if (found->len == 1)
-        return true;
+        return check_doubt(choice, self->request, doubtful, doubt, source, error);
     return worst != NULL ? bk_propagate(error, &worst)
-                         : refuse_everywhere(self, request, source, op, error);
+                         : refuse_everywhere(choice, self->request, source, op, error);
 }
 
 /* The end of the current cluster, of which there is nothing yet, is no end of another one. */
@@ -418,15 +386,6 @@ note_system(const BkPlanChoice *self, BkPlan *plan)
 
 /* --- the proof -------------------------------------------------------------------------------- */
 
-typedef struct Choosing {
-    const GPtrArray *parts;
-    const BkPlanRequest *request;
-    BkPlanChoice *choice;
-    GPtrArray *failures; /* of GError */
-    GError *left_out;    /* why the first snapshot was; NULL: none was */
-    unsigned outages;    /* for which snapshots were left out */
-} Choosing;
-
 /* The first snapshot that was left out says more than what could not be reached without it. */
 static bool
 throw_without(const Choosing *self, GError **cause, GError **error)
@@ -457,7 +416,7 @@ leave_out(Choosing *self, const char *id, GError **cause, GError **error)
 
 /* The best plan in the cluster that is meant, or in the only one that has the target. */
 static bool
-choose_in_systems(Choosing *self, Offer *best, BkOp *op, GError **error)
+choose_in_systems(Choosing *self, BkPlan *plan, BkOp *op, GError **error)
 {
     const char *source = bk_part_source(g_ptr_array_index(self->parts, 0));
     BkPlanChoice *choice = self->choice;
@@ -466,13 +425,13 @@ choose_in_systems(Choosing *self, Offer *best, BkOp *op, GError **error)
     if (!choose_system(choice, self->request, source, &choice->system, error))
         return false;
     if (choice->system == NULL)
-        return search_systems(choice, self->request, source, best, self->failures, op, error);
+        return search_systems(self, source, plan, op, error);
     resolved.lines = &choice->system->lines;
     resolved.names_system =
         resolved.system_id != 0 || choice->system != bk_systems_current(&choice->systems);
     resolved.system_id = choice->system->id;
     return check_has_snapshot(choice, self->request, source, error) &&
-           choose_offer(choice->system, &resolved, best, self->failures, op, error);
+           plan_in(self, choice->system, &resolved, plan, op, error);
 }
 
 /* One plan, of what is not left out yet: choice->snapshot stays NULL if its snapshot is, from now
@@ -482,26 +441,26 @@ choose_once(Choosing *self, BkOp *op, GError **error)
 {
     BkPlanChoice *choice = self->choice;
     const BkSourceSpec *source = self->request->source;
-    g_auto(Offer) best = {0};
+    g_auto(BkPlan) plan = {0};
     g_autoptr(GError) cause = NULL;
     g_autoptr(GPtrArray) ordered = NULL;
     g_autofree char *id = NULL;
 
     if (!bk_systems_load_lines(&choice->systems, source, op, error))
         return false;
-    if (!choose_in_systems(self, &best, op, &cause))
+    if (!choose_in_systems(self, &plan, op, &cause))
         return throw_without(self, &cause, error);
-    choice->part = find_part(self->parts, best.past);
+    id = g_strdup(plan.snapshot->head.id);
+    choice->part = find_part(self->parts, choice->system->lines.past, id);
     ordered = bk_plan_proof_order(self->parts, choice->part);
-    id = g_strdup(best.plan.snapshot->head.id);
     choice->snapshot =
         bk_plan_proof_load(ordered, id, source != NULL ? source->workers : 1, op, &cause);
     if (choice->snapshot == NULL)
         return bk_op_check(op, error) && leave_out(self, id, &cause, error);
-    choice->plan = best.plan;
-    best.plan = (BkPlan){0}; /* moved */
+    choice->plan = plan;
+    plan = (BkPlan){0}; /* moved */
     note_system(choice, &choice->plan);
-    warn(choice, best.past, self->failures);
+    warn(choice, self->failures);
     return true;
 }
 
@@ -511,7 +470,6 @@ bk_plan_choose(const GPtrArray *parts, const BkPlanRequest *request, BkPlanChoic
 {
     g_autoptr(GPtrArray) failures = g_ptr_array_new_with_free_func(free_error);
     Choosing self = {parts, request, choice, failures, NULL, 0};
-    guint failed;
     bool ok = true;
 
     *choice = (BkPlanChoice){0};
@@ -522,11 +480,8 @@ bk_plan_choose(const GPtrArray *parts, const BkPlanRequest *request, BkPlanChoic
         return throw_worst(failures, error);
     if (!bk_systems_order(&choice->systems, BK_PAST_WHOLE_ARCHIVE, op, error))
         return false;
-    failed = failures->len;
-    while (ok && choice->snapshot == NULL) {
-        g_ptr_array_set_size(failures, (int)failed);
+    while (ok && choice->snapshot == NULL)
         ok = choose_once(&self, op, error);
-    }
     g_clear_error(&self.left_out);
     return ok;
 }

@@ -92,14 +92,14 @@ describe_lines(const BkPlanRequest *request, const GArray *leaves)
     return g_string_free(g_steal_pointer(&text), FALSE);
 }
 
-bool
-bk_plan_refuse_places(const BkPlanRequest *request, const char *source, const GArray *timelines,
-                      GError **error)
+static bool
+refuse_places(const BkPlanRequest *request, const char *source, const GArray *timelines,
+              GError **error)
 {
     g_autofree char *target = bk_target_describe(request->target);
     g_autofree char *lines = describe_lines(request, timelines);
 
-    return bk_throw(error, BK_ERROR_NOT_FOUND,
+    return bk_throw(error, BK_ERROR_AMBIGUOUS,
                     "%s of \"%s\" is on %u lines, as different states: say which one is meant%s",
                     target, source, timelines->len, lines);
 }
@@ -224,8 +224,10 @@ choose_one(const Choice *self, uint32_t *leaf, GError **error)
 
 /* --- what several lines may have -------------------------------------------------------------- */
 
-bool
-bk_plan_is_same(const BkPlan *a, const BkPlan *b, const BkLines *lines)
+/* Returns true if both plans reach the same state: the same position in WAL that both their lines
+ * share. */
+static bool
+is_same_place(const BkPlan *a, const BkPlan *b, const BkLines *lines)
 {
     const BkLineMap *map = &lines->map;
     size_t left = bk_line_map_find_line(map, a->timeline);
@@ -259,9 +261,10 @@ take_plan(BkPlan *to, BkPlan *from)
 
 typedef struct LineSearch {
     const Choice *choice;
-    BkPlan *plan;   /* of the first line that has one */
-    GArray *places; /* of uint32_t: the lines on which it is at another place each */
-    GError *worst;  /* the worst reason of a line without one; NULL: none was */
+    BkPlan *plan;      /* of the first line that has one */
+    GArray *places;    /* of uint32_t: the lines on which it is at another place each */
+    GError *worst;     /* the worst reason of a line without one; NULL: none was */
+    uint32_t doubtful; /* the first line that could not be searched; 0: all could */
 } LineSearch;
 
 /* Notes why there is no plan on a line; fails where that ends the whole search. */
@@ -273,8 +276,8 @@ keep_line_failure(LineSearch *self, uint32_t leaf, GError **cause, GError **erro
     /* It is on this line, so that another line's answer is not the only one. */
     if (bk_error_is(*cause, BK_ERROR_AMBIGUOUS))
         return bk_propagate(error, cause);
-    if (self->places->len > 0 && !bk_error_is(*cause, BK_ERROR_NOT_FOUND))
-        bk_log(BK_LOG_WARNING, "timeline %u could not be searched: %s", leaf, (*cause)->message);
+    if (!bk_error_is(*cause, BK_ERROR_NOT_FOUND) && self->doubtful == 0)
+        self->doubtful = leaf; /* bk_parts_keep_worst keeps the first such reason, too */
     bk_parts_keep_worst(&self->worst, cause);
     return true;
 }
@@ -290,12 +293,41 @@ search_line(LineSearch *self, uint32_t leaf, GError **error)
         return true;
     if (!bk_plan_make_along(choice->past, choice->request, leaf, &next, choice->op, &cause))
         return keep_line_failure(self, leaf, &cause, error);
-    if (self->places->len > 0 && bk_plan_is_same(self->plan, &next, choice->lines))
+    if (self->places->len > 0 && is_same_place(self->plan, &next, choice->lines))
         return true;
     g_array_append_val(self->places, leaf);
     if (self->places->len == 1)
         take_plan(self->plan, &next);
     return true;
+}
+
+/* It is on line `leaf`, and may be on `doubtful`, too. Who names none means the living one as a
+ * rule: that one needs no other to be searched. */
+static bool
+check_doubt(const Choice *self, uint32_t leaf, uint32_t doubtful, const GError *doubt,
+            GError **error)
+{
+    const BkLine *living = bk_lines_living(self->lines);
+    g_autoptr(GArray) leaves = g_array_new(FALSE, FALSE, sizeof(uint32_t));
+    g_autofree char *target = NULL;
+    g_autofree char *lines = NULL;
+
+    if (doubt == NULL)
+        return true;
+    if (living != NULL && living->timeline == leaf) {
+        bk_log(BK_LOG_WARNING, "timeline %u could not be searched as well: %s", doubtful,
+               doubt->message);
+        return true;
+    }
+    g_array_append_val(leaves, leaf);
+    g_array_append_val(leaves, doubtful);
+    target = bk_target_describe(self->request->target);
+    lines = describe_lines(self->request, leaves);
+    return bk_throw(error, BK_ERROR_AMBIGUOUS,
+                    "%s of \"%s\" was found on timeline %u, and may be on timeline %u, too, which "
+                    "could not be searched (%s): say which one is meant%s",
+                    target, bk_part_source(self->past->part), leaf, doubtful, doubt->message,
+                    lines);
 }
 
 /* Looks for the target on every line. */
@@ -318,9 +350,10 @@ search_lines(const Choice *self, BkPlan *plan, GError **error)
     if (places->len == 0)
         return worst != NULL ? bk_propagate(error, &worst) : refuse_ambiguous(self, error);
     if (places->len < 2)
-        return true;
+        return check_doubt(self, g_array_index(places, uint32_t, 0), search.doubtful,
+                           search.doubtful != 0 ? worst : NULL, error);
     bk_plan_clear(plan);
-    return bk_plan_refuse_places(self->request, bk_part_source(self->past->part), places, error);
+    return refuse_places(self->request, bk_part_source(self->past->part), places, error);
 }
 
 /* A plan that leaves the living line says so. */

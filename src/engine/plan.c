@@ -9,7 +9,6 @@
 typedef struct Planner {
     const BkPast *past;
     const BkPlanRequest *request;
-    const BkLines *lines;
     BkPlan *plan;
     BkOp *op;
     uint32_t leaf;
@@ -151,10 +150,8 @@ check_wanted(const Planner *self, GError **error)
                             "snapshot \"%s\" is unfinished and cannot be restored", wanted);
         return true;
     }
-    return bk_throw(error, BK_ERROR_NOT_FOUND,
-                    "there is no snapshot \"%s\" of \"%s\" in repository \"%s\"", wanted,
-                    bk_part_source(self->past->part),
-                    bk_repository_name(bk_part_repository(self->past->part)));
+    return bk_throw(error, BK_ERROR_NOT_FOUND, "there is no snapshot \"%s\" of \"%s\"", wanted,
+                    bk_part_source(self->past->part));
 }
 
 bool
@@ -556,20 +553,17 @@ offer_end(const Planner *self, const BkPastEnd *end)
     return bk_plan_format_command(self->request, at, self->leaf);
 }
 
-/* The end of what can be replayed must be the end of the line, of which another repository may have
- * more: recovery asks all of them. */
+/* The end of what can be replayed must be the end of the line. */
 static bool
 check_whole(const Planner *self, const BkPastEnd *end, GError **error)
 {
-    const BkWindowInput *all = &self->lines->input;
-    size_t index = bk_lines_find_snapshot(self->lines, self->plan->snapshot->head.id);
-    g_auto(BkWindowPath) path = {0};
+    const uint32_t size = self->past->input.segment_size;
+    const BkWindowGap *gap = &self->plan->path.gap;
     g_autofree char *command = NULL;
     g_autofree char *windows = NULL;
     char first[BK_WAL_NAME_SIZE], last[BK_WAL_NAME_SIZE];
 
-    if (self->request->accepts_gap || index == SIZE_MAX ||
-        !bk_window_path(all, index, self->leaf, &path) || path.gap.timeline == 0)
+    if (self->request->accepts_gap || gap->timeline == 0)
         return true;
     command = offer_end(self, end);
     windows = describe_windows(self);
@@ -580,9 +574,8 @@ check_whole(const Planner *self, const BkPastEnd *end, GError **error)
         "there is WAL behind them; archive them if the old or the new primary still has them, or "
         "restore up to the last transaction before them by: %s%s",
         self->leaf, bk_part_source(self->past->part),
-        bk_wal_segment_name(path.gap.timeline, path.gap.first, all->segment_size, first),
-        bk_wal_segment_name(path.gap.timeline, path.gap.last, all->segment_size, last), command,
-        windows);
+        bk_wal_segment_name(gap->timeline, gap->first, size, first),
+        bk_wal_segment_name(gap->timeline, gap->last, size, last), command, windows);
 }
 
 static bool
@@ -648,7 +641,6 @@ bk_plan_make_along(const BkPast *past, const BkPlanRequest *request, uint32_t ti
     Planner self = {
         .past = past,
         .request = request,
-        .lines = request->lines,
         .plan = plan,
         .op = op,
         .leaf = timeline,

@@ -16,7 +16,8 @@ typedef struct BkPlanRequest {
     bool names_system;    /* commands for the user name the cluster */
     const char *command;  /* for the user to type, to which --timeline and --at can be added; NULL:
                              the options alone are shown */
-    bool accepts_gap;     /* `latest` may mean the last position before a gap */
+    bool lacks_repositories;    /* some could not be opened, and what they have is unknown */
+    bool accepts_gap;           /* `latest` may mean the last position before a gap */
     const BkSourceSpec *source; /* whose server may be asked on which timeline it is; or NULL */
     const BkLines *lines;       /* of all repositories; NULL: those of the one past */
 } BkPlanRequest;
@@ -48,14 +49,6 @@ bool bk_plan_check_timeline(const char *timeline, GError **error) BK_MUST_USE;
 bool bk_plan_make_along(const BkPast *past, const BkPlanRequest *request, uint32_t timeline,
                         BkPlan *plan, BkOp *op, GError **error) BK_MUST_USE;
 
-/* Returns true if both plans, perhaps of different repositories, reach the same state: the same
- * position in WAL that both their lines share. */
-bool bk_plan_is_same(const BkPlan *a, const BkPlan *b, const BkLines *lines);
-
-/* Fails for a target that is found on several `timelines` (of uint32_t) as different states. */
-bool bk_plan_refuse_places(const BkPlanRequest *request, const char *source,
-                           const GArray *timelines, GError **error);
-
 /* "2026-11-28 10:00:00 UTC": a new string. */
 char *bk_plan_format_time(int64_t time_us);
 
@@ -69,10 +62,12 @@ char *bk_plan_format_choice(const BkPlanRequest *request, const char *at, uint32
 
 /* Makes a plan. Without a timeline in the request, `latest` and `immediate` follow the line on
  * which the cluster lives; any other target is looked for on every line that was not declared dead,
- * and must be found at one place only. `latest` leads to the end of its line and never to a gap
+ * and must be found at one place only; one that is found on another line than that, while a line
+ * could not be searched, is refused. `latest` leads to the end of its line and never to a gap
  * before it. Fails with BK_ERROR_NOT_FOUND when there is no such snapshot, the target is outside
- * every window, or it is ambiguous which line is meant (and says by which commands each is
- * reached), BK_ERROR_USAGE for a timeline of a wrong form, BK_ERROR_CORRUPT when the wanted
+ * every window, or it is ambiguous on which line the cluster lives, BK_ERROR_AMBIGUOUS when the
+ * target is, or may be, in several places (either says by which commands each is reached),
+ * BK_ERROR_USAGE for a timeline of a wrong form, BK_ERROR_CORRUPT when the wanted
  * snapshot's manifest, or every one, is damaged. `past` must outlive the plan. */
 bool bk_plan_make(const BkPast *past, const BkPlanRequest *request, BkPlan *plan, BkOp *op,
                   GError **error) BK_MUST_USE;

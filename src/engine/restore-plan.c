@@ -71,6 +71,7 @@ bk_restore_plan_make(BkRestore *self, const BkTarget *target, const char *timeli
         .snapshot = request->snapshot,
         .system_id = request->system_id,
         .command = request->command,
+        .lacks_repositories = self->parts.failed->len > 0,
         .source = self->source,
     };
 

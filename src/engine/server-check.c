@@ -299,13 +299,12 @@ is_ancestor(const BkPast *past, uint32_t timeline, uint32_t of)
     return false;
 }
 
-/* One repository suffices: what others lack is told of them. */
+/* What single repositories lack is told of them. */
 static void
 judge_timeline(const BkServerCheck *self, const BkListing *listing, GPtrArray *problems)
 {
-    const BkPast *past = listing->pasts->len > 0 ? g_ptr_array_index(listing->pasts, 0) : NULL;
-    const BkArchiveTimeline *newest =
-        past != NULL ? find_newest_timeline(past, listing->lines) : NULL;
+    const BkPast *past = listing->lines->past;
+    const BkArchiveTimeline *newest = find_newest_timeline(past, listing->lines);
     uint32_t timeline = self->state.timeline;
 
     if (newest == NULL || newest->timeline == timeline)

@@ -86,8 +86,9 @@ note_broken(BkStatus *self, const BkPast *past, const BkLines *lines, const char
 
         add_text(
             is_past(self, lines, past, &gap) ? self->notes : self->problems,
-            "snapshot %s in %s cannot be recovered: its WAL segment %s is missing",
+            "snapshot %s in %s cannot be recovered%s: its WAL segment %s is missing",
             past->input.snapshots[broken->snapshot].id, repository,
+            is_elsewhere(lines, &gap) ? " from there alone" : "",
             bk_wal_segment_name(broken->timeline, broken->segno, past->input.segment_size, name));
     }
 }
@@ -146,10 +147,10 @@ bk_status_note_gaps(BkStatus *self, const BkPast *past, const BkLines *lines,
         if (gap->timeline == 0)
             continue;
         add_text(is_past(self, lines, past, gap) ? self->notes : self->problems,
-                 "WAL segments %s to %s are missing in %s on the way to timeline %u: %s%s",
+                 "WAL segments %s to %s are missing in %s on the way to timeline %u: %s%s%s",
                  bk_wal_segment_name(gap->timeline, gap->first, size, first),
                  bk_wal_segment_name(gap->timeline, gap->last, size, last), repository,
-                 window->timeline, loss,
+                 window->timeline, is_elsewhere(lines, gap) ? "from there alone, " : "", loss,
                  is_elsewhere(lines, gap) ? "; \"copy\" from another repository brings them" : "");
     }
 }

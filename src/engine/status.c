@@ -72,8 +72,6 @@ note_past(BkStatus *self, const BkPast *past)
     bk_status_note_gaps(self, past, self->listing.lines, repository);
     if (past->windows.count == 0)
         add_problem(self, "there is no usable snapshot in %s", repository);
-    else if (self->past == NULL)
-        self->past = past;
 }
 
 static void
@@ -131,17 +129,14 @@ find_former(BkStatus *self, BkOp *op, GError **error)
 
     for (guint i = 0; i + 1 < systems->len; i++) {
         const BkSystem *system = g_ptr_array_index(systems, i);
-        const BkPast *usable = NULL;
 
         for (guint j = 0; j < system->pasts->len; j++) {
             const BkPast *past = g_ptr_array_index(system->pasts, j);
             g_autofree char *repository = repository_of(self, past);
 
             bk_status_note_gaps(self, past, &system->lines, repository);
-            if (usable == NULL && past->windows.count > 0)
-                usable = past;
         }
-        if (!find_windows(usable, self->former, self->problems, op, error))
+        if (!find_windows(system->lines.past, self->former, self->problems, op, error))
             return false;
     }
     return true;
@@ -209,6 +204,8 @@ bk_status_load(const BkSourceSpec *source, int64_t rpo_us, int64_t now_us, BkSta
         note_standing(self, g_ptr_array_index(self->standings, i));
     for (guint i = 0; i < self->listing.pasts->len; i++)
         note_past(self, g_ptr_array_index(self->listing.pasts, i));
+    if (self->listing.lines->past->windows.count > 0)
+        self->past = self->listing.lines->past;
     note_newest(self);
     bk_status_note_lines(self, source->name);
     bk_status_note_systems(self, source->name, op);

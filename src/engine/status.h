@@ -17,7 +17,7 @@ typedef struct BkStatusWindow {
 
 typedef struct BkStatus {
     BkListing listing;
-    const BkPast *past;   /* of the first repository with anything usable; NULL for none */
+    const BkPast *past;   /* of all repositories together; NULL if nothing in it is usable */
     GArray *windows;      /* BkStatusWindow, of the current cluster */
     GArray *former;       /* the same of the clusters before it */
     GPtrArray *problems;  /* of char *, for people */

@@ -82,6 +82,20 @@ group_pasts(BkSystems *self)
     }
 }
 
+/* A repository that has WAL of a cluster and no snapshot of it does not know how long segments are.
+ */
+static void
+set_segment_sizes(const BkSystem *system)
+{
+    uint32_t size = 0;
+
+    for (guint i = 0; i < system->pasts->len; i++)
+        if (past_at(system->pasts, i)->snapshots->len > 0)
+            size = past_at(system->pasts, i)->input.segment_size;
+    for (guint i = 0; size != 0 && i < system->pasts->len; i++)
+        bk_past_set_segment_size(past_at(system->pasts, i), size);
+}
+
 /* --- order ------------------------------------------------------------------------------------ */
 
 /* By number; those of several repositories are the same. */
@@ -213,6 +227,8 @@ bk_systems_order(BkSystems *self, BkPastArchive archive, BkOp *op, GError **erro
     g_ptr_array_sort_with_data(self->systems, compare_systems, decisions);
     note_declared(self, decisions);
     complete_current(self);
+    for (guint i = 0; i < self->systems->len; i++)
+        set_segment_sizes(g_ptr_array_index(self->systems, i));
     return true;
 }
 

@@ -1,6 +1,7 @@
 #include "engine/timeline.h"
 
 #include "base/log.h"
+#include "engine/plan-proof.h"
 #include "engine/plan.h"
 #include "engine/snapshot-catalog.h"
 #include "engine/systems.h"
@@ -16,9 +17,9 @@ typedef struct Reading {
     const BkTimelineRequest *request;
     BkTimeline *timeline;
     BkOp *op;
-    GPtrArray *parts;       /* of BkPart: the one that is read, first */
-    const BkSystem *system; /* the cluster, in one repository */
-    const BkPast *past;
+    const GPtrArray *parts;     /* of BkPart */
+    const BkSystem *system;     /* the cluster */
+    const BkPast *past;         /* of it, in all repositories together */
     BkSnapshotCatalog *catalog; /* or NULL */
     uint64_t system_id;         /* of what was read */
     BkLsn window_lsn;           /* recovery cannot stop before */
@@ -41,7 +42,7 @@ bk_timeline_clear(BkTimeline *self)
     g_clear_pointer(&self->notes, g_ptr_array_unref);
     g_clear_pointer(&self->failed, g_ptr_array_unref);
     g_clear_pointer(&self->others, g_ptr_array_unref);
-    g_clear_pointer(&self->repository, g_free);
+    g_clear_pointer(&self->repositories, g_ptr_array_unref);
 }
 
 static void BK_PRINTF(2, 3) add_note(Reading *self, const char *format, ...)
@@ -188,6 +189,18 @@ note_bounds(Reading *self, const BkWalXacts *xacts)
                  BK_CATALOG_ROWS_MAX);
 }
 
+/* The repositories that have a snapshot's objects, one that has its manifest first. */
+static GPtrArray *
+find_parts(const Reading *self, const char *id)
+{
+    const BkPart *part = bk_past_find_member(self->past, id)->part;
+    guint index = 0;
+
+    while (g_ptr_array_index(self->parts, index) != part)
+        index++;
+    return bk_plan_proof_order(self->parts, index);
+}
+
 static bool
 read_window(Reading *self, const BkWindow *window, GError **error)
 {
@@ -200,13 +213,14 @@ read_window(Reading *self, const BkWindow *window, GError **error)
         .user = self,
     };
     g_autoptr(BkWalXacts) xacts = bk_wal_xacts_new(&options);
+    g_autoptr(GPtrArray) parts = find_parts(self, snapshot->head.id);
     g_autoptr(BkSnapshotCatalog) catalog = NULL;
     g_autoptr(GError) cause = NULL;
     g_auto(BkWindowPath) path = {0};
 
     if (!bk_window_path(&self->past->input, choose_snapshot(self, window), window->timeline, &path))
         return true; /* one point without WAL: nothing happens in it */
-    catalog = bk_snapshot_catalog_load(self->parts, self->past->part, snapshot->head.id,
+    catalog = bk_snapshot_catalog_load(parts, g_ptr_array_index(parts, 0), snapshot->head.id,
                                        options.major, self->op, &cause);
     if (catalog == NULL) {
         if (!bk_op_check(self->op, error))
@@ -371,66 +385,61 @@ read_past(Reading *self, GError **error)
     if (!choose_leaf(self, &self->system->lines, &timeline->timeline, error))
         return false;
     note_others(self, &self->system->lines);
-    timeline->repository = g_strdup(bk_repository_name(bk_part_repository(self->past->part)));
     if (!read_windows(self, timeline->timeline, error))
         return false;
     find_names(self);
     return true;
 }
 
-/* The past of the wanted cluster, or of the current one, in `part`. */
+/* Loads what each repository has; one that answers is enough. */
 static bool
-load_past(Reading *self, const BkPart *part, BkSystems *systems, GError **error)
+load_systems(Reading *self, BkSystems *systems, GError **error)
 {
-    const uint64_t wanted = self->request->system_id;
-
-    bk_systems_clear(systems);
-    bk_systems_init(systems);
-    if (!bk_systems_add(systems, part, BK_PAST_WHOLE_ARCHIVE, self->op, error) ||
-        !bk_systems_order(systems, BK_PAST_WHOLE_ARCHIVE, self->op, error) ||
-        !bk_systems_load_lines(systems, self->source, self->op, error))
-        return false;
-    self->system = wanted != 0 ? bk_systems_find(systems, wanted) : bk_systems_current(systems);
-    self->timeline->system_id =
-        self->system != NULL && systems->systems->len > 1 ? self->system->id : 0;
-    self->past = self->system != NULL ? bk_system_find_past(self->system, part) : NULL;
-    if (self->past == NULL) {
-        g_autofree char *known = bk_systems_describe(systems);
-
-        return bk_throw(error, BK_ERROR_NOT_FOUND,
-                        "repository \"%s\" has nothing of a cluster of \"%s\" with system "
-                        "identifier %" G_GUINT64_FORMAT ": %s",
-                        bk_repository_name(bk_part_repository(part)), self->source->name, wanted,
-                        known);
-    }
-    return true;
-}
-
-/* Takes the first repository from which anything can be recovered. */
-static bool
-choose_past(Reading *self, const BkParts *parts, BkSystems *systems, GError **error)
-{
+    BkTimeline *timeline = self->timeline;
     g_autoptr(GError) first = NULL;
 
-    for (guint i = 0; i < parts->parts->len; i++) {
+    for (guint i = 0; i < self->parts->len; i++) {
+        const BkPart *part = g_ptr_array_index(self->parts, i);
         g_autoptr(GError) cause = NULL;
 
-        if (load_past(self, g_ptr_array_index(parts->parts, i), systems, &cause) &&
-            (self->past->windows.count > 0 || i + 1 == parts->parts->len)) {
-            g_ptr_array_insert(self->parts, 0, g_ptr_array_index(parts->parts, i));
-            return true;
+        if (bk_systems_add(systems, part, BK_PAST_WHOLE_ARCHIVE, self->op, &cause)) {
+            g_ptr_array_add(timeline->repositories,
+                            g_strdup(bk_repository_name(bk_part_repository(part))));
+            continue;
         }
         if (!bk_op_check(self->op, error))
             return false;
-        if (cause != NULL)
-            g_ptr_array_add(self->timeline->failed, g_strdup(cause->message));
+        g_ptr_array_add(timeline->failed, g_strdup(cause->message));
         if (first == NULL)
             first = g_steal_pointer(&cause);
     }
+    if (timeline->repositories->len > 0)
+        return bk_systems_order(systems, BK_PAST_WHOLE_ARCHIVE, self->op, error) &&
+               bk_systems_load_lines(systems, self->source, self->op, error);
     if (first == NULL)
         return bk_throw(error, BK_ERROR_NOT_FOUND,
                         "there is no snapshot of \"%s\" in its repositories", self->source->name);
     return bk_propagate(error, &first);
+}
+
+/* The wanted cluster, or the current one. */
+static bool
+choose_system(Reading *self, const BkSystems *systems, GError **error)
+{
+    const uint64_t wanted = self->request->system_id;
+    g_autofree char *known = NULL;
+
+    self->system = wanted != 0 ? bk_systems_find(systems, wanted) : bk_systems_current(systems);
+    if (self->system != NULL && self->system->pasts->len > 0) {
+        self->past = self->system->lines.past;
+        self->timeline->system_id = systems->systems->len > 1 ? self->system->id : 0;
+        return true;
+    }
+    known = bk_systems_describe(systems);
+    return bk_throw(error, BK_ERROR_NOT_FOUND,
+                    "there is nothing of a cluster of \"%s\" with system identifier "
+                    "%" G_GUINT64_FORMAT ": %s",
+                    self->source->name, wanted, known);
 }
 
 bool
@@ -439,13 +448,11 @@ bk_timeline_load(const BkSourceSpec *source, const BkTimelineRequest *request, B
 {
     g_auto(BkParts) parts = {0};
     g_auto(BkSystems) systems = {NULL};
-    g_autoptr(GPtrArray) order = g_ptr_array_new();
     Reading self = {
         .source = source,
         .request = request,
         .timeline = timeline,
         .op = op,
-        .parts = order,
     };
 
     *timeline = (BkTimeline){
@@ -453,11 +460,15 @@ bk_timeline_load(const BkSourceSpec *source, const BkTimelineRequest *request, B
         .notes = g_ptr_array_new_with_free_func(g_free),
         .failed = g_ptr_array_new_with_free_func(g_free),
         .others = g_ptr_array_new_with_free_func(g_free),
+        .repositories = g_ptr_array_new_with_free_func(g_free),
     };
+    bk_systems_init(&systems);
     if (!bk_plan_check_timeline(request->timeline, error) ||
         !bk_parts_open_for_reading(source, request->repository, &parts, op, error))
         return false;
     for (guint i = 0; i < parts.failed->len; i++)
         g_ptr_array_add(timeline->failed, g_strdup(g_ptr_array_index(parts.failed, i)));
-    return choose_past(&self, &parts, &systems, error) && read_past(&self, error);
+    self.parts = parts.parts;
+    return load_systems(&self, &systems, error) && choose_system(&self, &systems, error) &&
+           read_past(&self, error);
 }

@@ -3,7 +3,7 @@
  * For finding an accident: each event comes with the position at which recovery stops just before
  * it. The archived WAL is read from the newest snapshot before the first moment on, so that the
  * whole of each transaction is seen and names are those of its time. Promise: a position that is
- * told can be given to restore, with the same repository. Threads: belongs to one thread. */
+ * told can be given to restore, with the same repositories. Threads: belongs to one thread. */
 #pragma once
 #include "engine/source-spec.h"
 #include "source/pg/wal-xacts.h"
@@ -39,8 +39,8 @@ typedef struct BkTimeline {
     uint64_t segments;            /* that were read */
     char first[BK_WAL_NAME_SIZE]; /* the first of them, and the last; "": none was */
     char last[BK_WAL_NAME_SIZE];
-    GPtrArray *failed; /* of char *: why a repository could not be asked */
-    char *repository;  /* that was read */
+    GPtrArray *failed;       /* of char *: why a repository could not be asked */
+    GPtrArray *repositories; /* of char *: names of those that could, which count together */
 } BkTimeline;
 
 void bk_timeline_clear(BkTimeline *self);

@@ -451,10 +451,9 @@ test_choice(Fixture *self, const void *data)
     g_autoptr(GError) error = NULL;
 
     (void)data;
-    g_assert_cmpint(choose(behind, whole, "latest", &error), ==, 1);
+    g_assert_cmpint(choose(behind, whole, "latest", &error), ==, 0);
     g_assert_cmpint(choose(whole, behind, "latest", &error), ==, 0);
-    g_assert_cmpint(choose(whole, whole, "latest", &error), ==, 0);
-    g_assert_cmpint(choose(behind, whole, "xid:702", &error), ==, 1);
+    g_assert_cmpint(choose(behind, whole, "xid:702", &error), ==, 0);
     g_assert_cmpint(choose(behind, whole, "xid:700", &error), ==, 0);
     g_assert_cmpint(choose(behind, whole, ID, &error), ==, 0);
     g_assert_cmpint(choose(behind, whole, "immediate", &error), ==, 0);
@@ -464,7 +463,7 @@ test_choice(Fixture *self, const void *data)
     g_assert_cmpint(choose(behind, whole, "immediate", &error), ==, 1);
     g_assert_cmpint(choose(behind, whole, "20261122T003905Z-1a2b3c4e", &error), ==, 1);
     put_bytes(behind, "orders/snapshots/20261123T003905Z-1a2b3c4e", "damaged");
-    g_assert_cmpint(choose(behind, whole, "xid:700", &error), ==, 1);
+    g_assert_cmpint(choose(behind, whole, "xid:700", &error), ==, 0);
     g_assert_no_error(error);
 }
 
@@ -485,7 +484,7 @@ test_choice_falls_back(Fixture *self, const void *data)
     object.data[object.size - 20] ^= 1;
     EXPECT_DONE(bk_store_delete(self->repo.store, name, self->repo.op, &error));
     EXPECT_DONE(bk_store_put(self->repo.store, name, &object, self->repo.op, &error));
-    g_assert_cmpint(choose(&self->behind, &self->repo, "xid:702", &error), ==, 1);
+    g_assert_cmpint(choose(&self->behind, &self->repo, "xid:702", &error), ==, 0);
     g_assert_no_error(error);
     EXPECT_ERROR(choose(&self->behind, &self->repo, newer, &error) >= 0, BK_ERROR_CORRUPT);
 }

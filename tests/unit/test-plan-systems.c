@@ -7,6 +7,9 @@
 #define NEW      (WAL_SYSTEM + 1)
 #define STRANGER (WAL_SYSTEM + 2)
 
+#define SEGMENT_OF_NEW(last)                                                                       \
+    "orders/wal/6B00EF4D4C9773AF/00000001/0000000100000000/00000001000000000000000" last
+
 /* Both have WAL at the same positions, under the same names. */
 #define START    (PAST_SEGNO * (BkLsn)WAL_SEGMENT)
 #define TUESDAY  (MONDAY + PAST_DAY)
@@ -15,6 +18,7 @@
 typedef struct Fixture {
     RepoFixture repo;
     GHashTable *packs;
+    bool lacks_repositories;
 } Fixture;
 
 typedef struct Cluster {
@@ -109,8 +113,10 @@ choose(Fixture *self, const char *text, uint64_t system_id, GError **error)
     g_autoptr(GPtrArray) parts = g_ptr_array_new();
     g_auto(BkTarget) target = BK_TARGET_INIT;
     g_auto(BkPlanChoice) choice = {0};
-    const BkPlanRequest request = {
-        .target = &target, .system_id = system_id, .names_system = system_id != 0};
+    const BkPlanRequest request = {.target = &target,
+                                   .system_id = system_id,
+                                   .names_system = system_id != 0,
+                                   .lacks_repositories = self->lacks_repositories};
 
     g_ptr_array_add(parts, self->repo.part);
     g_assert_true(bk_target_parse(text, TUESDAY + PAST_DAY, &target, NULL));
@@ -214,7 +220,8 @@ test_the_end(Fixture *self, const void *data)
     g_assert_cmpuint(chosen(self, "latest", NEW), ==, NEW);
 }
 
-/* A cluster that cannot be searched may have the target as well: it is unknown, not absent. */
+/* A cluster that cannot be searched may have the target as well: it is unknown, not absent. What is
+ * in a former one only is refused then, until one is named. */
 static void
 test_unreadable_cluster(Fixture *self, const void *data)
 {
@@ -223,9 +230,67 @@ test_unreadable_cluster(Fixture *self, const void *data)
     (void)data;
     put_cluster(self, &new_cluster);
     past_damage(self->repo.store, MANIFEST(SECOND), self->repo.op);
-    g_assert_cmpuint(chosen(self, "xid:700", 0), ==, OLD);
+    expect_refused(self, "xid:700", BK_ERROR_AMBIGUOUS, 2);
+    expect_refused(self, "name:old", BK_ERROR_AMBIGUOUS, 2);
+    expect_refused(self, "2026-11-30 00:01:00", BK_ERROR_AMBIGUOUS, 2);
+    g_assert_cmpuint(chosen(self, "xid:700", OLD), ==, OLD);
     g_assert_cmpuint(choose(self, "xid:800", 0, &error), ==, 0);
     g_assert_error(error, BK_ERROR, BK_ERROR_CORRUPT);
+}
+
+/* The same where the current cluster has a snapshot that can be read, and only one before it, or
+ * WAL, that cannot. */
+static void
+test_half_readable_cluster(Fixture *self, const void *data)
+{
+    static const PastSnapshot later = {.id = THIRD,
+                                       .started_us = TUESDAY + PAST_DAY,
+                                       .first_segno = PAST_SEGNO + 2,
+                                       .last_segno = PAST_SEGNO + 2,
+                                       .packs = "a"};
+
+    (void)data;
+    put_cluster(self, &new_cluster);
+    past_put_snapshot_of(&self->repo, self->packs, &later, NEW);
+    past_damage(self->repo.store, MANIFEST(SECOND), self->repo.op);
+    expect_refused(self, "xid:700", BK_ERROR_AMBIGUOUS, 2);
+    expect_refused(self, "name:both", BK_ERROR_AMBIGUOUS, 2);
+    g_assert_cmpuint(chosen(self, "name:both", OLD), ==, OLD);
+}
+
+/* WAL of the current cluster that cannot be read: its head is damaged. */
+static void
+test_unreadable_wal(Fixture *self, const void *data)
+{
+    (void)data;
+    put_cluster(self, &new_cluster);
+    past_damage_start(self->repo.store, SEGMENT_OF_NEW("6"), self->repo.op);
+    expect_refused(self, "xid:700", BK_ERROR_AMBIGUOUS, 2);
+    expect_refused(self, "name:old", BK_ERROR_AMBIGUOUS, 2);
+    g_assert_cmpuint(chosen(self, "xid:700", OLD), ==, OLD);
+}
+
+/* A former cluster that cannot be searched keeps nobody from what the current one has. */
+static void
+test_unreadable_former(Fixture *self, const void *data)
+{
+    (void)data;
+    put_cluster(self, &new_cluster);
+    past_damage_start(self->repo.store, SEGMENT("6"), self->repo.op);
+    g_assert_cmpuint(chosen(self, "xid:800", 0), ==, NEW);
+    g_assert_cmpuint(chosen(self, "name:new", 0), ==, NEW);
+}
+
+/* A repository that could not be opened may have more of the current cluster. */
+static void
+test_unopened_repository(Fixture *self, const void *data)
+{
+    (void)data;
+    put_cluster(self, &new_cluster);
+    self->lacks_repositories = true;
+    expect_refused(self, "xid:700", BK_ERROR_AMBIGUOUS, 2);
+    g_assert_cmpuint(chosen(self, "xid:700", OLD), ==, OLD);
+    g_assert_cmpuint(chosen(self, "xid:800", 0), ==, NEW);
 }
 
 #define TEST(name, function) g_test_add(name, Fixture, NULL, set_up, function, tear_down)
@@ -239,5 +304,9 @@ main(int argc, char **argv)
     TEST("/plan-systems/target-of-none", test_target_of_none);
     TEST("/plan-systems/the-end", test_the_end);
     TEST("/plan-systems/unreadable-cluster", test_unreadable_cluster);
+    TEST("/plan-systems/half-readable-cluster", test_half_readable_cluster);
+    TEST("/plan-systems/unreadable-wal", test_unreadable_wal);
+    TEST("/plan-systems/unreadable-former", test_unreadable_former);
+    TEST("/plan-systems/unopened-repository", test_unopened_repository);
     return g_test_run();
 }
