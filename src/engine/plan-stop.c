@@ -90,7 +90,7 @@ bk_plan_settle(const BkPast *past, const BkPlanRequest *request, BkPlan *plan,
 {
     BkStopCheck check;
 
-    if (!bk_stop_check(past, &plan->path, position, &check, op, error))
+    if (!bk_stop_check(past, plan->snapshot, &plan->path, position, &check, op, error))
         return false;
     if (check.drop.lsn != 0) {
         if (check.commits == 0 && check.drop.lsn >= plan->snapshot->meta.stop_lsn)

@@ -5,6 +5,7 @@
 #include "engine/stop-check.h"
 
 #include "base/log.h"
+#include "engine/snapshot-wal.h"
 #include "engine/source-spec.h"
 
 /* On either side; transactions that run for longer are not looked for. */
@@ -16,12 +17,15 @@
 typedef struct Segment {
     uint32_t timeline;
     uint64_t segno;
+    bool is_own; /* only the snapshot, a standalone one, has it */
     bool has_drop;
     BkWalCheckpoint checkpoints[2]; /* the last one first; lsn 0: none */
 } Segment;
 
 typedef struct Check {
     const BkPast *past;
+    const BkPastSnapshot *snapshot;
+    BkSnapshotWal *own;
     const BkStopPosition *position;
     BkOp *op;
     GArray *segments; /* of Segment: the path around the position */
@@ -47,9 +51,10 @@ is_before(uint32_t xid, uint32_t other)
     return (int32_t)(xid - other) < 0;
 }
 
-/* What the archive has before the path: the snapshot may have begun within the drop. */
+/* What the archive has before recovery begins at segment `begin`: the snapshot may have begun
+ * within the drop. */
 static void
-list_before(Check *self, const BkWindowStep *step, uint64_t first)
+list_before(Check *self, uint32_t timeline, uint64_t begin, uint64_t first)
 {
     const BkWindowInput *input = &self->past->input;
 
@@ -57,26 +62,54 @@ list_before(Check *self, const BkWindowStep *step, uint64_t first)
         for (size_t j = 0; j < input->timelines[i].span_count; j++) {
             const BkWindowSpan *span = &input->timelines[i].spans[j];
 
-            if (input->timelines[i].timeline != step->timeline || span->first >= step->first ||
-                span->last + 1 < step->first)
+            if (input->timelines[i].timeline != timeline || span->first >= begin ||
+                span->last + 1 < begin)
                 continue;
-            for (uint64_t segno = MAX(span->first, first); segno < step->first; segno++) {
-                const Segment segment = {.timeline = step->timeline, .segno = segno};
+            for (uint64_t segno = MAX(span->first, first); segno < begin; segno++) {
+                const Segment segment = {.timeline = timeline, .segno = segno};
 
                 g_array_append_val(self->segments, segment);
             }
         }
 }
 
+/* What a standalone snapshot holds, and recovery reads before the archive's. */
+static void
+list_own(Check *self, uint64_t end, uint64_t first)
+{
+    const BkPgMeta *meta = &self->snapshot->meta;
+    uint64_t segno = MAX(bk_wal_segment_of(meta->start_lsn, meta->segment_size), first);
+
+    for (; segno < end; segno++) {
+        const Segment segment = {
+            .timeline = meta->timeline,
+            .segno = segno,
+            .is_own = !bk_past_has_segment(self->past, meta->timeline, segno),
+        };
+
+        self->at = self->segments->len;
+        g_array_append_val(self->segments, segment);
+    }
+}
+
 static void
 list_segments(Check *self, const BkWindowPath *path)
 {
+    const BkPgMeta *meta = &self->snapshot->meta;
     const uint64_t at = bk_wal_segment_of(self->position->lsn, self->past->input.segment_size);
     const uint64_t first = at - MIN(at, SEGMENTS_MAX);
 
-    if (path->count > 0)
-        list_before(self, &path->steps[0], first);
+    if (meta->is_standalone)
+        list_before(self, meta->timeline, bk_wal_segment_of(meta->start_lsn, meta->segment_size),
+                    first);
+    else if (path->count > 0)
+        list_before(self, path->steps[0].timeline, path->steps[0].first, first);
     self->needed = self->segments->len;
+    if (meta->is_standalone)
+        list_own(self,
+                 path->count > 0 ? path->steps[0].first
+                                 : bk_wal_segment_of(meta->stop_lsn - 1, meta->segment_size) + 1,
+                 first);
     for (size_t i = 0; i < path->count; i++) {
         const BkWindowStep *step = &path->steps[i];
         const uint64_t end = MIN(step->last, at + SEGMENTS_MAX);
@@ -121,7 +154,10 @@ load_head(const Check *self, guint index, BkWalInfo *info, GError **error)
 {
     Segment *segment = segment_at(self, index);
 
-    if (!bk_past_get_info(self->past, segment->timeline, segment->segno, info, self->op, error))
+    if (segment->is_own
+            ? !bk_snapshot_wal_get_info(self->own, segment->segno, info, self->op, error)
+            : !bk_past_get_info(self->past, segment->timeline, segment->segno, info, self->op,
+                                error))
         return false;
     segment->checkpoints[0] = info->last_checkpoint;
     segment->checkpoints[1] = info->first_checkpoint;
@@ -243,8 +279,10 @@ scan_segment(const Check *self, BkWalDrops *drops, guint index, GError **error)
     const Segment *segment = segment_at(self, index);
     g_auto(BkBuf) content = BK_BUF_INIT;
 
-    return bk_past_get_segment(self->past, segment->timeline, segment->segno, &content, self->op,
-                               error) &&
+    return (segment->is_own
+                ? bk_snapshot_wal_get(self->own, segment->segno, &content, self->op, error)
+                : bk_past_get_segment(self->past, segment->timeline, segment->segno, &content,
+                                      self->op, error)) &&
            bk_wal_drops_scan(drops, content.data, content.size, error);
 }
 
@@ -342,11 +380,19 @@ look_for_drops(Check *self, BkStopCheck *check, GError **error)
 }
 
 bool
-bk_stop_check(const BkPast *past, const BkWindowPath *path, const BkStopPosition *position,
-              BkStopCheck *check, BkOp *op, GError **error)
+bk_stop_check(const BkPast *past, const BkPastSnapshot *snapshot, const BkWindowPath *path,
+              const BkStopPosition *position, BkStopCheck *check, BkOp *op, GError **error)
 {
     g_autoptr(GArray) segments = g_array_new(FALSE, FALSE, sizeof(Segment));
-    Check self = {.past = past, .position = position, .op = op, .segments = segments};
+    g_autoptr(BkSnapshotWal) own = bk_snapshot_wal_new(past, snapshot);
+    Check self = {
+        .past = past,
+        .snapshot = snapshot,
+        .own = own,
+        .position = position,
+        .op = op,
+        .segments = segments,
+    };
     bool ok;
 
     *check = (BkStopCheck){.commits = 0};

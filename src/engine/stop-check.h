@@ -16,9 +16,11 @@ typedef struct BkStopCheck {
     uint64_t commits; /* of other transactions between `drop` and the position */
 } BkStopCheck;
 
-/* Checks a position on `path`, which goes on past it as far as there is WAL. The heads of the
- * segments around it tell whether anything was dropped; only then are segments read whole. What
- * recovery itself does not read, before `path` or behind the position, may be damaged: a warning
- * then says that less is known. */
-bool bk_stop_check(const BkPast *past, const BkWindowPath *path, const BkStopPosition *position,
-                   BkStopCheck *check, BkOp *op, GError **error) BK_MUST_USE;
+/* Checks a position on `path`, which begins at `snapshot` and goes on past the position as far as
+ * there is WAL. The heads of the segments around it tell whether anything was dropped; only then
+ * are segments read whole. WAL that only the snapshot holds, a standalone one, is read out of it.
+ * What recovery itself does not read, before the snapshot or behind the position, may be damaged: a
+ * warning then says that less is known. */
+bool bk_stop_check(const BkPast *past, const BkPastSnapshot *snapshot, const BkWindowPath *path,
+                   const BkStopPosition *position, BkStopCheck *check, BkOp *op,
+                   GError **error) BK_MUST_USE;
