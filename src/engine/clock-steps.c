@@ -126,43 +126,70 @@ choose_stride(const BkPast *past, uint32_t timeline)
     return stride;
 }
 
-/* Where each segment is a request, the snapshots' own times have to do. */
 static void
-compare_snapshots(const BkPast *past, const BkLines *lines, GPtrArray *notes)
+add_step(GPtrArray *notes, const char *where, int64_t high_us, int64_t low_us)
 {
+    char low[BK_PG_TIME_TEXT_SIZE], high[BK_PG_TIME_TEXT_SIZE];
+
+    if (high_us != INT64_MIN && low_us < high_us - STEP_US)
+        g_ptr_array_add(
+            notes, g_strdup_printf("the server's clock was set back before %s, from %.19s UTC or "
+                                   "later to %.19s UTC or earlier: it passed the times in between "
+                                   "twice, and a restore to one of them says which state is meant, "
+                                   "or asks",
+                                   where, bk_pg_time_format(high_us, high),
+                                   bk_pg_time_format(low_us, low)));
+}
+
+/* Where each segment is a request, the snapshots' own times have to do, and that of the end. */
+static void
+compare_snapshots(const BkLines *lines, const BkPastEnd *end, GPtrArray *notes)
+{
+    const BkPast *past = lines->past;
     int64_t high_us = INT64_MIN;
 
     for (guint i = 0; i < past->restorable->len; i++) {
         const BkPastSnapshot *snapshot = g_ptr_array_index(past->restorable, i);
-        const int64_t time_us = snapshot->meta.stop_us;
         size_t index = bk_lines_find_snapshot(lines, snapshot->head.id);
-        char low[BK_PG_TIME_TEXT_SIZE], high[BK_PG_TIME_TEXT_SIZE];
+        g_autofree char *where = g_strdup_printf("snapshot %s", snapshot->head.id);
 
         if (index == SIZE_MAX || !bk_lines_has_snapshot(lines, lines->map.living, index))
             continue;
-        if (high_us != INT64_MIN && time_us < high_us - STEP_US)
-            g_ptr_array_add(
-                notes, g_strdup_printf("the server's clock was set back before snapshot %s, from "
-                                       "%.19s UTC or later to %.19s UTC or earlier: it passed the "
-                                       "times in between twice, and a restore to one of them says "
-                                       "which state is meant, or asks",
-                                       snapshot->head.id, bk_pg_time_format(high_us, high),
-                                       bk_pg_time_format(time_us, low)));
-        high_us = time_us;
+        add_step(notes, where, high_us, snapshot->meta.stop_us);
+        high_us = snapshot->meta.stop_us;
     }
+    if (end->time_us != 0)
+        add_step(notes, "the last transaction in the archive", high_us, end->time_us);
+}
+
+/* All repositories together, or the first in a directory that has anything usable; NULL if there is
+ * none. */
+static const BkPast *
+choose_past(const BkLines *lines)
+{
+    if (!bk_past_is_remote(lines->past))
+        return lines->past;
+    for (guint i = 0; i < lines->pasts->len; i++) {
+        const BkPast *past = g_ptr_array_index(lines->pasts, i);
+
+        if (!bk_past_is_remote(past) && past->windows.count > 0)
+            return past;
+    }
+    return NULL;
 }
 
 bool
-bk_clock_steps_note(const BkPast *past, const BkLines *lines, GPtrArray *notes, BkOp *op,
+bk_clock_steps_note(const BkLines *lines, const BkPastEnd *end, GPtrArray *notes, BkOp *op,
                     GError **error)
 {
     const BkLine *living = bk_lines_living(lines);
+    const BkPast *past = choose_past(lines);
     Walk self = {.past = past, .notes = notes, .op = op};
 
     if (living == NULL)
         return true;
-    if (bk_store_is_remote(bk_part_store(past->part))) {
-        compare_snapshots(past, lines, notes);
+    if (past == NULL) {
+        compare_snapshots(lines, end, notes);
         return true;
     }
     self.stride = choose_stride(past, living->timeline);

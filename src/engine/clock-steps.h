@@ -2,14 +2,15 @@
  * commits.
  *
  * A target that is a time is ambiguous there. Heads of segments know the times; of very many
- * segments some are looked at, evenly spread. In a bucket, where each would be a request, the times
- * of the snapshots are compared instead.
+ * segments some are looked at, evenly spread, in a repository in a directory. Where there are only
+ * buckets, in which each would be a request, the times of the snapshots and of the last transaction
+ * are compared instead.
  * Threads: belongs to one thread. */
 #pragma once
 #include "engine/lines.h"
 
 /* Adds a note to `notes` (of char *) for each step back of more than a second that is found in what
- * `past` can recover of the living line of `lines`. Segments that cannot be read are passed by.
- * Fails only when `op` ended. */
-bool bk_clock_steps_note(const BkPast *past, const BkLines *lines, GPtrArray *notes, BkOp *op,
+ * can be recovered of the living line of `lines`. `end` is known of that line already (time 0:
+ * nothing is). Segments that cannot be read are passed by. Fails only when `op` ended. */
+bool bk_clock_steps_note(const BkLines *lines, const BkPastEnd *end, GPtrArray *notes, BkOp *op,
                          GError **error) BK_MUST_USE;

@@ -449,8 +449,34 @@ bk_past_exclude(BkPast *self, const char *id, const char *why)
 }
 
 bool
-bk_past_get_info(const BkPast *self, uint32_t timeline, uint64_t segno, BkWalInfo *info, BkOp *op,
-                 GError **error)
+bk_past_is_remote(const BkPast *self)
+{
+    bool is_remote = false;
+
+    if (self->members == NULL)
+        return bk_store_is_remote(bk_part_store(self->part));
+    for (guint i = 0; i < self->members->len; i++)
+        is_remote = is_remote || bk_past_is_remote(g_ptr_array_index(self->members, i));
+    return is_remote;
+}
+
+bool
+bk_past_has_segment(const BkPast *self, uint32_t timeline, uint64_t segno)
+{
+    for (size_t i = 0; i < self->input.timeline_count; i++) {
+        const BkWindowTimeline *at = &self->input.timelines[i];
+
+        for (size_t j = 0; at->timeline == timeline && j < at->span_count; j++)
+            if (segno >= at->spans[j].first && segno <= at->spans[j].last)
+                return true;
+    }
+    return false;
+}
+
+/* Reads the segment's info, or its content where `info` is NULL, from one repository. */
+static bool
+read_from_one(const BkPast *self, uint32_t timeline, uint64_t segno, BkWalInfo *info,
+              BkBuf *content, BkOp *op, GError **error)
 {
     char name[BK_WAL_NAME_SIZE];
     const BkWalName parsed =

@@ -85,6 +85,12 @@ const BkPast *bk_past_find_member(const BkPast *self, const char *id);
  * whatever refers to the past's snapshots or windows is void. */
 void bk_past_exclude(BkPast *self, const char *id, const char *why);
 
+/* Returns true if looking at a segment may be a request to a bucket. */
+bool bk_past_is_remote(const BkPast *self);
+
+/* Returns true if that segment is listed under the name of `timeline`. */
+bool bk_past_has_segment(const BkPast *self, uint32_t timeline, uint64_t segno);
+
 /* The last moments of a path of recovery, read from the heads of its last segments. */
 typedef struct BkPastEnd {
     BkLsn lsn;       /* end of the valid WAL */

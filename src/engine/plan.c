@@ -12,6 +12,7 @@ typedef struct Planner {
     BkPlan *plan;
     BkOp *op;
     uint32_t leaf;
+    BkPastEnd end; /* of the way to it */
 } Planner;
 
 void
@@ -257,6 +258,8 @@ search(Planner *self, GError **error)
 #define CLOCK_STEP_US BK_USEC_PER_SEC
 /* Segments before a snapshot whose times are looked at, further than to the snapshot before it. */
 #define LOOK_BACK_MAX 1024
+/* Segments behind the next snapshot whose times are looked at, evenly spread. */
+#define LOOK_AHEAD_MAX 1024
 /* How much nearer the target the last commit before it must be at the first of two places. */
 #define CLOCK_CLEAR_US (INT64_C(3600) * BK_USEC_PER_SEC)
 
@@ -343,8 +346,9 @@ find_later_before(const Planner *self, gssize index, BkLsn *lsn, GError **error)
     return true;
 }
 
-/* The way from the plan's snapshot on to the end of the first snapshot that ends behind `lsn`. */
-static void
+/* The way from the plan's snapshot on to the end of the first snapshot that ends behind `lsn`:
+ * returns where that is. */
+static BkLsn
 find_way_past(const Planner *self, BkLsn lsn, BkWindowPath *path)
 {
     BkLsn next_lsn = self->plan->path.end_lsn;
@@ -360,10 +364,46 @@ find_way_past(const Planner *self, BkLsn lsn, BkWindowPath *path)
     }
     if (has_path(self, index, self->leaf, path))
         bk_window_path_cut(path, next_lsn, self->past->input.segment_size);
+    return next_lsn;
+}
+
+static void
+keep_first(BkLsn *lsn, BkLsn other)
+{
+    if (other != 0 && (*lsn == 0 || other < *lsn))
+        *lsn = other;
+}
+
+/* The same behind `lsn`, the end of the next snapshot: by the times of snapshots and of the end of
+ * the WAL, and by heads of segments where these are no requests. */
+static bool
+find_far_dip(const Planner *self, BkLsn lsn, BkLsn *dip, GError **error)
+{
+    const int64_t time_us = self->request->target->time_us - CLOCK_STEP_US;
+    g_autoptr(GError) cause = NULL;
+    BkLsn found = 0;
+
+    if (self->end.time_us != 0 && self->end.time_us < time_us && self->end.last_lsn > lsn)
+        *dip = self->end.last_lsn;
+    for (size_t i = 0; i < self->past->restorable->len; i++) {
+        const BkPgMeta *meta = &snapshot_at(self, i)->meta;
+        g_auto(BkWindowPath) path = {0};
+
+        if (meta->stop_lsn >= lsn && meta->stop_us < time_us &&
+            has_path(self, i, self->leaf, &path))
+            keep_first(dip, meta->stop_lsn);
+    }
+    if (bk_past_is_remote(self->past))
+        return true;
+    if (!bk_wal_search_earlier_far(self->past, &self->plan->path, lsn, time_us, LOOK_AHEAD_MAX,
+                                   &found, self->op, &cause))
+        return pass_damage(&cause, error);
+    keep_first(dip, found);
+    return true;
 }
 
 /* Finds where the clock has gone back by more than a step behind `lsn`, the first transaction that
- * is later than the target: 0 for nowhere up to the next snapshot. */
+ * is later than the target: 0 for nowhere. */
 static bool
 find_dip(const Planner *self, BkLsn lsn, BkLsn *dip, GError **error)
 {
@@ -371,17 +411,18 @@ find_dip(const Planner *self, BkLsn lsn, BkLsn *dip, GError **error)
     g_auto(BkWindowPath) path = {0};
     g_autoptr(GError) cause = NULL;
     BkWalStop later;
-
-    find_way_past(self, lsn, &path);
-    if (bk_wal_search_earlier(self->past, &path, lsn, time_us - CLOCK_STEP_US, dip, self->op,
+    const BkLsn next_lsn = find_way_past(self, lsn, &path);
+    const bool ok =
+        bk_wal_search_earlier(self->past, &path, lsn, time_us - CLOCK_STEP_US, dip, self->op,
                               &cause) &&
         (*dip != 0 ||
          (bk_wal_search_time(self->past, &path, lsn, time_us + CLOCK_STEP_US, &later, self->op,
                              &cause) &&
           (later.stop.lsn == 0 || bk_wal_search_earlier(self->past, &path, later.stop.lsn,
-                                                        time_us + 1, dip, self->op, &cause)))))
-        return true;
-    return pass_damage(&cause, error);
+                                                        time_us + 1, dip, self->op, &cause))));
+
+    return (ok || pass_damage(&cause, error)) &&
+           (*dip != 0 || find_far_dip(self, next_lsn, dip, error));
 }
 
 /* What to give for "lsn:X --exclusive", or for the end of the line: a new string. */
@@ -396,17 +437,42 @@ describe_stop(const Planner *self, const BkWalStop *stop)
     return bk_plan_format_choice(self->request, at, self->leaf);
 }
 
+/* Where the clock passed a target again. */
+typedef struct Again {
+    BkWalStop stop;
+    int64_t before_us; /* what it showed last before that */
+} Again;
+
+/* Looks behind `dip`, where the clock was back, the end of a snapshot or a commit. */
+static bool
+search_again(const Planner *self, BkLsn dip, Again *second, GError **error)
+{
+    const gssize near = find_previous(self, dip + 1);
+    g_auto(BkWindowPath) path = {0};
+
+    *second = (Again){.before_us = self->request->target->time_us};
+    if (near < 0)
+        return true;
+    if (has_path(self, (size_t)near, self->leaf, &path) &&
+        !bk_wal_search_time(self->past, &path, dip, self->request->target->time_us, &second->stop,
+                            self->op, error))
+        return false;
+    second->before_us = second->stop.commit.lsn != 0
+                            ? second->stop.commit.time_us
+                            : snapshot_at(self, (size_t)near)->meta.stop_us;
+    return true;
+}
+
 /* The clock passed the target at `first` and again at `second`. The first is meant when the last
  * commit before it is clearly nearer to the target; otherwise only the user knows. `first` is NULL
  * when no snapshot leads there. */
 static bool
-judge_clock(Planner *self, const BkWalStop *first, const BkWalStop *second, BkLsn dip,
-            GError **error)
+judge_clock(Planner *self, const BkWalStop *first, const Again *second, BkLsn dip, GError **error)
 {
     const BkTarget *target = self->request->target;
     g_autofree char *described = bk_target_describe(target);
     g_autofree char *one = first != NULL ? describe_stop(self, first) : NULL;
-    g_autofree char *other = describe_stop(self, second);
+    g_autofree char *other = describe_stop(self, &second->stop);
     char lsn[BK_LSN_TEXT_SIZE];
     int64_t before_us = self->plan->snapshot->meta.stop_us;
 
@@ -420,8 +486,7 @@ judge_clock(Planner *self, const BkWalStop *first, const BkWalStop *second, BkLs
             described, bk_part_source(self->past->part), lsn, other);
     if (first->commit.lsn > self->plan->snapshot->meta.stop_lsn)
         before_us = first->commit.time_us;
-    if (second->commit.lsn != 0 && target->time_us - second->commit.time_us >
-                                       2 * (target->time_us - before_us) + CLOCK_CLEAR_US) {
+    if (target->time_us - second->before_us > 2 * (target->time_us - before_us) + CLOCK_CLEAR_US) {
         self->plan->caution = g_strdup_printf(
             "the server's clock ran backwards before lsn %s: this is the state when it passed that "
             "time first; give %s for the one when it passed it again",
@@ -435,16 +500,18 @@ judge_clock(Planner *self, const BkWalStop *first, const BkWalStop *second, BkLs
                     described, bk_part_source(self->past->part), lsn, one, other);
 }
 
-/* Where the clock passed the target again, behind `dip`. */
+/* The clock is back at `dip` (0: nowhere). */
 static bool
-search_again(Planner *self, gssize late, BkLsn dip, BkWalStop *second, GError **error)
+judge_dip(Planner *self, const BkWalStop *first, BkLsn dip, GError **error)
 {
-    g_auto(BkWindowPath) path = {0};
+    g_autoptr(GError) cause = NULL;
+    Again second;
 
-    *second = (BkWalStop){0};
-    return !has_path(self, (size_t)late, self->leaf, &path) ||
-           bk_wal_search_time(self->past, &path, dip, self->request->target->time_us, second,
-                              self->op, error);
+    if (dip == 0)
+        return true;
+    if (!search_again(self, dip, &second, &cause))
+        return pass_damage(&cause, error);
+    return judge_clock(self, first, &second, dip, error);
 }
 
 /* The last transaction before the stop may be dated before one that came earlier: then the clock
@@ -506,7 +573,8 @@ plan_time(Planner *self, gssize late, GError **error)
     BkPlan *plan = self->plan;
     BkLsn later = 1, dip = 0;
     gssize early = late;
-    BkWalStop first, second;
+    BkWalStop first;
+    Again second;
 
     while (early >= 0 && later != 0) {
         if (!find_later_before(self, early, &later, error))
@@ -515,7 +583,7 @@ plan_time(Planner *self, gssize late, GError **error)
             early = find_best(self, later + 1);
     }
     if (early < 0)
-        return search_again(self, late, plan->snapshot->meta.stop_lsn, &second, error) &&
+        return search_again(self, plan->snapshot->meta.stop_lsn, &second, error) &&
                judge_clock(self, NULL, &second, plan->snapshot->meta.stop_lsn, error);
     if (early != late) {
         dip = plan->snapshot->meta.stop_lsn;
@@ -529,8 +597,7 @@ plan_time(Planner *self, gssize late, GError **error)
     if (dip == 0 && !check_passed_before(self, &first, error))
         return false;
     if ((dip == 0 && !find_dip(self, first.stop.lsn, &dip, error)) ||
-        (dip != 0 && (!search_again(self, late, dip, &second, error) ||
-                      !judge_clock(self, &first, &second, dip, error))))
+        !judge_dip(self, &first, dip, error))
         return false;
     plan->last_commit = first.commit;
     if (first.commit.lsn != 0)
@@ -598,6 +665,7 @@ plan_without_search(Planner *self, GError **error)
         bk_log(BK_LOG_WARNING, "%s", (const char *)g_ptr_array_index(damage, i));
     plan->end_lsn = end.lsn;
     plan->end_time_us = end.time_us;
+    self->end = end;
     switch (target->kind) {
     case BK_TARGET_TIME:
         return plan_time(self, index, error);

@@ -188,6 +188,22 @@ find_lease(const BkStatus *self)
     return g_ptr_array_index(parts, 0);
 }
 
+/* The end of the current line is known from its windows. */
+static bool
+note_clock_steps(BkStatus *self, BkOp *op, GError **error)
+{
+    const BkLine *living = bk_lines_living(self->listing.lines);
+    BkPastEnd end = {.time_us = 0};
+
+    for (guint i = 0; living != NULL && i < self->windows->len; i++) {
+        const BkStatusWindow *shown = &g_array_index(self->windows, BkStatusWindow, i);
+
+        if (shown->window->timeline == living->timeline && shown->to_lsn > end.lsn)
+            end = (BkPastEnd){.lsn = shown->to_lsn, .time_us = shown->to_us};
+    }
+    return bk_clock_steps_note(self->listing.lines, &end, self->notes, op, error);
+}
+
 bool
 bk_status_load(const BkSourceSpec *source, int64_t rpo_us, int64_t now_us, BkStatus *self, BkOp *op,
                GError **error)
@@ -220,6 +236,5 @@ bk_status_load(const BkSourceSpec *source, int64_t rpo_us, int64_t now_us, BkSta
     bk_repository_space_check(source, self->problems);
     return find_windows(self->past, self->windows, self->problems, op, error) &&
            find_former(self, op, error) &&
-           (self->past == NULL ||
-            bk_clock_steps_note(self->past, self->listing.lines, self->notes, op, error));
+           (self->past == NULL || note_clock_steps(self, op, error));
 }

@@ -15,6 +15,7 @@ struct Search {
     const BkTarget *target; /* or a time: */
     int64_t time_us;
     BkLsn from_lsn;
+    uint64_t stride;  /* between the segments that are looked at; 0: every one is */
     BkWalInfo before; /* of the segment before the one at hand */
     bool has_before;
 };
@@ -30,8 +31,11 @@ search_along(Search *self, const BkWindowPath *path, uint64_t first, uint64_t en
         const BkWindowStep *step = &path->steps[i];
         uint64_t segno = MAX(step->first, first);
 
-        for (; ok && !self->is_done && segno <= step->last && segno < end; segno++)
+        for (; ok && !self->is_done && segno <= step->last && segno < end; segno++) {
+            if (self->stride > 1 && segno % self->stride != 0 && segno != step->last)
+                continue;
             ok = bk_op_check(op, error) && self->look(self, step->timeline, segno, op, error);
+        }
     }
     bk_wal_info_clear(&self->before);
     return ok;
@@ -78,6 +82,8 @@ static void
 keep_info(Search *self, BkWalInfo *info)
 {
     bk_wal_info_clear(&self->before);
+    if (self->stride > 1)
+        return; /* they are no neighbours */
     self->before = *info;
     *info = (BkWalInfo){0};
     self->has_before = true;
@@ -194,21 +200,40 @@ search_earlier_in(Search *self, uint32_t timeline, uint64_t segno, BkOp *op, GEr
     return true;
 }
 
-bool
-bk_wal_search_earlier(const BkPast *past, const BkWindowPath *path, BkLsn from_lsn, int64_t time_us,
-                      BkLsn *lsn, BkOp *op, GError **error)
+static uint64_t
+choose_stride(const BkWindowPath *path, uint64_t first, uint64_t heads_max)
 {
+    uint64_t count = 0;
+
+    for (size_t i = 0; i < path->count; i++)
+        if (path->steps[i].last >= first)
+            count += path->steps[i].last - MAX(path->steps[i].first, first) + 1;
+    return count / heads_max + 1;
+}
+
+bool
+bk_wal_search_earlier_far(const BkPast *past, const BkWindowPath *path, BkLsn from_lsn,
+                          int64_t time_us, uint64_t heads_max, BkLsn *lsn, BkOp *op, GError **error)
+{
+    const uint64_t first = bk_wal_segment_of(from_lsn, past->input.segment_size);
     Search self = {
         .past = past,
         .look = search_earlier_in,
         .result = lsn,
         .from_lsn = from_lsn,
         .time_us = time_us,
+        .stride = choose_stride(path, first, heads_max),
     };
 
     *lsn = 0;
-    return search_along(&self, path, bk_wal_segment_of(from_lsn, past->input.segment_size),
-                        UINT64_MAX, op, error);
+    return search_along(&self, path, first, UINT64_MAX, op, error);
+}
+
+bool
+bk_wal_search_earlier(const BkPast *past, const BkWindowPath *path, BkLsn from_lsn, int64_t time_us,
+                      BkLsn *lsn, BkOp *op, GError **error)
+{
+    return bk_wal_search_earlier_far(past, path, from_lsn, time_us, UINT64_MAX, lsn, op, error);
 }
 
 void

@@ -28,5 +28,11 @@ bool bk_wal_search_time(const BkPast *past, const BkWindowPath *path, BkLsn from
 bool bk_wal_search_earlier(const BkPast *past, const BkWindowPath *path, BkLsn from_lsn,
                            int64_t time_us, BkLsn *lsn, BkOp *op, GError **error) BK_MUST_USE;
 
+/* The same on a long way, of which no more than about `heads_max` segments are looked at, evenly
+ * spread, and the last: what begins and ends between two of them is not seen. */
+bool bk_wal_search_earlier_far(const BkPast *past, const BkWindowPath *path, BkLsn from_lsn,
+                               int64_t time_us, uint64_t heads_max, BkLsn *lsn, BkOp *op,
+                               GError **error) BK_MUST_USE;
+
 /* Cuts a path so that it ends with the segment that holds the byte before `lsn`. */
 void bk_window_path_cut(BkWindowPath *path, BkLsn lsn, uint32_t segment_size);

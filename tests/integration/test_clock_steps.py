@@ -74,3 +74,68 @@ def test_status_notes_where_the_clock_was_set_back(scene):
     high, low = re.findall(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) UTC", notes[0])
     assert high >= scene.rows["2"].commit_time[:19] and low <= scene.rows["3"].commit_time[:19]
     assert high[:10] > low[:10]
+
+
+# --- a clock that passes a time again far behind the next snapshot ---------------------------------
+
+class FarScene:
+    """The clock is right during three snapshots, then a day behind, with a snapshot, then right
+    again: each time from the first rows on is passed again behind the last snapshot."""
+
+    def __init__(self, clock):
+        self.backstay, server = clock.backstay, clock.server
+        self.rows = {}
+        self.backstay.backup()
+        for number in range(3):
+            for note in (f"{number}a", f"{number}b"):
+                self.rows[note] = server.mark(note)
+            server.archive_all()
+            self.backstay.backup()
+        clock.set("-1d")
+        self.rows["back"] = server.mark("back")
+        server.archive_all()
+        self.while_back = self.backstay.status()["notes"]
+        self.at_end = self.plan("0a")
+        self.backstay.backup()
+        clock.set("+0")
+        for note in ("again", "last"):
+            self.rows[note] = server.mark(note)
+        server.archive_all()
+        self.notes = self.backstay.status()["notes"]
+        server.stop()
+
+    def plan(self, note):
+        return self.backstay.attempt("restore", "orders", "--to", self.backstay.home / "never",
+                                     "--dry-run", "--json", "--at", self.rows[note].commit_time)
+
+
+@pytest.fixture(scope="module", params=["directory", "bucket"])
+def far(request, shared, gateway):
+    bucket = gateway.bucket() if request.param == "bucket" else None
+    return FarScene(Clock(shared, f"far-{request.param}", bucket))
+
+
+def test_a_time_that_is_passed_again_far_behind_is_told(far, shared):
+    """Rows are those up to the first time; the plan has the other one."""
+    for result in (far.at_end, far.plan("0a")):
+        assert result.status == 0 and "passed it again" in result.json()["caution"], result
+    restored = shared.restored(f"far-{far.backstay.name}")
+    far.backstay.restore(restored.data, "--at", far.rows["0a"].commit_time, "--no-archive")
+    restored.start_restored()
+    assert restored.markers() == ["0a"]
+    restored.stop()
+    target = re.search(r"--at (lsn:\S+) --exclusive", far.plan("0a").json()["caution"]).group(1)
+    restored = shared.restored(f"again-{far.backstay.name}")
+    far.backstay.restore(restored.data, "--at", target, "--exclusive", "--no-archive")
+    restored.start_restored()
+    assert restored.markers()[-1] == "back"
+    restored.stop()
+
+
+def test_a_time_that_was_passed_once_is_not(far):
+    assert far.plan("again").json()["caution"] is None
+
+
+def test_status_notes_it_while_the_clock_is_back(far):
+    for notes in (far.while_back, far.notes):
+        assert len([note for note in notes if "set back" in note]) == 1, notes

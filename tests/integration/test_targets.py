@@ -332,8 +332,10 @@ def test_two_restore_points_of_one_name_are_told_apart(shared):
 class Clock:
     """A server whose clock can be set."""
 
-    def __init__(self, shared, name):
-        self.server, self.backstay = shared.pair(name=name, wal_segsize_mb=1)
+    def __init__(self, shared, name, bucket=None):
+        self.server, self.backstay = (
+            shared.pair(name=name, wal_segsize_mb=1) if bucket is None else
+            shared.bucket_pair(bucket, name=name, wal_segsize_mb=1))
         self.file = shared.path / f"{name}.clock"
         self.server.stop()
         self.server.configure({"archive_command":

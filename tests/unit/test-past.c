@@ -182,6 +182,28 @@ test_search(Fixture *self, const void *data)
     g_assert_cmpuint(search(self, "xid:699"), ==, 0); /* before the copy is consistent */
 }
 
+/* Of a long way only some segments are looked at, and the last. */
+static void
+test_search_far(Fixture *self, const void *data)
+{
+    const BkLsn from_lsn = self->past.input.snapshots[0].stop_lsn;
+    g_auto(BkWindowPath) path = {0};
+    g_autoptr(GError) error = NULL;
+    BkLsn found;
+
+    (void)data;
+    g_assert_true(bk_window_path(&self->past.input, 0, 1, &path));
+    EXPECT_DONE(bk_wal_search_earlier_far(&self->past, &path, from_lsn, NOON + 10, SEGMENTS + 1,
+                                          &found, self->repo.op, &error));
+    g_assert_cmpuint(found, ==, self->xid_700);
+    EXPECT_DONE(bk_wal_search_earlier_far(&self->past, &path, from_lsn, NOON + 10, 1, &found,
+                                          self->repo.op, &error));
+    g_assert_cmpuint(found, ==, self->xid_702);
+    EXPECT_DONE(bk_wal_search_earlier_far(&self->past, &path, from_lsn, NOON, 1, &found,
+                                          self->repo.op, &error));
+    g_assert_cmpuint(found, ==, 0);
+}
+
 /* The segments of the plan to a target, 0 when it was refused as outside every window. */
 static uint64_t
 plan(Fixture *self, const char *target_text)
@@ -535,6 +557,7 @@ main(int argc, char **argv)
     TEST("/past/window", test_window);
     TEST("/past/find-end", test_find_end);
     TEST("/past/search", test_search);
+    TEST("/past/search-far", test_search_far);
     TEST("/past/plans", test_plans);
     TEST("/past/damaged-manifest", test_damaged_manifest);
     TEST("/past/damaged-history", test_damaged_history);
