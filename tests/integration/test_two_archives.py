@@ -5,6 +5,8 @@ import subprocess
 
 import pytest
 
+import s3server
+
 pytestmark = pytest.mark.once
 
 ROWS = 4
@@ -174,6 +176,40 @@ def test_damage_on_a_timeline_that_is_not_followed(scene):
             scene.damage(store, found.name)
             damaged.append(found.name)
     assert damaged
+    # On a line that cannot be searched it may be as well: nobody guesses.
+    result = scene.plan(*at_row(scene, 2))
+    assert result.status == 3 and "could not be searched" in result.stderr, result
+    assert "--timeline 1" in result.stderr and "--timeline 2" in result.stderr, result
     scene.assert_restored("followed", 3, *at_row(scene, 2), "--timeline", "1")
     result = scene.plan("--at", "latest", "--timeline", "2")
     assert result.status == 1 and max(damaged) in result.stderr, result
+
+
+# --- a bucket ---------------------------------------------------------------------------------------
+
+def test_a_bucket_and_a_directory(scene, gateway):
+    """What the directory lacks or has damaged comes from the bucket, and the other way round."""
+    bucket = gateway.bucket()
+    credentials = scene.shared.path / "far.credentials"
+    s3server.write_credentials(credentials)
+    before = scene.backstay.config.read_text()
+    scene.backstay.edit_config("sources:", f"  far: {{ s3: {{ bucket: {bucket.name}, "
+                                           f'endpoint: "{gateway.url}", credentials_file: '
+                                           f"{credentials} }}, key_file: "
+                                           f"{scene.shared.path / 'far.key'} }}\nsources:")
+    scene.backstay.edit_config("to: [local, second]", "to: [local, far]")
+    scene.backstay.run("init")
+    scene.backstay.run("copy", "orders", "--from", "local", "--to", "far")
+    scene.remove("local", row_segment(scene, 1))
+    scene.damage("local", row_segment(scene, ROWS - 1))
+    [key] = [key for key in bucket.keys() if key.endswith(row_segment(scene, 2))]
+    content = bytearray(bucket.get(key))
+    content[80] ^= 1
+    bucket.put(key, bytes(content))
+    for key in bucket.keys():
+        if "/snapshots/" in key:
+            bucket.delete(key)
+    assert scene.plan("--at", "latest", "--repository", "local").status in (1, 3)
+    assert scene.plan("--at", f"xid:{scene.rows[-1].xid}").status == 0
+    scene.assert_restored("bucket", ROWS, "--at", "latest")
+    scene.backstay.write_config(before)
