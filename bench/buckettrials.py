@@ -5,7 +5,7 @@ import shutil
 
 from cluster import warm
 from contenders import Backstay, PgBackRest
-from gateway import KEY, SECRET, Gateway, Relay
+from gateway import KEY, SECRET, Gateway, LateRelay
 from meter import measure
 from trials import OURS, PEER1, Row
 
@@ -152,7 +152,7 @@ class BucketTrials:
         """The gateway near, and then far: both through a relay. With little data what is seen are the
         round trips that do not depend on its size, with more what does."""
         gateway = Gateway(os.path.join(self._bench.work, "gateway"), PORT, tls=False).start()
-        relay = Relay(gateway.port)
+        relay = LateRelay(gateway.port)
         rows = []
         try:
             for name in ("quarter", "full"):

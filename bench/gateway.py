@@ -1,10 +1,11 @@
 """A real S3 server for the bench: started by tests/s3-server, asked by curl and boto3, its requests
 counted in its own log; and a relay to have it far away."""
+import contextlib
 import os
 import queue
 import shutil
-import socket
 import subprocess
+import sys
 import threading
 import time
 
@@ -12,6 +13,9 @@ import boto3
 import botocore.config
 
 TOP = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+sys.path.append(os.path.join(TOP, "tests", "integration"))
+from relay import Relay  # pylint: disable=wrong-import-position,wrong-import-order
+
 SCRIPT = os.path.join(TOP, "tests", "s3-server")
 KEY, SECRET = "testaccesskey", "testsecretkey0123456789"
 STREAMS = 4
@@ -105,55 +109,24 @@ class Gateway:
         return STREAMS * OBJECTS_A_STREAM * OBJECT / (time.monotonic() - started)
 
 
-class Relay:
+class LateRelay(Relay):
     """Another way to the gateway, on which every byte is late by `delay` seconds in each direction.
     (tc netem would do it below TCP, where the kernel has it.)"""
 
-    def __init__(self, port):
-        self.delay = 0.0
-        self._port = port
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+    delay = 0.0
 
-    def _accept(self):
+    def pieces(self, source, is_up):
+        late = queue.Queue(maxsize=1024)
+        threading.Thread(target=self._take, args=(source, late, is_up), daemon=True).start()
         while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
+            due, data = late.get()
+            if not data:
                 return
-            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            server = socket.create_connection(("127.0.0.1", self._port))
-            server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            for source, sink in ((client, server), (server, client)):
-                late = queue.Queue(maxsize=1024)
-                threading.Thread(target=self._take, args=(source, late), daemon=True).start()
-                threading.Thread(target=self._give, args=(late, source, sink), daemon=True).start()
+            time.sleep(max(0, due - time.monotonic()))
+            yield data
 
-    def _take(self, source, late):
-        try:
-            while data := source.recv(1 << 18):
+    def _take(self, source, late, is_up):
+        with contextlib.suppress(OSError):
+            for data in super().pieces(source, is_up):
                 late.put((time.monotonic() + self.delay, data))
-        except OSError:
-            pass
         late.put((0, b""))
-
-    @staticmethod
-    def _give(late, source, sink):
-        try:
-            while True:
-                due, data = late.get()
-                if not data:
-                    break
-                time.sleep(max(0, due - time.monotonic()))
-                sink.sendall(data)
-        except OSError:
-            pass
-        for end in (source, sink):
-            try:
-                end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-
-    def close(self):
-        self._listener.close()

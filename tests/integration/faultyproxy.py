@@ -1,6 +1,7 @@
 """A proxy before the real gateway that does to answers what networks do: cuts, spoils, drops."""
-import socket
-import threading
+import contextlib
+
+from relay import Relay
 
 
 def _read_until(stream, mark):
@@ -55,35 +56,21 @@ def _read_message(stream, has_body=True):
     return head, body
 
 
-class FaultyProxy:
+class FaultyProxy(Relay):
     """`change(method, path, head, body)` gives the bytes to answer with, or None to pass the answer
     on as it is; behind bytes that are not a whole answer the connection ends."""
 
     def __init__(self, port):
-        self._port = port
         self.change = None
         self.seen = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__(port)
 
-    def _accept(self):
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
-
-    def _serve(self, client):
-        with client, socket.create_connection(("127.0.0.1", self._port)) as server:
-            try:
-                while self._pass(client, server):
-                    pass
-            except OSError:
+    def serve(self, client):
+        with contextlib.suppress(OSError), client, self.connect() as server:
+            while self._answer(client, server):
                 pass
 
-    def _pass(self, client, server):
+    def _answer(self, client, server):
         request = _read_message(client)
         if request is None:
             return False
@@ -101,6 +88,3 @@ class FaultyProxy:
         client.sendall(changed)
         return changed.startswith(answer[0] + b"\r\n\r\n") and len(changed) == len(
             answer[0]) + 4 + len(answer[1])
-
-    def close(self):
-        self._listener.close()

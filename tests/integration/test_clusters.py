@@ -3,7 +3,8 @@ other cluster, and pg_rewind with the archive."""
 import pytest
 
 import place
-from test_upgrade import insert, restored_rows, rows, system_of, upgraded_pair, use_its_programs
+from rowtable import insert, restored_rows, rows, use_its_programs
+from test_upgrade import system_of, upgraded_pair
 
 
 class GoneOn:

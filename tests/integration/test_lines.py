@@ -11,6 +11,7 @@ import faketime
 import place
 from backstay import Backstay
 from pgserver import PgServer, wait_for
+from rowtable import insert, restored_rows
 
 CONFIG = """\
 repositories:
@@ -26,21 +27,6 @@ sources:
 """
 
 
-def insert(server, row):
-    """A row; its transaction and a time after it."""
-    with server.session() as cursor:
-        cursor.execute("INSERT INTO rows VALUES (%s) RETURNING txid_current()", (row,))
-        xid = cursor.fetchone()[0]
-        cursor.execute("SELECT pg_sleep(0.02), clock_timestamp()::text")
-        time = cursor.fetchone()[1]
-        cursor.execute("SELECT pg_sleep(0.02)")
-    return xid, time
-
-
-def rows(server):
-    return {row for row, in server.rows("SELECT i FROM rows")}
-
-
 def begin(server, backstay):
     server.script("CREATE TABLE rows (i int)")
     insert(server, 1)
@@ -54,15 +40,6 @@ def start_archiving(server):
     server.start({"archive_mode": "on"})
     wait_for(f"the end of recovery of {server.name}",
              lambda: not server.value("SELECT pg_is_in_recovery()"))
-
-
-def restored_rows(ws, backstay, name, *args):
-    copy = ws.restored(name)
-    backstay.restore(copy.data, *args)
-    copy.start_restored()
-    found = rows(copy)
-    copy.stop()
-    return found
 
 
 def plan(backstay, *args):
@@ -96,7 +73,7 @@ def promote(standby):
 class Stray:
     server: PgServer
     backstay: Backstay
-    moments: dict     # of each row: its transaction and a time after it
+    moments: dict     # of each row, as by insert
     snapshots: list
 
 
@@ -144,11 +121,11 @@ def test_a_stray_copy_does_not_win(stray, shared):
 
 
 def test_targets_on_the_original_are_found(stray, shared):
-    backstay, (xid, time) = stray.backstay, stray.moments[3]
-    for target in (time, f"xid:{xid}"):
+    backstay, moment = stray.backstay, stray.moments[3]
+    for target in (moment["time"], f"xid:{moment['xid']}"):
         report = plan(backstay, "--at", target)
         assert report["timeline"] == 1 and report["line_note"] is None
-    assert restored_rows(shared, backstay, "xid", "--at", f"xid:{stray.moments[4][0]}") == {
+    assert restored_rows(shared, backstay, "xid", "--at", f"xid:{stray.moments[4]['xid']}") == {
         1, 2, 3, 4}
 
 
@@ -266,10 +243,10 @@ def test_two_servers_that_both_archive(ws, request, where):
     refused(backstay, "ambiguous", "--at", "immediate")
     backstay.fails(3, "ambiguous", "timeline", "orders")
     # The same number of a transaction, and times, are on both; a name on one alone.
-    assert moments[10][0] == moments[20][0]
-    refused(backstay, "is on 2 lines", "--at", f"xid:{moments[11][0]}")
-    refused(backstay, "is on 2 lines", "--at", moments[11][1])
-    assert plan(backstay, "--at", f"xid:{moments[11][0]}", "--timeline", "2")["timeline"] == 2
+    assert moments[10]["xid"] == moments[20]["xid"]
+    refused(backstay, "is on 2 lines", "--at", f"xid:{moments[11]['xid']}")
+    refused(backstay, "is on 2 lines", "--at", moments[11]["time"])
+    assert plan(backstay, "--at", f"xid:{moments[11]['xid']}", "--timeline", "2")["timeline"] == 2
     found = plan(backstay, "--at", "name:point")
     assert found["timeline"] == 1 and "timeline 1" in found["line_note"]
     # That the other line has none of that name does not make it one.
@@ -292,7 +269,7 @@ def test_two_servers_that_both_archive(ws, request, where):
     assert backstay.status()["ok"]
     if where == "bucket":
         assert len(bucket.keys("orders/decisions/")) == 2
-    assert plan(backstay, "--at", f"xid:{moments[11][0]}")["timeline"] == 2
+    assert plan(backstay, "--at", f"xid:{moments[11]['xid']}")["timeline"] == 2
     refused(backstay, "cannot be reached", "--at", "name:point")
     backstay.run("line", "forget", "orders", "2")
     backstay.run("line", "forget", "orders", "1")
@@ -346,7 +323,7 @@ def test_recovery_in_place(ws):
     insert(server, 5)
     server.archive_all()
     server.stop()
-    backstay.run("restore", "orders", "--to", server.data, "--delta", "--at", moments[3][1])
+    backstay.run("restore", "orders", "--to", server.data, "--delta", "--at", moments[3]["time"])
     start_archiving(server)
     insert(server, 6)
     server.archive_all()
@@ -356,12 +333,12 @@ def test_recovery_in_place(ws):
     assert plan(backstay)["timeline"] == 2
     assert restored_rows(ws, backstay, "latest") == {1, 2, 3, 6}
     # Only the old line has that transaction; it is taken, and said.
-    report = plan(backstay, "--at", f"xid:{moments[4][0]}", "--timeline", "1")
+    report = plan(backstay, "--at", f"xid:{moments[4]['xid']}", "--timeline", "1")
     assert report["timeline"] == 1
-    refused(backstay, "is on 2 lines", "--at", moments[4][1])
+    refused(backstay, "is on 2 lines", "--at", moments[4]["time"])
     backstay.run("line", "dead", "orders", "1")
     assert backstay.status()["ok"]
-    assert plan(backstay, "--at", moments[4][1])["timeline"] == 2
+    assert plan(backstay, "--at", moments[4]["time"])["timeline"] == 2
 
 
 def test_a_missing_history(ws):

@@ -1,8 +1,6 @@
 """The main job and what goes wrong, with the repository in a bucket of a real S3 server."""
 import random
-import socket
 import subprocess
-import threading
 import time
 from datetime import timedelta
 
@@ -14,6 +12,7 @@ import place
 import s3server
 from backstay import interrupt, verify_backup
 from pgserver import wait_for
+from relay import Relay
 
 pytestmark = pytest.mark.once
 
@@ -122,45 +121,22 @@ def test_the_gateway_dies_and_comes_back(ws, gateway):
         assert result.status == 0, result
 
 
-class CuttingProxy:
-    """Passes on what comes, and cuts the `nth` connection after some of the body."""
+class CuttingProxy(Relay):
+    """Cuts the first connections after some of what the client sends."""
 
     def __init__(self, port, after):
-        self._target, self._after = port, after
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
+        self._after = after
         self.cuts = 3
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__(port)
 
-    def _accept(self):
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            server = socket.create_connection(("127.0.0.1", self._target))
-            for source, sink, is_up in ((client, server, True), (server, client, False)):
-                threading.Thread(target=self._pass, args=(source, sink, is_up), daemon=True).start()
-
-    def _pass(self, source, sink, is_up):
+    def pieces(self, source, is_up):
         passed = 0
-        try:
-            while data := source.recv(65536):
-                passed += len(data)
-                if is_up and passed > self._after and self.cuts > 0:
-                    self.cuts -= 1
-                    break
-                sink.sendall(data)
-        except OSError:
-            pass
-        for end in (source, sink):
-            try:
-                end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-
-    def close(self):
-        self._listener.close()
+        for data in super().pieces(source, is_up):
+            passed += len(data)
+            if is_up and passed > self._after and self.cuts > 0:
+                self.cuts -= 1
+                return
+            yield data
 
 
 def test_connections_that_are_cut(ws, gateway):
@@ -492,7 +468,7 @@ def test_an_empty_machine(ws, gateway):
     key.chmod(0o600)
     place.give_to_owner(key)
     s3server.write_credentials(home / "credentials")
-    relay = Relay(gateway.port, name)
+    relay = NamespaceRelay(gateway.port, name)
     try:
         machine = ws.backstay(name="machine-bs", text=f"""\
 repositories:
@@ -518,7 +494,7 @@ repositories:
         relay.close()
 
 
-class Relay:
+class NamespaceRelay(Relay):
     """A network namespace whose only way leads to the gateway's port."""
 
     def __init__(self, port, name):
@@ -531,34 +507,10 @@ class Relay:
                      f"ip -n {name} link set lo up"):
             subprocess.run(line.split(), check=True)
         self._link = link
-        self._listener = socket.create_server((self.address, port))
-        threading.Thread(target=self._accept, args=(port,), daemon=True).start()
-
-    def _accept(self, port):
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            server = socket.create_connection(("127.0.0.1", port))
-            for source, sink in ((client, server), (server, client)):
-                threading.Thread(target=self._pass, args=(source, sink), daemon=True).start()
-
-    @staticmethod
-    def _pass(source, sink):
-        try:
-            while data := source.recv(1 << 18):
-                sink.sendall(data)
-        except OSError:
-            pass
-        for end in (source, sink):
-            try:
-                end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
+        super().__init__(port, (self.address, port))
 
     def close(self):
-        self._listener.close()
+        super().close()
         subprocess.run(["ip", "link", "del", self._link], check=False, capture_output=True)
         subprocess.run(["ip", "netns", "del", self._name], check=False, capture_output=True)
 

@@ -3,7 +3,6 @@ or best effort. Whatever it does, the good one keeps what it was given, and that
 import contextlib
 import socket
 import subprocess
-import threading
 import time
 
 import pytest
@@ -11,43 +10,24 @@ import pytest
 import place
 import s3server
 from pgserver import wait_for
+from relay import Relay
 
 pytestmark = pytest.mark.once
 
 FAULTS = ["slow", "hanging", "full", "read-only"]
 
 
-class SlowRelay:
-    """Passes bytes on to a port of this machine, each answer some time later."""
+class SlowRelay(Relay):
+    """Each answer comes some time later."""
 
     def __init__(self, port, delay):
-        self._to, self._delay = port, delay
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._delay = delay
+        super().__init__(port)
 
-    def _accept(self):
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            server = socket.create_connection(("127.0.0.1", self._to))
-            for args in ((client, server, 0), (server, client, self._delay)):
-                threading.Thread(target=self._pump, args=args, daemon=True).start()
-
-    @staticmethod
-    def _pump(source, sink, delay):
-        with contextlib.suppress(OSError):
-            while data := source.recv(65536):
-                time.sleep(delay)
-                sink.sendall(data)
-        for each in (source, sink):
-            with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-
-    def close(self):
-        self._listener.close()
+    def pieces(self, source, is_up):
+        for data in super().pieces(source, is_up):
+            time.sleep(0 if is_up else self._delay)
+            yield data
 
 
 class Pair:

@@ -10,6 +10,7 @@ import pytest
 
 import place
 from pgserver import wait_for
+from rowtable import insert, restored_rows
 
 FAULTS = os.environ.get("BACKSTAY_FAULTS", str(place.ROOT / "build" / "faults" / "backstay"))
 
@@ -18,38 +19,11 @@ def system_of(server):
     return str(server.value("SELECT system_identifier FROM pg_control_system()"))
 
 
-def insert(server, row):
-    """A row; its transaction, the position after it, and a time after it."""
-    with server.session() as cursor:
-        cursor.execute("INSERT INTO rows VALUES (%s) RETURNING txid_current()", (row,))
-        xid = cursor.fetchone()[0]
-        cursor.execute("SELECT pg_current_wal_insert_lsn()::text")
-        lsn = cursor.fetchone()[0]
-        cursor.execute("SELECT pg_sleep(0.02), clock_timestamp()::text")
-        time = cursor.fetchone()[1]
-        cursor.execute("SELECT pg_sleep(0.02)")
-    return {"row": row, "xid": xid, "lsn": lsn, "time": time}
-
-
-def rows(server):
-    return {row for row, in server.rows("SELECT i FROM rows")}
-
-
 def upgrade(old, new):
     """The real pg_upgrade, of a server that is stopped; `new` is made, and has the same settings."""
     new.program("/usr/bin/env", "-C", old.home, new.programs / "pg_upgrade", "-b", old.programs,
                 "-B", new.programs, "-d", old.data, "-D", new.data, "-s", old.home,
                 "-U", "postgres", "-p", "50432", "-P", "50433")
-
-
-def use_its_programs(server):
-    """Those of the version that a restored directory is of."""
-    major = (server.data / "PG_VERSION").read_text(encoding="utf-8").strip()
-    for programs in (place.PG_OLD_BIN, place.PG_BIN):
-        server.programs = programs
-        if server.major_of_programs() == int(major):
-            return server
-    raise LookupError(f"no programs of version {major}")
 
 
 def go_on(backstay, old, new):
@@ -118,12 +92,8 @@ class Upgraded:
         self.new.archive_all()
 
     def restored(self, name, *args):
-        copy = self.ws.restored(name)
-        self.backstay.restore(copy.data, "--no-archive", *args)
-        use_its_programs(copy).start_restored()
-        found = rows(copy)
-        copy.stop()
-        shutil.rmtree(copy.data)
+        found = restored_rows(self.ws, self.backstay, name, *args)
+        shutil.rmtree(self.ws.path / name)
         return found
 
     def new_objects(self):
@@ -287,15 +257,6 @@ def upgraded_pair(ws, server, backstay):
     upgrade(server, new)
     go_on(backstay, server, new)
     return new.start()
-
-
-def restored_rows(ws, backstay, name, *args):
-    copy = ws.restored(name)
-    backstay.restore(copy.data, "--no-archive", *args)
-    use_its_programs(copy).start_restored()
-    found = rows(copy)
-    copy.stop()
-    return found
 
 
 def test_killed_between_the_decision_and_the_backup(ws, faults):
