@@ -309,6 +309,17 @@ take_hole_units(Reading *reading, uint64_t offset, uint64_t end)
     return hole_end;
 }
 
+/* Stores what of a unit is not as in the parent. */
+static bool
+store_unit(Reading *reading, const uint8_t *data, size_t size, uint64_t offset, GError **error)
+{
+    if (reading->selected->how == BK_READ_COMPARED)
+        return store_changed_pages(reading, data, size, offset, error);
+    reading->is_refresh = digest_unit(reading, data, size, offset);
+    return (reading->is_refresh && !reading->selected->is_given_up) ||
+           store_bytes(reading, data, size, offset, error);
+}
+
 /* Reads the piece unit by unit into memory of its own, and stores what is not as in the parent. */
 static bool
 read_units(Reading *reading, GError **error)
@@ -329,16 +340,8 @@ read_units(Reading *reading, GError **error)
         if (got == 0)
             break;
         verify_pages(reading, worker->scratch, got, at);
-        if (reading->selected->how == BK_READ_COMPARED) {
-            if (!store_changed_pages(reading, worker->scratch, got, at, error))
-                return false;
-        } else {
-            reading->is_refresh = digest_unit(reading, worker->scratch, got, at);
-            if (reading->is_refresh && !reading->selected->is_given_up)
-                continue; /* as in the parent */
-            if (!store_bytes(reading, worker->scratch, got, at, error))
-                return false;
-        }
+        if (!store_unit(reading, worker->scratch, got, at, error))
+            return false;
     }
     return true;
 }

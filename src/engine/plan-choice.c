@@ -262,52 +262,72 @@ check_doubt(const BkPlanChoice *self, const BkPlanRequest *request, const BkSyst
                     target, source, doubt, found, other);
 }
 
-/* Looks in every cluster, the current one first, then back in time. */
+typedef struct SystemSearch {
+    const Choosing *choosing;
+    BkPlan *plan;             /* of the first cluster that has one */
+    GPtrArray *found;         /* of BkSystem: those that have one */
+    GError *worst;            /* why another could not be searched; NULL: each could */
+    char *doubt;              /* why `doubtful` may have the target as well; NULL: it has not */
+    const BkSystem *doubtful; /* the first with such a doubt */
+} SystemSearch;
+
+static bool
+search_system(SystemSearch *self, BkSystem *system, BkOp *op, GError **error)
+{
+    BkPlanRequest own = *self->choosing->request;
+    g_auto(BkPlan) next = {0};
+    g_autoptr(GError) cause = NULL;
+
+    own.names_system = true;
+    own.lines = &system->lines;
+    own.system_id = system->id;
+    if (plan_in(self->choosing, system, &own, &next, op, &cause)) {
+        g_ptr_array_add(self->found, system);
+        if (self->found->len > 1)
+            return true;
+        self->choosing->choice->system = system;
+        *self->plan = next;
+        next = (BkPlan){0}; /* moved */
+        return true;
+    }
+    if (!bk_op_check(op, error))
+        return false;
+    if (bk_error_is(cause, BK_ERROR_AMBIGUOUS)) /* it is there */
+        return bk_propagate(error, &cause);
+    if (self->doubt == NULL) {
+        self->doubt = find_doubt(system, self->choosing->request, cause);
+        self->doubtful = system;
+    }
+    if (!bk_error_is(cause, BK_ERROR_NOT_FOUND))
+        bk_parts_keep_worst(&self->worst, &cause);
+    return true;
+}
+
+/* Looks in every cluster, the current one first, then back in time; choice->system is NULL. */
 static bool
 search_systems(const Choosing *self, const char *source, BkPlan *plan, BkOp *op, GError **error)
 {
     BkPlanChoice *choice = self->choice;
     const GPtrArray *systems = choice->systems.systems;
     g_autoptr(GPtrArray) found = g_ptr_array_new();
+    SystemSearch search = {.choosing = self, .plan = plan, .found = found};
     g_autoptr(GError) worst = NULL;
     g_autofree char *doubt = NULL;
-    const BkSystem *doubtful = NULL;
-    BkPlanRequest own = *self->request;
+    bool ok = true;
 
-    own.names_system = true;
-    for (guint i = systems->len; i-- > 0;) {
+    for (guint i = systems->len; ok && i-- > 0;) {
         BkSystem *system = g_ptr_array_index(systems, i);
-        g_auto(BkPlan) next = {0};
-        g_autoptr(GError) cause = NULL;
 
-        own.lines = &system->lines;
-        own.system_id = system->id;
-        if (system->pasts->len == 0)
-            continue;
-        if (!plan_in(self, system, &own, &next, op, &cause)) {
-            if (!bk_op_check(op, error))
-                return false;
-            if (bk_error_is(cause, BK_ERROR_AMBIGUOUS)) /* it is there */
-                return bk_propagate(error, &cause);
-            if (doubt == NULL) {
-                doubt = find_doubt(system, self->request, cause);
-                doubtful = system;
-            }
-            if (!bk_error_is(cause, BK_ERROR_NOT_FOUND))
-                bk_parts_keep_worst(&worst, &cause);
-            continue;
-        }
-        g_ptr_array_add(found, system);
-        if (found->len > 1)
-            continue;
-        choice->system = system;
-        *plan = next;
-        next = (BkPlan){0}; /* moved */
+        ok = system->pasts->len == 0 || search_system(&search, system, op, error);
     }
+    worst = search.worst;
+    doubt = search.doubt;
+    if (!ok)
+        return false;
     if (found->len > 1)
         return refuse_systems(found, self->request, source, error);
-    if (found->len == 1)
-        return check_doubt(choice, self->request, doubtful, doubt, source, error);
+    if (choice->system != NULL)
+        return check_doubt(choice, self->request, search.doubtful, doubt, source, error);
     return worst != NULL ? bk_propagate(error, &worst)
                          : refuse_everywhere(choice, self->request, source, op, error);
 }
