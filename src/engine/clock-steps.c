@@ -162,8 +162,8 @@ compare_snapshots(const BkLines *lines, const BkPastEnd *end, GPtrArray *notes)
         add_step(notes, "the last transaction in the archive", high_us, end->time_us);
 }
 
-/* All repositories together, or the first in a directory that has anything usable; NULL if there is
- * none. */
+/* All repositories together; where one of them is remote, the first in a directory that has
+ * anything usable, if there is one. */
 static const BkPast *
 choose_past(const BkLines *lines)
 {
@@ -175,7 +175,7 @@ choose_past(const BkLines *lines)
         if (!bk_past_is_remote(past) && past->windows.count > 0)
             return past;
     }
-    return NULL;
+    return lines->past;
 }
 
 bool
@@ -188,7 +188,7 @@ bk_clock_steps_note(const BkLines *lines, const BkPastEnd *end, GPtrArray *notes
 
     if (living == NULL)
         return true;
-    if (past == NULL) {
+    if (bk_past_is_remote(past)) {
         compare_snapshots(lines, end, notes);
         return true;
     }

@@ -213,7 +213,7 @@ get_or_explain(const BkSourceSpec *source, const BkWalFetch *fetch, const BkWalN
         if (part != NULL)
             return part;
         if (hole.evidence == NULL || !bk_error_is(cause, BK_ERROR_NOT_FOUND)) {
-            (void)bk_propagate(error, &cause);
+            g_propagate_error(error, g_steal_pointer(&cause));
             return NULL;
         }
         if (!hole.is_fresh || tries == HOLE_TRIES) {
