@@ -13,7 +13,7 @@
 #include <string.h>
 
 /* Each costs a read of one page of the source. */
-#define SAMPLES       16u /* pages anywhere, of which the LSN is looked at */
+#define SAMPLES       16u /* pages anywhere in what is reused unread: their LSN is looked at */
 #define NOTED_SAMPLES 64u /* pages that are compared with what the parent noted of them */
 
 #define READ_SIZE ((size_t)256 * 1024)
@@ -32,7 +32,7 @@ typedef struct Audit {
 /* A page of a sample. */
 typedef struct Place {
     const BkSelected *selected;
-    BkPageNote note; /* of the parent; else its offset alone */
+    BkPageNote note; /* of the parent; without one only its offset is set */
     bool has_note;
 } Place;
 
@@ -48,6 +48,26 @@ note_unknown_change(Audit *self, const BkSelected *selected, uint64_t offset, Bk
                                       " of \"%s\" was changed at %s, of which the WAL says nothing",
                                       block, selected->file->path, bk_lsn_format(lsn, text));
     (void)pthread_mutex_unlock(&self->mutex);
+}
+
+static void
+note_other_page(Audit *self, const Place *place, const uint8_t *page)
+{
+    const BkPageNote *note = &place->note;
+    char lsn[BK_LSN_TEXT_SIZE], noted_lsn[BK_LSN_TEXT_SIZE];
+    BkPgPage header;
+
+    bk_pg_page_decode(page, &header);
+    if (self->found == NULL)
+        self->found = g_strdup_printf(
+            "block %" G_GUINT64_FORMAT
+            " of \"%s\" has LSN %s and layout %u/%u/%u%s, but the parent "
+            "stored it with LSN %s and layout %u/%u/%u%s",
+            place->selected->file->first_block + note->offset / BK_PG_PAGE_SIZE,
+            place->selected->file->path, bk_lsn_format(header.lsn, lsn), header.lower, header.upper,
+            header.special, bk_pg_page_is_all_visible(page) ? ", all-visible" : "",
+            bk_lsn_format(note->lsn, noted_lsn), note->lower, note->upper, note->special,
+            note->is_all_visible ? ", all-visible" : "");
 }
 
 static bool
@@ -145,10 +165,10 @@ bk_audit_all(const BkAuditRequest *request, uint64_t *bytes, char **found, BkOp 
     return ok;
 }
 
-/* Both kinds of samples are of what is reused: unread, or compared. A page of a compared file with
- * an old LSN must be the parent's, or it is of another history. */
+/* A page of a compared file with an old LSN must be the parent's too, or it is of another history.
+ */
 static bool
-is_sampled(const BkSelected *selected)
+has_parents_pages(const BkSelected *selected)
 {
     return is_taken_unread(selected) ||
            (selected->base != NULL && selected->how == BK_READ_COMPARED &&
@@ -163,6 +183,18 @@ is_to_be_read(const Audit *self, const BkSelected *selected, uint64_t offset, GA
     bk_selection_get_ranges(self->request->selection, selected, offset, offset + BK_PG_PAGE_SIZE,
                             ranges);
     return ranges->len > 0;
+}
+
+/* Replay leaves a few pages otherwise than the primary did, with the same LSN: PostgreSQL 13
+ * empties a B-tree page that was deleted. */
+static bool
+fits_note(const BkAuditRequest *request, const BkPageNote *note, const uint8_t *page)
+{
+    BkLsn lsn;
+
+    if (request->is_other_timeline)
+        return bk_pg_page_get_lsn(page, &lsn) && lsn == note->lsn;
+    return bk_page_note_fits(note, page);
 }
 
 /* Looks at the page of `place`; with the parent's note of it, if there is one, it is compared. */
@@ -194,12 +226,12 @@ sample_page(Audit *self, const Place *place, BkOp *op, GError **error)
     if (selected->how == BK_READ_COMPARED && !request->has_checksums &&
         bk_pg_page_is_all_visible(page))
         return true; /* it is stored anew */
-    if (place->has_note && !bk_page_note_fits(&place->note, page))
-        note_unknown_change(self, selected, place->note.offset, lsn);
+    if (place->has_note && !fits_note(request, &place->note, page))
+        note_other_page(self, place, page);
     return true;
 }
 
-/* Adds places anywhere in what is reused: there the LSN alone can tell. */
+/* Adds places anywhere in what is reused unread. */
 static bool
 draw_places(Audit *self, GArray *places, GError **error)
 {
@@ -208,7 +240,7 @@ draw_places(Audit *self, GArray *places, GError **error)
     uint64_t total = 0;
 
     for (size_t i = 0; i < self->count; i++)
-        if (is_sampled(&self->files[i]))
+        if (is_taken_unread(&self->files[i]))
             total += self->files[i].file->size;
     if (total == 0)
         return true;
@@ -218,8 +250,8 @@ draw_places(Audit *self, GArray *places, GError **error)
         uint64_t position = random[sample] % total;
         size_t i = 0;
 
-        for (; !is_sampled(&self->files[i]) || position >= self->files[i].file->size; i++)
-            position -= is_sampled(&self->files[i]) ? self->files[i].file->size : 0;
+        for (; !is_taken_unread(&self->files[i]) || position >= self->files[i].file->size; i++)
+            position -= is_taken_unread(&self->files[i]) ? self->files[i].file->size : 0;
         Place place = {&self->files[i], {.offset = position - position % BK_PG_PAGE_SIZE}, false};
         if (!is_to_be_read(self, place.selected, place.note.offset, ranges))
             g_array_append_val(places, place);
@@ -227,7 +259,8 @@ draw_places(Audit *self, GArray *places, GError **error)
     return true;
 }
 
-/* Collects what the parent noted of pages that are reused. */
+/* Collects what the parent noted of pages that are reused. One that was changed after the parent's
+ * redo is in the WAL since then, so that the map calls it changed. */
 static bool
 collect_noted(Audit *self, GArray *places, GError **error)
 {
@@ -237,7 +270,7 @@ collect_noted(Audit *self, GArray *places, GError **error)
     for (size_t i = 0; i < self->count; i++) {
         const BkSelected *selected = &self->files[i];
 
-        if (!is_sampled(selected))
+        if (!has_parents_pages(selected))
             continue;
         g_array_set_size(notes, 0);
         if (!bk_page_notes_decode(selected->base->notes, selected->base->notes_size, notes, error))
@@ -245,9 +278,12 @@ collect_noted(Audit *self, GArray *places, GError **error)
         for (guint j = 0; j < notes->len; j++) {
             Place place = {selected, g_array_index(notes, BkPageNote, j), true};
 
-            if (place.note.offset + BK_PG_PAGE_SIZE <= selected->file->size &&
-                !is_to_be_read(self, selected, place.note.offset, ranges))
-                g_array_append_val(places, place);
+            if (place.note.offset + BK_PG_PAGE_SIZE > selected->file->size ||
+                is_to_be_read(self, selected, place.note.offset, ranges))
+                continue;
+            if (selected->how == BK_READ_RANGES && place.note.lsn > self->request->from)
+                note_unknown_change(self, selected, place.note.offset, place.note.lsn);
+            g_array_append_val(places, place);
         }
     }
     return true;
@@ -285,11 +321,9 @@ bk_audit_sample(const BkAuditRequest *request, char **found, BkOp *op, GError **
     if (dir == NULL)
         return false;
     self.files = bk_selection_files(request->selection, &self.count);
-    if (!collect_noted(&self, places, error) || !draw_some(places, error) ||
-        !draw_places(&self, places, error))
-        return false;
     (void)pthread_mutex_init(&self.mutex, NULL);
-    ok = true;
+    ok = collect_noted(&self, places, error) && draw_some(places, error) &&
+         draw_places(&self, places, error);
     for (guint i = 0; ok && i < places->len; i++)
         ok = sample_page(&self, &g_array_index(places, Place, i), op, error);
     (void)pthread_mutex_destroy(&self.mutex);

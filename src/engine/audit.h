@@ -11,9 +11,10 @@
 typedef struct BkAuditRequest {
     const char *root; /* the data directory */
     const BkSelection *selection;
-    BkLsn from;         /* the parent's redo */
-    BkLsn to;           /* this backup's */
-    bool has_checksums; /* the cluster: then becoming all-visible raises a page's LSN */
+    BkLsn from;             /* the parent's redo */
+    BkLsn to;               /* this backup's */
+    bool is_other_timeline; /* the parent's is not the server's */
+    bool has_checksums;     /* the cluster: then becoming all-visible raises a page's LSN */
     unsigned workers;
 } BkAuditRequest;
 

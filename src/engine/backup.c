@@ -347,6 +347,7 @@ audit(Backup *self, GError **error)
         .selection = self->selection,
         .from = self->base.meta.start_lsn,
         .to = self->report->meta.start_lsn,
+        .is_other_timeline = self->base.meta.timeline != self->report->meta.timeline,
         .has_checksums = self->facts.has_checksums,
         .workers = self->source->workers,
     };

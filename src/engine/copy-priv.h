@@ -48,6 +48,7 @@ struct BkCopy {
     BkRate *rate;
     GArray *files;      /* CopyFile */
     GHashTable *places; /* BkTreeFile * -> index + 1 */
+    BkSelected last;    /* the file that is read last, without what the parent has of it */
 
     pthread_mutex_t mutex; /* guards what follows while workers run */
     GArray *packs;         /* BkPackRef */

@@ -518,10 +518,16 @@ bk_copy_run(BkCopy *self, const BkSelection *selection, const BkCopyLast *last, 
         return false;
     cut_pieces(&round);
     if (last != NULL) {
-        round.last_file = add_file(self, last->selected, last->selected->file->size);
+        /* Its content is stored anew: no checkpoint may take the parent's for it. */
+        self->last = *last->selected;
+        self->last.base = NULL;
+        round.last_file = add_file(self, &self->last, self->last.file->size);
         file_at(self, round.last_file)->pieces = 1;
     }
-    return run_round(&round, op, error);
+    if (!run_round(&round, op, error))
+        return false;
+    g_assert(last == NULL || file_at(self, round.last_file)->pieces_done == 1);
+    return true;
 }
 
 void

@@ -2,11 +2,12 @@
  *
  * Workers each fill a pack of their own; full packs go through a bounded queue to threads that put
  * them into every repository, at last into those of best effort, whose failures are not the copy's.
- * Memory is bounded by the number of packs in flight, whatever the
- * amount of data, but for a few bytes that are kept of each range that was stored. Promise: when
- * bk_copy_run returns true, every pack that the recorded extents refer to is durable in every
- * one of `parts`; the same holds in each call of `checkpoint`. Threads: a BkCopy belongs to one
- * thread, which starts and joins the others. */
+ * Memory is bounded by the number of packs in flight, whatever the amount of data, but for a few
+ * bytes that are kept of each range that was stored. Promise: when bk_copy_run returns true, every
+ * pack that the recorded extents refer to is durable in every one of `parts`; the same holds in
+ * each call of `checkpoint`. Threads: a BkCopy belongs to one thread, which starts and joins the
+ * others.
+ */
 #pragma once
 #include "engine/best-effort.h"
 #include "engine/rate.h"
@@ -37,10 +38,11 @@ BkCopy *bk_copy_new(const BkCopyOptions *options);
 void bk_copy_free(BkCopy *self); /* NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BkCopy, bk_copy_free)
 
-/* A small file that is read in a way of its own, when all others have been. */
+/* A small file that is read in a way of its own, when all others have been. A copy has one at most.
+ */
 typedef struct BkCopyLast {
     const BkSelected *selected;
-    /* Called once, in any thread: replaces `content` by that of the file. */
+    /* Called at most once, in a thread of a worker: replaces `content` by that of the file. */
     bool (*read)(void *data, BkBuf *content, BkOp *op, GError **error);
     void *data; /* passed to it */
 } BkCopyLast;

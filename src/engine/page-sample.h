@@ -2,8 +2,9 @@
  * chance, however many there are and in whatever order they come.
  *
  * Each page gets a random rank, and those of the lowest ranks are kept. A page that a later
- * snapshot still has keeps its rank, so that the sample stays one of all pages. Threads: a sample
- * belongs to one thread; several are made one by merging. */
+ * snapshot still has keeps its rank, so that the sample stays about one of all pages: when many of
+ * its pages are dropped, those that are stored next take their places. Threads: a sample belongs to
+ * one thread; several are made one by merging. */
 #pragma once
 #include "source/pg/page-note.h"
 #include "source/pg/tree.h"

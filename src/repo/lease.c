@@ -14,8 +14,7 @@
 #define EXPLAIN_US    (2 * BK_USEC_PER_SEC)
 #define LEASE_VERSION 2 /* 1 had no token */
 #define MAX_LEASE     16384
-#define MAX_LITTER    128 /* deleted at once */
-#define MIN_LITTER    64 /* a request to a bucket deletes so many at least, when the work is over */
+#define MAX_LITTER    16 /* deleted at once; where a bucket keeps versions, one by one */
 
 struct BkLease {
     bool was_left; /* by the holder before */
@@ -528,14 +527,6 @@ take_after_own(const BkPart *part, const BkLeaseOptions *options, BkOp *op)
     return NULL;
 }
 
-/* In a bucket each deletion costs a request. Whoever works for long deletes as it renews. */
-static bool
-is_litter_worth_deleting(const BkLease *self)
-{
-    return !bk_store_is_remote(bk_part_store(self->part)) ||
-           self->epoch - self->oldest >= MIN_LITTER;
-}
-
 /* Begins to renew it. */
 static BkLease *
 start_keeper(BkLease *self)
@@ -686,7 +677,8 @@ bk_lease_release_within(BkLease *self, int64_t timeout_us)
         note_given_up(self, self->epoch);
     else
         g_clear_error(&ignored);
-    if (is_litter_worth_deleting(self))
+    /* In a bucket that is a request, which is made only for many. */
+    if (!bk_store_is_remote(bk_part_store(self->part)) || self->epoch - self->oldest >= MAX_LITTER)
         delete_litter(self, op);
     bk_op_add_requests(self->op, op);
     lease_free(self);

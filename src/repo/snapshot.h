@@ -76,6 +76,7 @@ typedef struct BkOwner {
  * key) for each piece of this size: a backup sees by it what of them has not changed. */
 #define BK_FILE_DIGEST_UNIT ((size_t)256 * 1024)
 
+/* What the kind of source notes of a file's content for the next backup has at most this size. */
 #define BK_FILE_NOTES_MAX ((size_t)256 * 1024)
 
 typedef struct BkFile {
@@ -90,9 +91,8 @@ typedef struct BkFile {
     uint32_t extents_size;
     const uint8_t *digests; /* BK_XXH3_SIZE bytes for each piece, or none */
     uint32_t digest_count;
-    const uint8_t
-        *notes; /* of the content, for the next backup; encoded as its kind of source does */
-    uint32_t notes_size; /* at most BK_FILE_NOTES_MAX */
+    const uint8_t *notes; /* for the next backup; the kind of source knows their encoding */
+    uint32_t notes_size;  /* at most BK_FILE_NOTES_MAX */
 } BkFile;
 
 typedef struct BkSnapshot BkSnapshot;

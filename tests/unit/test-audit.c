@@ -194,7 +194,21 @@ test_parent_has_another_lsn(Fixture *self, const void *data)
     (void)data;
     rewrite_unchanged(self, OLD_LSN - 1);
     g_assert_cmpstr(audit_all(self), ==, NULL);
+    g_assert_nonnull(strstr(sample(self), ", but the parent stored it with LSN 0/2000"));
+    self->request.is_other_timeline = true;
     g_assert_nonnull(sample(self));
+}
+
+/* The parent itself stored pages that changed after its redo, of which the map knows nothing: also
+ * when they have been changed again since this backup began. */
+static void
+test_parent_noted_an_unknown_change(Fixture *self, const void *data)
+{
+    (void)data;
+    rewrite_unchanged(self, self->request.to + 1);
+    g_assert_cmpstr(sample(self), ==, NULL);
+    self->request.from = OLD_LSN - 1;
+    g_assert_nonnull(strstr(sample(self), "of which the WAL says nothing"));
 }
 
 /* Writes at the same place of each unchanged page of the tables. */
@@ -216,7 +230,9 @@ test_parent_has_another_layout(Fixture *self, const void *data)
     (void)data;
     patch_unchanged(self, 12, &lower, sizeof lower);
     g_assert_cmpstr(audit_all(self), ==, NULL);
-    g_assert_nonnull(sample(self));
+    g_assert_nonnull(strstr(sample(self), "and layout 28/8000/8192, but the parent"));
+    self->request.is_other_timeline = true; /* where replay wrote the page */
+    g_assert_cmpstr(sample(self), ==, NULL);
 }
 
 /* That all rows of a page are visible is set by the log's word, and cleared also by a change that
@@ -338,6 +354,7 @@ main(int argc, char **argv)
     TEST("/audit/all-finds-any-page", test_all_finds_any_page);
     TEST("/audit/range", test_range);
     TEST("/audit/parent-has-another-lsn", test_parent_has_another_lsn);
+    TEST("/audit/parent-noted-an-unknown-change", test_parent_noted_an_unknown_change);
     TEST("/audit/parent-has-another-layout", test_parent_has_another_layout);
     TEST("/audit/all-visible", test_all_visible);
     TEST("/audit/hints", test_hints);
