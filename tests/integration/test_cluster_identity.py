@@ -3,6 +3,8 @@ import shutil
 
 import pytest
 
+from backstay import interrupt
+from pgserver import wait_for
 from test_former_cluster import late_segment, talk_to
 
 pytestmark = pytest.mark.once
@@ -74,3 +76,27 @@ def test_delta_over_a_former_cluster_without_pg_control(ws):
     fetched = ws.path / "fetched"
     backstay.run("wal", "fetch", "orders", last, fetched, "--system", str(system))
     assert fetched.read_bytes() == content
+
+
+def test_an_interrupted_first_backup_of_the_new_cluster_is_continued(ws):
+    """Though the former cluster has a finished one, further in the WAL of the same timeline."""
+    settings = {"archive_command": "/bin/true"}
+    old, backstay = ws.pair(wal_segsize_mb=1, settings=settings)
+    new = ws.server("new").init(wal_segsize_mb=1, settings=settings).start()
+    old.script("CREATE TABLE filler AS SELECT repeat('x', 500) AS t FROM generate_series(1, 40000)")
+    backstay.backup("--standalone")
+    talk_to(backstay, new, old)
+    backstay.edit_config("workers: 2", "workers: 2\n    checkpoint: 200ms")
+
+    def unfinished():
+        return [row["snapshot"] for row in backstay.snapshots() if row["state"] == "unfinished"]
+
+    process = backstay.start("-q", "backup", "orders", "--standalone", "--new-cluster",
+                             "--max-rate", "5MiB")
+    wait_for("a checkpoint manifest", lambda: unfinished() or process.poll() is not None)
+    assert process.poll() is None, backstay.finish(process)
+    interrupt(process)
+    backstay.finish(process)
+    begun = unfinished()
+    report = backstay.next_backup("--standalone")
+    assert report["parent"] in begun, report
