@@ -2,6 +2,7 @@
 import shutil
 import signal
 import subprocess
+import threading
 
 import pytest
 
@@ -74,7 +75,11 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "once: does not depend on the server's version")
     config.addinivalue_line("markers", "slow: moves more than a gigabyte")
     # Servers stop also when the run is told to end, and a run in the background, whose shell has
-    # it ignore SIGINT, does not hand that on to the programs that the tests interrupt.
+    # it ignore SIGINT, does not hand that on to the programs that the tests interrupt. On a busy
+    # machine execnet may run a worker of pytest-xdist in another thread, which may set no signal:
+    # it has the SIGINT of the process that started it, and this was set there.
+    if threading.current_thread() is not threading.main_thread():
+        return
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
 
