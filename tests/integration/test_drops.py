@@ -1,13 +1,10 @@
 """A recovery that ends within DROP DATABASE or another work on files, wherever its ends lie."""
-import contextlib
-import os
 import re
-import signal
-import threading
 from pathlib import Path
 
 import pytest
 
+from dropping import held_within_drop
 from pgserver import wait_for
 
 ROWS = 100
@@ -25,30 +22,6 @@ class Scene:
         self.server.script("CREATE TABLE t AS SELECT generate_series(1, %d) AS i" % ROWS,
                            dbname="doomed")
         self.backstay.backup()
-
-    @contextlib.contextmanager
-    def within_drop(self, goes_on=False):
-        """The checkpointer stands still after the database was marked, before its files go; or the
-        session that drops does, and the checkpointer `goes_on`."""
-        pid = self.server.value("SELECT pid FROM pg_stat_activity"
-                                " WHERE backend_type = 'checkpointer'")
-        os.kill(pid, signal.SIGSTOP)
-        try:
-            thread = threading.Thread(target=self.server.script, args=("DROP DATABASE doomed",))
-            thread.start()
-            wait_for("the mark", lambda: self.server.value(
-                "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'DROP DATABASE d%%'"
-                " AND wait_event LIKE 'Checkpoint%%'") == 1)
-            if goes_on:
-                session = self.server.value("SELECT pid FROM pg_stat_activity"
-                                            " WHERE query LIKE 'DROP DATABASE d%%'")
-                os.kill(session, signal.SIGSTOP)
-                os.kill(pid, signal.SIGCONT)
-                pid = session
-            yield
-        finally:
-            os.kill(pid, signal.SIGCONT)
-        thread.join()
 
     def write_far(self):
         for _ in range(SEGMENTS):
@@ -85,7 +58,7 @@ def scene(shared):
     """The archive ended within the drop when `ended` was planned; then the drop went on."""
     made = Scene(shared, "far")
     made.server.mark("before")
-    with made.within_drop():
+    with held_within_drop(made.server):
         made.write_far()
         made.archive()
         made.quiet = made.plan("--at", "latest")
@@ -148,7 +121,7 @@ def test_a_snapshot_that_lies_within_a_drop(shared):
     made = Scene(shared, "inside")
     made.server.mark("before")
     made.archive()
-    with made.within_drop(goes_on=True):
+    with held_within_drop(made.server, goes_on=True):
         snapshot = made.backstay.backup()["snapshot"]
         made.server.mark("behind it")
         made.archive()

@@ -1,10 +1,8 @@
 """A standalone snapshot within whose own WAL, which no archive has, a database is being dropped."""
-import os
-import signal
-import threading
 
 import pytest
 
+from dropping import held_within_drop
 from pgserver import wait_for
 
 pytestmark = pytest.mark.once
@@ -33,20 +31,9 @@ class Scene:
         before = self.redo()
         backup = self.backstay.start("backup", "orders", "--standalone", "--full", "--json")
         wait_for("the start of the backup", lambda: self.redo() != before)
-        pid = self.server.value("SELECT pid FROM pg_stat_activity"
-                                " WHERE backend_type = 'checkpointer'")
-        os.kill(pid, signal.SIGSTOP)
-        try:
-            thread = threading.Thread(target=self.server.script, args=("DROP DATABASE doomed",))
-            thread.start()
-            wait_for("the mark", lambda: self.server.value(
-                "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'DROP DATABASE d%%'"
-                " AND wait_event LIKE 'Checkpoint%%'") == 1)
+        with held_within_drop(self.server):
             self.server.mark("inside")
             result = self.backstay.finish(backup)
-        finally:
-            os.kill(pid, signal.SIGCONT)
-        thread.join()
         assert result.status == 0, result
         return result.json()["snapshot"]
 
