@@ -70,7 +70,7 @@ typedef struct Round {
     GArray *units;          /* guint: index of each unit's first piece */
     int64_t deadline_us;    /* no unit is begun after it; 0: none */
     atomic_uint next_unit;
-    atomic_uint reading_workers;
+    atomic_uint units_done;
     atomic_uint active_workers;
     BkQueue *full;  /* packs to put */
     BkQueue *empty; /* BkBuf: memory for packs to come */

@@ -163,6 +163,7 @@ cut_pieces(Round *round)
 static void
 group_units(Round *round)
 {
+    const guint none = 0;
     uint64_t weight = UNIT_SIZE;
 
     for (guint i = 0; i < round->pieces->len; i++) {
@@ -174,6 +175,9 @@ group_units(Round *round)
         }
         weight += piece->weight;
     }
+    if (round->units->len == 0)
+        g_array_append_val(round->units,
+                           none); /* without a piece: the last file may be the only one */
 }
 
 bool
@@ -233,8 +237,8 @@ is_time_left(const Round *round)
     return round->deadline_us == 0 || g_get_monotonic_time() < round->deadline_us;
 }
 
-/* Called by the worker that ends last: nothing else is being read then. Its pack, if one is open,
- * takes the last file too. */
+/* Called by the worker that ends the last unit: nothing else is being read then. Its pack, if one
+ * is open, takes the last file too. */
 static bool
 copy_last(Worker *worker, GError **error)
 {
@@ -242,7 +246,7 @@ copy_last(Worker *worker, GError **error)
     CopyFile *file = round->last != NULL ? file_at(round->copy, round->last_file) : NULL;
     g_auto(BkBuf) content = BK_BUF_INIT;
 
-    if (file == NULL || round->next_unit < round->units->len)
+    if (file == NULL)
         return true;
     if (!round->last->read(round->last->data, &content, worker->op, error) ||
         !bk_copy_content(worker, round->last_file, &content, error))
@@ -273,9 +277,10 @@ copy_units(Worker *worker, GError **error)
                 return false;
             g_array_append_val(worker->pieces_done, i);
         }
+        if (atomic_fetch_add(&round->units_done, 1) + 1 == round->units->len &&
+            !copy_last(worker, error))
+            return false;
     }
-    if (atomic_fetch_sub(&round->reading_workers, 1) == 1 && !copy_last(worker, error))
-        return false;
     if (!bk_pack_writer_is_open(worker->writer))
         return true;
     if (bk_pack_writer_position(worker->writer) > 0)
@@ -461,7 +466,6 @@ run_threads(Round *round, BkOp *op, GError **error)
 
     round->full = full;
     round->empty = empty;
-    round->reading_workers = copy->options.workers;
     round->active_workers = copy->options.workers;
     for (unsigned i = 0; i < threads; i++) {
         BkBuf *object = bk_buf_new();
