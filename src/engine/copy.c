@@ -175,9 +175,9 @@ group_units(Round *round)
         }
         weight += piece->weight;
     }
+    /* Without a piece the last file may be the only one. */
     if (round->units->len == 0)
-        g_array_append_val(round->units,
-                           none); /* without a piece: the last file may be the only one */
+        g_array_append_val(round->units, none);
 }
 
 bool
