@@ -148,20 +148,22 @@ version_directory(const BkPgMeta *meta)
     return g_strdup_printf("PG_%u_%u", meta->version / 10000, meta->catalog_version);
 }
 
-/* Returns true if all that is there belongs to clusters of other versions. */
+/* Returns true if all that is there belongs to clusters of other versions, as far as is known. */
 static bool
 is_shared(const char *path, const char *version)
 {
-    g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
-    const char *name;
+    g_autoptr(GError) ignored = NULL; /* a directory that cannot be read is not called free */
+    g_auto(BkFd) fd = bk_fd_open_dir(AT_FDCWD, path, &ignored);
+    g_autoptr(GPtrArray) names = fd >= 0 ? bk_dir_list(fd, path, &ignored) : NULL;
 
-    if (dir == NULL)
-        return false;
-    while ((name = g_dir_read_name(dir)) != NULL)
+    for (guint i = 0; names != NULL && i < names->len; i++) {
+        const char *name = g_ptr_array_index(names, i);
+
         if (!bk_aside_is_exempt(name) &&
             (!g_str_has_prefix(name, "PG_") || strcmp(name, version) == 0))
             return false;
-    return true;
+    }
+    return names != NULL;
 }
 
 bool
