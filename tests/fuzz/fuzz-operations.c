@@ -235,8 +235,15 @@ load_past(const BkPart *part, BkPastArchive archive, BkOp *op)
     bool ok = bk_past_load_all(part, archive, pasts, op, &error);
 
     expect_told(ok, error);
-    for (guint i = 0; ok && i < pasts->len; i++)
-        plan_restores(g_ptr_array_index(pasts, i), op);
+    for (guint i = 0; ok && i < pasts->len; i++) {
+        g_autoptr(GPtrArray) members = g_ptr_array_new();
+        BkPast *joined;
+
+        g_ptr_array_add(members, g_ptr_array_index(pasts, i));
+        joined = bk_past_join(members);
+        plan_restores(joined, op);
+        bk_past_free(joined);
+    }
 }
 
 static void
