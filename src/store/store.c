@@ -237,10 +237,12 @@ static bool
 visit_checked(const BkStoreEntry *entry, void *data, GError **error)
 {
     Listing *listing = data;
+    BkStoreEntry checked = *entry;
 
     if (!bk_op_check(listing->op, error) || !check_entry(listing, entry, error))
         return false;
-    listing->visitor_failed = !listing->visit(entry, listing->data, error);
+    checked.modified_us = CLAMP(entry->modified_us, 0, BK_STORE_LAST_US);
+    listing->visitor_failed = !listing->visit(&checked, listing->data, error);
     return !listing->visitor_failed;
 }
 
@@ -349,12 +351,14 @@ static bool
 visit_upload(const BkStoreUpload *upload, void *data, GError **error)
 {
     UploadListing *self = data;
+    BkStoreUpload checked = *upload;
 
     if (!g_str_has_prefix(upload->name, self->prefix) || !bk_store_is_name(upload->name))
         return bk_throw(error, BK_ERROR_STORE,
                         "the uploads of \"%s\" hold \"%.100s\", which was not asked for",
                         self->prefix, upload->name);
-    self->visitor_failed = !self->visit(upload, self->data, error);
+    checked.begun_us = CLAMP(upload->begun_us, 0, BK_STORE_LAST_US);
+    self->visitor_failed = !self->visit(&checked, self->data, error);
     return !self->visitor_failed;
 }
 

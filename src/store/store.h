@@ -17,10 +17,12 @@
 
 typedef struct BkStore BkStore;
 
+#define BK_STORE_LAST_US (INT64_C(253402300799) * BK_USEC_PER_SEC) /* the end of 9999 */
+
 typedef struct BkStoreEntry {
     const char *name; /* valid during the visit */
     uint64_t size;
-    int64_t modified_us; /* since 1970, the store's clock */
+    int64_t modified_us; /* since 1970, the store's clock; from 0 to BK_STORE_LAST_US */
 } BkStoreEntry;
 
 /* Called for each entry of a listing; false with `error` set ends it. */
@@ -107,7 +109,7 @@ bool bk_store_settle(BkStore *self, const char *name, BkOp *op, GError **error) 
 typedef struct BkStoreUpload {
     const char *name; /* of the object; valid during the visit, like `id` */
     const char *id;
-    int64_t begun_us; /* since 1970, the store's clock */
+    int64_t begun_us; /* since 1970, the store's clock; from 0 to BK_STORE_LAST_US */
 } BkStoreUpload;
 typedef bool (*BkStoreVisitUpload)(const BkStoreUpload *upload, void *data, GError **error);
 

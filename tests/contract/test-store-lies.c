@@ -8,6 +8,7 @@
 typedef struct LyingStore {
     BkStore base;
     const char *const *names;
+    int64_t modified_us; /* of all */
 } LyingStore;
 
 static bool
@@ -20,7 +21,7 @@ lie(BkStore *store, const char *prefix, const char *after, BkStoreVisit visit, v
     (void)after;
     (void)op;
     for (size_t i = 0; self->names[i] != NULL; i++)
-        if (!visit(&(BkStoreEntry){.name = self->names[i], .size = 1}, data, error))
+        if (!visit(&(BkStoreEntry){self->names[i], 1, self->modified_us}, data, error))
             return false;
     return true;
 }
@@ -140,6 +141,46 @@ test_folders(void)
     expect_refused(&without_folders, NAMES("a/b/c"), "a/", NULL, true, "a/b/ ");
 }
 
+static bool
+note_time(const BkStoreEntry *entry, void *data, GError **error)
+{
+    (void)error;
+    *(int64_t *)data = entry->modified_us;
+    return true;
+}
+
+/* Times are subtracted from one another: whatever the server says, that must not overflow. */
+static void
+test_times(void)
+{
+    static const struct {
+        int64_t told;
+        int64_t seen;
+    } times[] = {
+        {INT64_MIN, 0},
+        {-1, 0},
+        {0, 0},
+        {1, 1},
+        {BK_STORE_LAST_US, BK_STORE_LAST_US},
+        {BK_STORE_LAST_US + 1, BK_STORE_LAST_US},
+        {INT64_MAX, BK_STORE_LAST_US},
+    };
+    g_autoptr(BkOp) op = bk_op_new(NULL);
+
+    for (size_t i = 0; i < G_N_ELEMENTS(times); i++) {
+        LyingStore self = {.names = NAMES("a/b"), .modified_us = times[i].told};
+        g_autoptr(GError) error = NULL;
+        int64_t seen = -1;
+
+        bk_store_init(&self.base, &without_folders, g_strdup("a liar"));
+        EXPECT_DONE(bk_store_list(&self.base, "a/", NULL, note_time, &seen, op, &error));
+        g_assert_cmpint(seen, ==, times[i].seen);
+        EXPECT_DONE(bk_store_list_folder(&self.base, "a/", note_time, &seen, op, &error));
+        g_assert_cmpint(seen, ==, times[i].seen);
+        bk_store_free(&self.base);
+    }
+}
+
 static void
 test_base_names(void)
 {
@@ -154,6 +195,7 @@ main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/store-lies/lists", test_lists);
     g_test_add_func("/store-lies/folders", test_folders);
+    g_test_add_func("/store-lies/times", test_times);
     g_test_add_func("/store-lies/base-names", test_base_names);
     return g_test_run();
 }

@@ -361,6 +361,8 @@ read_note(const BkPart *part, Note *note)
     if (bk_wire_get_u8(&reader) != NOTE_VERSION)
         return false;
     note->listed_us = (int64_t)bk_wire_get_u64(&reader);
+    if (note->listed_us < 0)
+        return false;
     left = bk_wire_get_bounded(&reader, content.size);
     for (; left > 0 && bk_wire_is_ok(&reader); left--) {
         Folder folder = {
@@ -371,6 +373,8 @@ read_note(const BkPart *part, Note *note)
             .modified_us = (int64_t)bk_wire_get_u64(&reader),
         };
 
+        if (folder.modified_us < 0 || folder.modified_us > BK_STORE_LAST_US)
+            return false;
         g_array_append_val(note->full, folder);
     }
     return bk_wire_end(&reader, "note", NULL);
