@@ -58,7 +58,7 @@ def test_delta_over_a_former_cluster_without_pg_control(ws):
     backstay.backup("--standalone")
     backstay.run("wal", "push", "orders", late_segment(old))
     system = int(old.value("SELECT system_identifier FROM pg_control_system()"))
-    old.rows("SELECT txid_current()")
+    old.script("CREATE TABLE late (id int)")  # its commit is on disk, as that of a mere xid is not yet
     last = old.value("SELECT pg_walfile_name(pg_current_wal_lsn())")
     talk_to(backstay, new, old)
     backstay.backup("--standalone", "--new-cluster")
