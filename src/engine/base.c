@@ -147,7 +147,6 @@ static bool
 load_candidate(const BkPart *part, const BkSnapshotEntry *entry, Candidate *candidate, BkOp *op,
                GError **error)
 {
-    bk_pg_meta_init(&candidate->meta);
     return bk_snapshot_load_head(part, entry, &candidate->head, op, error) &&
            bk_pg_meta_decode(&candidate->meta, &candidate->head.meta, error);
 }
