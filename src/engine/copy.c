@@ -2,6 +2,7 @@
 
 #include "base/fault.h"
 #include "base/fd.h"
+#include "base/sorted.h"
 #include "base/workers.h"
 #include "source/pg/page.h"
 
@@ -551,25 +552,6 @@ bk_copied_clear(BkCopied *self)
     bk_buf_clear(&self->digests);
 }
 
-/* Index of the first of the sorted `items` that is not before `key`. */
-static guint
-find_first(const GArray *items, int (*compare)(const void *, const void *), const void *key)
-{
-    guint low = 0;
-    guint high = items->len;
-    guint size = g_array_get_element_size((GArray *)(uintptr_t)items);
-
-    while (low < high) {
-        guint middle = low + (high - low) / 2;
-
-        if (compare(items->data + (size_t)middle * size, key) < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
 /* What was stored of the file, as extents; returns where the last of those that follow each other
  * from its start on ends. */
 static uint64_t
@@ -579,7 +561,7 @@ collect_runs(const BkCopy *self, uint32_t file, GArray *extents, uint64_t *store
     uint64_t end = 0;
 
     *stored = 0;
-    for (guint i = find_first(self->runs, compare_runs, &key); i < self->runs->len; i++) {
+    for (guint i = bk_sorted_find_first(self->runs, compare_runs, &key); i < self->runs->len; i++) {
         const Run *run = &g_array_index(self->runs, Run, i);
         BkExtent extent = {
             .file_offset = run->offset,
@@ -604,7 +586,8 @@ collect_digests(const BkCopy *self, uint32_t file, BkBuf *digests)
 {
     const Digest key = {.file = file};
 
-    for (guint i = find_first(self->digests, compare_digests, &key); i < self->digests->len; i++) {
+    for (guint i = bk_sorted_find_first(self->digests, compare_digests, &key);
+         i < self->digests->len; i++) {
         const Digest *digest = &g_array_index(self->digests, Digest, i);
 
         if (digest->file != file)

@@ -1,6 +1,7 @@
 #include "engine/extract.h"
 
 #include "base/log.h"
+#include "base/sorted.h"
 #include "base/workers.h"
 #include "codec/crc32c.h"
 #include "engine/needs.h"
@@ -445,21 +446,12 @@ uint32_t
 bk_extract_crc32c(BkExtract *self, size_t index)
 {
     const Span key = {.file = (uint32_t)index};
-    guint low = 0;
-    guint high = self->spans->len;
     uint64_t at = 0;
     uint32_t crc = 0;
 
-    while (low < high) {
-        guint middle = low + (high - low) / 2;
-
-        if (compare_spans(&g_array_index(self->spans, Span, middle), &key) < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    for (; low < self->spans->len; low++) {
-        const Span *span = &g_array_index(self->spans, Span, low);
+    for (guint i = bk_sorted_find_first(self->spans, compare_spans, &key); i < self->spans->len;
+         i++) {
+        const Span *span = &g_array_index(self->spans, Span, i);
 
         if (span->file != index)
             break;

@@ -1,5 +1,6 @@
 #include "engine/page-sample.h"
 
+#include "base/sorted.h"
 #include "source/pg/page.h"
 
 /* Added beyond the size before the highest ranks are dropped: sorting costs more than keeping. */
@@ -115,23 +116,15 @@ void
 bk_page_sample_get(BkPageSample *self, const BkTreeFile *file, GArray *notes)
 {
     const SampledPage key = {.file = file};
-    guint low = 0, high;
 
     if (!self->is_sorted) {
         drop_highest_ranks(self);
         g_array_sort(self->pages, compare_sampled_pages);
         self->is_sorted = true;
     }
-    for (high = self->pages->len; low < high;) {
-        guint middle = low + (high - low) / 2;
-
-        if (compare_sampled_pages(&g_array_index(self->pages, SampledPage, middle), &key) < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    for (; low < self->pages->len; low++) {
-        const SampledPage *page = &g_array_index(self->pages, SampledPage, low);
+    for (guint i = bk_sorted_find_first(self->pages, compare_sampled_pages, &key);
+         i < self->pages->len; i++) {
+        const SampledPage *page = &g_array_index(self->pages, SampledPage, i);
 
         if (page->file != file)
             return;
