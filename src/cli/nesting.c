@@ -133,9 +133,9 @@ find_prefix_around(const BkS3Options *s3, char **around, BkOp *op, GError **erro
 
 /* A look into a bucket, level by level. */
 typedef struct Walk {
-    GPtrArray *folders; /* of char *: to be listed, or listed already */
+    GPtrArray *prefixes; /* of char *: to be listed, or listed already */
     unsigned names_left;
-    bool found; /* in the folder that is being listed */
+    bool found; /* below the prefix that is being listed, at no deeper level */
 } Walk;
 
 static bool
@@ -147,19 +147,19 @@ visit_entry(const BkStoreEntry *entry, void *data, GError **error)
         return bk_throw(error, BK_ERROR_CANCELLED, "enough names");
     self->names_left--;
     if (g_str_has_suffix(entry->name, "/"))
-        g_ptr_array_add(self->folders, g_strdup(entry->name));
+        g_ptr_array_add(self->prefixes, g_strdup(entry->name));
     else if (strcmp(bk_store_base_name(entry->name), IDENTITY) == 0)
         self->found = true;
     return true;
 }
 
 static unsigned
-count_levels(const char *folder)
+count_levels(const char *prefix)
 {
     unsigned levels = 0;
 
-    for (; *folder != 0; folder++)
-        levels += *folder == '/';
+    for (; *prefix != 0; prefix++)
+        levels += *prefix == '/';
     return levels;
 }
 
@@ -168,27 +168,27 @@ static bool
 find_prefix_inside(const BkS3Options *s3, char **inside, BkOp *op, GError **error)
 {
     g_autoptr(BkStore) store = bk_store_s3_open(s3, error);
-    g_autoptr(GPtrArray) folders = g_ptr_array_new_with_free_func(g_free);
-    Walk walk = {.folders = folders, .names_left = MAX_NAMES};
+    g_autoptr(GPtrArray) prefixes = g_ptr_array_new_with_free_func(g_free);
+    Walk walk = {.prefixes = prefixes, .names_left = MAX_NAMES};
 
     *inside = NULL;
     if (store == NULL)
         return false;
-    g_ptr_array_add(folders, g_strdup(""));
-    for (guint i = 0; i < MIN(folders->len, MAX_LISTINGS) && walk.names_left > 0; i++) {
-        const char *folder = g_ptr_array_index(folders, i);
+    g_ptr_array_add(prefixes, g_strdup(""));
+    for (guint i = 0; i < MIN(prefixes->len, MAX_LISTINGS) && walk.names_left > 0; i++) {
+        const char *prefix = g_ptr_array_index(prefixes, i);
         g_autoptr(GError) cause = NULL;
 
-        if (count_levels(folder) > MAX_DEPTH)
+        if (count_levels(prefix) > MAX_DEPTH)
             break; /* and so are all behind it */
-        if (!bk_store_list_folder(store, folder, visit_entry, &walk, op, &cause) &&
+        if (!bk_store_list_folder(store, prefix, visit_entry, &walk, op, &cause) &&
             walk.names_left > 0)
             return bk_propagate(error, &cause);
         if (!walk.found)
             continue;
         if (i > 0) { /* otherwise it is the repository itself, which is there already */
             g_autofree char *below =
-                g_strconcat(s3->prefix, s3->prefix[0] != 0 ? "/" : "", folder, NULL);
+                g_strconcat(s3->prefix, s3->prefix[0] != 0 ? "/" : "", prefix, NULL);
 
             below[strlen(below) - 1] = 0;
             *inside = describe_prefix(s3, below);

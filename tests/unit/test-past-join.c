@@ -60,6 +60,15 @@ put_all(Fixture *self, char which)
 }
 
 static void
+fill_both(Fixture *self)
+{
+    put_snapshot(self, 'a');
+    put_snapshot(self, 'b');
+    put_all(self, 'a');
+    put_all(self, 'b');
+}
+
+static void
 set_up(Fixture *self, const void *data)
 {
     (void)data;
@@ -137,10 +146,7 @@ test_missing_segments(Fixture *self, const void *data)
     g_autoptr(GError) error = NULL;
 
     (void)data;
-    put_snapshot(self, 'a');
-    put_snapshot(self, 'b');
-    put_all(self, 'a');
-    put_all(self, 'b');
+    fill_both(self);
     EXPECT_DONE(bk_store_delete(self->a.store, SEGMENT("6"), self->a.op, &error));
     EXPECT_DONE(bk_store_delete(self->b.store, SEGMENT("7"), self->b.op, &error));
     expect_all(self);
@@ -157,10 +163,7 @@ test_damaged_segments(Fixture *self, const void *data)
     g_autoptr(GError) error = NULL;
 
     (void)data;
-    put_snapshot(self, 'a');
-    put_snapshot(self, 'b');
-    put_all(self, 'a');
-    put_all(self, 'b');
+    fill_both(self);
     past_damage_start(self->a.store, SEGMENT("8"), self->a.op);
     past_damage(self->a.store, SEGMENT("7"), self->a.op);
     past_damage_start(self->b.store, SEGMENT("6"), self->b.op);
