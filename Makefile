@@ -61,9 +61,9 @@ fuzz:
 	@tools/install-deps build fuzz
 	@CC=clang tools/compile build/fuzz -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false
 
-# Each of them, or those of TARGETS, for SECONDS.
+# Each of them, or those of TARGETS, for SECONDS, from SEED (0: another one each time).
 fuzz-run: fuzz
-	@tests/fuzz/run $(or $(SECONDS),10) $(TARGETS)
+	@SEED=$(or $(SEED),0) tests/fuzz/run $(or $(SECONDS),10) $(TARGETS)
 
 # gcc's flags, of which clang 14 refuses the one that fills variables with zeros.
 lint: build check

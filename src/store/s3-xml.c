@@ -112,6 +112,9 @@ walk(Walk *self, const BkBuf *body, const char *root, GError **error)
         !g_markup_parse_context_end_parse(context, &cause))
         return bk_throw(error, BK_ERROR_STORE, "the server's answer is not what S3 answers: %s",
                         cause->message);
+    /* A processing instruction or a comment alone ends without an error too. */
+    if (self->root == NULL)
+        return bk_throw(error, BK_ERROR_STORE, "the server's answer is XML without an element");
     if (root != NULL && strcmp(self->root, root) != 0)
         return bk_throw(error, BK_ERROR_STORE, "the server answered <%s> and not <%s>", self->root,
                         root);

@@ -73,6 +73,8 @@ test_no_page(void)
     static const char *const cases[] = {
         "",
         "no xml",
+        "<?xml version=\"1.0\"?>",
+        "<!-- nothing else -->",
         "<ListBucketResult>",
         "<ListBucketResult><Contents></ListBucketResult>",
         "<Other></Other>",
@@ -110,6 +112,7 @@ test_fault(void)
     g_auto(BkBuf) ceph = text("<Error><Code>NoSuchBucket</Code><Message></Message></Error>");
     g_auto(BkBuf) other = text("<html><body>Bad gateway</body></html>");
     g_auto(BkBuf) empty = BK_BUF_INIT;
+    g_auto(BkBuf) comment = text("<!-- nothing else -->");
     g_auto(BkS3Fault) fault = {0};
 
     g_assert_true(bk_s3_xml_is_fault(&amazon, &fault));
@@ -123,6 +126,7 @@ test_fault(void)
     g_assert_false(bk_s3_xml_is_fault(&other, &fault));
     g_assert_cmpstr(fault.code, ==, "");
     g_assert_false(bk_s3_xml_is_fault(&empty, &fault));
+    g_assert_false(bk_s3_xml_is_fault(&comment, &fault));
 }
 
 static void
