@@ -40,7 +40,22 @@ typedef enum {
     BK_SEAL_LEASE = 7,
     BK_SEAL_DECISION = 8,
     BK_SEAL_NOTE = 9, /* never in a repository: what a host keeps for itself */
-} BkSealKind;         /* the numbers are on disk */
+    /* Reserved: nothing writes them yet, and who meets one refuses it. */
+    BK_SEAL_WAL_STREAM = 10,   /* a part of a WAL segment that was received by streaming */
+    BK_SEAL_REDIS_STREAM = 11, /* a part of a replication stream */
+    BK_SEAL_RUN = 12,          /* who ran what, when, with which outcome */
+    BK_SEAL_HOLD = 13,         /* keeps snapshots whatever retention says */
+    BK_SEAL_AUDIT = 14,        /* an entry of the audit trail */
+    BK_SEAL_RETENTION = 15,    /* what expired or was erased, and why */
+    BK_SEAL_KEY_RECORD = 16,   /* when a generation of a key began, and was retired */
+    BK_SEAL_PROOF = 17,        /* what was verified, when */
+} BkSealKind;                  /* the numbers are on disk */
+
+/* What an object of this kind is called. Returns NULL if there is no such number. */
+const char *bk_seal_kind_name(unsigned kind);
+
+/* Returns true if the kind is reserved for later programs, which alone can read it. */
+bool bk_seal_kind_is_reserved(unsigned kind);
 
 /* The generations of one key. New objects are sealed with the newest. */
 typedef struct BkKeyring BkKeyring;
@@ -102,7 +117,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(BkOpener, bk_opener_free)
 
 /* Takes the header of an object (at least BK_SEAL_HEADER_SIZE bytes, else BK_ERROR_CORRUPT) that
  * must be of the kind that `as` says. Fails with BK_ERROR_CORRUPT (also when the keyring does not
- * have its generation, or another key) or BK_ERROR_UNSUPPORTED (newer version). */
+ * have its generation, or another key) or BK_ERROR_UNSUPPORTED (newer version, reserved kind). */
 bool bk_opener_begin(BkOpener *self, const BkSealAs *as, const uint8_t *header, size_t size,
                      GError **error) BK_MUST_USE;
 

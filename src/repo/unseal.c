@@ -88,6 +88,10 @@ bk_opener_begin(BkOpener *self, const BkSealAs *as, const uint8_t *header_data, 
 
     if (!decode_header(header_data, size, &header, error))
         return false;
+    if (header.kind != as->kind && bk_seal_kind_is_reserved(header.kind))
+        return bk_throw(error, BK_ERROR_UNSUPPORTED,
+                        "object is of kind %u (%s), which only a newer program understands",
+                        header.kind, bk_seal_kind_name(header.kind));
     if (header.kind != as->kind)
         return bk_throw(error, BK_ERROR_CORRUPT, "object is of kind %u instead of %d", header.kind,
                         (int)as->kind);

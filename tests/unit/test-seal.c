@@ -268,6 +268,30 @@ test_wrong_kind_generation_version(Fixture *self, const void *data)
     EXPECT_ERROR(unseal(self, &self->object, &error), BK_ERROR_CORRUPT);
 }
 
+/* One that a later program wrote is told from damage. */
+static void
+test_reserved_kinds(Fixture *self, const void *data)
+{
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    for (unsigned kind = BK_SEAL_KEY_SLOT; kind <= BK_SEAL_PROOF + 1; kind++) {
+        bool is_reserved = kind >= BK_SEAL_WAL_STREAM && kind <= BK_SEAL_PROOF;
+
+        g_assert_true(bk_seal_kind_is_reserved(kind) == is_reserved);
+        g_assert_true((bk_seal_kind_name(kind) != NULL) == (kind <= BK_SEAL_PROOF));
+        self->object.data[10] = (uint8_t)kind;
+        if (kind != BK_SEAL_PACK)
+            EXPECT_ERROR(unseal(self, &self->object, &error),
+                         is_reserved ? BK_ERROR_UNSUPPORTED : BK_ERROR_CORRUPT);
+    }
+    g_assert_null(bk_seal_kind_name(0));
+    self->object.data[10] = BK_SEAL_RUN;
+    g_assert_false(unseal(self, &self->object, &error));
+    g_assert_cmpstr(error->message, ==,
+                    "object is of kind 12 (run record), which only a newer program understands");
+}
+
 /* An object opens under its own name, also to one who has the key. */
 static void
 test_another_name(Fixture *self, const void *data)
@@ -445,6 +469,7 @@ main(int argc, char **argv)
     TEST("/seal/last-frame-mark-moved", test_last_frame_mark_moved);
     TEST("/seal/parts-of-another-object", test_parts_of_another_object);
     TEST("/seal/wrong-kind-generation-version", test_wrong_kind_generation_version);
+    TEST("/seal/reserved-kinds", test_reserved_kinds);
     TEST("/seal/another-name", test_another_name);
     TEST("/seal/commitment", test_commitment);
     TEST("/seal/first-frame-last", test_first_frame_last);
