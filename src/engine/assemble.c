@@ -121,9 +121,10 @@ add_files(Assembler *self, const GPtrArray *files)
             .path = from->path,
             .link = from->link,
             .kind = kind_of(from),
-            .mode = from->mode & 07777,
+            .mode = (uint16_t)(from->mode & 07777),
             .owner = bk_owners_find(self->owners, from->uid, from->gid),
-            .mtime_us = from->mtime_us,
+            .mtime_sec = from->mtime_sec,
+            .mtime_nsec = from->mtime_nsec,
         };
 
         if (from->is_left_out)

@@ -299,6 +299,11 @@ sweep_entry(const Sweep *sweep, int dir, const char *name, const char *path, boo
                       : remove_entry(sweep, dir, name, path, false, error);
     case BK_FILE_REGULAR:
         break;
+    case BK_FILE_HARD_LINK:
+    case BK_FILE_FIFO:
+    case BK_FILE_CHARACTER_DEVICE:
+    case BK_FILE_BLOCK_DEVICE:
+        return remove_entry(sweep, dir, name, path, is_dir, error);
     }
     return can_be_mended(sweep, &st) || remove_entry(sweep, dir, name, path, is_dir, error);
 }

@@ -27,7 +27,8 @@ inspect_segment(BkTreeFile *file, const char *data_dir, GError **error)
     file->mode = st.st_mode;
     file->uid = st.st_uid;
     file->gid = st.st_gid;
-    file->mtime_us = st.st_mtim.tv_sec * BK_USEC_PER_SEC;
+    file->mtime_sec = st.st_mtim.tv_sec;
+    file->mtime_nsec = (uint32_t)st.st_mtim.tv_nsec;
     return true;
 }
 

@@ -296,6 +296,9 @@ make_folders(BkRestore *self, GError **error)
             ok = make_folder(self, &files[i], error);
         else if (files[i].kind == BK_FILE_SYMLINK)
             ok = bk_tablespace_map_link(self->tablespaces, self->place, &files[i], error);
+        else if (files[i].kind != BK_FILE_REGULAR)
+            ok = bk_throw(error, BK_ERROR_UNSUPPORTED, "\"%s\" is no file of a cluster: kind %d",
+                          files[i].path, (int)files[i].kind);
         if (!ok)
             return false;
     }
@@ -389,15 +392,15 @@ write_manifest(BkRestore *self, BkExtract *extract, const BkBuf *control, GError
     BkBackupManifestRange range = {meta->timeline, meta->start_lsn, meta->stop_lsn};
     size_t label_size = strlen(meta->backup_label);
     BkBackupManifestFile label = {LABEL_PATH, label_size,
-                                  self->choice.plan.snapshot->head.finished_us, true,
-                                  bk_crc32c(0, meta->backup_label, label_size)};
+                                  self->choice.plan.snapshot->head.finished_us / BK_USEC_PER_SEC,
+                                  true, bk_crc32c(0, meta->backup_label, label_size)};
     size_t count;
     const BkFile *files = bk_snapshot_files(self->snapshot, &count);
 
     if (manifest == NULL || !bk_backup_manifest_add(manifest, &label, error))
         return false;
     for (size_t i = 0; i < count; i++) {
-        BkBackupManifestFile row = {files[i].path, files[i].size, files[i].mtime_us, true, 0};
+        BkBackupManifestFile row = {files[i].path, files[i].size, files[i].mtime_sec, true, 0};
 
         if (!is_listed(&files[i]))
             continue;

@@ -152,6 +152,12 @@ touches_given_up(const BkSelection *self, const BkFile *base)
     return false;
 }
 
+static bool
+has_same_mtime(const BkFile *base, const BkTreeFile *file)
+{
+    return base->mtime_sec == file->mtime_sec && base->mtime_nsec == file->mtime_nsec;
+}
+
 /* A database that was dropped and made again under its number by copying files has pages with old
  * LSNs that the parent never saw. Its folders have a new PG_VERSION; the clocks may differ a
  * little.
@@ -170,8 +176,9 @@ find_remade(BkSelection *self, const GPtrArray *files)
             !g_ascii_string_to_unsigned(name, 10, 1, UINT32_MAX, &oid, NULL))
             continue;
         base = bk_snapshot_find_file(self->options.parent, file->path);
-        if (base == NULL || (base->mtime_us != file->mtime_us &&
-                             file->mtime_us > self->options.parent_us - CLOCK_SLACK_US))
+        if (base == NULL ||
+            (!has_same_mtime(base, file) &&
+             file->mtime_sec > (self->options.parent_us - CLOCK_SLACK_US) / BK_USEC_PER_SEC))
             (void)g_hash_table_add(self->remade, GUINT_TO_POINTER((guint)oid));
     }
 }

@@ -4,6 +4,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/secret.h"
+#include "codec/extension.h"
 #include "repo/holder.h"
 #include "repo/opinion.h"
 
@@ -12,7 +13,7 @@
 
 #define RELEASE_US    (10 * BK_USEC_PER_SEC)
 #define EXPLAIN_US    (2 * BK_USEC_PER_SEC)
-#define LEASE_VERSION 2 /* 1 had no token */
+#define LEASE_VERSION 2
 #define MAX_LEASE     16384
 #define MAX_LITTER    16 /* deleted at once; where a bucket keeps versions, one by one */
 
@@ -94,20 +95,18 @@ decode(const BkBuf *raw, BkLeaseInfo *info, GError **error)
     g_auto(BkHolder) holder = {0};
     BkWireReader reader;
     uint64_t epoch;
-    uint8_t version;
 
     bk_wire_reader_init(&reader, raw->data, raw->size);
-    version = bk_wire_get_u8(&reader);
-    if (version < 1 || version > LEASE_VERSION)
+    if (bk_wire_get_u8(&reader) != LEASE_VERSION)
         reader.failed = true;
     epoch = bk_wire_get_u64(&reader);
     info->is_held = bk_wire_get_u8(&reader) != 0;
     info->expires_us = bk_wire_get_zigzag(&reader);
     bk_holder_decode(&holder, &reader);
-    info->token = version > 1 ? bk_wire_get_u64(&reader) : 0;
+    info->token = bk_wire_get_u64(&reader);
     if (epoch != info->epoch)
         reader.failed = true;
-    if (!bk_wire_end(&reader, "lease", error))
+    if (!bk_extensions_end(&reader, "lease", error))
         return false;
     info->holder =
         g_strdup_printf("process %" G_GINT64_FORMAT " on host %s", holder.pid, holder.host);
@@ -180,6 +179,7 @@ put_epoch(BkLease *self, uint64_t epoch, bool is_held, BkOp *op, GError **error)
     bk_wire_put_zigzag(&raw, g_get_real_time() + self->ttl_us);
     bk_holder_encode(&holder, &raw);
     bk_wire_put_u64(&raw, self->token);
+    bk_extensions_put_none(&raw);
     if (!bk_seal(self->sealer, &as, raw.data, raw.size, &object, error))
         return false;
     return bk_store_put(bk_part_store(self->part), name, &object, op, error);

@@ -1,4 +1,4 @@
-#include "codec/wire.h"
+#include "codec/extension.h"
 #include "repo/opinion.h"
 #include "repo/pack.h"
 
@@ -88,7 +88,7 @@ decode_table(BkPackReader *self, const BkBuf *raw, GError **error)
         chunk.frame_start += chunk.frame_size;
         chunk.raw_start += chunk.raw_size;
     }
-    if (!bk_wire_end(&reader, "chunk table", error))
+    if (!bk_extensions_end(&reader, "chunk table", error))
         return false;
     if (chunk.raw_start != self->ref->raw_size ||
         chunk.frame_start != self->ref->size - self->ref->tail_size)

@@ -1,4 +1,4 @@
-#include "codec/wire.h"
+#include "codec/extension.h"
 #include "repo/pack.h"
 
 #include <string.h>
@@ -126,6 +126,7 @@ bk_pack_writer_finish(BkPackWriter *self, BkPackRef *ref, GError **error)
         return false;
     bk_wire_put_varint(&table, self->chunk_count);
     bk_buf_append(&table, self->table.data, self->table.size);
+    bk_extensions_put_none(&table);
     table_start = self->object->size;
     if (!bk_sealer_add(self->sealer, table.data, table.size, true, error) ||
         !bk_sealer_finish(self->sealer, ref->name, error))

@@ -19,7 +19,8 @@ typedef enum {
     BK_SECTION_PACKS = 2,
     BK_SECTION_OWNERS = 3,
     BK_SECTION_FILES = 4,
-} BkSection; /* the numbers are on disk: the first byte of a frame */
+    BK_SECTION_IGNORABLE = 128, /* from here on: programs that do not know it pass it over */
+} BkSection;                    /* the numbers are on disk: the first byte of a frame */
 
 void bk_snapshot_head_encode(const BkSnapshotHead *head, BkBuf *out);
 bool bk_snapshot_head_decode(BkSnapshotHead *head, const BkBuf *frame, GError **error) BK_MUST_USE;

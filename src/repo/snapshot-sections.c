@@ -1,11 +1,16 @@
+/* snapshot-sections.c - the sections of a manifest in bytes: written, and read with every bound. */
+#include "codec/extension.h"
+#include "repo/file-extension.h"
 #include "repo/snapshot-priv.h"
 
 #include <string.h>
 
 #define HEAD_VERSION  1
 #define MAX_TEXT      4096
+#define MAX_PATH      65535u /* trees may be deeper than a system call takes at once */
 #define MAX_META      ((size_t)1 << 20)
 #define MAX_PACK_TAIL ((uint32_t)1 << 20)
+#define NSEC_PER_SEC  1000000000u
 
 void
 bk_snapshot_head_encode(const BkSnapshotHead *head, BkBuf *out)
@@ -36,6 +41,7 @@ bk_snapshot_head_encode(const BkSnapshotHead *head, BkBuf *out)
     bk_wire_put_varint(out, head->pack_count);
     bk_wire_put_varint(out, head->rest_size);
     bk_wire_put_bytes(out, head->meta.data, head->meta.size);
+    bk_wire_put_bytes(out, head->extensions.data, head->extensions.size);
 }
 
 static void
@@ -49,6 +55,8 @@ decode_texts(BkSnapshotHead *head, BkWireReader *reader)
     (void)g_strlcpy(head->id, id, sizeof head->id);
     head->source = bk_wire_get_string(reader, MAX_TEXT);
     head->kind = bk_wire_get_string(reader, MAX_TEXT);
+    if (!bk_snapshot_is_kind(head->kind))
+        reader->failed = true;
     head->parent = bk_wire_get_string(reader, MAX_TEXT);
     mode = bk_wire_get_u8(reader);
     if (mode < BK_SNAPSHOT_FULL || mode > BK_SNAPSHOT_COMPARED)
@@ -64,12 +72,20 @@ decode_texts(BkSnapshotHead *head, BkWireReader *reader)
     head->program = bk_wire_get_string(reader, MAX_TEXT);
 }
 
+static void
+decode_bytes(BkBuf *to, BkWireReader *reader, size_t limit)
+{
+    size_t size;
+    const uint8_t *bytes = bk_wire_get_bytes(reader, limit, &size);
+
+    if (bytes != NULL)
+        bk_buf_append(to, bytes, size);
+}
+
 bool
 bk_snapshot_head_decode(BkSnapshotHead *head, const BkBuf *frame, GError **error)
 {
     BkWireReader reader;
-    const uint8_t *meta;
-    size_t meta_size;
     uint8_t state;
 
     *head = (BkSnapshotHead){0};
@@ -90,10 +106,11 @@ bk_snapshot_head_decode(BkSnapshotHead *head, const BkBuf *frame, GError **error
     head->new_bytes = bk_wire_get_varint(&reader);
     head->pack_count = bk_wire_get_varint(&reader);
     head->rest_size = bk_wire_get_bounded(&reader, (uint64_t)4 << 30);
-    meta = bk_wire_get_bytes(&reader, MAX_META, &meta_size);
-    if (meta != NULL)
-        bk_buf_append(&head->meta, meta, meta_size);
-    if (bk_wire_end(&reader, "head of a snapshot", error))
+    decode_bytes(&head->meta, &reader, MAX_META);
+    decode_bytes(&head->extensions, &reader, BK_EXTENSIONS_MAX);
+    if (bk_wire_end(&reader, "head of a snapshot", error) &&
+        bk_extensions_check(head->extensions.data, head->extensions.size, NULL, 0, "the snapshot",
+                            error))
         return true;
     bk_snapshot_head_clear(head);
     return false;
@@ -109,10 +126,11 @@ bk_pack_ref_encode(const BkPackRef *ref, BkBuf *out)
     bk_wire_put_varint(out, ref->tail_size);
     bk_wire_put_varint(out, ref->chunk_count);
     bk_wire_put_zigzag(out, ref->created_us);
+    bk_extensions_put_none(out);
 }
 
-static void
-decode_pack(BkSnapshot *self, BkWireReader *reader)
+static bool
+decode_pack(BkSnapshot *self, BkWireReader *reader, GError **error)
 {
     BkPackRef ref = {.size = 0};
     const uint8_t *name = bk_wire_get_raw(reader, sizeof ref.name);
@@ -131,6 +149,7 @@ decode_pack(BkSnapshot *self, BkWireReader *reader)
         ref.size < (uint64_t)BK_SEAL_HEADER_SIZE + ref.tail_size)
         reader->failed = true;
     g_array_append_val(self->packs, ref);
+    return bk_extensions_pass(reader, "a pack of a snapshot", error);
 }
 
 void
@@ -140,10 +159,11 @@ bk_owner_encode(const BkOwner *owner, BkBuf *out)
     bk_wire_put_varint(out, owner->gid);
     bk_wire_put_string(out, owner->user);
     bk_wire_put_string(out, owner->group);
+    bk_extensions_put_none(out);
 }
 
-static void
-decode_owner(BkSnapshot *self, BkWireReader *reader)
+static bool
+decode_owner(BkSnapshot *self, BkWireReader *reader, GError **error)
 {
     uint32_t uid = (uint32_t)bk_wire_get_bounded(reader, UINT32_MAX);
     uint32_t gid = (uint32_t)bk_wire_get_bounded(reader, UINT32_MAX);
@@ -151,6 +171,7 @@ decode_owner(BkSnapshot *self, BkWireReader *reader)
     g_autofree char *group = bk_wire_get_string(reader, MAX_TEXT);
 
     (void)bk_snapshot_add_owner(self, uid, gid, user, group);
+    return bk_extensions_pass(reader, "an owner in a snapshot", error);
 }
 
 void
@@ -159,25 +180,32 @@ bk_file_encode(const BkFile *file, BkBuf *out)
     bk_wire_put_string(out, file->path);
     bk_wire_put_string(out, file->link);
     bk_wire_put_u8(out, (uint8_t)file->kind);
+    bk_wire_put_u8(out, (uint8_t)file->flags);
     bk_wire_put_varint(out, file->mode);
     bk_wire_put_varint(out, file->owner);
-    bk_wire_put_zigzag(out, file->mtime_us);
+    bk_wire_put_zigzag(out, file->mtime_sec);
+    bk_wire_put_varint(out, file->mtime_nsec);
     bk_wire_put_varint(out, file->size);
     bk_wire_put_bytes(out, file->extents, file->extents_size);
     bk_wire_put_bytes(out, file->digests, (size_t)file->digest_count * BK_XXH3_SIZE);
     bk_wire_put_bytes(out, file->notes, file->notes_size);
+    bk_wire_put_bytes(out, file->extensions, file->extensions_size);
 }
 
 /* A path that a restore can follow below its destination and never out of it. */
 static bool
 is_safe_path(const char *path)
 {
-    g_auto(GStrv) parts = g_strsplit(path, "/", -1);
+    for (;;) {
+        size_t size = strcspn(path, "/");
 
-    for (size_t i = 0; parts[i] != NULL; i++)
-        if (parts[i][0] == 0 || strcmp(parts[i], ".") == 0 || strcmp(parts[i], "..") == 0)
+        if (size == 0 || (size == 1 && path[0] == '.') ||
+            (size == 2 && path[0] == '.' && path[1] == '.'))
             return false;
-    return path[0] != 0;
+        if (path[size] == 0)
+            return true;
+        path += size + 1;
+    }
 }
 
 static bool
@@ -210,40 +238,97 @@ are_digests_sound(const BkFile *file, size_t size)
     return size == 0 || (size % BK_XXH3_SIZE == 0 && size / BK_XXH3_SIZE == units);
 }
 
+/* Links lead somewhere and nothing else does; a hard link to what a restore has made before it. */
 static bool
-decode_file(BkSnapshot *self, BkWireReader *reader)
+is_link_valid(const BkSnapshot *self, const BkFile *file)
 {
-    g_autofree char *path = bk_wire_get_string(reader, MAX_TEXT);
-    g_autofree char *link = bk_wire_get_string(reader, MAX_TEXT);
+    const BkFile *target;
+
+    if (file->kind == BK_FILE_SYMLINK)
+        return file->link[0] != 0;
+    if (file->kind != BK_FILE_HARD_LINK)
+        return file->link[0] == 0;
+    target = bk_snapshot_find_file(self, file->link);
+    return target != NULL && target->kind != BK_FILE_DIRECTORY && target->kind != BK_FILE_HARD_LINK;
+}
+
+static uint32_t
+get_size(BkWireReader *reader, size_t limit, const uint8_t **bytes)
+{
+    size_t size;
+
+    *bytes = bk_wire_get_bytes(reader, limit, &size);
+    return (uint32_t)size;
+}
+
+/* What no program of this version can know of an entry that a later one wrote. */
+static bool
+check_file_known(uint8_t kind, uint8_t flags, GError **error)
+{
+    if (kind > BK_FILE_BLOCK_DEVICE)
+        return bk_throw(error, BK_ERROR_UNSUPPORTED,
+                        "snapshot has a file of kind %u, which only a newer program understands",
+                        kind);
+    return (flags & ~(BK_FILE_CHANGED_WHILE_READ | BK_FILE_PARTIAL)) == 0 ||
+           bk_throw(error, BK_ERROR_UNSUPPORTED,
+                    "snapshot has a file with flags %u, which only a newer program understands",
+                    flags);
+}
+
+/* Without `error` set the row is malformed. */
+static bool
+decode_file(BkSnapshot *self, BkWireReader *reader, GError **error)
+{
+    g_autofree char *path = bk_wire_get_string(reader, MAX_PATH);
+    g_autofree char *link = bk_wire_get_string(reader, MAX_PATH);
     BkFile file = {.path = path, .link = link};
     uint8_t kind = bk_wire_get_u8(reader);
-    size_t extents_size, digests_size, notes_size;
+    uint8_t flags = bk_wire_get_u8(reader);
+    uint32_t digests_size;
 
-    file.mode = (uint32_t)bk_wire_get_bounded(reader, 07777);
-    file.owner = (uint32_t)bk_wire_get_varint(reader);
-    file.mtime_us = bk_wire_get_zigzag(reader);
+    file.mode = (uint16_t)bk_wire_get_bounded(reader, 07777);
+    file.owner = (uint32_t)bk_wire_get_bounded(reader, UINT32_MAX);
+    file.mtime_sec = bk_wire_get_zigzag(reader);
+    file.mtime_nsec = (uint32_t)bk_wire_get_bounded(reader, NSEC_PER_SEC - 1);
     file.size = bk_wire_get_bounded(reader, INT64_MAX);
-    file.extents = bk_wire_get_bytes(reader, bk_wire_left(reader), &extents_size);
-    file.extents_size = (uint32_t)extents_size;
-    file.digests = bk_wire_get_bytes(reader, bk_wire_left(reader), &digests_size);
-    file.digest_count = (uint32_t)(digests_size / BK_XXH3_SIZE);
-    file.notes = bk_wire_get_bytes(reader, BK_FILE_NOTES_MAX, &notes_size);
-    file.notes_size = (uint32_t)notes_size;
-    if (!bk_wire_is_ok(reader) || kind < BK_FILE_REGULAR || kind > BK_FILE_SYMLINK ||
-        file.owner >= self->owners->len || !is_safe_path(path))
+    file.extents_size = get_size(reader, bk_wire_left(reader), &file.extents);
+    digests_size = get_size(reader, bk_wire_left(reader), &file.digests);
+    file.digest_count = digests_size / BK_XXH3_SIZE;
+    file.notes_size = get_size(reader, BK_FILE_NOTES_MAX, &file.notes);
+    file.extensions_size = get_size(reader, BK_EXTENSIONS_MAX, &file.extensions);
+    if (!bk_wire_is_ok(reader) || kind < BK_FILE_REGULAR || file.owner >= self->owners->len ||
+        !is_safe_path(path))
+        return false;
+    if (!check_file_known(kind, flags, error))
         return false;
     file.kind = (BkFileKind)kind;
-    if (file.kind != BK_FILE_REGULAR && file.size != 0)
+    file.flags = flags;
+    if ((file.kind != BK_FILE_REGULAR && file.size != 0) || !is_link_valid(self, &file) ||
+        !are_extents_sound(self, &file) || !are_digests_sound(&file, digests_size))
         return false;
-    if (!are_extents_sound(self, &file) || !are_digests_sound(&file, digests_size))
+    if (!bk_file_check_extensions(&file, error))
         return false;
     bk_snapshot_add_file(self, &file);
     return true;
 }
 
+static bool
+decode_row(BkSnapshot *self, uint8_t section, BkWireReader *reader, GError **error)
+{
+    switch (section) {
+    case BK_SECTION_PACKS:
+        return decode_pack(self, reader, error);
+    case BK_SECTION_OWNERS:
+        return decode_owner(self, reader, error);
+    default:
+        return decode_file(self, reader, error);
+    }
+}
+
 bool
 bk_snapshot_section_decode(BkSnapshot *self, const BkBuf *frame, GError **error)
 {
+    g_autoptr(GError) cause = NULL;
     BkWireReader reader;
     uint8_t section;
     uint64_t count;
@@ -251,22 +336,19 @@ bk_snapshot_section_decode(BkSnapshot *self, const BkBuf *frame, GError **error)
 
     bk_wire_reader_init(&reader, frame->data, frame->size);
     section = bk_wire_get_u8(&reader);
+    if (section >= BK_SECTION_IGNORABLE)
+        return true;
+    if (section > BK_SECTION_FILES)
+        return bk_throw(error, BK_ERROR_UNSUPPORTED,
+                        "snapshot has a section %u, which only a newer program understands",
+                        section);
     count = bk_wire_get_bounded(&reader, frame->size);
-    for (uint64_t i = 0; i < count && ok && bk_wire_is_ok(&reader); i++) {
-        switch (section) {
-        case BK_SECTION_PACKS:
-            decode_pack(self, &reader);
-            break;
-        case BK_SECTION_OWNERS:
-            decode_owner(self, &reader);
-            break;
-        case BK_SECTION_FILES:
-            ok = decode_file(self, &reader);
-            break;
-        default:
-            ok = false;
-        }
-    }
+    if (section < BK_SECTION_PACKS) /* a second head, or no section at all */
+        reader.failed = true;
+    for (uint64_t i = 0; i < count && ok && bk_wire_is_ok(&reader); i++)
+        ok = decode_row(self, section, &reader, &cause);
+    if (cause != NULL)
+        return bk_propagate(error, &cause);
     reader.failed = reader.failed || !ok;
     return bk_wire_end(&reader, "section of a snapshot", error);
 }

@@ -11,6 +11,7 @@
 #define SECTION_SIZE  ((size_t)1024 * 1024) /* a section is closed when it reaches this */
 #define HEAD_GUESS    ((size_t)64 * 1024)   /* holds the head of nearly every snapshot */
 #define MAX_MANIFEST  ((uint64_t)4 << 30)
+#define KIND_MAX      32
 #define MAX_HEAD      (BK_SEAL_HEADER_SIZE + BK_SEAL_FRAME_COST + BK_SEAL_MAX_RAW)
 
 void
@@ -24,6 +25,7 @@ bk_snapshot_head_clear(BkSnapshotHead *self)
     g_free(self->host);
     g_free(self->program);
     bk_buf_clear(&self->meta);
+    bk_buf_clear(&self->extensions);
     *self = (BkSnapshotHead){0};
 }
 
@@ -92,6 +94,14 @@ bk_snapshot_is_id(const char *text)
     return *next == 0;
 }
 
+bool
+bk_snapshot_is_kind(const char *text)
+{
+    return g_ascii_islower(text[0]) &&
+           strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_-") == strlen(text) &&
+           strlen(text) <= KIND_MAX;
+}
+
 BkSnapshotHead *
 bk_snapshot_head(BkSnapshot *self)
 {
@@ -155,6 +165,7 @@ bk_snapshot_add_file(BkSnapshot *self, const BkFile *file)
     copy.extents = keep_bytes(self, file->extents, file->extents_size);
     copy.digests = keep_bytes(self, file->digests, (size_t)file->digest_count * BK_XXH3_SIZE);
     copy.notes = keep_bytes(self, file->notes, file->notes_size);
+    copy.extensions = keep_bytes(self, file->extensions, file->extensions_size);
     g_array_append_val(self->files, copy);
 }
 

@@ -3,8 +3,10 @@
  * A manifest is a sealed object "SOURCE/snapshots/ID"; its existence means that the snapshot is
  * complete, since it is put after every pack it names is durable. Its frames are sections: first
  * the head (who, what, when), then the table of packs, then the files with their extents. What only
- * one kind of source knows is an opaque block in the head (`meta`). Threads: a snapshot is built by
- * one thread; once complete it may be read by many. */
+ * one kind of source knows is opaque here: a block in the head (`meta`), and the notes of each
+ * file. Head, rows and files end with extension areas (codec/extension.h): what is not known is
+ * passed over, or, where it is critical, refused with BK_ERROR_UNSUPPORTED.
+ * Threads: a snapshot is built by one thread; once complete it may be read by many. */
 #pragma once
 #include "repo/extent.h"
 #include "repo/pack.h"
@@ -13,7 +15,8 @@
 
 typedef enum {
     BK_SNAPSHOT_COMPLETE = 1,
-    BK_SNAPSHOT_DAMAGED = 2,    /* complete, but the source itself had damaged pages */
+    BK_SNAPSHOT_DAMAGED = 2,    /* complete, but some of the source itself was damaged or not to be
+                                   read: its meta says what */
     BK_SNAPSHOT_UNFINISHED = 3, /* a checkpoint of a backup: never restored from */
 } BkSnapshotState;              /* the numbers are on disk */
 
@@ -35,7 +38,7 @@ typedef struct BkSnapshotWork {
 typedef struct BkSnapshotHead {
     char id[BK_SNAPSHOT_ID_SIZE + 1];
     char *source;
-    char *kind;   /* "postgres" */
+    char *kind;   /* of source, "postgres": bk_snapshot_is_kind */
     char *parent; /* id, or "" */
     BkSnapshotMode mode;
     char *why; /* it is not an increment, or "" */
@@ -54,6 +57,7 @@ typedef struct BkSnapshotHead {
     uint64_t pack_count;
     uint64_t rest_size; /* of the manifest behind its head: set when it is sealed */
     BkBuf meta;         /* of the source's kind */
+    BkBuf extensions;   /* area of those that are known, and of others that may be passed over */
 } BkSnapshotHead;
 
 void bk_snapshot_head_clear(BkSnapshotHead *self);
@@ -63,7 +67,16 @@ typedef enum {
     BK_FILE_REGULAR = 1,
     BK_FILE_DIRECTORY = 2,
     BK_FILE_SYMLINK = 3,
-} BkFileKind; /* the numbers are on disk */
+    BK_FILE_HARD_LINK = 4, /* to an entry before it, neither a directory nor a hard link */
+    BK_FILE_FIFO = 5,
+    BK_FILE_CHARACTER_DEVICE = 6,
+    BK_FILE_BLOCK_DEVICE = 7,
+} BkFileKind; /* the numbers are on disk; 8 is reserved for sockets */
+
+typedef enum {
+    BK_FILE_CHANGED_WHILE_READ = 1, /* its content may be of no single point in time */
+    BK_FILE_PARTIAL = 2,            /* some of it was unreadable, and is zeros or missing here */
+} BkFileFlag;                       /* bits; the numbers are on disk */
 
 typedef struct BkOwner {
     uint32_t uid;
@@ -76,23 +89,28 @@ typedef struct BkOwner {
  * key) for each piece of this size: a backup sees by it what of them has not changed. */
 #define BK_FILE_DIGEST_UNIT ((size_t)256 * 1024)
 
-/* What the kind of source notes of a file's content for the next backup has at most this size. */
+/* What the kind of source notes of a file has at most this size. */
 #define BK_FILE_NOTES_MAX ((size_t)256 * 1024)
 
 typedef struct BkFile {
-    const char *path; /* relative, no empty, "." or ".." component */
-    const char *link; /* target of a symbolic link, else "" */
-    BkFileKind kind;
-    uint32_t mode;  /* permission bits */
-    uint32_t owner; /* index among the snapshot's owners */
-    int64_t mtime_us;
+    const char *path; /* bytes; relative, no empty, "." or ".." component */
+    const char
+        *link; /* target of a symbolic link, path of the entry that a hard link is to, or "" */
     uint64_t size;
-    const uint8_t *extents; /* encoded: extent.h */
+    int64_t mtime_sec;
+    uint32_t mtime_nsec;
+    uint32_t owner;            /* index among the snapshot's owners */
+    const uint8_t *extents;    /* encoded: extent.h */
+    const uint8_t *digests;    /* BK_XXH3_SIZE bytes for each piece, or none */
+    const uint8_t *notes;      /* the source's own area; the kind of source knows its encoding */
+    const uint8_t *extensions; /* file-extension.h */
     uint32_t extents_size;
-    const uint8_t *digests; /* BK_XXH3_SIZE bytes for each piece, or none */
     uint32_t digest_count;
-    const uint8_t *notes; /* for the next backup; the kind of source knows their encoding */
-    uint32_t notes_size;  /* at most BK_FILE_NOTES_MAX */
+    uint32_t notes_size; /* at most BK_FILE_NOTES_MAX */
+    uint32_t extensions_size;
+    uint16_t mode; /* permission bits with setuid, setgid and sticky */
+    BkFileKind kind : 8;
+    unsigned flags : 8; /* BkFileFlag */
 } BkFile;
 
 typedef struct BkSnapshot BkSnapshot;
@@ -106,11 +124,15 @@ bool bk_snapshot_make_id(int64_t now_us, char id[BK_SNAPSHOT_ID_SIZE + 1],
                          GError **error) BK_MUST_USE;
 bool bk_snapshot_is_id(const char *text);
 
+/* Returns true if the text has the form of a kind of source: a lower-case letter, then up to 31
+ * lower-case letters, digits, "_" and "-". docs/format.md has a list of those in use. */
+bool bk_snapshot_is_kind(const char *text);
+
 /* The head, to be filled (file_count, pack_count and rest_size excepted: they are counted). */
 BkSnapshotHead *bk_snapshot_head(BkSnapshot *self);
 
-/* Adds; strings, extents, digests and notes are copied. Files are added in byte order of their
- * paths. */
+/* Adds; strings, extents, digests, notes and extensions are copied. Files are added in byte order
+ * of their paths. */
 uint32_t bk_snapshot_add_pack(BkSnapshot *self, const BkPackRef *ref);
 uint32_t bk_snapshot_add_owner(BkSnapshot *self, uint32_t uid, uint32_t gid, const char *user,
                                const char *group);

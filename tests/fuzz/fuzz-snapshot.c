@@ -1,5 +1,6 @@
 /* fuzz-snapshot.c - sections of a manifest: what is decoded is sound, and encodes and decodes to
  * itself. */
+#include "repo/file-extension.h"
 #include "repo/snapshot-priv.h"
 
 #include <string.h>
@@ -26,6 +27,25 @@ check_head(const BkBuf *frame)
     g_assert(once.size == twice.size && memcmp(once.data, twice.data, once.size) == 0);
 }
 
+/* What is in the extension area of an accepted file can be read, and written again. */
+static void
+check_extensions(const BkFile *file)
+{
+    BkFileIdentity identity;
+    BkFileNode node;
+    BkFileXattr xattr;
+    BkWireReader reader;
+
+    if (bk_file_get_identity(file, &identity))
+        g_assert(identity.ctime_nsec < 1000000000);
+    g_assert(bk_file_get_node(file, &node) ==
+             (file->kind == BK_FILE_CHARACTER_DEVICE || file->kind == BK_FILE_BLOCK_DEVICE));
+    bk_file_xattrs_begin(file, &reader);
+    while (bk_file_xattrs_next(&reader, &xattr))
+        g_assert(xattr.name_size > 0);
+    g_assert(bk_wire_is_ok(&reader));
+}
+
 /* A file that was accepted stays below its destination, and its extents in their packs. */
 static void
 check_file(const BkSnapshot *snapshot, const BkFile *file)
@@ -38,6 +58,9 @@ check_file(const BkSnapshot *snapshot, const BkFile *file)
     g_assert(file->path[0] != '/' && file->path[0] != 0 && strstr(file->path, "//") == NULL);
     g_assert(strcmp(file->path, "..") != 0 && !g_str_has_prefix(file->path, "../"));
     g_assert(strstr(file->path, "/../") == NULL && !g_str_has_suffix(file->path, "/.."));
+    g_assert((file->link[0] != 0) ==
+             (file->kind == BK_FILE_SYMLINK || file->kind == BK_FILE_HARD_LINK));
+    check_extensions(file);
     bk_extent_iter_init(&iter, file->extents, file->extents_size, file->size);
     while (bk_extent_iter_next(&iter, &extent))
         g_assert(extent.is_hole ||

@@ -57,11 +57,11 @@ test_first_version(TempDir *self, const void *data)
     (void)data;
     add(manifest, &(BkBackupManifestFile){.path = "backup_label",
                                           .size = 227,
-                                          .mtime_us = INT64_C(1795256100999999),
+                                          .mtime_sec = INT64_C(1795256100),
                                           .has_crc32c = true,
                                           .crc32c = 0x04030201});
     add(manifest, &(BkBackupManifestFile){.path = "pg_tblspc/16384/a\"b\\c\n"});
-    add(manifest, &(BkBackupManifestFile){.path = "\xff/x", .size = G_MAXUINT64, .mtime_us = -1});
+    add(manifest, &(BkBackupManifestFile){.path = "\xff/x", .size = G_MAXUINT64, .mtime_sec = -1});
     g_assert_true(bk_backup_manifest_commit(manifest, NULL, 0, NULL));
     text = get_checked(self);
     g_assert_cmpstr(text, ==,

@@ -129,9 +129,10 @@ test_bring(void)
 static void
 test_malformed(void)
 {
-    /* version, number, kind, cluster, cluster before, timeline, LSN, time, host */
-    static const uint8_t whole[] = {2, 1, 1, 9, 0, 0, 0, 0, 0,  0, 0,   0,  0,
-                                    0, 0, 0, 0, 0, 0, 2, 5, 14, 2, 'd', 'b'};
+    /* version, number, kind, cluster, cluster before, timeline, LSN, time, host, extensions
+     */
+    static const uint8_t whole[] = {2, 1, 1, 9, 0, 0, 0, 0, 0,  0, 0,   0,   0,
+                                    0, 0, 0, 0, 0, 0, 2, 5, 14, 2, 'd', 'b', 0};
     static const size_t not_zero[] = {0, 1, 2, 3, 19};
     g_autoptr(GError) error = NULL;
     BkDecision decision;

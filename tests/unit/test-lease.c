@@ -42,11 +42,13 @@ put_state(RepoFixture *self, uint64_t epoch, int64_t expires_us, const BkHolder 
     g_auto(BkBuf) object = BK_BUF_INIT;
     g_autoptr(GError) error = NULL;
 
-    bk_wire_put_u8(&raw, 1);
+    bk_wire_put_u8(&raw, 2);
     bk_wire_put_u64(&raw, epoch);
     bk_wire_put_u8(&raw, true);
     bk_wire_put_zigzag(&raw, expires_us);
     bk_holder_encode(holder, &raw);
+    bk_wire_put_u64(&raw, 1);
+    bk_wire_put_bytes(&raw, NULL, 0);
     EXPECT_DONE(bk_seal(sealer, &as, raw.data, raw.size, &object, &error));
     EXPECT_DONE(bk_store_put(self->store, name, &object, self->op, &error));
 }

@@ -510,8 +510,8 @@ test_remade_database(void)
         bool is_remade;
     } cases[] = {
         {"base/5/PG_VERSION", 7, 7, false},
-        {"base/5/PG_VERSION", 7, INT64_C(5000) * BK_USEC_PER_SEC, true},
-        {"base/5/PG_VERSION", 7, INT64_C(4000) * BK_USEC_PER_SEC, false}, /* before the parent */
+        {"base/5/PG_VERSION", 7, 5000, true},
+        {"base/5/PG_VERSION", 7, 4000, false}, /* before the parent */
         {"base/5/PG_VERSION", 0, 7, true},
         {"base/6/PG_VERSION", 0, 7, false},
         {"pg_tblspc/16400/PG_15_202209061/5/PG_VERSION", 0, 7, true},
@@ -523,9 +523,11 @@ test_remade_database(void)
         g_autoptr(BkSelection) first = select_one(&world, 20, 0, 0);
         g_autoptr(BkSelection) selection = NULL;
         BkTreeFile version = {
-            .path = (char *)(uintptr_t)cases[i].path, .mode = S_IFREG, .mtime_us = cases[i].mtime};
-        const BkFile file = {
-            .path = version.path, .link = "", .kind = BK_FILE_REGULAR, .mtime_us = cases[i].before};
+            .path = (char *)(uintptr_t)cases[i].path, .mode = S_IFREG, .mtime_sec = cases[i].mtime};
+        const BkFile file = {.path = version.path,
+                             .link = "",
+                             .kind = BK_FILE_REGULAR,
+                             .mtime_sec = cases[i].before};
         BkSelectionOptions options = {.parent = world.parent,
                                       .parent_us = INT64_C(5000) * BK_USEC_PER_SEC};
         size_t count;

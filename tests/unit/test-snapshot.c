@@ -58,9 +58,10 @@ add_files(BkSnapshot *snapshot, uint32_t count, uint32_t packs)
         BkFile file = {.path = path,
                        .link = "",
                        .kind = i % 3 == 0 ? BK_FILE_DIRECTORY : BK_FILE_REGULAR,
-                       .mode = i % 07777,
+                       .mode = (uint16_t)(i & 07777),
                        .owner = i % 2,
-                       .mtime_us = -(int64_t)i};
+                       .mtime_sec = -(int64_t)i,
+                       .mtime_nsec = i};
 
         if (file.kind == BK_FILE_REGULAR) {
             file.size = (uint64_t)i + i / 2;
@@ -151,7 +152,8 @@ assert_same_files(const BkSnapshot *a, const BkSnapshot *b)
         g_assert_cmpint(files[i].kind, ==, others[i].kind);
         g_assert_cmpuint(files[i].mode, ==, others[i].mode);
         g_assert_cmpuint(files[i].owner, ==, others[i].owner);
-        g_assert_cmpint(files[i].mtime_us, ==, others[i].mtime_us);
+        g_assert_cmpint(files[i].mtime_sec, ==, others[i].mtime_sec);
+        g_assert_cmpuint(files[i].mtime_nsec, ==, others[i].mtime_nsec);
         g_assert_cmpuint(files[i].size, ==, others[i].size);
         EXPECT_BYTES(files[i].extents, (size_t)files[i].extents_size, others[i].extents,
                      others[i].extents_size);

@@ -365,7 +365,8 @@ read_seed(const char *folder, const char *name, BkBuf *content)
 }
 
 /* Those of "wal-info" are the present encoding of those of "wal-scan", and those of "wal-head" end
- * with it: otherwise their replay stops before it comes to what it is there for. */
+ * with it, and no extensions: otherwise their replay stops before it comes to what it is there for.
+ */
 static void
 test_seeds(void)
 {
@@ -389,8 +390,8 @@ test_seeds(void)
         g_assert_true(bk_wal_info_collect(wal.data, wal.size, NULL, &info, NULL));
         bk_wal_info_encode(&info, &encoded);
         if (seed.size != encoded.size || memcmp(seed.data, encoded.data, seed.size) != 0 ||
-            head.size < seed.size ||
-            memcmp(head.data + head.size - seed.size, seed.data, seed.size) != 0)
+            head.size <= seed.size || head.data[head.size - 1] != 0 ||
+            memcmp(head.data + head.size - 1 - seed.size, seed.data, seed.size) != 0)
             g_error("seed \"%s\" is stale: run build/tests/write-seeds tests/fuzz/corpus", name);
         count++;
     }

@@ -5,7 +5,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/path-owner.h"
-#include "codec/wire.h"
+#include "codec/extension.h"
 #include "repo/frame-reader.h"
 #include "repo/opinion.h"
 #include "source/pg/archive-check.h"
@@ -160,6 +160,7 @@ encode_head(BkArchiveWriter *self, const BkArchiveFile *file, const BkXxh3Secret
     bk_wire_put_bytes(&self->head, stamp, file->identity != NULL ? sizeof stamp : 0);
     bk_wire_put_varint(&self->head, self->summary.size);
     bk_wire_put_bytes(&self->head, self->info.data, self->info.size);
+    bk_extensions_put_none(&self->head);
 }
 
 /* Frames of at most `step` bytes. */
@@ -223,7 +224,7 @@ decode_head(const BkBuf *raw, const char *name, Head *head, GError **error)
     head->stamp = bk_wire_get_bytes(&reader, BK_XXH3_SIZE, &head->stamp_size);
     head->summary_size = bk_wire_get_bounded(&reader, BK_ARCHIVE_FILE_MAX);
     head->info = bk_wire_get_bytes(&reader, bk_wire_left(&reader), &head->info_size);
-    if (!bk_wire_end(&reader, "head of a WAL object", error))
+    if (!bk_extensions_end(&reader, "head of a WAL object", error))
         return false;
     if (own_size != strlen(name) || memcmp(own_name, name, own_size) != 0)
         return bk_throw(error, BK_ERROR_CORRUPT, "object is that of \"%.*s\"", (int)own_size,

@@ -120,9 +120,9 @@ append_path(GString *text, const char *path)
 
 /* "2026-11-21 10:15:00 GMT" */
 static void
-append_time(GString *text, int64_t time_us)
+append_time(GString *text, int64_t time_sec)
 {
-    time_t seconds = (time_t)(time_us / BK_USEC_PER_SEC - (time_us % BK_USEC_PER_SEC < 0 ? 1 : 0));
+    time_t seconds = (time_t)time_sec;
     char shown[40] = "1970-01-01 00:00:00";
     struct tm tm;
 
@@ -141,7 +141,7 @@ bk_backup_manifest_add(BkBackupManifest *self, const BkBackupManifestFile *file,
     append_path(text, file->path);
     g_string_append_printf(text,
                            ", \"Size\": %" G_GUINT64_FORMAT ", \"Last-Modified\": ", file->size);
-    append_time(text, file->mtime_us);
+    append_time(text, file->mtime_sec);
     if (file->has_crc32c) {
         /* The server prints the bytes of the number as they lie in memory. */
         uint32_t bytes = GUINT32_TO_LE(file->crc32c);

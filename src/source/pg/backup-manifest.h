@@ -12,7 +12,7 @@ typedef struct BkBackupManifest BkBackupManifest;
 typedef struct BkBackupManifestFile {
     const char *path; /* relative; of a tablespace's file: pg_tblspc/OID/… */
     uint64_t size;
-    int64_t mtime_us;
+    int64_t mtime_sec;
     bool has_crc32c;
     uint32_t crc32c; /* of the whole content */
 } BkBackupManifestFile;

@@ -1,6 +1,6 @@
 #include "source/pg/decision.h"
 
-#include "codec/wire.h"
+#include "codec/extension.h"
 
 #include <string.h>
 
@@ -19,6 +19,7 @@ bk_decision_encode(const BkDecision *self, BkBuf *out)
     bk_wire_put_varint(out, self->lsn);
     bk_wire_put_zigzag(out, self->time_us);
     bk_wire_put_string(out, self->host);
+    bk_extensions_put_none(out);
 }
 
 bool
@@ -44,7 +45,7 @@ bk_decision_decode(const void *data, size_t size, BkDecision *decision, GError *
         decision->system_id == 0 || (kind == BK_DECISION_CLUSTER) != (decision->timeline == 0) ||
         (kind == BK_DECISION_CLUSTER) != (decision->previous_id != 0))
         reader.failed = true;
-    if (!bk_wire_end(&reader, "decision", error)) {
+    if (!bk_extensions_end(&reader, "decision", error)) {
         *decision = (BkDecision){0};
         return false;
     }

@@ -1,6 +1,7 @@
+/* meta.c - the PostgreSQL part of a snapshot's head in bytes. */
 #include "source/pg/meta.h"
 
-#include "codec/wire.h"
+#include "codec/extension.h"
 
 #define META_VERSION    1
 #define MAX_TEXT        4096
@@ -140,6 +141,7 @@ bk_pg_meta_encode(const BkPgMeta *self, BkBuf *out)
         bk_wire_put_string(out, left_out->path);
         bk_wire_put_string(out, left_out->target);
     }
+    bk_extensions_put_none(out);
 }
 
 static uint32_t
@@ -223,7 +225,7 @@ bk_pg_meta_decode(BkPgMeta *self, const BkBuf *meta, GError **error)
     decode_left_out(self, &reader);
     if (!bk_wal_segment_size_is_valid(self->segment_size))
         reader.failed = true;
-    if (bk_wire_end(&reader, "PostgreSQL part of a snapshot", error))
+    if (bk_extensions_end(&reader, "PostgreSQL part of a snapshot", error))
         return true;
     bk_pg_meta_clear(self);
     bk_pg_meta_init(self);

@@ -182,7 +182,8 @@ make_file(const char *path, const struct stat *st)
 
     file->path = g_strdup(path);
     file->size = S_ISREG(st->st_mode) ? (uint64_t)st->st_size : 0;
-    file->mtime_us = st->st_mtim.tv_sec * BK_USEC_PER_SEC + st->st_mtim.tv_nsec / 1000;
+    file->mtime_sec = st->st_mtim.tv_sec;
+    file->mtime_nsec = (uint32_t)st->st_mtim.tv_nsec;
     file->mode = st->st_mode;
     file->uid = st->st_uid;
     file->gid = st->st_gid;

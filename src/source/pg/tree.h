@@ -14,7 +14,8 @@ typedef struct BkTreeFile {
     char *path; /* relative to the data directory; a tablespace's under pg_tblspc/OID/ */
     char *link; /* of a symbolic link (a tablespace), else NULL */
     uint64_t size;
-    int64_t mtime_us;
+    int64_t mtime_sec;
+    uint32_t mtime_nsec;
     mode_t mode; /* with the file type */
     uid_t uid;
     gid_t gid;
