@@ -91,9 +91,9 @@ class BucketTrials:
     def _empty(to):
         """Gives space and page cache back. The files stay until the end: ext4 does not use an inode
         again for minutes, and looks through all of those whenever a file is made."""
-        for folder, _, names in os.walk(to):
+        for directory, _, names in os.walk(to):
             for name in names:
-                path = os.path.join(folder, name)
+                path = os.path.join(directory, name)
                 if os.path.isfile(path) and not os.path.islink(path):
                     os.truncate(path, 0)
 

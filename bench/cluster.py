@@ -111,20 +111,20 @@ class Cluster:
         return tree_bytes(self.data) - tree_bytes(os.path.join(self.data, "pg_wal"))
 
     def files(self):
-        return sum(len(names) for folder, _, names in os.walk(self.data)
-                   if "/pg_wal" not in folder)
+        return sum(len(names) for directory, _, names in os.walk(self.data)
+                   if "/pg_wal" not in directory)
 
 
 def tree_bytes(path):
-    return sum(os.lstat(os.path.join(folder, name)).st_size
-               for folder, _, names in os.walk(path) for name in names)
+    return sum(os.lstat(os.path.join(directory, name)).st_size
+               for directory, _, names in os.walk(path) for name in names)
 
 
 def warm(path):
     """Reads every file once, so that each contender finds the page cache alike."""
     block = bytearray(1 << 20)
-    for folder, _, names in os.walk(path):
+    for directory, _, names in os.walk(path):
         for name in names:
-            with open(os.path.join(folder, name), "rb", buffering=0) as file:
+            with open(os.path.join(directory, name), "rb", buffering=0) as file:
                 while file.readinto(block):
                     pass

@@ -101,8 +101,8 @@ sources:
         return json.loads(text[text.index("{"):text.rindex("}") + 1])["mode"]
 
     def backup_bytes(self):
-        return sum(tree_bytes(os.path.join(self.repository, "bench", folder))
-                   for folder in ("packs", "snapshots"))
+        return sum(tree_bytes(os.path.join(self.repository, "bench", directory))
+                   for directory in ("packs", "snapshots"))
 
     def restore(self, to, delta=False):
         return [self._binary, "-c", self._config, "restore", "bench", "--to", to,
@@ -130,8 +130,8 @@ class PgBackRest(Contender):
         self._config = os.path.join(home, "pgbackrest.conf")
 
     def prepare(self):
-        for folder in ("repository", "spool", "log", "lock"):
-            os.makedirs(os.path.join(self.home, folder))
+        for directory in ("repository", "spool", "log", "lock"):
+            os.makedirs(os.path.join(self.home, directory))
         server = ""
         if self._cluster:
             server = f"pg1-port={self._cluster.port}\npg1-socket-path={self._cluster.socket}\n"
@@ -216,7 +216,7 @@ class Tar(Contender):
 
 
 class ShellPipe(Contender):
-    """What a folder of scripts does: zstd and openssl in a pipe."""
+    """What a directory of scripts does: zstd and openssl in a pipe."""
 
     def prepare(self):
         super().prepare()

@@ -1,4 +1,4 @@
-"""The data that is backed up: built once in a folder, and recognised there the next time.
+"""The data that is backed up: built once in a directory, and recognised there the next time.
 
 `full` is about 4 GB, `quarter` a quarter of it in every respect, `files` holds 50,000 tables of
 one page, and `wal` is a data directory with 100 segments that wait to be archived. Random

@@ -71,11 +71,11 @@ class Gateway:
         with open(os.path.join(self.home, "log", "client.rgw.log"), errors="replace") as log:
             return sum(" beast: " in line for line in log)
 
-    def rates(self, bucket, folder):
+    def rates(self, bucket, directory):
         """Bytes a second that the gateway itself takes and gives at four streams, by curl; and with
         what it gives written to synced files, as a restore must."""
         client = self.client()
-        source, to = os.path.join(folder, "random"), os.path.join(folder, "got")
+        source, to = os.path.join(directory, "random"), os.path.join(directory, "got")
         os.makedirs(to, exist_ok=True)
         with open(source, "wb") as out:
             out.write(os.urandom(OBJECT))

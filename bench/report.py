@@ -169,11 +169,11 @@ def _line(row, ours):
     return f"| {' | '.join(cells)} |"
 
 
-def write(folder, facts, summary, verdicts):
-    """Leaves <date>.md and <date>.json in `folder` and returns the text of the first."""
-    os.makedirs(folder, exist_ok=True)
+def write(directory, facts, summary, verdicts):
+    """Leaves <date>.md and <date>.json in `directory` and returns the text of the first."""
+    os.makedirs(directory, exist_ok=True)
     text = markdown(facts, summary, verdicts)
-    base = os.path.join(folder, facts["date"])
+    base = os.path.join(directory, facts["date"])
     with open(base + ".md", "w") as out:
         out.write(text)
     targets = [dict(zip(("target", "wanted", "measured", "verdict"), verdict)) for verdict in verdicts]

@@ -4,8 +4,8 @@
  */
 #pragma once
 #include "expect.h"
-#include "source/pg/block-map.h"
-#include "source/pg/page.h"
+#include "source/pg/format/page.h"
+#include "source/pg/wal/block-map.h"
 #include "temp-dir.h"
 
 #include <fcntl.h>
@@ -88,10 +88,10 @@ static inline int
 cluster_open_file(const Cluster *self, const char *path)
 {
     g_autofree char *full = cluster_full_path(self, path);
-    g_autofree char *folder = g_path_get_dirname(full);
+    g_autofree char *directory = g_path_get_dirname(full);
     int fd;
 
-    g_assert_cmpint(g_mkdir_with_parents(folder, 0700), ==, 0);
+    g_assert_cmpint(g_mkdir_with_parents(directory, 0700), ==, 0);
     fd = open(full, O_RDWR | O_CREAT, 0600);
     g_assert_cmpint(fd, >=, 0);
     return fd;

@@ -9,9 +9,9 @@
 
 typedef struct HookStore {
     BkStore base;
-    BkStore *inner;   /* borrowed: several processes share it */
-    const char *part; /* of the name to be put; NULL: not armed */
-    const char *get;  /* the same for gets */
+    BkStore *inner;        /* borrowed: several processes share it */
+    const char *name_part; /* of the name to be put; NULL: not armed */
+    const char *get;       /* the same for gets */
     void (*hook)(void *data);
     void *data;
     int64_t lock_us; /* how long it says it locks */
@@ -24,8 +24,8 @@ hook_put(BkStore *store, const char *name, const BkBuf *data, const uint8_t *sha
 {
     HookStore *self = (HookStore *)store;
 
-    if (self->part != NULL && strstr(name, self->part) != NULL) {
-        self->part = NULL; /* once */
+    if (self->name_part != NULL && strstr(name, self->name_part) != NULL) {
+        self->name_part = NULL; /* once */
         self->hook(self->data);
     }
     return self->inner->driver->put(self->inner, name, data, sha256, op, error);
@@ -101,7 +101,7 @@ hook_free(BkStore *store)
     g_free(store);
 }
 
-/* `inner` must outlive it. Arm it by setting part or get, hook and data. */
+/* `inner` must outlive it. Arm it by setting name_part or get, hook and data. */
 static inline HookStore *
 hook_store_new(BkStore *inner)
 {

@@ -3,8 +3,8 @@
  *
  * Threads: as store.h, once it is set up. */
 #pragma once
-#include "store/mem.h"
 #include "store/store-priv.h"
+#include "store/testing/mem.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

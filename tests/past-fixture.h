@@ -3,9 +3,9 @@
  * Threads: belongs to one thread. */
 #pragma once
 #include "repo-fixture.h"
-#include "repo/snapshot.h"
-#include "source/pg/archive.h"
-#include "source/pg/meta.h"
+#include "repo/snapshot/snapshot.h"
+#include "source/pg/archive/archive.h"
+#include "source/pg/cluster/pg-meta.h"
 #include "wal-builder.h"
 
 #define PAST_DAY (INT64_C(86400) * BK_USEC_PER_SEC)
@@ -48,12 +48,12 @@ past_put_pack(RepoFixture *repo, GHashTable *packs, char letter)
     if (ref != NULL)
         return ref;
     ref = g_new0(BkPackRef, 1);
-    writer = bk_pack_writer_new(repo->part, BK_CODEC_STORED, 0);
+    writer = bk_pack_writer_new(repo->source_repo, BK_CODEC_STORED, 0);
     EXPECT_DONE(bk_pack_writer_begin(writer, &object, &error));
     memset(bk_pack_writer_room(writer, &room), letter, 1000);
     EXPECT_DONE(bk_pack_writer_commit(writer, 1000, &error));
     EXPECT_DONE(bk_pack_writer_finish(writer, ref, &error));
-    name = bk_pack_object_name(repo->part, ref->name);
+    name = bk_pack_object_name(repo->source_repo, ref->name);
     EXPECT_DONE(bk_store_put(repo->store, name, &object, repo->op, &error));
     g_hash_table_insert(packs, GINT_TO_POINTER(letter), ref);
     return ref;
@@ -90,8 +90,8 @@ past_put_described(RepoFixture *repo, GHashTable *packs, const PastSnapshot *pas
     bk_pg_meta_encode(meta, &head->meta);
     for (const char *letter = past->packs; *letter != 0; letter++)
         (void)bk_snapshot_add_pack(snapshot, past_put_pack(repo, packs, *letter));
-    EXPECT_DONE(bk_snapshot_seal(snapshot, repo->part, &object, &error));
-    EXPECT_DONE(bk_snapshot_put(repo->part, past->id, &object, repo->op, &error));
+    EXPECT_DONE(bk_snapshot_seal(snapshot, repo->source_repo, &object, &error));
+    EXPECT_DONE(bk_snapshot_put(repo->source_repo, past->id, &object, repo->op, &error));
 }
 
 static inline void
@@ -112,10 +112,11 @@ past_put_snapshot(RepoFixture *repo, GHashTable *packs, const PastSnapshot *past
 
 /* Archives one file; `identity` as in BkArchiveFile. */
 static inline void
-past_put_file(BkPart *part, const char *name, const BkBuf *content, const char *identity, BkOp *op)
+past_put_file(BkSourceRepo *source_repo, const char *name, const BkBuf *content,
+              const char *identity, BkOp *op)
 {
     g_autoptr(BkArchiveWriter) writer = bk_archive_writer_new(BK_CODEC_ZSTD, 1);
-    g_autoptr(GPtrArray) parts = g_ptr_array_new();
+    g_autoptr(GPtrArray) source_repos = g_ptr_array_new();
     BkArchiveFile file = {
         .name = name,
         .content = content,
@@ -124,14 +125,15 @@ past_put_file(BkPart *part, const char *name, const BkBuf *content, const char *
     };
     g_autoptr(GError) error = NULL;
 
-    g_ptr_array_add(parts, part);
+    g_ptr_array_add(source_repos, source_repo);
     g_assert_true(bk_wal_name_parse(name, &file.parsed));
-    EXPECT_DONE(bk_archive_put(writer, parts, &file, WAL_SYSTEM, op, &error));
+    EXPECT_DONE(bk_archive_put(writer, source_repos, &file, WAL_SYSTEM, op, &error));
 }
 
 /* Archives segment `segno` of `timeline`, whose one transaction is `xid`. */
 static inline void
-past_put_segment(BkPart *part, uint32_t timeline, uint64_t segno, uint32_t xid, BkOp *op)
+past_put_segment(BkSourceRepo *source_repo, uint32_t timeline, uint64_t segno, uint32_t xid,
+                 BkOp *op)
 {
     g_auto(WalBuilder) builder = {0};
     char name[BK_WAL_NAME_SIZE];
@@ -143,17 +145,17 @@ past_put_segment(BkPart *part, uint32_t timeline, uint64_t segno, uint32_t xid, 
     wal_builder_pad(&builder);
     g_assert_cmpuint(builder.out.size, ==, WAL_SEGMENT);
     content = builder.out;
-    past_put_file(part, bk_wal_segment_name(timeline, segno, WAL_SEGMENT, name), &content, NULL,
-                  op);
+    past_put_file(source_repo, bk_wal_segment_name(timeline, segno, WAL_SEGMENT, name), &content,
+                  NULL, op);
 }
 
 static inline void
-past_put_text(BkPart *part, const char *name, const char *text, BkOp *op)
+past_put_text(BkSourceRepo *source_repo, const char *name, const char *text, BkOp *op)
 {
     g_auto(BkBuf) content = BK_BUF_INIT;
 
     bk_buf_append(&content, text, strlen(text));
-    past_put_file(part, name, &content, NULL, op);
+    past_put_file(source_repo, name, &content, NULL, op);
 }
 
 static inline GHashTable *
@@ -179,9 +181,10 @@ past_fill(RepoFixture *repo, GHashTable *packs)
     for (size_t i = 0; i < G_N_ELEMENTS(snapshots); i++)
         past_put_snapshot(repo, packs, &snapshots[i]);
     for (uint32_t i = 0; i < 6; i++)
-        past_put_segment(repo->part, 1, PAST_SEGNO + i, 700 + i, repo->op);
-    past_put_text(repo->part, "00000002.history", "1\t0/700000\tpromoted\n", repo->op);
-    past_put_text(repo->part, "000000010000000000000007.00000028.backup", "START WAL\n", repo->op);
+        past_put_segment(repo->source_repo, 1, PAST_SEGNO + i, 700 + i, repo->op);
+    past_put_text(repo->source_repo, "00000002.history", "1\t0/700000\tpromoted\n", repo->op);
+    past_put_text(repo->source_repo, "000000010000000000000007.00000028.backup", "START WAL\n",
+                  repo->op);
 }
 
 /* Flips a byte of an object. */

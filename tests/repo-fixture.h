@@ -4,18 +4,18 @@
 #pragma once
 #include "expect.h"
 #include "repo/repository.h"
-#include "store/fault-store.h"
-#include "store/mem.h"
+#include "store/testing/fault-store.h"
+#include "store/testing/mem.h"
 
 typedef struct RepoFixture {
     BkOp *op;
     BkKeyFile key;
     BkStore *store; /* borrowed from the repository; a fault store around one in memory */
     BkRepository *repository;
-    BkPart *part;                    /* of source "orders" */
+    BkSourceRepo *source_repo;       /* of source "orders" */
     BkRepository *second_repository; /* see repo_fixture_add_second */
     BkStore *second_store;           /* as `store` */
-    BkPart *second;                  /* of the same source, whose key it has */
+    BkSourceRepo *second;            /* of the same source, whose key it has */
 } RepoFixture;
 
 /* A key of its own for each `number`, without a file. */
@@ -40,7 +40,7 @@ repo_fixture_init(RepoFixture *self)
         bk_repository_create(self->store, "local", &self->key, &created, self->op, &error);
     g_assert_no_error(error);
     g_assert_true(created);
-    self->part = bk_part_create(self->repository, "orders", NULL, self->op, &error);
+    self->source_repo = bk_source_repo_create(self->repository, "orders", NULL, self->op, &error);
     g_assert_no_error(error);
 }
 
@@ -57,16 +57,17 @@ repo_fixture_add_second(RepoFixture *self)
     self->second_repository =
         bk_repository_create(self->second_store, "second", &key, &created, self->op, &error);
     g_assert_no_error(error);
-    self->second = bk_part_create(self->second_repository, "orders", self->part, self->op, &error);
+    self->second = bk_source_repo_create(self->second_repository, "orders", self->source_repo,
+                                         self->op, &error);
     g_assert_no_error(error);
 }
 
 static inline void
 repo_fixture_clear(RepoFixture *self)
 {
-    bk_part_free(self->second);
+    bk_source_repo_free(self->second);
     bk_repository_free(self->second_repository);
-    bk_part_free(self->part);
+    bk_source_repo_free(self->source_repo);
     bk_repository_free(self->repository);
     bk_op_free(self->op);
 }

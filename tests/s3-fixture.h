@@ -3,7 +3,7 @@
  *
  * Threads: belongs to the main thread. */
 #pragma once
-#include "store/s3-priv.h"
+#include "store/s3/s3-priv.h"
 #include "temp-dir.h"
 
 #include <arpa/inet.h>

@@ -1,4 +1,4 @@
-/* temp-dir.h - a folder for one test, removed with all that is in it.
+/* temp-dir.h - a directory for one test, removed with all that is in it.
  *
  * Threads: belongs to one thread. */
 #pragma once
@@ -9,7 +9,7 @@
 #include <ftw.h>
 #include <stdio.h>
 
-/* Path of a new folder (mode 0700). */
+/* Path of a new directory (mode 0700). */
 static inline char *
 temp_dir_new(void)
 {
@@ -28,7 +28,7 @@ temp_dir_remove_entry(const char *path, const struct stat *st, int type, struct 
     return remove(path);
 }
 
-/* Removes and frees; a folder that is gone already is fine. */
+/* Removes and frees; a directory that is gone already is fine. */
 static inline void
 temp_dir_free(char *path)
 {

@@ -1,10 +1,10 @@
 #!/bin/sh
 # Runs the integration tests against several versions of PostgreSQL: versions.sh [13 15 17 18]
 #
-# 15 is the machine's own; the others live in folders with another Debian suite, made once by
-# debootstrap in $BACKSTAY_VERSIONS_DIR. The servers and Backstay run inside the folder, on test
+# 15 is the machine's own; the others live in directories with another Debian suite, made once by
+# debootstrap in $BACKSTAY_VERSIONS_DIR. The servers and Backstay run inside the directory, on test
 # directories that are mounted at the same path inside and outside. Backstay takes its libraries
-# along, because the folder's may be older; for newer versions also PostgreSQL 15, from which
+# along, because the directory's may be older; for newer versions also PostgreSQL 15, from which
 # pg_upgrade goes. Tests marked `once` do not depend on the version and
 # run with 15 only. Needs root, and the packages of tools/install-deps test versions, which it
 # installs. JOBS=N bounds the test modules that run at once; further arguments for pytest:
@@ -16,7 +16,7 @@ cache=${BACKSTAY_VERSIONS_DIR:-/var/cache/backstay-versions}
 binary=${BACKSTAY:-$root/build/backstay}
 faults=${BACKSTAY_FAULTS:-$root/build/faults/backstay}
 base=    # where the version's test directories are
-folder=  # the root in which its programs run; empty: the machine's own
+directory=  # the root in which its programs run; empty: the machine's own
 mounted= # what was mounted into it, the last first
 child=   # pytest, while it runs
 
@@ -28,7 +28,7 @@ die() { say "$*" >&2; exit 2; }
 leftovers() {
     for process in /proc/[0-9]*; do
         case $(readlink "$process/cwd" || true) in
-        "$folder$base"/* | "$base"/*) echo "${process#/proc/}" && continue ;;
+        "$directory$base"/* | "$base"/*) echo "${process#/proc/}" && continue ;;
         esac
         ! tr '\0' '\n' <"$process/environ" | grep -qs "^HOME=$base/" || echo "${process#/proc/}"
     done 2>/dev/null
@@ -49,7 +49,7 @@ clean_up() {
     done
     mounted=
     # Where another run has /dev/shm mounted over the mount point, this is the directory itself.
-    [ -z "$folder" ] || rmdir "$folder$base" 2>/dev/null || true
+    [ -z "$directory" ] || rmdir "$directory$base" 2>/dev/null || true
     base=
 }
 
@@ -80,8 +80,8 @@ mirror() {
             /etc/apt/sources.list
 }
 
-# Makes the folder for version $1, whole or not at all. Of two runs at once the second waits.
-prepare_folder() {
+# Makes the directory for version $1, whole or not at all. Of two runs at once the second waits.
+prepare_directory() {
     suite=$(suite_of "$1")
     mkdir -p "$cache"
     exec 9>"$cache/$1.lock"
@@ -119,7 +119,7 @@ make_portable() {
     done
 }
 
-# Copies program $1 into folder $2, so that it runs anywhere.
+# Copies program $1 into directory $2, so that it runs anywhere.
 bundle() {
     mkdir -p "$2"
     cp "$1" "$2/backstay"
@@ -127,7 +127,7 @@ bundle() {
     chmod -R a+rX "$2"
 }
 
-# Copies PostgreSQL 15 into folder $1, so that pg_upgrade has something to begin with: its programs
+# Copies PostgreSQL 15 into directory $1, so that pg_upgrade has something to begin with: its programs
 # find what else they need from where they are themselves.
 bundle_server() {
     mkdir -p "$1/lib/postgresql/15/lib" "$1/share/postgresql"
@@ -168,9 +168,9 @@ run_here() {
     BACKSTAY=$binary BACKSTAY_FAULTS=$faults run_pytest
 }
 
-run_in_folder() {
-    prepare_folder "$1"
-    folder=$cache/$1
+run_in_directory() {
+    prepare_directory "$1"
+    directory=$cache/$1
     bundle "$binary" "$base/prog"
     bundle "$faults" "$base/faults"
     old=/usr/lib/postgresql/$1/bin
@@ -178,11 +178,11 @@ run_in_folder() {
         bundle_server "$base/pg15"
         old=$base/pg15/lib/postgresql/15/bin
     fi
-    mkdir -p "$folder$base"
-    mount_at --bind "$base" "$folder$base"
-    mount_at -t proc proc "$folder/proc"
-    mount_at --bind /dev/shm "$folder/dev/shm"
-    PG_CHROOT=$folder PG_BIN=/usr/lib/postgresql/$1/bin PG_OLD_BIN=$old BACKSTAY=$base/prog/backstay \
+    mkdir -p "$directory$base"
+    mount_at --bind "$base" "$directory$base"
+    mount_at -t proc proc "$directory/proc"
+    mount_at --bind /dev/shm "$directory/dev/shm"
+    PG_CHROOT=$directory PG_BIN=/usr/lib/postgresql/$1/bin PG_OLD_BIN=$old BACKSTAY=$base/prog/backstay \
         BACKSTAY_FAULTS=$base/faults/backstay run_pytest -m "not once"
 }
 
@@ -199,8 +199,8 @@ run_version() {
     say "PostgreSQL $1"
     base=$(mktemp -d "${TMPDIR:-/tmp}/bv$1-XXXX")
     chmod 755 "$base"
-    folder=
-    if [ "$1" = 15 ]; then run_here; else run_in_folder "$1"; fi
+    directory=
+    if [ "$1" = 15 ]; then run_here; else run_in_directory "$1"; fi
     kept=$base
     clean_up
     result="PostgreSQL $1: $(counts "$kept/report.xml")"
@@ -212,7 +212,7 @@ run_version() {
     fi
 }
 
-[ "$(id -u)" = 0 ] || die "only root can make and mount the folders"
+[ "$(id -u)" = 0 ] || die "only root can make and mount the directories"
 for program in "$binary" "$faults"; do
     [ -f "$program" ] || die "no such binary: $program (run make build faults)"
 done

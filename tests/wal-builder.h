@@ -4,7 +4,7 @@
 #pragma once
 #include "codec/crc32c.h"
 #include "codec/wire.h"
-#include "source/pg/wal-info.h"
+#include "source/pg/wal/wal-info.h"
 
 #include <string.h>
 

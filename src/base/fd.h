@@ -57,7 +57,7 @@ typedef enum {
 } BkFilePublish;
 
 /* Writes a file that appears whole and durable or not at all: temporary file beside it, fsync,
- * rename or link, fsync of the folder. `mode` is exact, not subject to the umask. */
+ * rename or link, fsync of the directory. `mode` is exact, not subject to the umask. */
 bool bk_file_write(int dir, const char *path, const void *data, size_t size, mode_t mode,
                    BkFilePublish publish, GError **error) BK_MUST_USE;
 
@@ -65,8 +65,8 @@ bool bk_file_write(int dir, const char *path, const void *data, size_t size, mod
  * enter, as a cluster with group access has them, else 0600. */
 mode_t bk_file_mode_beside(const char *path);
 
-/* Makes the names in the folder that holds `path` durable. */
+/* Makes the names in the directory that holds `path` durable. */
 bool bk_file_sync_parent(int dir, const char *path, GError **error) BK_MUST_USE;
 
-/* mkdir -p: missing folders get `mode` and are made durable. */
+/* mkdir -p: missing directories get `mode` and are made durable. */
 bool bk_dir_make(int dir, const char *path, mode_t mode, GError **error) BK_MUST_USE;

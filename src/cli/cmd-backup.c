@@ -4,7 +4,7 @@
 #include "cli/report-fields.h"
 #include "cli/requests.h"
 #include "cli/source.h"
-#include "engine/backup.h"
+#include "engine/backup/backup.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -18,16 +18,16 @@ print_work(const BkBackupReport *report)
 {
     const BkSnapshotWork *work = &report->work;
     g_autofree char *changed = bk_format_size(work->changed);
-    g_autofree char *refreshed = bk_format_size(work->refreshed);
-    g_autofree char *taken = bk_format_size(work->taken);
+    g_autofree char *refreshed = bk_format_size(work->repacked);
+    g_autofree char *taken = bk_format_size(work->reused);
 
     (void)printf("  %s%s%s: changed %s, refreshed %s, taken over %s\n",
                  bk_snapshot_mode_name(report->mode), report->parent[0] != 0 ? " from " : "",
                  report->parent, changed, refreshed, taken);
     if (report->why[0] != 0)
         (void)printf("  not an increment: %s\n", report->why);
-    if (report->audited_bytes > 0) {
-        g_autofree char *audited = bk_format_size(report->audited_bytes);
+    if (report->checked_bytes > 0) {
+        g_autofree char *audited = bk_format_size(report->checked_bytes);
 
         (void)printf("  audited: the pages of %s\n", audited);
     }
@@ -146,7 +146,7 @@ print_json(const BkBackupReport *report, const BkSourceSpec *source, const BkOp 
     bk_json_add_uint(json, "new_bytes", report->new_bytes);
     bk_json_add_uint(json, "packs", report->packs);
     bk_json_add_work(json, report->mode, report->parent, report->why, &report->work);
-    bk_json_add_uint(json, "audited_bytes", report->audited_bytes);
+    bk_json_add_uint(json, "checked_bytes", report->checked_bytes);
     add_damage(json, &report->meta);
     add_repositories(json, report);
     add_seconds(json, report);
@@ -177,7 +177,7 @@ bk_cmd_backup(const BkArgs *args, BkCliContext *context, GError **error)
         .break_lease = bk_args_get_flag(args, "break-lease"),
         .new_cluster = bk_args_get_flag(args, "new-cluster"),
         .is_full = bk_args_get_flag(args, "full"),
-        .audit = bk_args_get_flag(args, "audit"),
+        .check_reused = bk_args_get_flag(args, "check-reused"),
         .label = bk_args_get_string(args, "label"),
         .archive_timeout_us = ARCHIVE_TIMEOUT_US,
     };

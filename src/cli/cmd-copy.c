@@ -2,9 +2,9 @@
 #include "cli/json.h"
 #include "cli/progress.h"
 #include "cli/source.h"
-#include "engine/replicate.h"
-#include "repo/snapshot.h"
-#include "source/pg/pg-time.h"
+#include "engine/copy/copy.h"
+#include "repo/snapshot/snapshot.h"
+#include "source/pg/format/pg-time.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -17,15 +17,15 @@ static const char *const request_names[BK_REQUEST_KINDS] = {
 /* The two ends of a copy. */
 typedef struct Ends {
     BkRepository *repositories[2];
-    BkPart *from;
-    BkPart *to;
+    BkSourceRepo *from;
+    BkSourceRepo *to;
 } Ends;
 
 static void
 ends_clear(Ends *self)
 {
-    bk_part_free(self->from);
-    bk_part_free(self->to);
+    bk_source_repo_free(self->from);
+    bk_source_repo_free(self->to);
     bk_repository_free(self->repositories[0]);
     bk_repository_free(self->repositories[1]);
 }
@@ -38,11 +38,11 @@ static bool
 is_new(const Ends *self, const BkArgs *args, const BkCliSource *source, BkOp *op)
 {
     g_autoptr(GError) cause = NULL;
-    g_autoptr(BkPart) there = NULL;
+    g_autoptr(BkSourceRepo) there = NULL;
 
     if (source->source->pg.connection == NULL || bk_args_has(args, "snapshots"))
         return false;
-    there = bk_part_open(self->repositories[1], source->spec.name, op, &cause);
+    there = bk_source_repo_open(self->repositories[1], source->spec.name, op, &cause);
     return there == NULL && bk_error_is(cause, BK_ERROR_NOT_FOUND);
 }
 
@@ -60,13 +60,14 @@ open_ends(Ends *self, const BkArgs *args, const BkCliSource *source, BkOp *op, G
         if (self->repositories[i] == NULL)
             return false;
     }
-    self->from = bk_part_open(self->repositories[0], source->spec.name, op, &cause);
+    self->from = bk_source_repo_open(self->repositories[0], source->spec.name, op, &cause);
     if (self->from == NULL && bk_error_is(cause, BK_ERROR_NOT_FOUND) &&
         is_new(self, args, source, op))
         return true;
     if (!bk_propagate(error, &cause))
         return false;
-    self->to = bk_part_create(self->repositories[1], source->spec.name, self->from, op, error);
+    self->to =
+        bk_source_repo_create(self->repositories[1], source->spec.name, self->from, op, error);
     return self->to != NULL;
 }
 
@@ -86,7 +87,7 @@ parse_ids(const BkArgs *args, GError **error)
     return g_steal_pointer(&ids);
 }
 
-static BkReplicatePeriod
+static BkCopyPeriod
 parse_period(const BkArgs *args)
 {
     static const char *const names[] = {
@@ -99,16 +100,16 @@ parse_period(const BkArgs *args)
 
     for (int i = BK_REPLICATE_DAY; text != NULL && i <= (int)BK_REPLICATE_YEAR; i++)
         if (strcmp(text, names[i]) == 0)
-            return (BkReplicatePeriod)i;
+            return (BkCopyPeriod)i;
     return BK_REPLICATE_ALL;
 }
 
 static bool
-parse(const BkArgs *args, char ***ids, BkReplicateOptions *options, GError **error)
+parse(const BkArgs *args, char ***ids, BkCopyOptions *options, GError **error)
 {
     const char *since = bk_args_get_string(args, "since");
 
-    *options = (BkReplicateOptions){
+    *options = (BkCopyOptions){
         .last_of = parse_period(args),
         .without_wal = bk_args_get_flag(args, "no-wal"),
         .break_lease = bk_args_get_flag(args, "break-lease"),
@@ -139,8 +140,7 @@ print_requests(const BkRequests *requests)
 }
 
 static void
-print_text(const BkArgs *args, const BkReplicateReport *report, const BkRequests *requests,
-           bool is_new)
+print_text(const BkArgs *args, const BkCopyReport *report, const BkRequests *requests, bool is_new)
 {
     g_autofree char *snapshots = bk_format_count(report->snapshots, "snapshot");
     g_autofree char *packs = bk_format_count(report->packs, "pack");
@@ -166,7 +166,7 @@ print_text(const BkArgs *args, const BkReplicateReport *report, const BkRequests
 }
 
 static void
-print_json(const BkArgs *args, const BkReplicateReport *report, const BkRequests *requests)
+print_json(const BkArgs *args, const BkCopyReport *report, const BkRequests *requests)
 {
     g_autoptr(BkJson) json = bk_json_new();
 
@@ -190,7 +190,7 @@ print_json(const BkArgs *args, const BkReplicateReport *report, const BkRequests
 }
 
 static bool
-run(const Ends *ends, const BkReplicateOptions *options, BkReplicateReport *report,
+run(const Ends *ends, const BkCopyOptions *options, BkCopyReport *report,
     const BkCliContext *context, GError **error)
 {
     BkProgress *progress = bk_progress_start(context->op, context->is_quiet);
@@ -206,8 +206,8 @@ bk_cmd_copy(const BkArgs *args, BkCliContext *context, GError **error)
     g_auto(BkCliSource) source = {0};
     g_auto(GStrv) ids = NULL;
     g_auto(Ends) ends = {.from = NULL};
-    BkReplicateOptions options;
-    BkReplicateReport report = {0};
+    BkCopyOptions options;
+    BkCopyReport report = {0};
     BkRequests requests;
     bool ok;
 

@@ -1,19 +1,19 @@
 #include "cli/each.h"
+#include "cli/location.h"
 #include "cli/nesting.h"
-#include "cli/place.h"
 
 #include <stdio.h>
 
 /* The key file is there, durably, before the repository that needs it. A repository that is there
  * already has its key, and no new one would open it. */
 static bool
-ready_key(const BkConfigRepository *config, const BkPlace *place, BkKeyFile *key, BkOp *op,
+ready_key(const BkConfigRepository *config, const BkLocation *place, BkKeyFile *key, BkOp *op,
           GError **error)
 {
     g_autoptr(GError) cause = NULL;
     bool found;
 
-    if (!bk_repository_is_in(place, &found, op, error))
+    if (!bk_repository_is_at(place, &found, op, error))
         return false;
     if (found)
         return bk_key_file_read(config->key_file, key, error);
@@ -42,7 +42,7 @@ init_repository(const void *item, BkJson *json, void *data, BkOp *op, GError **e
     if (!bk_cli_nesting_check(config, &place.place, op, error) ||
         !ready_key(config, &place.place, &key, op, error))
         return false;
-    repository = bk_repository_create_in(&place.place, config->name, &key, &created, op, &cause);
+    repository = bk_repository_create_at(&place.place, config->name, &key, &created, op, &cause);
     if (bk_error_is(cause, BK_ERROR_KEY))
         (void)bk_prefix(&cause, "key file \"%s\"", config->key_file);
     if (repository == NULL)

@@ -4,7 +4,7 @@
 #include "cli/requests.h"
 #include "cli/source.h"
 #include "cli/system.h"
-#include "engine/listing.h"
+#include "source/pg/history/snapshot-list.h"
 
 #include <stdio.h>
 
@@ -97,7 +97,8 @@ bk_cmd_line_list(const BkArgs *args, BkCliContext *context, GError **error)
 
     if (!bk_cli_parse_system(args, &system_id, error) ||
         !bk_cli_source_load_for_reading(args, context, &source, error) ||
-        !bk_listing_load(&source.spec, BK_PAST_KNOWN_ARCHIVE, &listing, context->op, error))
+        !bk_listing_load(&source.spec, BK_RECOVERY_INDEX_KNOWN_ARCHIVE, &listing, context->op,
+                         error))
         return false;
     system = bk_listing_find_system(&listing, source.spec.name, system_id, error);
     if (system == NULL)
@@ -105,8 +106,8 @@ bk_cmd_line_list(const BkArgs *args, BkCliContext *context, GError **error)
     lines = &system->lines;
     if (!bk_lines_load_decisions(lines, context->op, error))
         return false;
-    for (guint i = 0; i < listing.parts.failed->len; i++)
-        bk_cli_warn("%s", (const char *)g_ptr_array_index(listing.parts.failed, i));
+    for (guint i = 0; i < listing.targets.failed->len; i++)
+        bk_cli_warn("%s", (const char *)g_ptr_array_index(listing.targets.failed, i));
     for (guint i = 0; i < lines->problems->len; i++)
         bk_cli_warn("%s", (const char *)g_ptr_array_index(lines->problems, i));
     if (bk_args_get_flag(args, "json"))

@@ -2,7 +2,7 @@
 #include "cli/format.h"
 #include "cli/report-fields.h"
 #include "cli/source.h"
-#include "engine/listing.h"
+#include "source/pg/history/snapshot-list.h"
 
 #include <stdio.h>
 
@@ -38,8 +38,8 @@ print_snapshot(const BkListedSnapshot *listed)
     const BkSnapshotHead *head = &listed->snapshot->head;
     g_autofree char *bytes = bk_format_size(head->bytes);
     g_autofree char *changed = bk_format_size(head->work.changed);
-    g_autofree char *refreshed = bk_format_size(head->work.refreshed);
-    g_autofree char *taken = bk_format_size(head->work.taken);
+    g_autofree char *refreshed = bk_format_size(head->work.repacked);
+    g_autofree char *taken = bk_format_size(head->work.reused);
     g_autofree char *added = bk_format_size(head->new_bytes);
     g_autofree char *finished =
         bk_format_time(head->finished_us / BK_USEC_PER_SEC * BK_USEC_PER_SEC);
@@ -52,10 +52,11 @@ print_snapshot(const BkListedSnapshot *listed)
 }
 
 static void
-warn_of_damage(const BkPast *past)
+warn_of_damage(const BkRecoveryIndex *past)
 {
     for (guint i = 0; i < past->unreadable->len; i++)
-        bk_cli_warn("%s", ((BkPastUnreadable *)g_ptr_array_index(past->unreadable, i))->why);
+        bk_cli_warn("%s",
+                    ((BkRecoveryIndexUnreadable *)g_ptr_array_index(past->unreadable, i))->why);
     for (guint i = 0; i < past->problems->len; i++)
         bk_cli_warn("%s", (const char *)g_ptr_array_index(past->problems, i));
 }
@@ -69,10 +70,10 @@ list_source(const void *item, BkJson *json, void *data, BkOp *op, GError **error
 
     (void)data;
     bk_cli_source_init(&source, config);
-    if (!bk_listing_load(&source.spec, BK_PAST_NO_ARCHIVE, &listing, op, error))
+    if (!bk_listing_load(&source.spec, BK_RECOVERY_INDEX_NO_ARCHIVE, &listing, op, error))
         return false;
-    for (guint i = 0; i < listing.parts.failed->len; i++)
-        bk_cli_warn("%s", (const char *)g_ptr_array_index(listing.parts.failed, i));
+    for (guint i = 0; i < listing.targets.failed->len; i++)
+        bk_cli_warn("%s", (const char *)g_ptr_array_index(listing.targets.failed, i));
     for (guint i = 0; i < listing.pasts->len; i++)
         warn_of_damage(g_ptr_array_index(listing.pasts, i));
     if (json != NULL) {

@@ -1,10 +1,10 @@
 #include "cli/commands.h"
 #include "cli/format.h"
 #include "cli/json.h"
-#include "cli/place.h"
+#include "cli/location.h"
 #include "config/value.h"
-#include "engine/repo-check.h"
-#include "engine/repo-compare.h"
+#include "engine/check/repo-check.h"
+#include "engine/check/repo-compare.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -105,10 +105,11 @@ add_check(BkJson *json, const char *source, const BkRepoCheck *check)
 static bool
 check_one(Check *self, const char *source, BkOp *op, GError **error)
 {
-    g_autoptr(BkPart) part = bk_part_open(self->repositories[0], source, op, error);
+    g_autoptr(BkSourceRepo) source_repo =
+        bk_source_repo_open(self->repositories[0], source, op, error);
     g_auto(BkRepoCheck) check = {.problems = NULL};
 
-    if (part == NULL || !bk_repo_check_run(&check, part, op, error))
+    if (source_repo == NULL || !bk_repo_check_run(&check, source_repo, op, error))
         return false;
     if (self->json != NULL)
         add_check(self->json, source, &check);
@@ -240,19 +241,21 @@ add_comparison(const Check *self, const char *source, const BkRepoComparison *co
 
 /* A repository without the source is one that lacks everything. */
 static bool
-open_part(BkRepository *repository, const char *source, BkPart **part, BkOp *op, GError **error)
+open_part(BkRepository *repository, const char *source, BkSourceRepo **source_repo, BkOp *op,
+          GError **error)
 {
     g_autoptr(GError) cause = NULL;
 
-    *part = bk_part_open(repository, source, op, &cause);
-    return *part != NULL || bk_error_is(cause, BK_ERROR_NOT_FOUND) || bk_propagate(error, &cause);
+    *source_repo = bk_source_repo_open(repository, source, op, &cause);
+    return *source_repo != NULL || bk_error_is(cause, BK_ERROR_NOT_FOUND) ||
+           bk_propagate(error, &cause);
 }
 
 static bool
 compare(Check *self, const char *source, BkOp *op, GError **error)
 {
-    g_autoptr(BkPart) first = NULL;
-    g_autoptr(BkPart) second = NULL;
+    g_autoptr(BkSourceRepo) first = NULL;
+    g_autoptr(BkSourceRepo) second = NULL;
     g_auto(BkRepoComparison) comparison = {.names = NULL};
     Share share;
 
@@ -263,7 +266,8 @@ compare(Check *self, const char *source, BkOp *op, GError **error)
         return bk_throw(error, BK_ERROR_NOT_FOUND,
                         "neither \"%s\" nor \"%s\" holds anything of source \"%s\"",
                         name_of(self, 0), name_of(self, 1), source);
-    if (!bk_repo_comparison_run(&comparison, (const BkPart *const[]){first, second}, op, error))
+    if (!bk_repo_comparison_run(&comparison, (const BkSourceRepo *const[]){first, second}, op,
+                                error))
         return false;
     if (self->json != NULL)
         add_comparison(self, source, &comparison);

@@ -1,8 +1,8 @@
 #include "cli/commands.h"
 #include "cli/format.h"
-#include "cli/place.h"
+#include "cli/location.h"
 #include "cli/report-fields.h"
-#include "engine/inventory.h"
+#include "engine/copy/inventory.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -135,10 +135,10 @@ static bool
 list_source(Report *self, BkRepository *repository, const char *source, Total *total,
             GError **error)
 {
-    g_autoptr(BkPart) part = bk_part_open(repository, source, self->op, error);
+    g_autoptr(BkSourceRepo) source_repo = bk_source_repo_open(repository, source, self->op, error);
     g_auto(BkInventory) inventory = {.oldest = NULL};
 
-    if (part == NULL || !bk_inventory_load(&inventory, part, self->op, error))
+    if (source_repo == NULL || !bk_inventory_load(&inventory, source_repo, self->op, error))
         return false;
     warn_of_damage(&inventory);
     if (self->json != NULL)

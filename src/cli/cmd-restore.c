@@ -7,8 +7,8 @@
 #include "cli/source.h"
 #include "cli/start.h"
 #include "cli/system.h"
-#include "engine/destination.h"
-#include "engine/restore.h"
+#include "engine/restore/destination.h"
+#include "engine/restore/restore.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -19,7 +19,7 @@ typedef struct Command {
     const BkArgs *args;
     BkCliContext *context;
     BkCliSource source;
-    BkTarget target;
+    BkRecoveryTarget target;
     char *to;
     char *command; /* this one, without target and timeline */
     char *named;   /* the destination as it was given; `to` is without links */
@@ -33,7 +33,7 @@ static void
 command_clear(Command *self)
 {
     bk_cli_source_clear(&self->source);
-    bk_target_clear(&self->target);
+    bk_recovery_target_clear(&self->target);
     bk_start_check_clear(&self->start);
     g_free(self->to);
     g_free(self->command);
@@ -65,11 +65,12 @@ parse(Command *self, GError **error)
     static const char *const without[] = {"at", "exclusive", "timeline", "system", NULL};
     const BkArgs *args = self->args;
 
-    if (!bk_target_parse(bk_args_get_string(args, "at"), g_get_real_time(), &self->target, error))
+    if (!bk_recovery_target_parse(bk_args_get_string(args, "at"), g_get_real_time(), &self->target,
+                                  error))
         return bk_prefix(error, "--at");
     self->target.exclusive = bk_args_get_flag(args, "exclusive");
-    if (self->target.exclusive && self->target.kind != BK_TARGET_TIME &&
-        self->target.kind != BK_TARGET_LSN && self->target.kind != BK_TARGET_XID)
+    if (self->target.exclusive && self->target.kind != BK_RECOVERY_TARGET_TIME &&
+        self->target.kind != BK_RECOVERY_TARGET_LSN && self->target.kind != BK_RECOVERY_TARGET_XID)
         return bk_throw(error, BK_ERROR_USAGE, "--exclusive goes with a time, lsn:X/Y or xid:N");
     if (bk_args_get_string(args, "to")[0] == 0)
         return bk_throw(error, BK_ERROR_USAGE, "--to: an empty path");
@@ -166,7 +167,7 @@ print_plan(const Command *self, const BkRestore *restore)
     const char *sign;
     const BkPlan *plan = bk_restore_get_plan(restore);
     const BkSnapshotHead *head = &plan->snapshot->head;
-    g_autofree char *target = bk_target_describe(&self->target);
+    g_autofree char *target = bk_recovery_target_describe(&self->target);
     g_autofree char *taken = bk_format_time(head->finished_us);
     g_autofree char *bytes = bk_format_size(head->bytes);
     g_autofree char *stored = bk_format_size(head->stored_bytes);
@@ -212,14 +213,14 @@ print_plan(const Command *self, const BkRestore *restore)
 }
 
 static void
-add_target(BkJson *json, const BkTarget *target)
+add_target(BkJson *json, const BkRecoveryTarget *target)
 {
-    g_autofree char *value = bk_target_value(target);
+    g_autofree char *value = bk_recovery_target_value(target);
 
     bk_json_begin_object(json, "target");
-    bk_json_add_string(json, "kind", bk_target_kind_name(target->kind));
+    bk_json_add_string(json, "kind", bk_recovery_target_kind_name(target->kind));
     bk_json_add_string(json, "value", target->text != NULL ? target->text : value);
-    bk_json_add_time(json, "utc", target->kind == BK_TARGET_TIME ? target->time_us : 0);
+    bk_json_add_time(json, "utc", target->kind == BK_RECOVERY_TARGET_TIME ? target->time_us : 0);
     bk_json_add_bool(json, "exclusive", target->exclusive);
     bk_json_end_object(json);
 }
@@ -228,10 +229,10 @@ add_target(BkJson *json, const BkTarget *target)
 static void
 add_stop(BkJson *json, const BkPlan *plan)
 {
-    g_autofree char *value = bk_target_value(&plan->stop);
+    g_autofree char *value = bk_recovery_target_value(&plan->stop);
 
     bk_json_begin_object(json, "stop");
-    bk_json_add_string(json, "kind", bk_target_kind_name(plan->stop.kind));
+    bk_json_add_string(json, "kind", bk_recovery_target_kind_name(plan->stop.kind));
     bk_json_add_string(json, "value", value);
     bk_json_add_bool(json, "exclusive", plan->stop.exclusive);
     bk_json_end_object(json);

@@ -3,7 +3,7 @@
 #include "cli/report-fields.h"
 #include "cli/report-line.h"
 #include "cli/source.h"
-#include "engine/status.h"
+#include "engine/status/status.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -34,8 +34,8 @@ static void
 print_standings(const BkStatus *status)
 {
     for (guint i = 0; i < status->standings->len && status->standings->len > 1; i++) {
-        const BkStanding *standing = g_ptr_array_index(status->standings, i);
-        g_autofree char *lack = bk_standing_describe(standing);
+        const BkReplicaLag *standing = g_ptr_array_index(status->standings, i);
+        g_autofree char *lack = bk_replica_lag_describe(standing);
         char lsn[BK_LSN_TEXT_SIZE];
 
         (void)printf("  repository     %s%s: ", standing->name,
@@ -182,7 +182,7 @@ add_standings(BkJson *json, const BkStatus *status)
 {
     bk_json_begin_array(json, "repositories");
     for (guint i = 0; i < status->standings->len; i++) {
-        const BkStanding *standing = g_ptr_array_index(status->standings, i);
+        const BkReplicaLag *standing = g_ptr_array_index(status->standings, i);
 
         bk_json_begin_object(json, NULL);
         bk_json_add_string(json, "name", standing->name);

@@ -1,13 +1,13 @@
 #include "cli/source.h"
 #include "cli/system.h"
-#include "engine/wal-fetch.h"
+#include "source/pg/archive/wal-fetch.h"
 
 #include <string.h>
 
 #define DEFAULT_AHEAD 32
 
 /* Recovery asks for one segment after the other, under this name. Others (pg_rewind) ask for single
- * ones and do not expect a folder beside them. */
+ * ones and do not expect a directory beside them. */
 static unsigned
 default_ahead(const char *path)
 {

@@ -1,7 +1,7 @@
 #include "cli/source.h"
-#include "engine/push-failure.h"
-#include "engine/wal-push.h"
-#include "source/pg/recovery-end.h"
+#include "engine/archive/wal-push.h"
+#include "source/pg/archive/push-failure.h"
+#include "source/pg/restore/recovery-end.h"
 
 /* A server that archives and is not in recovery has no use for settings of recovery any more. */
 static void

@@ -27,7 +27,7 @@ bool bk_cmd_backup(const BkArgs *args, BkCliContext *context, GError **error);
 bool bk_cmd_restore(const BkArgs *args, BkCliContext *context, GError **error);
 bool bk_cmd_list(const BkArgs *args, BkCliContext *context, GError **error);
 bool bk_cmd_status(const BkArgs *args, BkCliContext *context, GError **error);
-bool bk_cmd_timeline(const BkArgs *args, BkCliContext *context, GError **error);
+bool bk_cmd_events(const BkArgs *args, BkCliContext *context, GError **error);
 bool bk_cmd_copy(const BkArgs *args, BkCliContext *context, GError **error);
 bool bk_cmd_line_list(const BkArgs *args, BkCliContext *context, GError **error);
 bool bk_cmd_line_dead(const BkArgs *args, BkCliContext *context, GError **error);

@@ -2,7 +2,7 @@
 
 #include "cli/source.h"
 #include "cli/system.h"
-#include "engine/line-decision.h"
+#include "source/pg/history/line-decision.h"
 
 bool
 bk_cli_line_decide(const BkArgs *args, BkCliContext *context, BkDecisionKind kind, GError **error)

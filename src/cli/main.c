@@ -6,7 +6,7 @@
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "cli/requests.h"
-#include "source/pg/recovery-end.h"
+#include "source/pg/restore/recovery-end.h"
 
 #include "command-table.h" /* generated */
 

@@ -1,7 +1,7 @@
 #include "cli/nesting.h"
 
-#include "engine/destination.h"
-#include "store/s3.h"
+#include "engine/restore/destination.h"
+#include "store/s3/s3.h"
 
 #include <string.h>
 
@@ -114,13 +114,13 @@ find_prefix_around(const BkS3Options *s3, char **around, BkOp *op, GError **erro
     while (prefix[0] != 0 && *around == NULL) {
         char *slash = strrchr(prefix, '/');
         BkS3Options above = *s3;
-        const BkPlace place = {.s3 = &above};
+        const BkLocation place = {.s3 = &above};
         g_autoptr(GError) cause = NULL;
         bool found;
 
         *(slash != NULL ? slash : prefix) = 0;
         above.prefix = prefix;
-        if (!bk_repository_is_in(&place, &found, op, &cause)) {
+        if (!bk_repository_is_at(&place, &found, op, &cause)) {
             if (!bk_error_is(cause, BK_ERROR_DENIED))
                 return bk_propagate(error, &cause);
             found = false;
@@ -181,7 +181,7 @@ find_prefix_inside(const BkS3Options *s3, char **inside, BkOp *op, GError **erro
 
         if (count_levels(prefix) > MAX_DEPTH)
             break; /* and so are all behind it */
-        if (!bk_store_list_folder(store, prefix, visit_entry, &walk, op, &cause) &&
+        if (!bk_store_list_directory(store, prefix, visit_entry, &walk, op, &cause) &&
             walk.names_left > 0)
             return bk_propagate(error, &cause);
         if (!walk.found)
@@ -214,7 +214,7 @@ check_bucket(const BkConfigRepository *config, const BkS3Options *s3, BkOp *op, 
 }
 
 bool
-bk_cli_nesting_check(const BkConfigRepository *config, const BkPlace *place, BkOp *op,
+bk_cli_nesting_check(const BkConfigRepository *config, const BkLocation *place, BkOp *op,
                      GError **error)
 {
     return place->s3 != NULL ? check_bucket(config, place->s3, op, error)

@@ -10,5 +10,5 @@
  * in another repository, however deep, or has one in it: four levels are looked through, up to some
  * thousand names. In a bucket that is one HEAD for each prefix above, unless the credentials do not
  * allow it, and up to 64 listings of what is below, one if nothing is. */
-bool bk_cli_nesting_check(const BkConfigRepository *config, const BkPlace *place, BkOp *op,
+bool bk_cli_nesting_check(const BkConfigRepository *config, const BkLocation *place, BkOp *op,
                           GError **error) BK_MUST_USE;

@@ -20,10 +20,10 @@ const char *
 bk_snapshot_mode_name(BkSnapshotMode mode)
 {
     switch (mode) {
-    case BK_SNAPSHOT_INCREMENT:
-        return "increment";
-    case BK_SNAPSHOT_COMPARED:
-        return "compare";
+    case BK_SNAPSHOT_INCREMENTAL:
+        return "incremental";
+    case BK_SNAPSHOT_FULL_SCAN:
+        return "scan";
     case BK_SNAPSHOT_FULL:
         break;
     }
@@ -48,8 +48,8 @@ bk_json_add_work(BkJson *json, BkSnapshotMode mode, const char *parent, const ch
     add_text(json, "why", why);
     bk_json_add_uint(json, "read_bytes", work->read);
     bk_json_add_uint(json, "changed_bytes", work->changed);
-    bk_json_add_uint(json, "refreshed_bytes", work->refreshed);
-    bk_json_add_uint(json, "taken_bytes", work->taken);
+    bk_json_add_uint(json, "repacked_bytes", work->repacked);
+    bk_json_add_uint(json, "reused_bytes", work->reused);
 }
 
 void

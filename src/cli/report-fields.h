@@ -4,16 +4,16 @@
 #pragma once
 #include "cli/json.h"
 #include "repo/lease.h"
-#include "repo/snapshot.h"
-#include "source/pg/meta.h"
+#include "repo/snapshot/snapshot.h"
+#include "source/pg/cluster/pg-meta.h"
 
 /* "complete", "damaged" or "unfinished": a static string. */
 const char *bk_snapshot_state_name(BkSnapshotState state);
 
-/* "full", "increment" or "compare": a static string. */
+/* "full", "incremental" or "scan": a static string. */
 const char *bk_snapshot_mode_name(BkSnapshotMode mode);
 
-/* mode, parent and why (null for ""), read_bytes, changed_bytes, refreshed_bytes, taken_bytes. */
+/* mode, parent and why (null for ""), read_bytes, changed_bytes, repacked_bytes, reused_bytes. */
 void bk_json_add_work(BkJson *json, BkSnapshotMode mode, const char *parent, const char *why,
                       const BkSnapshotWork *work);
 

@@ -3,7 +3,7 @@
  * Threads: belongs to the main thread. */
 #pragma once
 #include "cli/json.h"
-#include "engine/systems.h"
+#include "source/pg/history/systems.h"
 
 /* Prints a row for each line. */
 void bk_cli_print_lines(const BkLines *lines);

@@ -50,8 +50,8 @@ bk_cli_source_init(BkCliSource *self, const BkConfigSource *source)
         .codec = (BkCodec)source->compress.method,
         .level = source->compress.level,
         .max_rate = source->max_rate,
-        .refresh_us = source->refresh_us,
-        .checkpoint_us = source->checkpoint_us,
+        .repack_after_us = source->repack_after_us,
+        .resume_interval_us = source->resume_interval_us,
         .push_timeout_us = source->push_timeout_us,
         .state_dir = self->state_dir,
     };
@@ -148,12 +148,12 @@ bk_cli_source_load_for_reading(const BkArgs *args, const BkCliContext *context, 
 static bool
 override_compression(BkSourceSpec *spec, const char *text, GError **error)
 {
-    g_auto(GStrv) parts = g_strsplit(text, ":", 2);
+    g_auto(GStrv) source_repos = g_strsplit(text, ":", 2);
     int64_t level = spec->level;
     int method;
 
-    if (!bk_value_parse_method(parts[0], &method, error) ||
-        (parts[1] != NULL && !bk_value_parse_int(parts[1], 1, 19, &level, error)))
+    if (!bk_value_parse_method(source_repos[0], &method, error) ||
+        (source_repos[1] != NULL && !bk_value_parse_int(source_repos[1], 1, 19, &level, error)))
         return bk_prefix(error, "--compress");
     spec->codec = (BkCodec)method;
     spec->level = (int)level;

@@ -3,8 +3,8 @@
  * Threads: belongs to the main thread. */
 #pragma once
 #include "cli/commands.h"
-#include "cli/place.h"
-#include "engine/source-spec.h"
+#include "cli/location.h"
+#include "repo/targets/source-spec.h"
 
 typedef struct BkCliSource {
     BkConfig *config;

@@ -2,7 +2,7 @@
 
 #include "cli/format.h"
 #include "cli/report-fields.h"
-#include "source/pg/server.h"
+#include "source/pg/cluster/server.h"
 
 #include <stdio.h>
 
@@ -31,10 +31,10 @@ bool
 bk_cli_start_check(const BkArgs *args, const BkCliContext *context, const BkRestoreRequest *request,
                    const BkRestore *restore, BkStartCheck *check, GError **error)
 {
-    const BkPastSnapshot *snapshot = bk_restore_get_plan(restore)->snapshot;
-    g_autoptr(GPtrArray) parts = bk_restore_list_parts(restore);
+    const BkRecoveryIndexSnapshot *snapshot = bk_restore_get_plan(restore)->snapshot;
+    g_autoptr(GPtrArray) source_repos = bk_restore_list_parts(restore);
     const BkStartCheckRequest wanted = {
-        .parts = parts,
+        .source_repos = source_repos,
         .snapshot = bk_restore_get_snapshot(restore),
         .to = request->to,
         .old_data_dir = snapshot->meta.data_directory,

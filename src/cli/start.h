@@ -4,8 +4,8 @@
 #pragma once
 #include "cli/json.h"
 #include "cli/source.h"
-#include "engine/restore.h"
-#include "engine/start-check.h"
+#include "engine/restore/restore.h"
+#include "source/pg/restore/start-check.h"
 
 /* Checks, before anything is touched, that what "--start" needs is there. */
 bool bk_cli_start_check(const BkArgs *args, const BkCliContext *context,

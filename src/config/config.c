@@ -197,10 +197,10 @@ take_source(BkConfig *config, const BkNode *node, GError **error)
     source->objectives.rto_us = bk_take_duration(objectives, "rto");
     source->workers = (unsigned)bk_take_int(node, "workers", default_workers());
     source->max_rate = bk_take_size(node, "max_rate");
-    source->refresh_us = bk_take_duration(node, "refresh");
-    source->checkpoint_us = bk_take_duration(node, "checkpoint");
-    if (source->checkpoint_us == 0)
-        source->checkpoint_us = DEFAULT_CHECKPOINT_US;
+    source->repack_after_us = bk_take_duration(node, "repack_after");
+    source->resume_interval_us = bk_take_duration(node, "resume_interval");
+    if (source->resume_interval_us == 0)
+        source->resume_interval_us = DEFAULT_CHECKPOINT_US;
     source->push_timeout_us = bk_take_duration(node, "push_timeout");
     if (source->push_timeout_us == 0)
         source->push_timeout_us = DEFAULT_PUSH_TIMEOUT_US;
@@ -271,7 +271,7 @@ bk_config_add_source(BkConfig *self, const char *name)
     source->workers = default_workers();
     source->compress.method = 1;
     source->compress.level = 1;
-    source->checkpoint_us = DEFAULT_CHECKPOINT_US;
+    source->resume_interval_us = DEFAULT_CHECKPOINT_US;
     source->push_timeout_us = DEFAULT_PUSH_TIMEOUT_US;
     for (unsigned i = 0; i < self->repositories->len; i++)
         g_ptr_array_add(source->to, g_ptr_array_index(self->repositories, i));

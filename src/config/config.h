@@ -49,11 +49,11 @@ typedef struct BkConfigSource {
         int method; /* as on disk: 0 none, 1 zstd, 2 lz4 */
         int level;  /* of zstd */
     } compress;
-    uint64_t max_rate;       /* bytes a second; 0: no bound */
-    int64_t refresh_us;      /* no pack in use gets older; 0: no bound */
-    int64_t checkpoint_us;   /* how often a backup puts down how far it has come */
-    int64_t push_timeout_us; /* wal push fails when nothing has moved for so long */
-    const char *state_dir;   /* the configuration's */
+    uint64_t max_rate;          /* bytes a second; 0: no bound */
+    int64_t repack_after_us;    /* no pack in use gets older; 0: no bound */
+    int64_t resume_interval_us; /* how often a backup puts down how far it has come */
+    int64_t push_timeout_us;    /* wal push fails when nothing has moved for so long */
+    const char *state_dir;      /* the configuration's */
 } BkConfigSource;
 
 typedef struct BkConfig {

@@ -5,7 +5,7 @@
  * put in the order of their tags. Those of a loaded snapshot are well-formed.
  * Threads: functions have no state. */
 #pragma once
-#include "repo/snapshot.h"
+#include "repo/snapshot/snapshot.h"
 
 typedef enum {
     BK_FILE_TAG_IDENTITY = 1,

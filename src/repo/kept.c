@@ -111,15 +111,15 @@ bk_kept_decode(const void *data, size_t size, BkKept *self, GError **error)
 }
 
 static char *
-file_name(const BkPlace *place, const char *source)
+file_name(const BkLocation *place, const char *source)
 {
-    g_autofree char *digest = bk_place_digest(place);
+    g_autofree char *digest = bk_location_digest(place);
 
     return g_strdup_printf("%s-%s", digest, source);
 }
 
 bool
-bk_kept_load(BkKept *self, const BkPlace *place, const char *source, const char *slot,
+bk_kept_load(BkKept *self, const BkLocation *place, const char *source, const char *slot,
              int64_t now_us)
 {
     g_autofree char *directory = bk_cache_directory(DIRECTORY);
@@ -138,7 +138,7 @@ bk_kept_load(BkKept *self, const BkPlace *place, const char *source, const char 
 }
 
 void
-bk_kept_save(const BkKept *self, const BkPlace *place, const char *source)
+bk_kept_save(const BkKept *self, const BkLocation *place, const char *source)
 {
     g_autofree char *directory = bk_cache_directory(DIRECTORY);
     g_autofree char *name = file_name(place, source);
@@ -154,7 +154,7 @@ bk_kept_save(const BkKept *self, const BkPlace *place, const char *source)
 }
 
 void
-bk_kept_drop(const BkPlace *place, const char *source)
+bk_kept_drop(const BkLocation *place, const char *source)
 {
     g_autofree char *directory = bk_cache_directory(DIRECTORY);
     g_autofree char *name = file_name(place, source);

@@ -45,7 +45,7 @@ bool bk_kept_decode(const void *data, size_t size, BkKept *self, GError **error)
 
 /* Reads what is kept of `source` in that place. Returns false if there is nothing that the slot's
  * owner could use, or it is older than BK_KEPT_US at `now_us`, or from the future. */
-bool bk_kept_load(BkKept *self, const BkPlace *place, const char *source, const char *slot,
+bool bk_kept_load(BkKept *self, const BkLocation *place, const char *source, const char *slot,
                   int64_t now_us) BK_MUST_USE;
-void bk_kept_save(const BkKept *self, const BkPlace *place, const char *source);
-void bk_kept_drop(const BkPlace *place, const char *source);
+void bk_kept_save(const BkKept *self, const BkLocation *place, const char *source);
+void bk_kept_drop(const BkLocation *place, const char *source);

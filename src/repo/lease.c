@@ -5,8 +5,8 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "codec/extension.h"
-#include "repo/holder.h"
-#include "repo/opinion.h"
+#include "repo/lease-owner.h"
+#include "repo/reread.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -19,7 +19,7 @@
 
 struct BkLease {
     bool was_left; /* by the holder before */
-    const BkPart *part;
+    const BkSourceRepo *source_repo;
     BkOp *op;
     int64_t ttl_us;
     uint64_t token; /* never 0 */
@@ -75,24 +75,25 @@ visit_epoch(const BkStoreEntry *entry, void *data, GError **error)
 }
 
 static char *
-epoch_name(const BkPart *part, uint64_t epoch)
+epoch_name(const BkSourceRepo *source_repo, uint64_t epoch)
 {
-    return bk_part_object_name(part, "lease/%016" G_GINT64_MODIFIER "x", epoch);
+    return bk_source_repo_object_name(source_repo, "lease/%016" G_GINT64_MODIFIER "x", epoch);
 }
 
 static bool
-find_epochs(const BkPart *part, Epochs *epochs, BkOp *op, GError **error)
+find_epochs(const BkSourceRepo *source_repo, Epochs *epochs, BkOp *op, GError **error)
 {
-    g_autofree char *prefix = bk_part_object_name(part, "lease/");
+    g_autofree char *prefix = bk_source_repo_object_name(source_repo, "lease/");
 
     *epochs = (Epochs){0};
-    return bk_store_list(bk_part_store(part), prefix, NULL, visit_epoch, epochs, op, error);
+    return bk_store_list(bk_source_repo_store(source_repo), prefix, NULL, visit_epoch, epochs, op,
+                         error);
 }
 
 static bool
 decode(const BkBuf *raw, BkLeaseInfo *info, GError **error)
 {
-    g_auto(BkHolder) holder = {0};
+    g_auto(BkLeaseOwner) holder = {0};
     BkWireReader reader;
     uint64_t epoch;
 
@@ -102,7 +103,7 @@ decode(const BkBuf *raw, BkLeaseInfo *info, GError **error)
     epoch = bk_wire_get_u64(&reader);
     info->is_held = bk_wire_get_u8(&reader) != 0;
     info->expires_us = bk_wire_get_zigzag(&reader);
-    bk_holder_decode(&holder, &reader);
+    bk_lease_owner_decode(&holder, &reader);
     info->token = bk_wire_get_u64(&reader);
     if (epoch != info->epoch)
         reader.failed = true;
@@ -110,19 +111,21 @@ decode(const BkBuf *raw, BkLeaseInfo *info, GError **error)
         return false;
     info->holder =
         g_strdup_printf("process %" G_GINT64_FORMAT " on host %s", holder.pid, holder.host);
-    info->is_dead = info->is_held && bk_holder_is_dead(&holder);
+    info->is_dead = info->is_held && bk_lease_owner_is_dead(&holder);
     return true;
 }
 
 static bool
-read_epoch_once(const BkPart *part, const char *name, BkLeaseInfo *info, BkOp *op, GError **error)
+read_epoch_once(const BkSourceRepo *source_repo, const char *name, BkLeaseInfo *info, BkOp *op,
+                GError **error)
 {
-    const BkSealAs as = {bk_part_keys(part), BK_SEAL_LEASE, name};
+    const BkSealAs as = {bk_source_repo_keys(source_repo), BK_SEAL_LEASE, name};
     g_autoptr(BkOpener) opener = bk_opener_new();
     g_auto(BkBuf) object = BK_BUF_INIT;
     g_auto(BkBuf) raw = BK_BUF_INIT;
 
-    if (!bk_store_get(bk_part_store(part), name, 0, SIZE_MAX, MAX_LEASE, &object, op, error))
+    if (!bk_store_get(bk_source_repo_store(source_repo), name, 0, SIZE_MAX, MAX_LEASE, &object, op,
+                      error))
         return false;
     if (!bk_unseal(opener, &as, &object, MAX_LEASE, &raw, error) || !decode(&raw, info, error))
         return bk_prefix(error, "object \"%s\"", name);
@@ -132,30 +135,30 @@ read_epoch_once(const BkPart *part, const char *name, BkLeaseInfo *info, BkOp *o
 /* Reads the object of one epoch. It may be gone: its holder deletes it after the next one is put.
  */
 static bool
-read_epoch(const BkPart *part, BkLeaseInfo *info, BkOp *op, GError **error)
+read_epoch(const BkSourceRepo *source_repo, BkLeaseInfo *info, BkOp *op, GError **error)
 {
-    g_autofree char *name = epoch_name(part, info->epoch);
+    g_autofree char *name = epoch_name(source_repo, info->epoch);
     g_autoptr(GError) cause = NULL;
     unsigned tries = 0;
 
-    while (!read_epoch_once(part, name, info, op, &cause))
-        if (!bk_opinion_differs(bk_part_store(part), name, &tries, &cause, op))
+    while (!read_epoch_once(source_repo, name, info, op, &cause))
+        if (!bk_reread_is_worth(bk_source_repo_store(source_repo), name, &tries, &cause, op))
             return bk_propagate(error, &cause);
     return true;
 }
 
 bool
-bk_lease_read(const BkPart *part, BkLeaseInfo *info, BkOp *op, GError **error)
+bk_lease_read(const BkSourceRepo *source_repo, BkLeaseInfo *info, BkOp *op, GError **error)
 {
     *info = (BkLeaseInfo){0};
     for (unsigned attempt = 0;; attempt++) {
         g_autoptr(GError) cause = NULL;
         Epochs epochs;
 
-        if (!find_epochs(part, &epochs, op, error))
+        if (!find_epochs(source_repo, &epochs, op, error))
             return false;
         info->epoch = epochs.highest;
-        if (info->epoch == 0 || read_epoch(part, info, op, &cause))
+        if (info->epoch == 0 || read_epoch(source_repo, info, op, &cause))
             return true;
         if (attempt == 10 || !bk_error_is(cause, BK_ERROR_ABSENT))
             return bk_propagate(error, &cause);
@@ -166,23 +169,23 @@ bk_lease_read(const BkPart *part, BkLeaseInfo *info, BkOp *op, GError **error)
 static bool
 put_epoch(BkLease *self, uint64_t epoch, bool is_held, BkOp *op, GError **error)
 {
-    g_autofree char *name = epoch_name(self->part, epoch);
-    const BkSealAs as = {bk_part_keys(self->part), BK_SEAL_LEASE, name};
-    g_auto(BkHolder) holder = {0};
+    g_autofree char *name = epoch_name(self->source_repo, epoch);
+    const BkSealAs as = {bk_source_repo_keys(self->source_repo), BK_SEAL_LEASE, name};
+    g_auto(BkLeaseOwner) holder = {0};
     g_auto(BkBuf) object = BK_BUF_INIT;
     g_auto(BkBuf) raw = BK_BUF_INIT;
 
-    bk_holder_init_self(&holder);
+    bk_lease_owner_init_self(&holder);
     bk_wire_put_u8(&raw, LEASE_VERSION);
     bk_wire_put_u64(&raw, epoch);
     bk_wire_put_u8(&raw, is_held);
     bk_wire_put_zigzag(&raw, g_get_real_time() + self->ttl_us);
-    bk_holder_encode(&holder, &raw);
+    bk_lease_owner_encode(&holder, &raw);
     bk_wire_put_u64(&raw, self->token);
     bk_extensions_put_none(&raw);
     if (!bk_seal(self->sealer, &as, raw.data, raw.size, &object, error))
         return false;
-    return bk_store_put(bk_part_store(self->part), name, &object, op, error);
+    return bk_store_put(bk_source_repo_store(self->source_repo), name, &object, op, error);
 }
 
 /* Only the newest epoch counts; what is before it is litter, which a holder that died may have
@@ -194,12 +197,13 @@ delete_litter(BkLease *self, BkOp *op)
     g_autoptr(GError) ignored = NULL;
 
     for (; self->oldest < self->epoch && names->len < MAX_LITTER; self->oldest++)
-        g_ptr_array_add(names, epoch_name(self->part, self->oldest));
+        g_ptr_array_add(names, epoch_name(self->source_repo, self->oldest));
     if (names->len == 1)
-        (void)!bk_store_delete(bk_part_store(self->part), names->pdata[0], op, &ignored);
+        (void)!bk_store_delete(bk_source_repo_store(self->source_repo), names->pdata[0], op,
+                               &ignored);
     else if (names->len > 1)
-        (void)!bk_store_delete_many(bk_part_store(self->part), (const char *const *)names->pdata,
-                                    names->len, op, &ignored);
+        (void)!bk_store_delete_many(bk_source_repo_store(self->source_repo),
+                                    (const char *const *)names->pdata, names->len, op, &ignored);
 }
 
 /* The lease is lost for good. Says so when this process itself let it run out: it was stopped, or
@@ -219,8 +223,8 @@ lose(BkLease *self, GError **error)
     return bk_throw(error, BK_ERROR_LEASE_LOST,
                     "the lease of source \"%s\" in repository \"%s\" was taken over by another "
                     "process%s",
-                    bk_part_source(self->part), bk_repository_name(bk_part_repository(self->part)),
-                    silence);
+                    bk_source_repo_source(self->source_repo),
+                    bk_repository_name(bk_source_repo_repository(self->source_repo)), silence);
 }
 
 /* Is the object of `epoch` one that this very lease has put, as held or given up? Then the answer
@@ -231,7 +235,7 @@ find_own(BkLease *self, uint64_t epoch, bool *is_held, BkOp *op, GError **error)
     g_auto(BkLeaseInfo) info = {.epoch = epoch};
     g_autoptr(GError) cause = NULL;
 
-    if (!read_epoch(self->part, &info, op, &cause))
+    if (!read_epoch(self->source_repo, &info, op, &cause))
         return bk_error_is(cause, BK_ERROR_ABSENT) ? lose(self, error)
                                                    : bk_propagate(error, &cause);
     *is_held = info.is_held;
@@ -276,7 +280,7 @@ look_behind(BkLease *self, uint64_t before, bool *is_next, BkOp *op, GError **er
 {
     Epochs epochs;
 
-    if (!find_epochs(self->part, &epochs, op, error))
+    if (!find_epochs(self->source_repo, &epochs, op, error))
         return false;
     *is_next = epochs.highest == self->epoch && epochs.before == before;
     if (*is_next)
@@ -288,10 +292,10 @@ look_behind(BkLease *self, uint64_t before, bool *is_next, BkOp *op, GError **er
 static void
 withdraw(const BkLease *self, BkOp *op)
 {
-    g_autofree char *name = epoch_name(self->part, self->epoch);
+    g_autofree char *name = epoch_name(self->source_repo, self->epoch);
     g_autoptr(GError) ignored = NULL;
 
-    (void)!bk_store_delete(bk_part_store(self->part), name, op, &ignored);
+    (void)!bk_store_delete(bk_source_repo_store(self->source_repo), name, op, &ignored);
 }
 
 /* The next step, and a look whether it is that: another process may have taken over, gone on, and
@@ -324,7 +328,7 @@ check_taken(BkLease *self, uint64_t before, BkOp *op, GError **error)
         return true;
     withdraw(self, op);
     return bk_throw(error, BK_ERROR_BUSY, "source \"%s\" is held by another process",
-                    bk_part_source(self->part));
+                    bk_source_repo_source(self->source_repo));
 }
 
 /* Waits for a third of the time to live; false when the lease is to end. The mutex is held. */
@@ -372,12 +376,12 @@ default_ttl_us(void)
 }
 
 static bool
-throw_held(const BkPart *part, const BkLeaseInfo *info, GError **error)
+throw_held(const BkSourceRepo *source_repo, const BkLeaseInfo *info, GError **error)
 {
     return bk_throw(
         error, BK_ERROR_BUSY,
         "source \"%s\" is held by %s: wait for it, or use --break-lease when it is dead",
-        bk_part_source(part), info->holder);
+        bk_source_repo_source(source_repo), info->holder);
 }
 
 /* Returns true if the time of expiry can be trusted to say that the lease is held: it lies ahead,
@@ -393,7 +397,8 @@ is_in_time(const BkLeaseInfo *info, int64_t ttl_us)
 /* Watches whether the owner still renews the lease, by this process's monotonic clock alone: the
  * wall clock of either may be wrong. Fails with BK_ERROR_BUSY when the owner does. */
 static bool
-watch_owner(const BkPart *part, BkLeaseInfo *info, int64_t ttl_us, BkOp *op, GError **error)
+watch_owner(const BkSourceRepo *source_repo, BkLeaseInfo *info, int64_t ttl_us, BkOp *op,
+            GError **error)
 {
     const int64_t end_us = g_get_monotonic_time() + ttl_us / 3 * 2; /* renewed after one third */
     const uint64_t watched = info->epoch;
@@ -401,29 +406,30 @@ watch_owner(const BkPart *part, BkLeaseInfo *info, int64_t ttl_us, BkOp *op, GEr
     bk_log(BK_LOG_INFO,
            "source \"%s\" is held by %s, whose lease has expired unless a clock is wrong: watching "
            "for %" G_GINT64_FORMAT " s whether it is renewed",
-           bk_part_source(part), info->holder, ttl_us / 3 * 2 / BK_USEC_PER_SEC);
+           bk_source_repo_source(source_repo), info->holder, ttl_us / 3 * 2 / BK_USEC_PER_SEC);
     while (g_get_monotonic_time() < end_us) {
         if (!bk_op_sleep(op, ttl_us / 12, error))
             return false;
         bk_lease_info_clear(info);
-        if (!bk_lease_read(part, info, op, error))
+        if (!bk_lease_read(source_repo, info, op, error))
             return false;
         if (!info->is_held || info->is_dead)
             return true;
         if (info->epoch != watched)
-            return throw_held(part, info, error);
+            return throw_held(source_repo, info, error);
     }
     return true;
 }
 
 /* Returns true if nobody holds the lease any more. `info` is renewed. */
 static bool
-await_vacancy(const BkPart *part, BkLeaseInfo *info, int64_t ttl_us, BkOp *op, GError **error)
+await_vacancy(const BkSourceRepo *source_repo, BkLeaseInfo *info, int64_t ttl_us, BkOp *op,
+              GError **error)
 {
     if (!info->is_held || info->is_dead)
         return true;
-    return is_in_time(info, ttl_us) ? throw_held(part, info, error)
-                                    : watch_owner(part, info, ttl_us, op, error);
+    return is_in_time(info, ttl_us) ? throw_held(source_repo, info, error)
+                                    : watch_owner(source_repo, info, ttl_us, op, error);
 }
 
 static void
@@ -436,7 +442,7 @@ lease_free(BkLease *self)
 }
 
 static BkLease *
-lease_new(const BkPart *part, const BkLeaseOptions *options, BkOp *op, GError **error)
+lease_new(const BkSourceRepo *source_repo, const BkLeaseOptions *options, BkOp *op, GError **error)
 {
     BkLease *self;
     uint64_t token;
@@ -444,7 +450,7 @@ lease_new(const BkPart *part, const BkLeaseOptions *options, BkOp *op, GError **
     if (!bk_random_fill(&token, sizeof token, error))
         return NULL;
     self = g_new0(BkLease, 1);
-    self->part = part;
+    self->source_repo = source_repo;
     self->op = op;
     self->ttl_us = options->ttl_us != 0 ? options->ttl_us : default_ttl_us();
     self->token = MAX(token, 1);
@@ -456,15 +462,15 @@ lease_new(const BkPart *part, const BkLeaseOptions *options, BkOp *op, GError **
 
 /* Reads what is there, and sees to it that it may be replaced. */
 static bool
-find_vacancy(const BkPart *part, const BkLeaseOptions *options, BkLeaseInfo *info, bool *is_damaged,
-             BkOp *op, GError **error)
+find_vacancy(const BkSourceRepo *source_repo, const BkLeaseOptions *options, BkLeaseInfo *info,
+             bool *is_damaged, BkOp *op, GError **error)
 {
     g_autoptr(GError) cause = NULL;
 
-    if (bk_lease_read(part, info, op, &cause))
+    if (bk_lease_read(source_repo, info, op, &cause))
         return options->break_held ||
-               await_vacancy(part, info, options->ttl_us != 0 ? options->ttl_us : default_ttl_us(),
-                             op, error);
+               await_vacancy(source_repo, info,
+                             options->ttl_us != 0 ? options->ttl_us : default_ttl_us(), op, error);
     /* A damaged lease must not lock a source for ever: its epoch is known from its name. */
     *is_damaged = options->break_held && bk_error_is(cause, BK_ERROR_CORRUPT);
     return *is_damaged || bk_propagate(error, &cause);
@@ -474,29 +480,29 @@ find_vacancy(const BkPart *part, const BkLeaseOptions *options, BkLeaseInfo *inf
 static void
 note_given_up(const BkLease *self, uint64_t epoch)
 {
-    g_autofree char *name = bk_part_object_name(self->part, "given-up");
-    const BkSealAs as = {bk_part_keys(self->part), BK_SEAL_NOTE, name};
+    g_autofree char *name = bk_source_repo_object_name(self->source_repo, "given-up");
+    const BkSealAs as = {bk_source_repo_keys(self->source_repo), BK_SEAL_NOTE, name};
     g_auto(BkBuf) note = BK_BUF_INIT;
     g_auto(BkBuf) raw = BK_BUF_INIT;
 
     bk_wire_put_u64(&raw, epoch);
     if (bk_seal(self->sealer, &as, raw.data, raw.size, &note, NULL))
-        bk_store_note(bk_part_store(self->part), name, &note);
+        bk_store_cache_put(bk_source_repo_store(self->source_repo), name, &note);
 }
 
 /* 0: nothing is noted. */
 static uint64_t
-recall_given_up(const BkPart *part)
+recall_given_up(const BkSourceRepo *source_repo)
 {
-    g_autofree char *name = bk_part_object_name(part, "given-up");
-    const BkSealAs as = {bk_part_keys(part), BK_SEAL_NOTE, name};
+    g_autofree char *name = bk_source_repo_object_name(source_repo, "given-up");
+    const BkSealAs as = {bk_source_repo_keys(source_repo), BK_SEAL_NOTE, name};
     g_autoptr(BkOpener) opener = bk_opener_new();
     g_auto(BkBuf) note = BK_BUF_INIT;
     g_auto(BkBuf) raw = BK_BUF_INIT;
     BkWireReader reader;
     uint64_t epoch;
 
-    if (!bk_store_recall(bk_part_store(part), name, &note) ||
+    if (!bk_store_cache_get(bk_source_repo_store(source_repo), name, &note) ||
         !bk_unseal(opener, &as, &note, MAX_LEASE, &raw, NULL))
         return 0;
     bk_wire_reader_init(&reader, raw.data, raw.size);
@@ -508,11 +514,11 @@ recall_given_up(const BkPart *part)
  * alone when both are there and nothing is above them: whoever else had taken the lease meanwhile
  * would have had to put that very epoch first. NULL: then it is asked for. */
 static BkLease *
-take_after_own(const BkPart *part, const BkLeaseOptions *options, BkOp *op)
+take_after_own(const BkSourceRepo *source_repo, const BkLeaseOptions *options, BkOp *op)
 {
-    const uint64_t given_up = recall_given_up(part);
+    const uint64_t given_up = recall_given_up(source_repo);
     bool is_held = true;
-    BkLease *self = given_up > 0 ? lease_new(part, options, op, NULL) : NULL;
+    BkLease *self = given_up > 0 ? lease_new(source_repo, options, op, NULL) : NULL;
 
     if (self == NULL)
         return NULL;
@@ -555,7 +561,7 @@ begin(BkLease *self, const BkLeaseInfo *info, GError **error)
     if (!take_epoch(self, epoch, &is_held, self->op, &cause)) {
         if (bk_error_is(cause, BK_ERROR_LEASE_LOST))
             bk_throw(error, BK_ERROR_BUSY, "source \"%s\" was just taken by another process",
-                     bk_part_source(self->part));
+                     bk_source_repo_source(self->source_repo));
         else
             bk_propagate(error, &cause);
         lease_free(self);
@@ -570,17 +576,18 @@ begin(BkLease *self, const BkLeaseInfo *info, GError **error)
 }
 
 BkLease *
-bk_lease_acquire(const BkPart *part, const BkLeaseOptions *options, BkOp *op, GError **error)
+bk_lease_acquire(const BkSourceRepo *source_repo, const BkLeaseOptions *options, BkOp *op,
+                 GError **error)
 {
     g_auto(BkLeaseInfo) info = {0};
     bool is_damaged = false;
-    BkLease *self = options->break_held ? NULL : take_after_own(part, options, op);
+    BkLease *self = options->break_held ? NULL : take_after_own(source_repo, options, op);
 
     if (self != NULL)
         return start_keeper(self);
-    if (!find_vacancy(part, options, &info, &is_damaged, op, error))
+    if (!find_vacancy(source_repo, options, &info, &is_damaged, op, error))
         return NULL;
-    self = lease_new(part, options, op, error);
+    self = lease_new(source_repo, options, op, error);
     if (self == NULL)
         return NULL;
     self->was_left = info.is_held || is_damaged;
@@ -592,7 +599,7 @@ bk_lease_acquire(const BkPart *part, const BkLeaseOptions *options, BkOp *op, GE
 static bool
 is_look_enough(const BkLease *self)
 {
-    return bk_store_is_remote(bk_part_store(self->part)) &&
+    return bk_store_is_remote(bk_source_repo_store(self->source_repo)) &&
            g_get_monotonic_time() - self->renewed_us < self->ttl_us / 3;
 }
 
@@ -601,7 +608,7 @@ confirm_fresh(BkLease *self, GError **error)
 {
     Epochs epochs;
 
-    return find_epochs(self->part, &epochs, self->op, error) &&
+    return find_epochs(self->source_repo, &epochs, self->op, error) &&
            ((epochs.highest == self->epoch && !self->is_lost) || lose(self, error));
 }
 
@@ -678,7 +685,8 @@ bk_lease_release_within(BkLease *self, int64_t timeout_us)
     else
         g_clear_error(&ignored);
     /* In a bucket that is a request, which is made only for many. */
-    if (!bk_store_is_remote(bk_part_store(self->part)) || self->epoch - self->oldest >= MAX_LITTER)
+    if (!bk_store_is_remote(bk_source_repo_store(self->source_repo)) ||
+        self->epoch - self->oldest >= MAX_LITTER)
         delete_litter(self, op);
     bk_op_add_requests(self->op, op);
     lease_free(self);

@@ -33,7 +33,8 @@ void bk_lease_info_clear(BkLeaseInfo *self);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkLeaseInfo, bk_lease_info_clear)
 
 /* Reads the state of the lease. */
-bool bk_lease_read(const BkPart *part, BkLeaseInfo *info, BkOp *op, GError **error) BK_MUST_USE;
+bool bk_lease_read(const BkSourceRepo *source_repo, BkLeaseInfo *info, BkOp *op,
+                   GError **error) BK_MUST_USE;
 
 typedef struct BkLeaseOptions {
     int64_t ttl_us;  /* 0: the default */
@@ -43,8 +44,8 @@ typedef struct BkLeaseOptions {
 /* Takes the lease, perhaps after watching it (see above). Fails with BK_ERROR_BUSY when another
  * process holds it. While it is held it is
  * renewed; when that fails because another took over, `op` fails with BK_ERROR_LEASE_LOST (see
- * bk_op_fail). `part` and `op` must outlive it. */
-BkLease *bk_lease_acquire(const BkPart *part, const BkLeaseOptions *options, BkOp *op,
+ * bk_op_fail). `source_repo` and `op` must outlive it. */
+BkLease *bk_lease_acquire(const BkSourceRepo *source_repo, const BkLeaseOptions *options, BkOp *op,
                           GError **error) BK_MUST_USE;
 
 /* Proves that the lease is still held, by renewing it now: to be called before a manifest is put or

@@ -6,7 +6,7 @@ BkObjectKind
 bk_object_kind(const char *name)
 {
     static const struct {
-        const char *folder; /* of a source */
+        const char *directory; /* of a source */
         BkObjectKind kind;
     } kinds[] = {
         {"packs/", BK_OBJECT_PACK},
@@ -18,7 +18,7 @@ bk_object_kind(const char *name)
 
     /* "keys" is no name of a source. */
     for (size_t i = 0; rest != NULL && i < G_N_ELEMENTS(kinds); i++)
-        if (g_str_has_prefix(rest + 1, kinds[i].folder))
+        if (g_str_has_prefix(rest + 1, kinds[i].directory))
             return kinds[i].kind;
     return BK_OBJECT_KEY;
 }

@@ -12,11 +12,11 @@ BkKept *bk_repository_kept(const BkRepository *self, const char *source);
 void bk_repository_keep(BkRepository *self);
 
 /* Takes the part that was opened along with the repository; NULL when there is none of `source`. */
-BkPart *bk_repository_take_part(BkRepository *self, const char *source);
+BkSourceRepo *bk_repository_take_part(BkRepository *self, const char *source);
 
 /* Opens a part by the keys of those generations, unlisted. */
-BkPart *bk_part_open_known(BkRepository *repository, const char *source, const BkKept *kept,
-                           BkOp *op, GError **error) BK_MUST_USE;
+BkSourceRepo *bk_source_repo_open_known(BkRepository *repository, const char *source,
+                                        const BkKept *kept, BkOp *op, GError **error) BK_MUST_USE;
 
 /* The repository key. Borrowed. */
 const BkKeyring *bk_repository_keys(const BkRepository *self);

@@ -1,6 +1,6 @@
 #include "base/log.h"
-#include "repo/opinion.h"
 #include "repo/repository-priv.h"
+#include "repo/reread.h"
 #include "store/cache-file.h"
 #include "store/cache.h"
 #include "store/posix.h"
@@ -20,10 +20,10 @@ struct BkRepository {
     char *id;
     BkKeyring *keys; /* the repository key */
 
-    BkKept kept;       /* of `kept_source`, as it is read or was recalled */
-    char *kept_source; /* NULL: nothing is kept */
-    BkPlace place;     /* of what is kept; borrowed */
-    BkPart *part;      /* opened along and not taken yet, or NULL */
+    BkKept kept;               /* of `kept_source`, as it is read or was recalled */
+    char *kept_source;         /* NULL: nothing is kept */
+    BkLocation place;          /* of what is kept; borrowed */
+    BkSourceRepo *source_repo; /* opened along and not taken yet, or NULL */
 };
 
 void
@@ -31,7 +31,7 @@ bk_repository_free(BkRepository *self)
 {
     if (self == NULL)
         return;
-    bk_part_free(self->part);
+    bk_source_repo_free(self->source_repo);
     bk_kept_clear(&self->kept);
     g_free(self->kept_source);
     bk_store_free(self->store);
@@ -128,7 +128,7 @@ read_slot(BkRepository *self, const BkKeyFile *key, BkOp *op, GError **error)
     unsigned tries = 0;
 
     while (!read_slot_once(self, key, object_name, op, &cause))
-        if (!bk_opinion_differs(self->store, object_name, &tries, &cause, op))
+        if (!bk_reread_is_worth(self->store, object_name, &tries, &cause, op))
             return bk_propagate(error, &cause);
     return true;
 }
@@ -215,7 +215,7 @@ confirm_identity(const BkRepository *self, BkBuf *identity, BkOp *op, GError **e
     unsigned tries = 0;
 
     while (!check_identity(self, identity, &cause)) {
-        if (!bk_opinion_differs(self->store, "backstay.json", &tries, &cause, op))
+        if (!bk_reread_is_worth(self->store, "backstay.json", &tries, &cause, op))
             return bk_propagate(error, &cause);
         if (!read_identity(self, identity, op, error))
             return false;
@@ -244,12 +244,12 @@ open_existing(BkRepository *self, const BkKeyFile *key, BkBuf *identity, BkOp *o
 static void
 add_cache(BkRepository *self)
 {
-    g_autofree char *folder = NULL;
+    g_autofree char *directory = NULL;
 
     if (!bk_store_is_remote(self->store))
         return;
-    folder = bk_cache_directory(self->id);
-    self->store = bk_store_cache_new(self->store, folder);
+    directory = bk_cache_directory(self->id);
+    self->store = bk_store_cache_new(self->store, directory);
 }
 
 BkRepository *
@@ -361,14 +361,14 @@ bk_repository_create(BkStore *store, const char *name, const BkKeyFile *key, boo
 }
 
 static BkStore *
-open_store(const BkPlace *place, bool create, GError **error)
+open_store(const BkLocation *place, bool create, GError **error)
 {
     return place->s3 != NULL ? bk_store_s3_open(place->s3, error)
                              : bk_store_posix_open(place->path, create, error);
 }
 
 static BkStore *
-open_place(const BkPlace *place, const char *name, bool create, GError **error)
+open_place(const BkLocation *place, const char *name, bool create, GError **error)
 {
     g_autoptr(GError) cause = NULL;
     BkStore *store = open_store(place, create, &cause);
@@ -385,7 +385,7 @@ open_place(const BkPlace *place, const char *name, bool create, GError **error)
 }
 
 bool
-bk_repository_is_in(const BkPlace *place, bool *found, BkOp *op, GError **error)
+bk_repository_is_at(const BkLocation *place, bool *found, BkOp *op, GError **error)
 {
     g_autoptr(GError) cause = NULL;
     g_autoptr(BkStore) store = open_store(place, false, &cause);
@@ -399,8 +399,8 @@ bk_repository_is_in(const BkPlace *place, bool *found, BkOp *op, GError **error)
 }
 
 BkRepository *
-bk_repository_create_in(const BkPlace *place, const char *name, const BkKeyFile *key, bool *created,
-                        BkOp *op, GError **error)
+bk_repository_create_at(const BkLocation *place, const char *name, const BkKeyFile *key,
+                        bool *created, BkOp *op, GError **error)
 {
     BkStore *store = open_place(place, name, true, error);
 
@@ -415,11 +415,11 @@ read_ahead(BkStore *store, const BkKeyFile *key, const char *source, BkOp *op, G
     g_autofree char *source_key = g_strdup_printf("%s/key/%08x", source != NULL ? source : "", 1u);
     const char *const names[] = {"backstay.json", slot, source_key};
 
-    return bk_store_read_ahead(store, names, source != NULL ? 3 : 2, op, error);
+    return bk_store_prefetch(store, names, source != NULL ? 3 : 2, op, error);
 }
 
 BkRepository *
-bk_repository_open_in(const BkPlace *place, const char *name, const BkKeyFile *key,
+bk_repository_open_at(const BkLocation *place, const char *name, const BkKeyFile *key,
                       const char *source, BkOp *op, GError **error)
 {
     BkStore *store = open_place(place, name, false, error);
@@ -435,11 +435,11 @@ bk_repository_open_in(const BkPlace *place, const char *name, const BkKeyFile *k
 
 /* Opens it the full way, and keeps what is read. */
 static BkRepository *
-open_and_keep(const BkPlace *place, const char *name, const BkKeyFile *key, const char *source,
+open_and_keep(const BkLocation *place, const char *name, const BkKeyFile *key, const char *source,
               BkOp *op, GError **error)
 {
     const int64_t now_us = g_get_real_time();
-    BkRepository *self = bk_repository_open_in(place, name, key, source, op, error);
+    BkRepository *self = bk_repository_open_at(place, name, key, source, op, error);
 
     if (self == NULL || !bk_store_is_remote(self->store))
         return self;
@@ -455,21 +455,21 @@ give_kept(BkStore *store, const BkKept *kept)
 {
     g_autofree char *slot = g_strdup_printf("keys/%s", kept->slot);
 
-    bk_store_give_ahead(store, "backstay.json", &kept->identity);
-    bk_store_give_ahead(store, slot, &kept->slot_object);
+    bk_store_prefetched(store, "backstay.json", &kept->identity);
+    bk_store_prefetched(store, slot, &kept->slot_object);
     if (kept->has_no_versions)
         bk_store_take_no_versions(store);
 }
 
 BkRepository *
-bk_repository_recall(const BkPlace *place, const char *name, const BkKeyFile *key,
-                     const char *source, BkPart **part, BkOp *op)
+bk_repository_recall(const BkLocation *place, const char *name, const BkKeyFile *key,
+                     const char *source, BkSourceRepo **source_repo, BkOp *op)
 {
     g_autoptr(BkRepository) self = NULL;
     g_auto(BkKept) kept = {0};
     BkStore *store;
 
-    *part = NULL;
+    *source_repo = NULL;
     bk_kept_init(&kept);
     if (place->s3 == NULL || !bk_kept_load(&kept, place, source, key->slot, g_get_real_time()))
         return NULL;
@@ -479,8 +479,8 @@ bk_repository_recall(const BkPlace *place, const char *name, const BkKeyFile *ke
     give_kept(store, &kept);
     self = bk_repository_open(store, name, key, op, NULL);
     if (self != NULL)
-        *part = bk_part_open_known(self, source, &kept, op, NULL);
-    if (*part == NULL) {
+        *source_repo = bk_source_repo_open_known(self, source, &kept, op, NULL);
+    if (*source_repo == NULL) {
         bk_kept_drop(place, source);
         return NULL;
     }
@@ -488,17 +488,17 @@ bk_repository_recall(const BkPlace *place, const char *name, const BkKeyFile *ke
 }
 
 BkRepository *
-bk_repository_open_kept(const BkPlace *place, const char *name, const BkKeyFile *key,
+bk_repository_open_kept(const BkLocation *place, const char *name, const BkKeyFile *key,
                         const char *source, BkOp *op, GError **error)
 {
-    BkPart *part;
-    g_autoptr(BkRepository) self = bk_repository_recall(place, name, key, source, &part, op);
+    BkSourceRepo *source_repo;
+    g_autoptr(BkRepository) self = bk_repository_recall(place, name, key, source, &source_repo, op);
     bool is_proven = false;
 
     if (self == NULL)
         return open_and_keep(place, name, key, source, op, error);
-    self->part = part;
-    if (!bk_part_prove(part, &is_proven, op, error))
+    self->source_repo = source_repo;
+    if (!bk_source_repo_prove(source_repo, &is_proven, op, error))
         return bk_prefix(error, "repository \"%s\"", name), NULL;
     if (is_proven)
         return g_steal_pointer(&self);
@@ -507,7 +507,7 @@ bk_repository_open_kept(const BkPlace *place, const char *name, const BkKeyFile 
 }
 
 void
-bk_repository_forget_kept(const BkPlace *place, const char *source)
+bk_repository_forget_kept(const BkLocation *place, const char *source)
 {
     if (place->s3 != NULL)
         bk_kept_drop(place, source);
@@ -526,16 +526,17 @@ bk_repository_keep(BkRepository *self)
     bk_kept_save(&self->kept, &self->place, self->kept_source);
 }
 
-BkPart *
+BkSourceRepo *
 bk_repository_take_part(BkRepository *self, const char *source)
 {
-    return self->part != NULL && strcmp(bk_part_source(self->part), source) == 0
-               ? g_steal_pointer(&self->part)
+    return self->source_repo != NULL &&
+                   strcmp(bk_source_repo_source(self->source_repo), source) == 0
+               ? g_steal_pointer(&self->source_repo)
                : NULL;
 }
 
 char *
-bk_place_digest(const BkPlace *place)
+bk_location_digest(const BkLocation *place)
 {
     g_autofree char *text =
         place->s3 == NULL
@@ -551,21 +552,21 @@ bk_place_digest(const BkPlace *place)
     return g_strndup(hex, 16);
 }
 
-/* The folder of the name that is listed first; NULL when none was. */
-typedef struct Folder {
+/* The directory of the name that is listed first; NULL when none was. */
+typedef struct Directory {
     char *name;
     bool is_source; /* a source's key comes before all else that it has */
-} Folder;
+} Directory;
 
 /* Ends the listing with the first name. */
 static bool
-take_folder(const BkStoreEntry *entry, void *data, GError **error)
+take_directory(const BkStoreEntry *entry, void *data, GError **error)
 {
-    Folder *folder = data;
+    Directory *directory = data;
     size_t size = strcspn(entry->name, "/");
 
-    folder->name = g_strndup(entry->name, size);
-    folder->is_source = g_str_has_prefix(entry->name + size, "/key/");
+    directory->name = g_strndup(entry->name, size);
+    directory->is_source = g_str_has_prefix(entry->name + size, "/key/");
     return bk_throw(error, BK_ERROR_EXISTS, "found");
 }
 
@@ -576,22 +577,22 @@ bk_repository_list_sources(const BkRepository *self, BkOp *op, GError **error)
     g_autofree char *after = g_strdup("");
 
     for (;;) {
-        Folder folder = {0};
+        Directory directory = {0};
         g_autoptr(GError) cause = NULL;
 
-        if (bk_store_list(self->store, "", after, take_folder, &folder, op, &cause))
+        if (bk_store_list(self->store, "", after, take_directory, &directory, op, &cause))
             return g_steal_pointer(&names);
-        if (folder.name == NULL) {
+        if (directory.name == NULL) {
             (void)bk_propagate(error, &cause);
             return NULL;
         }
         /* Past everything in it: no name has a character behind "~". */
         g_free(after);
-        after = g_strconcat(folder.name, "/~", NULL);
-        if (folder.is_source)
-            g_ptr_array_add(names, folder.name);
+        after = g_strconcat(directory.name, "/~", NULL);
+        if (directory.is_source)
+            g_ptr_array_add(names, directory.name);
         else
-            g_free(folder.name);
+            g_free(directory.name);
     }
 }
 

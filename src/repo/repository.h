@@ -9,14 +9,14 @@
 #pragma once
 #include "repo/keyfile.h"
 #include "repo/seal.h"
-#include "store/s3.h"
+#include "store/s3/s3.h"
 
 #define BK_REPOSITORY_FORMAT 1
 
 typedef struct BkRepository BkRepository;
 
 /* One source's part of a repository: key, packs, snapshots, archive, lease. */
-typedef struct BkPart BkPart;
+typedef struct BkSourceRepo BkSourceRepo;
 
 /* Makes `store` (owned by the result, freed on failure) a repository that `key` opens, or opens it
  * when it is one already; `*created` tells which. `name` is the configured one, for messages. */
@@ -30,39 +30,43 @@ BkRepository *bk_repository_open(BkStore *store, const char *name, const BkKeyFi
                                  GError **error) BK_MUST_USE;
 
 /* Where a repository is: in a directory or in a bucket. */
-typedef struct BkPlace {
+typedef struct BkLocation {
     const char *path;      /* NULL: it is in a bucket */
     const BkS3Options *s3; /* NULL: it is in a directory */
-} BkPlace;
+} BkLocation;
 
 /* The same for a place: the first makes a directory, never a bucket. One that is not there:
  * BK_ERROR_STORE. `source` (or NULL) is the one whose part is opened next: from a bucket its key is
  * read along. */
-BkRepository *bk_repository_create_in(const BkPlace *place, const char *name, const BkKeyFile *key,
-                                      bool *created, BkOp *op, GError **error) BK_MUST_USE;
-BkRepository *bk_repository_open_in(const BkPlace *place, const char *name, const BkKeyFile *key,
+BkRepository *bk_repository_create_at(const BkLocation *place, const char *name,
+                                      const BkKeyFile *key, bool *created, BkOp *op,
+                                      GError **error) BK_MUST_USE;
+BkRepository *bk_repository_open_at(const BkLocation *place, const char *name, const BkKeyFile *key,
                                     const char *source, BkOp *op, GError **error) BK_MUST_USE;
 
 /* The same for whoever opens one source in a bucket again and again: by what this host has kept of
  * it (kept.h), when one request shows that the source's newest key is still what it was; otherwise
- * as bk_repository_open_in, and what is read then, also by bk_part_open, is kept. */
-BkRepository *bk_repository_open_kept(const BkPlace *place, const char *name, const BkKeyFile *key,
-                                      const char *source, BkOp *op, GError **error) BK_MUST_USE;
+ * as bk_repository_open_at, and what is read then, also by bk_source_repo_open, is kept. */
+BkRepository *bk_repository_open_kept(const BkLocation *place, const char *name,
+                                      const BkKeyFile *key, const char *source, BkOp *op,
+                                      GError **error) BK_MUST_USE;
 
 /* Opens a repository in a bucket, and the part of `source`, by what is kept and without a request.
  * Nothing proves that they are still there: it is good for asking, and for writing only after
- * bk_part_prove. Returns NULL if nothing usable is kept. */
-BkRepository *bk_repository_recall(const BkPlace *place, const char *name, const BkKeyFile *key,
-                                   const char *source, BkPart **part, BkOp *op) BK_MUST_USE;
+ * bk_source_repo_prove. Returns NULL if nothing usable is kept. */
+BkRepository *bk_repository_recall(const BkLocation *place, const char *name, const BkKeyFile *key,
+                                   const char *source, BkSourceRepo **source_repo,
+                                   BkOp *op) BK_MUST_USE;
 
 /* Forgets what is kept of a source in that place. */
-void bk_repository_forget_kept(const BkPlace *place, const char *source);
+void bk_repository_forget_kept(const BkLocation *place, const char *source);
 
 /* Tells places apart: 16 hex digits, a new string. */
-char *bk_place_digest(const BkPlace *place);
+char *bk_location_digest(const BkLocation *place);
 
 /* Is there a repository in that place? */
-bool bk_repository_is_in(const BkPlace *place, bool *found, BkOp *op, GError **error) BK_MUST_USE;
+bool bk_repository_is_at(const BkLocation *place, bool *found, BkOp *op,
+                         GError **error) BK_MUST_USE;
 
 /* Names of the sources that it holds, in order: a new array of char *. */
 GPtrArray *bk_repository_list_sources(const BkRepository *self, BkOp *op,
@@ -77,37 +81,39 @@ BkStore *bk_repository_store(const BkRepository *self); /* borrowed */
 
 /* Opens the part of `source`; `repository` must outlive it. When the repository has none:
  * BK_ERROR_NOT_FOUND. */
-BkPart *bk_part_open(BkRepository *repository, const char *source, BkOp *op,
-                     GError **error) BK_MUST_USE;
+BkSourceRepo *bk_source_repo_open(BkRepository *repository, const char *source, BkOp *op,
+                                  GError **error) BK_MUST_USE;
 
 /* The same, but a missing part is created: with the keys of `model` (of the same source in another
  * repository, so that sealed objects serve both), or with a new key when that is NULL. */
-BkPart *bk_part_create(BkRepository *repository, const char *source, const BkPart *model, BkOp *op,
-                       GError **error) BK_MUST_USE;
+BkSourceRepo *bk_source_repo_create(BkRepository *repository, const char *source,
+                                    const BkSourceRepo *model, BkOp *op,
+                                    GError **error) BK_MUST_USE;
 
 /* Asks for the newest key of a part that was recalled. `*is_proven` tells whether it is still there
  * and the same. Fails as the store, when that gives no answer. */
-bool bk_part_prove(const BkPart *self, bool *is_proven, BkOp *op, GError **error) BK_MUST_USE;
+bool bk_source_repo_prove(const BkSourceRepo *self, bool *is_proven, BkOp *op,
+                          GError **error) BK_MUST_USE;
 
-void bk_part_free(BkPart *self); /* NULL is fine */
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(BkPart, bk_part_free)
+void bk_source_repo_free(BkSourceRepo *self); /* NULL is fine */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(BkSourceRepo, bk_source_repo_free)
 
-const char *bk_part_source(const BkPart *self);
-BkRepository *bk_part_repository(const BkPart *self);
-BkStore *bk_part_store(const BkPart *self);
-const BkKeyring *bk_part_keys(const BkPart *self);
-const BkXxh3Secret *bk_part_hash_secret(const BkPart *self, uint32_t generation);
+const char *bk_source_repo_source(const BkSourceRepo *self);
+BkRepository *bk_source_repo_repository(const BkSourceRepo *self);
+BkStore *bk_source_repo_store(const BkSourceRepo *self);
+const BkKeyring *bk_source_repo_keys(const BkSourceRepo *self);
+const BkXxh3Secret *bk_source_repo_hash_secret(const BkSourceRepo *self, uint32_t generation);
 
 /* Has the store refuse to delete what opens the repository and the part for its time from now on:
  * the identity and every slot and key. Nothing in a store that does not lock. Fails as
  * bk_store_retain. */
-bool bk_part_retain_keys(const BkPart *self, BkOp *op, GError **error) BK_MUST_USE;
+bool bk_source_repo_retain_keys(const BkSourceRepo *self, BkOp *op, GError **error) BK_MUST_USE;
 
 /* Do both parts seal with the same keys, so that an object sealed for one serves the other? */
-bool bk_part_shares_keys(const BkPart *self, const BkPart *other);
+bool bk_source_repo_shares_keys(const BkSourceRepo *self, const BkSourceRepo *other);
 
 /* "SOURCE/…": a new string. */
-char *bk_part_object_name(const BkPart *self, const char *format, ...) BK_PRINTF(2, 3);
+char *bk_source_repo_object_name(const BkSourceRepo *self, const char *format, ...) BK_PRINTF(2, 3);
 
 /* Logs a warning that object `name`, which a listing of `place` ("the leases") has shown, is none
  * of Backstay's: an NFS client's ".nfs…", an editor's copy. It must not keep the others from use.

@@ -24,7 +24,7 @@
 typedef struct CacheStore {
     BkStore base;
     BkStore *inner;
-    char *folder; /* NULL: nothing is kept */
+    char *directory; /* NULL: nothing is kept */
     atomic_uint kept;
     pthread_mutex_t mutex; /* guards what follows */
     GHashTable *own;       /* names of what we have kept ourselves: it is what the store gave us */
@@ -38,7 +38,7 @@ path_of(const CacheStore *self, const char *name)
 
     bk_sha256(name, strlen(name), digest);
     bk_sha256_format(digest, text);
-    return g_strdup_printf("%s/%.40s", self->folder, text);
+    return g_strdup_printf("%s/%.40s", self->directory, text);
 }
 
 /* What was asked for when this was kept must have been as much, unless the object ends before. */
@@ -60,12 +60,12 @@ find(const char *path, size_t size, BkBuf *out)
     return true;
 }
 
-/* Nothing here is worth keeping for long: a full folder is emptied. */
+/* Nothing here is worth keeping for long: a full directory is emptied. */
 static void
-empty_when_full(const char *folder)
+empty_when_full(const char *directory)
 {
-    g_auto(BkFd) dir = bk_fd_open_dir(AT_FDCWD, folder, NULL);
-    g_autoptr(GPtrArray) names = dir >= 0 ? bk_dir_list(dir, folder, NULL) : NULL;
+    g_auto(BkFd) dir = bk_fd_open_dir(AT_FDCWD, directory, NULL);
+    g_autoptr(GPtrArray) names = dir >= 0 ? bk_dir_list(dir, directory, NULL) : NULL;
 
     if (names == NULL || names->len <= MAX_FILES)
         return;
@@ -89,12 +89,12 @@ keep(CacheStore *self, const char *path, const BkBuf *content, size_t asked)
 {
     g_autofree char *name = g_path_get_basename(path);
     g_autofree char *temp =
-        g_strdup_printf("%s/" TEMP_START "%d-%s", self->folder, (int)getpid(), name);
+        g_strdup_printf("%s/" TEMP_START "%d-%s", self->directory, (int)getpid(), name);
 
     /* Another thread that writes the same has the name; one of them is enough. */
     if (write_file(temp, content, asked) && rename(temp, path) == 0) {
         if (atomic_fetch_add(&self->kept, 1) % LOOK_EVERY == LOOK_EVERY - 1)
-            empty_when_full(self->folder);
+            empty_when_full(self->directory);
         return;
     }
     if (errno != EEXIST)
@@ -124,7 +124,7 @@ static bool
 cache_get_start(BkStore *store, const char *name, size_t size, BkBuf *out, BkOp *op, GError **error)
 {
     CacheStore *self = (CacheStore *)store;
-    g_autofree char *path = self->folder != NULL ? path_of(self, name) : NULL;
+    g_autofree char *path = self->directory != NULL ? path_of(self, name) : NULL;
 
     if (path != NULL && find(path, size, out))
         return true;
@@ -155,8 +155,8 @@ cache_note(BkStore *store, const char *name, const BkBuf *data)
     const CacheStore *self = (const CacheStore *)store;
     g_autofree char *file = note_file_name(name);
 
-    if (self->folder != NULL && data->size <= MAX_NOTE)
-        (void)bk_cache_file_put(self->folder, file, data);
+    if (self->directory != NULL && data->size <= MAX_NOTE)
+        (void)bk_cache_file_put(self->directory, file, data);
 }
 
 static bool
@@ -165,14 +165,14 @@ cache_recall(BkStore *store, const char *name, BkBuf *out)
     const CacheStore *self = (const CacheStore *)store;
     g_autofree char *file = note_file_name(name);
 
-    return self->folder != NULL && bk_cache_file_get(self->folder, file, MAX_NOTE, out);
+    return self->directory != NULL && bk_cache_file_get(self->directory, file, MAX_NOTE, out);
 }
 
 /* True when there was something kept of it. */
 static bool
 drop(const CacheStore *self, const char *name)
 {
-    g_autofree char *path = self->folder != NULL ? path_of(self, name) : NULL;
+    g_autofree char *path = self->directory != NULL ? path_of(self, name) : NULL;
 
     return path != NULL && unlink(path) == 0;
 }
@@ -193,7 +193,7 @@ cache_distrust(BkStore *store, const char *name, bool *has_other, BkOp *op, GErr
 static void
 keep_put(CacheStore *self, const char *name, const BkBuf *data)
 {
-    g_autofree char *path = self->folder != NULL ? path_of(self, name) : NULL;
+    g_autofree char *path = self->directory != NULL ? path_of(self, name) : NULL;
 
     if (path == NULL || data->size < MIN_KEPT || data->size > MAX_KEPT)
         return;
@@ -225,7 +225,7 @@ cache_get(BkStore *store, const char *name, uint64_t offset, size_t size, size_t
 static void
 cache_give_ahead(BkStore *store, const char *name, const BkBuf *data)
 {
-    bk_store_give_ahead(((CacheStore *)store)->inner, name, data);
+    bk_store_prefetched(((CacheStore *)store)->inner, name, data);
 }
 
 static bool
@@ -258,12 +258,12 @@ cache_list(BkStore *store, const char *prefix, const char *after, BkStoreVisit v
 }
 
 static bool
-cache_list_folder(BkStore *store, const char *folder, BkStoreVisit visit, void *data, BkOp *op,
-                  GError **error)
+cache_list_directory(BkStore *store, const char *directory, BkStoreVisit visit, void *data,
+                     BkOp *op, GError **error)
 {
     CacheStore *self = (CacheStore *)store;
 
-    return bk_store_list_folder(self->inner, folder, visit, data, op, error);
+    return bk_store_list_directory(self->inner, directory, visit, data, op, error);
 }
 
 static bool
@@ -341,7 +341,7 @@ cache_free(BkStore *store)
     bk_store_free(self->inner);
     g_hash_table_unref(self->own);
     (void)pthread_mutex_destroy(&self->mutex);
-    g_free(self->folder);
+    g_free(self->directory);
     bk_store_clear(store);
     g_free(self);
 }
@@ -364,7 +364,7 @@ static const BkStoreDriver cache_driver = {
     .lock_us = cache_lock_us,
     .get_lock = cache_get_lock,
     .retain = cache_retain,
-    .list_folder = cache_list_folder,
+    .list_directory = cache_list_directory,
     .note = cache_note,
     .recall = cache_recall,
     .is_remote = true,
@@ -372,7 +372,7 @@ static const BkStoreDriver cache_driver = {
 };
 
 BkStore *
-bk_store_cache_new(BkStore *inner, const char *folder)
+bk_store_cache_new(BkStore *inner, const char *directory)
 {
     CacheStore *self = g_new0(CacheStore, 1);
 
@@ -380,12 +380,12 @@ bk_store_cache_new(BkStore *inner, const char *folder)
     self->inner = inner;
     (void)pthread_mutex_init(&self->mutex, NULL);
     self->own = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    if (bk_cache_directory_make(folder)) {
-        self->folder = g_strdup(folder);
-        empty_when_full(folder);
+    if (bk_cache_directory_make(directory)) {
+        self->directory = g_strdup(directory);
+        empty_when_full(directory);
     } else {
         bk_log(BK_LOG_INFO, "nothing is kept in \"%s\": it cannot be made, or is not ours alone",
-               folder);
+               directory);
     }
     return &self->base;
 }

@@ -15,7 +15,7 @@ bk_posix_owner_init(BkPosixOwner *self, const struct stat *root)
     self->uid = root->st_uid;
     self->gid = root->st_gid;
     self->file_mode = 0600 | (root->st_mode & 0060);
-    self->folder_mode = 0700 | (root->st_mode & 02070);
+    self->directory_mode = 0700 | (root->st_mode & 02070);
     self->is_other = geteuid() == 0 && root->st_uid != 0;
 }
 

@@ -13,7 +13,7 @@ typedef struct BkPosixOwner {
     uid_t uid;
     gid_t gid;
     mode_t file_mode;
-    mode_t folder_mode;
+    mode_t directory_mode;
     bool is_other; /* root makes files for another user */
 } BkPosixOwner;
 

@@ -15,17 +15,18 @@
 #include <string.h>
 #include <unistd.h>
 
-#define FILE_MODE   0600
-#define FOLDER_MODE 0700
+#define FILE_MODE      0600
+#define DIRECTORY_MODE 0700
 
-/* The folder of the temporary files, and the start of every name that is ours and not an object's.
+/* The directory of the temporary files, and the start of every name that is ours and not an
+ * object's.
  */
-#define TEMP_FOLDER   ".tmp"
-#define RESERVED      ".tmp"
-#define TEMP_AGE_US   (INT64_C(24) * 3600 * BK_USEC_PER_SEC)
-#define WRITEBACK     (4 * BK_MIB)
-#define RANDOM_BYTES  8
-#define TEMP_NAME_MAX 64
+#define TEMP_DIRECTORY ".tmp"
+#define RESERVED       ".tmp"
+#define TEMP_AGE_US    (INT64_C(24) * 3600 * BK_USEC_PER_SEC)
+#define WRITEBACK      (4 * BK_MIB)
+#define RANDOM_BYTES   8
+#define TEMP_NAME_MAX  64
 
 typedef struct PosixStore {
     BkStore base;
@@ -36,7 +37,7 @@ typedef struct PosixStore {
     ino_t inode;
     atomic_bool has_put;
     pthread_mutex_t mutex; /* guards durable */
-    GHashTable *durable;   /* set of folders whose name is known to survive a power loss */
+    GHashTable *durable;   /* set of directories whose name is known to survive a power loss */
 } PosixStore;
 
 static bool
@@ -101,8 +102,8 @@ throw_irregular(const char *name, GError **error)
     return bk_throw(error, BK_ERROR_STORE, "\"%s\" is not a regular file", name);
 }
 
-/* Opens the folder `part` of `dir`; -1 with errno. No link is followed. A file in the place of a
- * folder means that nothing is below it (ENOENT); a link there is left to be an error. */
+/* Opens the directory `part` of `dir`; -1 with errno. No link is followed. A file in the place of a
+ * directory means that nothing is below it (ENOENT); a link there is left to be an error. */
 static int
 open_part(int dir, const char *part, int access)
 {
@@ -126,16 +127,17 @@ explain(const PosixStore *self, int dir, const char *part, GError **error)
     return bk_posix_owner_explain(&self->owner, self->path, dir, part, error);
 }
 
-/* Opens the folder that holds `name`; `access` is O_PATH, or O_RDONLY to sync or list it. When it
- * is not there: true with `*folder` -1. */
+/* Opens the directory that holds `name`; `access` is O_PATH, or O_RDONLY to sync or list it. When
+ * it is not there: true with `*directory` -1. */
 static bool
-find_folder(const PosixStore *self, const char *name, int access, BkFd *folder, GError **error)
+find_directory(const PosixStore *self, const char *name, int access, BkFd *directory,
+               GError **error)
 {
     const char *part = name;
     const char *slash;
     g_auto(BkFd) dir = open_part(self->root, ".", access);
 
-    *folder = -1;
+    *directory = -1;
     if (dir < 0)
         return bk_throw_errno(error, "open the directory");
     for (; (slash = strchr(part, '/')) != NULL; part = slash + 1) {
@@ -151,7 +153,7 @@ find_folder(const PosixStore *self, const char *name, int access, BkFd *folder, 
         bk_fd_clear(&dir);
         dir = next;
     }
-    *folder = bk_fd_steal(&dir);
+    *directory = bk_fd_steal(&dir);
     return true;
 }
 
@@ -174,9 +176,9 @@ note_durable(PosixStore *self, const char *path)
     (void)pthread_mutex_unlock(&self->mutex);
 }
 
-/* Opens the folder `path`, whose last component is in `dir`, and makes it when it is missing. Its
- * name is durable afterwards: a folder that was there may have been made a moment ago by a process
- * that has not synced it yet, or that died, so the first use of each syncs too. */
+/* Opens the directory `path`, whose last component is in `dir`, and makes it when it is missing.
+ * Its name is durable afterwards: a directory that was there may have been made a moment ago by a
+ * process that has not synced it yet, or that died, so the first use of each syncs too. */
 static int
 make_part(PosixStore *self, int dir, const char *path, GError **error)
 {
@@ -187,9 +189,9 @@ make_part(PosixStore *self, int dir, const char *path, GError **error)
     bool is_made = false;
 
     if (is_missing) {
-        if (!bk_fault(BK_FAULT_STORE_POSIX_MAKE_FOLDER, error))
+        if (!bk_fault(BK_FAULT_STORE_POSIX_MAKE_DIRECTORY, error))
             return -1;
-        is_made = mkdirat(dir, part, FOLDER_MODE) == 0;
+        is_made = mkdirat(dir, part, DIRECTORY_MODE) == 0;
         if (is_made || errno == EEXIST) {
             fd = open_part(dir, part, O_RDONLY);
             errno = errno == ENOENT ? ENOTDIR : errno; /* a file has the name */
@@ -200,7 +202,7 @@ make_part(PosixStore *self, int dir, const char *path, GError **error)
         explain(self, dir, part, error);
         return -1;
     }
-    if (is_made && !bk_posix_owner_give(&self->owner, fd, self->owner.folder_mode, error))
+    if (is_made && !bk_posix_owner_give(&self->owner, fd, self->owner.directory_mode, error))
         return -1;
     if (is_missing || !is_durable(self, path)) {
         if (!bk_fd_sync(dir, error)) {
@@ -212,9 +214,9 @@ make_part(PosixStore *self, int dir, const char *path, GError **error)
     return bk_fd_steal(&fd);
 }
 
-/* Opens the folder that is to hold `name`, made and durable up to the root. */
+/* Opens the directory that is to hold `name`, made and durable up to the root. */
 static int
-make_folder(PosixStore *self, const char *name, GError **error)
+make_directory(PosixStore *self, const char *name, GError **error)
 {
     g_auto(BkFd) dir = open_part(self->root, ".", O_RDONLY);
 
@@ -263,22 +265,22 @@ remove_leftovers(int temp_dir)
 
 /* Not made durable: what is in it may be lost at any time. */
 static int
-open_temp_folder(PosixStore *self, GError **error)
+open_temp_directory(PosixStore *self, GError **error)
 {
-    g_auto(BkFd) fd = open_part(self->root, TEMP_FOLDER, O_RDONLY);
+    g_auto(BkFd) fd = open_part(self->root, TEMP_DIRECTORY, O_RDONLY);
     bool is_made = false;
 
     if (fd < 0 && errno == ENOENT) {
-        is_made = mkdirat(self->root, TEMP_FOLDER, FOLDER_MODE) == 0;
+        is_made = mkdirat(self->root, TEMP_DIRECTORY, DIRECTORY_MODE) == 0;
         if (is_made || errno == EEXIST)
-            fd = open_part(self->root, TEMP_FOLDER, O_RDONLY);
+            fd = open_part(self->root, TEMP_DIRECTORY, O_RDONLY);
     }
     if (fd < 0) {
-        bk_throw_errno(error, "make the directory \"" TEMP_FOLDER "\"");
-        explain(self, self->root, TEMP_FOLDER, error);
+        bk_throw_errno(error, "make the directory \"" TEMP_DIRECTORY "\"");
+        explain(self, self->root, TEMP_DIRECTORY, error);
         return -1;
     }
-    if (is_made && !bk_posix_owner_give(&self->owner, fd, self->owner.folder_mode, error))
+    if (is_made && !bk_posix_owner_give(&self->owner, fd, self->owner.directory_mode, error))
         return -1;
     if (!atomic_exchange(&self->has_put, true))
         remove_leftovers(fd);
@@ -335,9 +337,9 @@ write_temp(const PosixStore *self, int temp_dir, const char *temp, const BkBuf *
 }
 
 static bool
-sync_folder(int folder, GError **error)
+sync_directory(int directory, GError **error)
 {
-    if (bk_fault(BK_FAULT_STORE_POSIX_SYNC_DIR, error) && bk_fd_sync(folder, error))
+    if (bk_fault(BK_FAULT_STORE_POSIX_SYNC_DIR, error) && bk_fd_sync(directory, error))
         return true;
     return bk_prefix(error, "sync the directory");
 }
@@ -345,13 +347,13 @@ sync_folder(int folder, GError **error)
 /* The name is taken. Its first writer may have linked it and not synced yet, and our caller is
  * about to rely on it (promise 2). */
 static bool
-refuse_taken(int folder, const char *name, GError **error)
+refuse_taken(int directory, const char *name, GError **error)
 {
     struct stat st;
 
-    if (fstatat(folder, last_part(name), &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISREG(st.st_mode))
+    if (fstatat(directory, last_part(name), &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISREG(st.st_mode))
         return throw_irregular(name, error);
-    return sync_folder(folder, error) && bk_store_throw_exists(error);
+    return sync_directory(directory, error) && bk_store_throw_exists(error);
 }
 
 /* Gives the finished file its name. link(2), not rename(2): rename would replace an object that
@@ -360,21 +362,21 @@ refuse_taken(int folder, const char *name, GError **error)
 static bool
 publish(PosixStore *self, int temp_dir, const char *temp, const char *name, GError **error)
 {
-    g_auto(BkFd) folder = make_folder(self, name, error);
+    g_auto(BkFd) directory = make_directory(self, name, error);
     bool is_linked = false;
     int number = 0;
 
-    if (folder >= 0 && bk_fault(BK_FAULT_STORE_POSIX_LINK, error)) {
-        is_linked = linkat(temp_dir, temp, folder, last_part(name), 0) == 0;
+    if (directory >= 0 && bk_fault(BK_FAULT_STORE_POSIX_LINK, error)) {
+        is_linked = linkat(temp_dir, temp, directory, last_part(name), 0) == 0;
         number = errno;
     }
-    if (is_linked && !sync_folder(folder, error))
+    if (is_linked && !sync_directory(directory, error))
         return false;
     (void)unlinkat(temp_dir, temp, 0);
     if (is_linked || (error != NULL && *error != NULL))
         return is_linked;
     if (number == EEXIST)
-        return refuse_taken(folder, name, error);
+        return refuse_taken(directory, name, error);
     errno = number;
     return bk_throw_errno(error, "link");
 }
@@ -395,7 +397,7 @@ posix_put(BkStore *store, const char *name, const BkBuf *data, const uint8_t *sh
                         "names that start with \"" RESERVED "\" are reserved");
     if (!check_root(self, error) || !choose_temp_name(temp, error))
         return fail(self, error);
-    temp_dir = open_temp_folder(self, error);
+    temp_dir = open_temp_directory(self, error);
     if (temp_dir < 0)
         return fail(self, error);
     if (!write_temp(self, temp_dir, temp, data, op, &put_error))
@@ -412,19 +414,19 @@ posix_put(BkStore *store, const char *name, const BkBuf *data, const uint8_t *sh
 static bool
 open_object(const PosixStore *self, const char *name, BkFd *fd, uint64_t *size, GError **error)
 {
-    g_auto(BkFd) folder = -1;
+    g_auto(BkFd) directory = -1;
     g_auto(BkFd) object = -1;
     struct stat st;
 
     *fd = -1;
     if (is_reserved(name))
         return true;
-    if (!find_folder(self, name, O_PATH, &folder, error))
+    if (!find_directory(self, name, O_PATH, &directory, error))
         return false;
-    if (folder < 0)
+    if (directory < 0)
         return true;
     do
-        object = openat(folder, last_part(name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        object = openat(directory, last_part(name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     while (object < 0 && errno == EINTR);
     if (object < 0 && errno == ENOENT)
         return true;
@@ -432,7 +434,7 @@ open_object(const PosixStore *self, const char *name, BkFd *fd, uint64_t *size, 
         return throw_irregular(name, error);
     if (object < 0) {
         bk_throw_errno(error, "open");
-        return explain(self, folder, last_part(name), error);
+        return explain(self, directory, last_part(name), error);
     }
     if (fstat(object, &st) < 0)
         return bk_throw_errno(error, "stat");
@@ -472,17 +474,17 @@ static bool
 posix_stat(BkStore *store, const char *name, uint64_t *size, BkOp *op, GError **error)
 {
     PosixStore *self = (PosixStore *)store;
-    g_auto(BkFd) folder = -1;
+    g_auto(BkFd) directory = -1;
     struct stat st;
 
     (void)op;
     if (is_reserved(name))
         return fail_absent(self, error);
-    if (!find_folder(self, name, O_PATH, &folder, error))
+    if (!find_directory(self, name, O_PATH, &directory, error))
         return fail(self, error);
-    if (folder < 0)
+    if (directory < 0)
         return fail_absent(self, error);
-    if (fstatat(folder, last_part(name), &st, AT_SYMLINK_NOFOLLOW) < 0) {
+    if (fstatat(directory, last_part(name), &st, AT_SYMLINK_NOFOLLOW) < 0) {
         if (errno == ENOENT)
             return fail_absent(self, error);
         bk_throw_errno(error, "stat");
@@ -501,44 +503,44 @@ static bool
 posix_settle(BkStore *store, const char *name, BkOp *op, GError **error)
 {
     PosixStore *self = (PosixStore *)store;
-    g_auto(BkFd) folder = -1;
+    g_auto(BkFd) directory = -1;
     struct stat st;
 
     (void)op;
-    if (!check_root(self, error) || !find_folder(self, name, O_RDONLY, &folder, error))
+    if (!check_root(self, error) || !find_directory(self, name, O_RDONLY, &directory, error))
         return fail(self, error);
-    if (folder < 0)
+    if (directory < 0)
         return fail_absent(self, error);
-    if (fstatat(folder, last_part(name), &st, AT_SYMLINK_NOFOLLOW) < 0)
+    if (fstatat(directory, last_part(name), &st, AT_SYMLINK_NOFOLLOW) < 0)
         return errno == ENOENT ? fail_absent(self, error)
                                : bk_throw_errno(error, "stat") || fail(self, error);
     if (st.st_nlink == 1)
         return true;
-    bk_fd_clear(&folder);
-    folder = make_folder(self, name, error);
-    return (folder >= 0 && sync_folder(folder, error)) || fail(self, error);
+    bk_fd_clear(&directory);
+    directory = make_directory(self, name, error);
+    return (directory >= 0 && sync_directory(directory, error)) || fail(self, error);
 }
 
 static bool
 posix_delete(BkStore *store, const char *name, BkOp *op, GError **error)
 {
     PosixStore *self = (PosixStore *)store;
-    g_auto(BkFd) folder = -1;
+    g_auto(BkFd) directory = -1;
 
     (void)op;
     if (is_reserved(name))
         return true;
-    if (!check_root(self, error) || !find_folder(self, name, O_RDONLY, &folder, error))
+    if (!check_root(self, error) || !find_directory(self, name, O_RDONLY, &directory, error))
         return fail(self, error);
-    if (folder < 0)
+    if (directory < 0)
         return true;
     if (!bk_fault(BK_FAULT_STORE_POSIX_DELETE, error))
         return fail(self, error);
-    if (unlinkat(folder, last_part(name), 0) < 0 && errno != ENOENT) {
+    if (unlinkat(directory, last_part(name), 0) < 0 && errno != ENOENT) {
         bk_throw_errno(error, "unlink");
         return fail(self, error);
     }
-    return sync_folder(folder, error) || fail(self, error);
+    return sync_directory(directory, error) || fail(self, error);
 }
 
 typedef struct Walk {
@@ -551,19 +553,20 @@ typedef struct Walk {
 } Walk;
 
 /* Can `key` be listed, or something below it? A key is the full name of an object, or that of a
- * folder with a slash at its end: in byte order of the keys stand the names below them, too. */
+ * directory with a slash at its end: in byte order of the keys stand the names below them, too. */
 static bool
 may_match(const Walk *walk, const char *key)
 {
-    bool is_folder = g_str_has_suffix(key, "/");
+    bool is_directory = g_str_has_suffix(key, "/");
 
-    if (!g_str_has_prefix(key, walk->prefix) && !(is_folder && g_str_has_prefix(walk->prefix, key)))
+    if (!g_str_has_prefix(key, walk->prefix) &&
+        !(is_directory && g_str_has_prefix(walk->prefix, key)))
         return false;
-    return strcmp(key, walk->after) > 0 || (is_folder && g_str_has_prefix(walk->after, key));
+    return strcmp(key, walk->after) > 0 || (is_directory && g_str_has_prefix(walk->after, key));
 }
 
-/* The key of a folder's entry, NULL for what is no object and no folder. `path` is "" or ends with
- * a slash. */
+/* The key of a directory's entry, NULL for what is no object and no directory. `path` is "" or ends
+ * with a slash. */
 static char *
 key_of_entry(int dir, const char *path, const struct dirent *entry)
 {
@@ -588,9 +591,9 @@ compare_keys(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* The keys in a folder that may match, in order. */
+/* The keys in a directory that may match, in order. */
 static GPtrArray *
-read_folder(const Walk *walk, int dir, const char *path, GError **error)
+read_directory(const Walk *walk, int dir, const char *path, GError **error)
 {
     g_autoptr(GPtrArray) keys = g_ptr_array_new_with_free_func(g_free);
     g_auto(BkFd) fd = open_part(dir, ".", O_RDONLY);
@@ -633,18 +636,18 @@ visit_file(const Walk *walk, int dir, const char *name, GError **error)
 }
 
 static bool
-walk_folder(const Walk *walk, int dir, const char *path, GError **error)
+walk_directory(const Walk *walk, int dir, const char *path, GError **error)
 {
     g_autoptr(GPtrArray) keys = NULL;
 
     if (!bk_op_check(walk->op, error))
         return false;
-    keys = read_folder(walk, dir, path, error);
+    keys = read_directory(walk, dir, path, error);
     if (keys == NULL)
         return fail(walk->self, error);
     for (guint i = 0; i < keys->len; i++) {
         const char *key = g_ptr_array_index(keys, i);
-        g_auto(BkFd) folder = -1;
+        g_auto(BkFd) directory = -1;
         g_autofree char *part = NULL;
 
         if (!g_str_has_suffix(key, "/")) {
@@ -653,21 +656,21 @@ walk_folder(const Walk *walk, int dir, const char *path, GError **error)
             continue;
         }
         part = g_strndup(key + strlen(path), strlen(key) - strlen(path) - 1);
-        folder = open_part(dir, part, O_RDONLY);
-        if (folder < 0 && errno == ENOENT)
+        directory = open_part(dir, part, O_RDONLY);
+        if (directory < 0 && errno == ENOENT)
             continue;
-        if (folder < 0) {
+        if (directory < 0) {
             bk_throw_errno(error, "open the directory \"%s\"", key);
             explain(walk->self, dir, part, error);
             return fail(walk->self, error);
         }
-        if (!walk_folder(walk, folder, key, error))
+        if (!walk_directory(walk, directory, key, error))
             return false;
     }
     return true;
 }
 
-/* Walks from the deepest folder that the prefix names. */
+/* Walks from the deepest directory that the prefix names. */
 static bool
 posix_list(BkStore *store, const char *prefix, const char *after, BkStoreVisit visit, void *data,
            BkOp *op, GError **error)
@@ -676,16 +679,16 @@ posix_list(BkStore *store, const char *prefix, const char *after, BkStoreVisit v
     Walk walk = {self, prefix, after, visit, data, op};
     size_t length = (size_t)(last_part(prefix) - prefix);
     g_autofree char *path = g_strndup(prefix, length);
-    g_autofree char *folder_name = g_strndup(prefix, length > 0 ? length - 1 : 0);
-    g_auto(BkFd) folder = -1;
+    g_autofree char *directory_name = g_strndup(prefix, length > 0 ? length - 1 : 0);
+    g_auto(BkFd) directory = -1;
 
     if (!check_root(self, error))
         return fail(self, error);
-    if (length > 0 && (!bk_store_is_name(folder_name) || is_reserved(folder_name)))
+    if (length > 0 && (!bk_store_is_name(directory_name) || is_reserved(directory_name)))
         return true;
-    if (!find_folder(self, path, O_RDONLY, &folder, error))
+    if (!find_directory(self, path, O_RDONLY, &directory, error))
         return fail(self, error);
-    if (folder >= 0 && !walk_folder(&walk, folder, path, error))
+    if (directory >= 0 && !walk_directory(&walk, directory, path, error))
         return false;
     /* What vanished while it was listed may have vanished with the whole directory. */
     return check_root(self, error) || fail(self, error);
@@ -742,7 +745,7 @@ bk_store_posix_open(const char *path, bool create, GError **error)
     struct stat st;
     PosixStore *self;
 
-    if (create && !bk_dir_make(AT_FDCWD, path, FOLDER_MODE, error))
+    if (create && !bk_dir_make(AT_FDCWD, path, DIRECTORY_MODE, error))
         return fail_open(path, error);
     root = bk_fd_open_dir(AT_FDCWD, path, error);
     if (root < 0) {

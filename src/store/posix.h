@@ -1,7 +1,7 @@
 /* posix.h - the store driver for a directory.
  *
  * An object is a file under the root at its own name. It is written to a temporary file, synced,
- * linked under its name without replacing, and the folder is synced. A leftover of a crash is a
+ * linked under its name without replacing, and the directory is synced. A leftover of a crash is a
  * temporary file under ".tmp/", which no listing shows and which later writers remove. What is made
  * gets owner, group and the group's rights from the directory (store/posix-owner.h).
  * Threads: as store.h; opening is safe at any time. */

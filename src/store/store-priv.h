@@ -19,13 +19,13 @@ typedef struct BkStoreDriver {
                  void *data, BkOp *op, GError **error);
     bool (*settle)(BkStore *self, const char *name, BkOp *op, GError **error);
     bool (*delete)(BkStore *self, const char *name, BkOp *op, GError **error);
-    /* These may be NULL: get serves for get_start, list for list_folder and delete for delete_many,
-     * nothing is read or given ahead, nothing is known of versions, there are no uploads, stat and
-     * INT64_MAX for get_lock, the store has never another answer, does not lock, and keeps no
-     * notes.
+    /* These may be NULL: get serves for get_start, list for list_directory and delete for
+     * delete_many, nothing is read or given ahead, nothing is known of versions, there are no
+     * uploads, stat and INT64_MAX for get_lock, the store has never another answer, does not lock,
+     * and keeps no notes.
      */
-    bool (*list_folder)(BkStore *self, const char *folder, BkStoreVisit visit, void *data, BkOp *op,
-                        GError **error);
+    bool (*list_directory)(BkStore *self, const char *directory, BkStoreVisit visit, void *data,
+                           BkOp *op, GError **error);
     bool (*get_start)(BkStore *self, const char *name, size_t size, BkBuf *out, BkOp *op,
                       GError **error);
     bool (*read_ahead)(BkStore *self, const char *const *names, size_t count, BkOp *op,

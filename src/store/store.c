@@ -151,7 +151,7 @@ bk_store_take_no_versions(BkStore *self)
 }
 
 bool
-bk_store_read_ahead(BkStore *self, const char *const *names, size_t count, BkOp *op, GError **error)
+bk_store_prefetch(BkStore *self, const char *const *names, size_t count, BkOp *op, GError **error)
 {
     for (size_t i = 0; i < count; i++)
         g_assert(bk_store_is_name(names[i]));
@@ -160,7 +160,7 @@ bk_store_read_ahead(BkStore *self, const char *const *names, size_t count, BkOp 
 }
 
 void
-bk_store_give_ahead(BkStore *self, const char *name, const BkBuf *data)
+bk_store_prefetched(BkStore *self, const char *name, const BkBuf *data)
 {
     g_assert(bk_store_is_name(name));
     if (self->driver->give_ahead != NULL)
@@ -168,7 +168,7 @@ bk_store_give_ahead(BkStore *self, const char *name, const BkBuf *data)
 }
 
 bool
-bk_store_distrust(BkStore *self, const char *name, bool *has_other, BkOp *op, GError **error)
+bk_store_reread_original(BkStore *self, const char *name, bool *has_other, BkOp *op, GError **error)
 {
     g_assert(bk_store_is_name(name));
     *has_other = false;
@@ -197,7 +197,7 @@ typedef struct Listing {
     BkOp *op;
     const char *prefix;
     GString *last; /* the name before, or what the names must be greater than */
-    bool is_flat;  /* of one folder: nothing lies deeper */
+    bool is_flat;  /* of one directory: nothing lies deeper */
     bool visitor_failed;
 } Listing;
 
@@ -205,16 +205,16 @@ static bool
 is_listed_name(const Listing *self, const char *name)
 {
     const size_t size = strnlen(name, NAME_MAX_SIZE + 2);
-    const bool is_folder = size > 0 && size <= NAME_MAX_SIZE + 1 && name[size - 1] == '/';
-    char folder[NAME_MAX_SIZE + 1];
+    const bool is_directory = size > 0 && size <= NAME_MAX_SIZE + 1 && name[size - 1] == '/';
+    char directory[NAME_MAX_SIZE + 1];
 
-    if (!self->is_flat || !is_folder)
+    if (!self->is_flat || !is_directory)
         return bk_store_is_name(name) &&
                (!self->is_flat || strchr(name + strlen(self->prefix), '/') == NULL);
-    memcpy(folder, name, size - 1);
-    folder[size - 1] = '\0';
-    return size - 1 > strlen(self->prefix) && bk_store_is_name(folder) &&
-           strchr(folder + strlen(self->prefix), '/') == NULL;
+    memcpy(directory, name, size - 1);
+    directory[size - 1] = '\0';
+    return size - 1 > strlen(self->prefix) && bk_store_is_name(directory) &&
+           strchr(directory + strlen(self->prefix), '/') == NULL;
 }
 
 static bool
@@ -268,17 +268,17 @@ bk_store_list(BkStore *self, const char *prefix, const char *after, BkStoreVisit
     return end_listing(self, &listing, ok, error);
 }
 
-/* A listing of all that is below a folder, of which the beginnings are wanted. */
-typedef struct FolderWalk {
+/* A listing of all that is below a directory, of which the beginnings are wanted. */
+typedef struct DirectoryWalk {
     Listing *listing;
-    size_t start; /* of what follows the folder's name */
-    char *inner;  /* "folder/inner/": the one that was found; ends the listing */
-} FolderWalk;
+    size_t start; /* of what follows the directory's name */
+    char *inner;  /* "directory/inner/": the one that was found; ends the listing */
+} DirectoryWalk;
 
 static bool
 visit_below(const BkStoreEntry *entry, void *data, GError **error)
 {
-    FolderWalk *walk = data;
+    DirectoryWalk *walk = data;
     const char *slash = NULL;
 
     if (g_str_has_prefix(entry->name, walk->listing->prefix))
@@ -289,18 +289,20 @@ visit_below(const BkStoreEntry *entry, void *data, GError **error)
     return bk_throw(error, BK_ERROR_EXISTS, "found");
 }
 
-/* For drivers that know no folders: each one costs a listing that ends with its first object. */
+/* For drivers that know no directories: each one costs a listing that ends with its first object.
+ */
 static bool
-list_folder_by_list(BkStore *self, const char *folder, Listing *listing, GError **error)
+list_directory_by_list(BkStore *self, const char *directory, Listing *listing, GError **error)
 {
     g_autofree char *after = g_strdup("");
 
     for (;;) {
-        FolderWalk walk = {.listing = listing, .start = strlen(folder)};
+        DirectoryWalk walk = {.listing = listing, .start = strlen(directory)};
         g_autofree char *inner = NULL;
         g_autoptr(GError) cause = NULL;
         BkStoreEntry entry = {0};
-        bool ok = self->driver->list(self, folder, after, visit_below, &walk, listing->op, &cause);
+        bool ok =
+            self->driver->list(self, directory, after, visit_below, &walk, listing->op, &cause);
 
         inner = walk.inner;
         if (inner == NULL)
@@ -315,23 +317,24 @@ list_folder_by_list(BkStore *self, const char *folder, Listing *listing, GError 
 }
 
 bool
-bk_store_list_folder(BkStore *self, const char *folder, BkStoreVisit visit, void *data, BkOp *op,
-                     GError **error)
+bk_store_list_directory(BkStore *self, const char *directory, BkStoreVisit visit, void *data,
+                        BkOp *op, GError **error)
 {
-    Listing listing = {.visit = visit, .data = data, .op = op, .prefix = folder, .is_flat = true};
+    Listing listing = {
+        .visit = visit, .data = data, .op = op, .prefix = directory, .is_flat = true};
     bool ok = bk_op_check(op, error);
 
-    g_assert(folder[0] == '\0' || g_str_has_suffix(folder, "/"));
+    g_assert(directory[0] == '\0' || g_str_has_suffix(directory, "/"));
     listing.last = g_string_new(NULL);
-    if (ok && self->driver->list_folder != NULL)
-        ok = self->driver->list_folder(self, folder, visit_checked, &listing, op, error);
+    if (ok && self->driver->list_directory != NULL)
+        ok = self->driver->list_directory(self, directory, visit_checked, &listing, op, error);
     else if (ok)
-        ok = list_folder_by_list(self, folder, &listing, error);
+        ok = list_directory_by_list(self, directory, &listing, error);
     return end_listing(self, &listing, ok, error);
 }
 
 bool
-bk_store_settle(BkStore *self, const char *name, BkOp *op, GError **error)
+bk_store_ensure_durable(BkStore *self, const char *name, BkOp *op, GError **error)
 {
     g_assert(bk_store_is_name(name));
     if (bk_op_check(op, error) && self->driver->settle(self, name, op, error))
@@ -445,7 +448,7 @@ bk_store_get_lock(BkStore *self, const char *name, int64_t *until_us, BkOp *op, 
 }
 
 void
-bk_store_note(BkStore *self, const char *name, const BkBuf *data)
+bk_store_cache_put(BkStore *self, const char *name, const BkBuf *data)
 {
     g_assert(bk_store_is_name(name));
     if (self->driver->note != NULL)
@@ -453,7 +456,7 @@ bk_store_note(BkStore *self, const char *name, const BkBuf *data)
 }
 
 bool
-bk_store_recall(BkStore *self, const char *name, BkBuf *out)
+bk_store_cache_get(BkStore *self, const char *name, BkBuf *out)
 {
     g_assert(bk_store_is_name(name));
     out->size = 0;

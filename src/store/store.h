@@ -58,19 +58,19 @@ bool bk_store_get(BkStore *self, const char *name, uint64_t offset, size_t size,
 
 /* Reads the first `size` bytes (fewer when the object ends before) of an object that a listing has
  * shown. A store with a local cache may answer from that, as bytes never change; who finds them
- * damaged calls bk_store_distrust and reads again. Fails as get. */
+ * damaged calls bk_store_reread_original and reads again. Fails as get. */
 bool bk_store_get_start(BkStore *self, const char *name, size_t size, BkBuf *out, BkOp *op,
                         GError **error) BK_MUST_USE;
 
 /* Reads `count` (>= 1) small objects at once, where each would cost a way of its own: the next
  * bk_store_get of one, whole, is answered by that. It is for who asks right after, and a hint: an
  * absent object is no failure here. Fails otherwise as get, with the first of `names` that did. */
-bool bk_store_read_ahead(BkStore *self, const char *const *names, size_t count, BkOp *op,
-                         GError **error) BK_MUST_USE;
+bool bk_store_prefetch(BkStore *self, const char *const *names, size_t count, BkOp *op,
+                       GError **error) BK_MUST_USE;
 
 /* Has the next bk_store_get of `name`, whole, answered by `data`, which was read before: as if it
  * were read ahead now. Nothing in a store that is not remote. */
-void bk_store_give_ahead(BkStore *self, const char *name, const BkBuf *data);
+void bk_store_prefetched(BkStore *self, const char *name, const BkBuf *data);
 
 /* Returns true if the store has said that it keeps no versions of objects; it is not asked. */
 bool bk_store_has_no_versions(const BkStore *self);
@@ -82,28 +82,28 @@ void bk_store_take_no_versions(BkStore *self);
 /* What get returned of an object is not what was put. `*has_other` tells whether the store has
  * another answer, which get, get_start and stat give from now on: what is in the bucket rather than
  * in a cache, or the first of an object's versions rather than the last. */
-bool bk_store_distrust(BkStore *self, const char *name, bool *has_other, BkOp *op,
-                       GError **error) BK_MUST_USE;
+bool bk_store_reread_original(BkStore *self, const char *name, bool *has_other, BkOp *op,
+                              GError **error) BK_MUST_USE;
 
 /* Size of an object. Fails with BK_ERROR_ABSENT, BK_ERROR_DENIED or BK_ERROR_STORE. */
 bool bk_store_stat(BkStore *self, const char *name, uint64_t *size, BkOp *op,
                    GError **error) BK_MUST_USE;
 
-/* Visits every object whose name starts with `prefix` (any string, not only a folder) and is
+/* Visits every object whose name starts with `prefix` (any string, not only a directory) and is
  * greater than `after` (NULL: all), in byte order of the names. Whatever a server answers, what is
  * visited is a name (bk_store_is_name) of those, strictly greater than the one before; a listing
  * with another one fails with BK_ERROR_STORE. */
 bool bk_store_list(BkStore *self, const char *prefix, const char *after, BkStoreVisit visit,
                    void *data, BkOp *op, GError **error) BK_MUST_USE;
 
-/* Visits what lies directly below `folder` ("" or a name and "/"), in byte order: objects, and
- * folders, whose names end in "/" and whose sizes and times are 0. Checked likewise. */
-bool bk_store_list_folder(BkStore *self, const char *folder, BkStoreVisit visit, void *data,
-                          BkOp *op, GError **error) BK_MUST_USE;
+/* Visits what lies directly below `directory` ("" or a name and "/"), in byte order: objects, and
+ * directories, whose names end in "/" and whose sizes and times are 0. Checked likewise. */
+bool bk_store_list_directory(BkStore *self, const char *directory, BkStoreVisit visit, void *data,
+                             BkOp *op, GError **error) BK_MUST_USE;
 
 /* Makes an object that is seen durable: another process may have put it and not finished. Fails as
  * put, or with BK_ERROR_ABSENT. */
-bool bk_store_settle(BkStore *self, const char *name, BkOp *op, GError **error) BK_MUST_USE;
+bool bk_store_ensure_durable(BkStore *self, const char *name, BkOp *op, GError **error) BK_MUST_USE;
 
 /* An object that is put in parts, and not complete: it cannot be read, but is paid for. */
 typedef struct BkStoreUpload {
@@ -142,10 +142,10 @@ bool bk_store_get_lock(BkStore *self, const char *name, int64_t *until_us, BkOp 
                        GError **error) BK_MUST_USE;
 
 /* What a later command need not ask for again: keeps `data` under `name` on this host, for as long
- * as it pleases, where the store has a local cache; bk_store_recall reads it back, false when it is
- * not there. What is recalled is as it was kept, or not at all. */
-void bk_store_note(BkStore *self, const char *name, const BkBuf *data);
-bool bk_store_recall(BkStore *self, const char *name, BkBuf *out) BK_MUST_USE;
+ * as it pleases, where the store has a local cache; bk_store_cache_get reads it back, false when it
+ * is not there. What is recalled is as it was kept, or not at all. */
+void bk_store_cache_put(BkStore *self, const char *name, const BkBuf *data);
+bool bk_store_cache_get(BkStore *self, const char *name, BkBuf *out) BK_MUST_USE;
 
 void bk_store_free(BkStore *self); /* NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BkStore, bk_store_free)

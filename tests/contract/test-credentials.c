@@ -1,9 +1,10 @@
-/* The promises of store/credentials.h: the order of the places, fresh credentials in time, and that
- * nothing secret comes to light. The endpoints are those of cloud-fixture.h: small servers of this
- * test that speak the protocols documented by Amazon, since the real ones exist only in clouds. */
+/* The promises of store/credentials/credentials.h: the order of the places, fresh credentials in
+ * time, and that nothing secret comes to light. The endpoints are those of cloud-fixture.h: small
+ * servers of this test that speak the protocols documented by Amazon, since the real ones exist
+ * only in clouds. */
 #include "cloud-fixture.h"
 #include "expect.h"
-#include "store/credentials-priv.h"
+#include "store/credentials/credentials-priv.h"
 #include "temp-dir.h"
 
 #include <stdatomic.h>
@@ -184,14 +185,14 @@ expect_key(const Fixture *self, const char *access_key)
 
 /* The message has all the parts, which end with NULL, and no secret. */
 static void
-expect_message(const GError *error, BkErrorCode code, va_list parts)
+expect_message(const GError *error, BkErrorCode code, va_list source_repos)
 {
-    const char *part;
+    const char *source_repo;
 
     g_assert_error(error, BK_ERROR, (int)code);
-    while ((part = va_arg(parts, const char *)) != NULL)
-        if (strstr(error->message, part) == NULL)
-            g_error("\"%s\" is not in \"%s\"", part, error->message);
+    while ((source_repo = va_arg(source_repos, const char *)) != NULL)
+        if (strstr(error->message, source_repo) == NULL)
+            g_error("\"%s\" is not in \"%s\"", source_repo, error->message);
     g_assert_null(strstr(error->message, "HUSH"));
 }
 
@@ -200,14 +201,14 @@ expect_failure(const Fixture *self, BkErrorCode code, ...)
 {
     g_auto(BkCredentials) found = {0};
     g_autoptr(GError) error = NULL;
-    va_list parts;
+    va_list source_repos;
 
     g_assert_false(bk_credentials_get(self->source, &found, self->op, &error));
     g_assert_null(found.access_key);
     g_assert_null(found.secret_key);
-    va_start(parts, code);
-    expect_message(error, code, parts);
-    va_end(parts);
+    va_start(source_repos, code);
+    expect_message(error, code, source_repos);
+    va_end(source_repos);
 }
 
 /* Order */
@@ -499,7 +500,7 @@ test_wrong_answers(Fixture *self, const void *data)
 {
     static const struct {
         FakeMode mode;
-        const char *part;
+        const char *source_repo;
     } cases[] = {
         {FAKE_GARBAGE, "the answer is not understood"},
         {FAKE_HUGE, "65536"},
@@ -515,7 +516,7 @@ test_wrong_answers(Fixture *self, const void *data)
     start(self, NULL, NULL);
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
         fake_set_mode(fake, cases[i].mode);
-        expect_failure(self, BK_ERROR_STORE, cases[i].part, NULL);
+        expect_failure(self, BK_ERROR_STORE, cases[i].source_repo, NULL);
     }
 }
 

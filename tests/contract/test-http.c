@@ -1,7 +1,7 @@
 /* test-http.c - requests over a socket to a server in this program: what becomes of them, and what
  * ends them. */
 #include "expect.h"
-#include "store/http.h"
+#include "store/http/http.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

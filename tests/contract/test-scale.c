@@ -2,23 +2,23 @@
  *
  * A thousand snapshots; BACKSTAY_SCALE_SEGMENTS sets the number of WAL segments. */
 #include "base/workers.h"
-#include "engine/status.h"
+#include "engine/status/status.h"
 #include "past-fixture.h"
 #include "repo/object-kind.h"
 #include "s3-fixture.h"
 
 #include <stdatomic.h>
 
-#define SNAPSHOTS   1000u
-#define WAL_FOLDER  ((uint64_t)(UINT64_C(1) << 32) / WAL_SEGMENT) /* segments in one */
-#define SEGMENTS    (3 * WAL_FOLDER + 50)
-#define WORKERS     8
-#define FIRST_SEGNO 1u
-#define PAGE        1000u /* objects in an answer to a listing */
+#define SNAPSHOTS     1000u
+#define WAL_DIRECTORY ((uint64_t)(UINT64_C(1) << 32) / WAL_SEGMENT) /* segments in one */
+#define SEGMENTS      (3 * WAL_DIRECTORY + 50)
+#define WORKERS       8
+#define FIRST_SEGNO   1u
+#define PAGE          1000u /* objects in an answer to a listing */
 
 typedef struct Scale {
     S3Server server;
-    char *folder;
+    char *directory;
     char *key_file;
     uint64_t segments;
     BkRepositorySpec spec;
@@ -52,8 +52,8 @@ put_snapshot(const Scale *self, unsigned number, BkOp *op, GError **error)
     head->mode = BK_SNAPSHOT_FULL;
     head->started_us = PAST_DAY + number;
     bk_pg_meta_encode(&meta, &head->meta);
-    return bk_snapshot_seal(snapshot, self->repo.part, &object, error) &&
-           bk_snapshot_put(self->repo.part, head->id, &object, op, error);
+    return bk_snapshot_seal(snapshot, self->repo.source_repo, &object, error) &&
+           bk_snapshot_put(self->repo.source_repo, head->id, &object, op, error);
 }
 
 /* An object that is only listed: nobody asks for the content of but the last. */
@@ -63,7 +63,8 @@ put_name(const Scale *self, uint64_t segno, BkOp *op, GError **error)
     g_auto(BkBuf) empty = BK_BUF_INIT;
     char name[BK_WAL_NAME_SIZE];
     const BkWalName parsed = bk_wal_name_of_segment(1, segno, WAL_SEGMENT, name);
-    g_autofree char *object = bk_archive_object_name(self->repo.part, WAL_SYSTEM, name, &parsed);
+    g_autofree char *object =
+        bk_archive_object_name(self->repo.source_repo, WAL_SYSTEM, name, &parsed);
 
     return bk_store_put(self->repo.store, object, &empty, op, error);
 }
@@ -92,9 +93,9 @@ scale_init(Scale *self)
     BkStore *store;
     bool created;
 
-    *self = (Scale){.folder = temp_dir_new()};
+    *self = (Scale){.directory = temp_dir_new()};
     self->segments = segments != NULL ? g_ascii_strtoull(segments, NULL, 10) : SEGMENTS;
-    cache = g_build_filename(self->folder, "cache", NULL);
+    cache = g_build_filename(self->directory, "cache", NULL);
     g_setenv("BACKSTAY_CACHE", cache, TRUE);
     s3_server_start(&self->server);
     self->options = s3_fixture_options(&self->server, "large");
@@ -102,7 +103,7 @@ scale_init(Scale *self)
     store = s3_fixture_open(&self->options);
     s3_fixture_make_bucket(store);
     bk_store_free(store);
-    self->key_file = g_build_filename(self->folder, "key", NULL);
+    self->key_file = g_build_filename(self->directory, "key", NULL);
     EXPECT_DONE(bk_key_file_create(self->key_file, &key, &error));
     self->spec = (BkRepositorySpec){
         .name = "large",
@@ -114,13 +115,15 @@ scale_init(Scale *self)
         .name = "orders", .repositories = &self->spec, .repository_count = 1, .workers = 2};
     self->repo = (RepoFixture){.op = bk_op_new(NULL)};
     self->repo.repository =
-        bk_repository_create_in(&self->spec.place, "large", &key, &created, self->repo.op, &error);
+        bk_repository_create_at(&self->spec.place, "large", &key, &created, self->repo.op, &error);
     g_assert_no_error(error);
     self->repo.store = bk_repository_store(self->repo.repository);
-    self->repo.part = bk_part_create(self->repo.repository, "orders", NULL, self->repo.op, &error);
+    self->repo.source_repo =
+        bk_source_repo_create(self->repo.repository, "orders", NULL, self->repo.op, &error);
     g_assert_no_error(error);
     EXPECT_DONE(bk_workers_run(WORKERS, fill, self, self->repo.op, &error));
-    past_put_segment(self->repo.part, 1, FIRST_SEGNO + self->segments - 1, 700, self->repo.op);
+    past_put_segment(self->repo.source_repo, 1, FIRST_SEGNO + self->segments - 1, 700,
+                     self->repo.op);
 }
 
 static void
@@ -129,7 +132,7 @@ scale_clear(Scale *self)
     repo_fixture_clear(&self->repo);
     s3_server_stop(&self->server);
     g_free(self->key_file);
-    temp_dir_free(self->folder);
+    temp_dir_free(self->directory);
 }
 
 /* As the command does, with a count of its own. */
@@ -159,7 +162,7 @@ list(const Scale *self)
     g_autoptr(GError) error = NULL;
     BkRequests requests;
 
-    EXPECT_DONE(bk_listing_load(&self->source, BK_PAST_NO_ARCHIVE, &listing, op, &error));
+    EXPECT_DONE(bk_listing_load(&self->source, BK_RECOVERY_INDEX_NO_ARCHIVE, &listing, op, &error));
     g_assert_cmpuint(listing.snapshots->len, ==, SNAPSHOTS);
     bk_op_get_requests(op, &requests);
     return requests;
@@ -189,9 +192,9 @@ test_reports(void)
     note("list", &listed);
     g_assert_cmpuint(first.count[BK_REQUEST_GET], >=, SNAPSHOTS);
     g_assert_cmpuint(first.count[BK_REQUEST_LIST], >=, self.segments / PAGE);
-    /* Keys, snapshots (a page is just full), the lease, decisions, clusters, timelines, folders,
-     * and the folder at hand. */
-    g_assert_cmpuint(next.count[BK_REQUEST_LIST], <=, 8 + self.segments % WAL_FOLDER / PAGE);
+    /* Keys, snapshots (a page is just full), the lease, decisions, clusters, timelines,
+     * directories, and the directory at hand. */
+    g_assert_cmpuint(next.count[BK_REQUEST_LIST], <=, 8 + self.segments % WAL_DIRECTORY / PAGE);
     g_assert_cmpuint(next.count[BK_REQUEST_GET], <=, 6);
     g_assert_cmpuint(listed.count[BK_REQUEST_LIST], <=, 3);
     g_assert_cmpuint(listed.count[BK_REQUEST_GET], <=, 5);

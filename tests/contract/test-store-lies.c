@@ -27,10 +27,10 @@ lie(BkStore *store, const char *prefix, const char *after, BkStoreVisit visit, v
 }
 
 static bool
-lie_of_folder(BkStore *store, const char *folder, BkStoreVisit visit, void *data, BkOp *op,
-              GError **error)
+lie_of_directory(BkStore *store, const char *directory, BkStoreVisit visit, void *data, BkOp *op,
+                 GError **error)
 {
-    return lie(store, folder, "", visit, data, op, error);
+    return lie(store, directory, "", visit, data, op, error);
 }
 
 static void
@@ -39,9 +39,9 @@ free_liar(BkStore *store)
     bk_store_clear(store);
 }
 
-static const BkStoreDriver without_folders = {.list = lie, .free = free_liar};
-static const BkStoreDriver with_folders = {
-    .list = lie, .list_folder = lie_of_folder, .free = free_liar};
+static const BkStoreDriver without_directories = {.list = lie, .free = free_liar};
+static const BkStoreDriver with_directories = {
+    .list = lie, .list_directory = lie_of_directory, .free = free_liar};
 
 static bool
 note_name(const BkStoreEntry *entry, void *data, GError **error)
@@ -64,7 +64,7 @@ list(const BkStoreDriver *driver, const char *const *names, const char *prefix, 
     bool ok;
 
     bk_store_init(&self.base, driver, g_strdup("a liar"));
-    ok = is_flat ? bk_store_list_folder(&self.base, prefix, note_name, seen, op, error)
+    ok = is_flat ? bk_store_list_directory(&self.base, prefix, note_name, seen, op, error)
                  : bk_store_list(&self.base, prefix, after, note_name, seen, op, error);
     g_assert_cmpint(ok, ==, *error == NULL);
     bk_store_free(&self.base);
@@ -99,7 +99,7 @@ expect_seen(const BkStoreDriver *driver, const char *const *names, const char *p
 static void
 test_lists(void)
 {
-    const BkStoreDriver *driver = &without_folders;
+    const BkStoreDriver *driver = &without_directories;
     g_autofree char *long_name = g_strnfill(600, 'a');
     g_autofree char *long_below = g_strconcat("a/", long_name, NULL);
 
@@ -120,9 +120,9 @@ test_lists(void)
 }
 
 static void
-test_folders(void)
+test_directories(void)
 {
-    static const BkStoreDriver *const drivers[] = {&without_folders, &with_folders};
+    static const BkStoreDriver *const drivers[] = {&without_directories, &with_directories};
 
     for (size_t i = 0; i < G_N_ELEMENTS(drivers); i++) {
         expect_seen(drivers[i], NAMES("a/b", "a/c"), "a/", NULL, true, "a/b a/c ");
@@ -134,11 +134,11 @@ test_folders(void)
         expect_refused(drivers[i], NAMES("/"), "", NULL, true, "");
         expect_refused(drivers[i], NAMES("a//"), "a/", NULL, true, "");
     }
-    expect_seen(&with_folders, NAMES("a.b", "a/", "a0"), "", NULL, true, "a.b a/ a0 ");
-    expect_refused(&with_folders, NAMES("a/b/c"), "a/", NULL, true, ""); /* deeper */
-    expect_refused(&with_folders, NAMES("a/b/c/"), "a/", NULL, true, "");
-    /* A folder that is there whatever was seen of it would be found for ever. */
-    expect_refused(&without_folders, NAMES("a/b/c"), "a/", NULL, true, "a/b/ ");
+    expect_seen(&with_directories, NAMES("a.b", "a/", "a0"), "", NULL, true, "a.b a/ a0 ");
+    expect_refused(&with_directories, NAMES("a/b/c"), "a/", NULL, true, ""); /* deeper */
+    expect_refused(&with_directories, NAMES("a/b/c/"), "a/", NULL, true, "");
+    /* A directory that is there whatever was seen of it would be found for ever. */
+    expect_refused(&without_directories, NAMES("a/b/c"), "a/", NULL, true, "a/b/ ");
 }
 
 static bool
@@ -172,10 +172,10 @@ test_times(void)
         g_autoptr(GError) error = NULL;
         int64_t seen = -1;
 
-        bk_store_init(&self.base, &without_folders, g_strdup("a liar"));
+        bk_store_init(&self.base, &without_directories, g_strdup("a liar"));
         EXPECT_DONE(bk_store_list(&self.base, "a/", NULL, note_time, &seen, op, &error));
         g_assert_cmpint(seen, ==, times[i].seen);
-        EXPECT_DONE(bk_store_list_folder(&self.base, "a/", note_time, &seen, op, &error));
+        EXPECT_DONE(bk_store_list_directory(&self.base, "a/", note_time, &seen, op, &error));
         g_assert_cmpint(seen, ==, times[i].seen);
         bk_store_free(&self.base);
     }
@@ -194,7 +194,7 @@ main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/store-lies/lists", test_lists);
-    g_test_add_func("/store-lies/folders", test_folders);
+    g_test_add_func("/store-lies/directories", test_directories);
     g_test_add_func("/store-lies/times", test_times);
     g_test_add_func("/store-lies/base-names", test_base_names);
     return g_test_run();

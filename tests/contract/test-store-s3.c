@@ -2,7 +2,7 @@
  * that it never gives, which a fake one in this program gives. */
 #include "base/workers.h"
 #include "expect.h"
-#include "repo/opinion.h"
+#include "repo/reread.h"
 #include "s3-fixture.h"
 
 #include <pthread.h>
@@ -189,7 +189,7 @@ test_read_ahead(Fixture *self, const void *data)
     (void)data;
     put(self, "a", "content of a");
     put(self, "b", "content of b");
-    EXPECT_DONE(bk_store_read_ahead(self->store, names, G_N_ELEMENTS(names), self->op, &error));
+    EXPECT_DONE(bk_store_prefetch(self->store, names, G_N_ELEMENTS(names), self->op, &error));
     bk_op_get_requests(self->op, &before);
     expect_text(self, "a", "content of a");
     bk_op_get_requests(self->op, &after);
@@ -255,12 +255,12 @@ test_first_version(Fixture *self, const void *data)
     EXPECT_DONE(bk_store_list(self->store, "", NULL, count_entry, &count, self->op, &error));
     g_assert_cmpuint(count, ==, 3);
     expect_text(self, "overwritten", "rubbish");
-    EXPECT_DONE(bk_store_distrust(self->store, "overwritten", &has_other, self->op, &error));
+    EXPECT_DONE(bk_store_reread_original(self->store, "overwritten", &has_other, self->op, &error));
     g_assert_true(has_other);
     expect_text(self, "overwritten", "first");
-    EXPECT_DONE(bk_store_distrust(self->store, "overwritten", &has_other, self->op, &error));
+    EXPECT_DONE(bk_store_reread_original(self->store, "overwritten", &has_other, self->op, &error));
     g_assert_false(has_other);
-    EXPECT_DONE(bk_store_distrust(self->store, "good", &has_other, self->op, &error));
+    EXPECT_DONE(bk_store_reread_original(self->store, "good", &has_other, self->op, &error));
     g_assert_false(has_other);
     EXPECT_ERROR(try_put(self->store, "hidden", "second", self->op, &error), BK_ERROR_EXISTS);
     expect_text(self, "hidden", "first");
@@ -291,7 +291,7 @@ read_until_first(void *data)
     (void)pthread_barrier_wait(self->start); /* all of them have read the rubbish */
     while (out.size != 5 || memcmp(out.data, "first", 5) != 0) {
         (void)bk_throw(&error, BK_ERROR_CORRUPT, "rubbish");
-        g_assert_true(bk_opinion_differs(self->fixture->store, "overwritten", &tries, &error,
+        g_assert_true(bk_reread_is_worth(self->fixture->store, "overwritten", &tries, &error,
                                          self->fixture->op));
         EXPECT_DONE(bk_store_get(self->fixture->store, "overwritten", 0, SIZE_MAX, 100, &out,
                                  self->fixture->op, &error));
@@ -341,7 +341,7 @@ test_first_key(Fixture *self, const void *data)
     tamper(self, "DELETE", names[0], NULL);
     bk_store_free(self->store);
     self->store = s3_fixture_open(&self->options);
-    EXPECT_DONE(bk_store_read_ahead(self->store, names, 1, self->op, &error));
+    EXPECT_DONE(bk_store_prefetch(self->store, names, 1, self->op, &error));
     expect_text(self, names[0], "first");
 }
 

@@ -1,8 +1,8 @@
 /* The promises of store/store.h, held against every driver. */
 #include "s3-fixture.h"
-#include "store/fault-store.h"
-#include "store/mem.h"
 #include "store/posix.h"
+#include "store/testing/fault-store.h"
+#include "store/testing/mem.h"
 #include "temp-dir.h"
 
 #include <pthread.h>
@@ -183,10 +183,12 @@ test_settle(Fixture *self, const void *data)
     g_autoptr(GError) error = NULL;
 
     (void)data;
-    assert_failed(bk_store_settle(self->store, "a/b", self->op, &error), &error, BK_ERROR_ABSENT);
+    assert_failed(bk_store_ensure_durable(self->store, "a/b", self->op, &error), &error,
+                  BK_ERROR_ABSENT);
     put_text(self, "a/b", "x");
-    assert_failed(bk_store_settle(self->store, "a/c", self->op, &error), &error, BK_ERROR_ABSENT);
-    g_assert_true(bk_store_settle(self->store, "a/b", self->op, &error));
+    assert_failed(bk_store_ensure_durable(self->store, "a/c", self->op, &error), &error,
+                  BK_ERROR_ABSENT);
+    g_assert_true(bk_store_ensure_durable(self->store, "a/b", self->op, &error));
     g_assert_no_error(error);
 }
 
@@ -397,20 +399,20 @@ test_list_order(Fixture *self, const void *data)
 }
 
 static void
-assert_folder(const Fixture *self, const char *folder, const char *expected)
+assert_directory(const Fixture *self, const char *directory, const char *expected)
 {
     g_autoptr(GString) names = g_string_new(NULL);
     g_autoptr(GError) error = NULL;
-    bool done = bk_store_list_folder(self->store, folder, note_name, names, self->op, &error);
+    bool done = bk_store_list_directory(self->store, directory, note_name, names, self->op, &error);
 
     g_assert_no_error(error);
     g_assert_true(done);
     g_assert_cmpstr(names->str, ==, expected);
 }
 
-/* One level, each folder once however much it holds, and the order is that of the names. */
+/* One level, each directory once however much it holds, and the order is that of the names. */
 static void
-test_list_folder(Fixture *self, const void *data)
+test_list_directory(Fixture *self, const void *data)
 {
     const char *const names[] = {"A",       "a-b/x",     "a.b",   "a/-",
                                  "a/b-c/d", "a/b-c/e/f", "a/b.c", "b/1/2"};
@@ -419,18 +421,18 @@ test_list_folder(Fixture *self, const void *data)
     (void)data;
     for (size_t i = 0; i < G_N_ELEMENTS(names); i++)
         put_text(self, names[i], "x");
-    assert_folder(self, "", "A\na-b/\na.b\na/\nb/\n");
-    assert_folder(self, "a/", "a/-\na/b-c/\na/b.c\n");
-    assert_folder(self, "a/b-c/", "a/b-c/d\na/b-c/e/\n");
-    assert_folder(self, "b/", "b/1/\n");
-    assert_folder(self, "nothing/", "");
+    assert_directory(self, "", "A\na-b/\na.b\na/\nb/\n");
+    assert_directory(self, "a/", "a/-\na/b-c/\na/b.c\n");
+    assert_directory(self, "a/b-c/", "a/b-c/d\na/b-c/e/\n");
+    assert_directory(self, "b/", "b/1/\n");
+    assert_directory(self, "nothing/", "");
     for (unsigned i = 0; i < 1100; i++) { /* more than a page of a bucket */
         g_autofree char *name = g_strdup_printf("many/%04u/x", i);
 
         put_text(self, name, "x");
         g_string_append_printf(many, "many/%04u/\n", i);
     }
-    assert_folder(self, "many/", many->str);
+    assert_directory(self, "many/", many->str);
 }
 
 static void
@@ -554,7 +556,7 @@ test_absent(Fixture *self, const void *data)
 {
     (void)data;
     assert_absent(self, "nothing");
-    assert_absent(self, "no/such/folder");
+    assert_absent(self, "no/such/directory");
     put_text(self, "a/file", "x");
     assert_absent(self, "a/other");
     assert_absent(self, "a/file/below");
@@ -574,7 +576,7 @@ test_delete(Fixture *self, const void *data)
         g_assert_no_error(error);
         g_assert_true(done);
     }
-    g_assert_true(bk_store_delete(self->store, "no/such/folder", self->op, &error));
+    g_assert_true(bk_store_delete(self->store, "no/such/directory", self->op, &error));
     assert_absent(self, "d/one");
     assert_list(self, "", NULL, "d/two\n");
     put_text(self, "d/one", "again");
@@ -720,7 +722,7 @@ static const struct {
     {"listed", test_listed},
     {"settle", test_settle},
     {"list/order", test_list_order},
-    {"list/folder", test_list_folder},
+    {"list/directory", test_list_directory},
     {"list/prefix-and-after", test_list_prefix_and_after},
     {"list/ends-with-visitor", test_list_ends_with_visitor},
     {"list/visitor-may-delete", test_list_visitor_may_delete},

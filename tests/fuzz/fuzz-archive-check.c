@@ -1,7 +1,7 @@
 /* fuzz-archive-check.c - a file that wal push is to archive, with its name: accepted or refused,
  * and of a segment that is accepted the header agrees with the name. The name stands before the
  * first line break, the content behind it. */
-#include "source/pg/archive-check.h"
+#include "source/pg/archive/archive-check.h"
 
 #include <string.h>
 

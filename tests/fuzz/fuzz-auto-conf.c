@@ -2,8 +2,8 @@
  * wrote into it: settings are put in and taken out, or it fails; what is done twice changes nothing
  * more. The file stands before the first zero byte, the note behind it. */
 #include "../temp-dir.h"
-#include "source/pg/recovery-end.h"
-#include "source/pg/recovery.h"
+#include "source/pg/restore/recovery-end.h"
+#include "source/pg/restore/recovery.h"
 
 #include <string.h>
 
@@ -23,7 +23,7 @@ put_file(const TempDir *dir, const char *name, const uint8_t *data, size_t size)
 static bool
 write_settings(const TempDir *dir, BkBuf *content)
 {
-    const BkTarget target = {.kind = BK_TARGET_LATEST};
+    const BkRecoveryTarget target = {.kind = BK_RECOVERY_TARGET_LATEST};
     const BkRecoverySettings settings = {
         .target = &target,
         .restore_command = "false",

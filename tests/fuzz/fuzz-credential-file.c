@@ -1,6 +1,6 @@
 /* fuzz-credential-file.c - the text of a credentials file: a pair of keys, a reason why there is
  * none, or an error. */
-#include "store/credentials-priv.h"
+#include "store/credentials/credentials-priv.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

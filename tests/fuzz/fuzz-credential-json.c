@@ -1,6 +1,6 @@
 /* fuzz-credential-json.c - the answers of endpoints, as JSON and as the XML of STS: credentials
  * that can be sent, or an error. */
-#include "store/credentials-priv.h"
+#include "store/credentials/credentials-priv.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* fuzz-decision.c - a decision about a line or a cluster: decoded, or an error; and encoded again
  * it is the same. */
 #include "codec/wire.h"
-#include "source/pg/decision.h"
+#include "source/pg/archive/decision.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* fuzz-extent.c - encoded extents: in order, within the file, and what is whole encodes to what
  * decodes alike. */
-#include "repo/extent.h"
+#include "repo/pack/extent.h"
 
 #include <string.h>
 

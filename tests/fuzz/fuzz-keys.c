@@ -39,7 +39,7 @@ static bool
 opens(RepoFixture *fixture)
 {
     g_autoptr(BkRepository) repository = NULL;
-    g_autoptr(BkPart) part = NULL;
+    g_autoptr(BkSourceRepo) source_repo = NULL;
     g_autoptr(GError) error = NULL;
 
     fixture->second_store = bk_store_mem_new();
@@ -50,9 +50,9 @@ opens(RepoFixture *fixture)
     g_assert(repository != NULL || is_expected(error));
     if (repository == NULL)
         return false;
-    part = bk_part_open(repository, "orders", fixture->op, &error);
-    g_assert(part != NULL || is_expected(error));
-    return part != NULL;
+    source_repo = bk_source_repo_open(repository, "orders", fixture->op, &error);
+    g_assert(source_repo != NULL || is_expected(error));
+    return source_repo != NULL;
 }
 
 /* The first byte chooses the object. */

@@ -16,11 +16,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     bool ok;
 
     repo_fixture_init(&fixture);
-    as.keys = bk_part_keys(fixture.part);
+    as.keys = bk_source_repo_keys(fixture.source_repo);
     if (!bk_seal(sealer, &as, data, size, &object, NULL) ||
         !bk_store_put(fixture.store, as.name, &object, fixture.op, NULL))
         g_assert_not_reached();
-    ok = bk_lease_read(fixture.part, &info, fixture.op, &error);
+    ok = bk_lease_read(fixture.source_repo, &info, fixture.op, &error);
     g_assert(ok == (error == NULL));
     g_assert(ok || bk_error_is(error, BK_ERROR_CORRUPT) ||
              bk_error_is(error, BK_ERROR_UNSUPPORTED));

@@ -1,6 +1,6 @@
 /* fuzz-marks.c - what a host remembers of a source: marks that are written back as they were, or an
  * error. */
-#include "engine/marks.h"
+#include "repo/targets/marks.h"
 
 #include <string.h>
 

@@ -3,12 +3,12 @@
  * answers, an operation succeeds or fails with an error. */
 #include "../past-fixture.h"
 #include "base/log.h"
-#include "engine/holdings.h"
-#include "engine/plan.h"
-#include "engine/repo-check.h"
-#include "engine/wal-hole.h"
+#include "engine/check/repo-check.h"
+#include "engine/copy/object-index.h"
 #include "repo/lease.h"
-#include "source/pg/decision.h"
+#include "source/pg/archive/archive-gap.h"
+#include "source/pg/archive/decision.h"
+#include "source/pg/restore/plan.h"
 #include "store/store-priv.h"
 
 #include <string.h>
@@ -190,9 +190,9 @@ get_repository(ScriptStore **store)
     repo_fixture_key(&repo.key, 1);
     repo.repository =
         bk_repository_create(repo.store, "local", &repo.key, &created, repo.op, &error);
-    repo.part = repo.repository != NULL
-                    ? bk_part_create(repo.repository, "orders", NULL, repo.op, &error)
-                    : NULL;
+    repo.source_repo = repo.repository != NULL
+                           ? bk_source_repo_create(repo.repository, "orders", NULL, repo.op, &error)
+                           : NULL;
     g_assert_no_error(error);
     packs = past_packs_new();
     past_fill(&repo, packs);
@@ -208,18 +208,18 @@ expect_told(bool ok, const GError *error)
 }
 
 static void
-plan_restores(const BkPast *past, BkOp *op)
+plan_restores(const BkRecoveryIndex *past, BkOp *op)
 {
     static const char *const targets[] = {"latest", "immediate", "xid:702", "0/680000", FIRST};
 
     for (size_t i = 0; i < G_N_ELEMENTS(targets); i++) {
-        g_auto(BkTarget) target = {0};
+        g_auto(BkRecoveryTarget) target = {0};
         g_auto(BkPlan) plan = {0};
         const BkPlanRequest request = {.target = &target};
         g_autoptr(GError) error = NULL;
         bool ok;
 
-        if (!bk_target_parse(targets[i], MONDAY + 10 * PAST_DAY, &target, &error))
+        if (!bk_recovery_target_parse(targets[i], MONDAY + 10 * PAST_DAY, &target, &error))
             continue;
         ok = bk_plan_make(past, &request, &plan, op, &error);
 
@@ -228,30 +228,30 @@ plan_restores(const BkPast *past, BkOp *op)
 }
 
 static void
-load_past(const BkPart *part, BkPastArchive archive, BkOp *op)
+load_past(const BkSourceRepo *source_repo, BkRecoveryIndexArchive archive, BkOp *op)
 {
-    g_autoptr(GPtrArray) pasts = g_ptr_array_new_with_free_func(bk_past_free);
+    g_autoptr(GPtrArray) pasts = g_ptr_array_new_with_free_func(bk_recovery_index_free);
     g_autoptr(GError) error = NULL;
-    bool ok = bk_past_load_all(part, archive, pasts, op, &error);
+    bool ok = bk_recovery_index_load_all(source_repo, archive, pasts, op, &error);
 
     expect_told(ok, error);
     for (guint i = 0; ok && i < pasts->len; i++) {
         g_autoptr(GPtrArray) members = g_ptr_array_new();
-        BkPast *joined;
+        BkRecoveryIndex *joined;
 
         g_ptr_array_add(members, g_ptr_array_index(pasts, i));
-        joined = bk_past_join(members);
+        joined = bk_recovery_index_join(members);
         plan_restores(joined, op);
-        bk_past_free(joined);
+        bk_recovery_index_free(joined);
     }
 }
 
 static void
-check_repository(const BkPart *part, BkOp *op)
+check_repository(const BkSourceRepo *source_repo, BkOp *op)
 {
     g_auto(BkRepoCheck) check = {.problems = NULL};
     g_autoptr(GError) error = NULL;
-    bool ok = bk_repo_check_run(&check, part, op, &error);
+    bool ok = bk_repo_check_run(&check, source_repo, op, &error);
 
     expect_told(ok, error);
 }
@@ -266,47 +266,47 @@ list_sources(const BkRepository *repository, BkOp *op)
 }
 
 static void
-read_lease(const BkPart *part, BkOp *op)
+read_lease(const BkSourceRepo *source_repo, BkOp *op)
 {
     g_auto(BkLeaseInfo) info = {0};
     g_autoptr(GError) error = NULL;
-    bool ok = bk_lease_read(part, &info, op, &error);
+    bool ok = bk_lease_read(source_repo, &info, op, &error);
 
     expect_told(ok, error);
 }
 
 /* Listings that no other operation here makes. */
 static void
-list_holdings(const BkPart *part, BkOp *op)
+list_holdings(const BkSourceRepo *source_repo, BkOp *op)
 {
-    g_auto(BkHoldings) holdings = {NULL};
+    g_auto(BkObjectIndex) holdings = {NULL};
     g_autoptr(GError) error = NULL;
     bool ok;
 
-    bk_holdings_init(&holdings);
-    ok = bk_holdings_load(&holdings, part, op, &error);
+    bk_object_index_init(&holdings);
+    ok = bk_object_index_load(&holdings, source_repo, op, &error);
     expect_told(ok, error);
 }
 
 static void
-list_decisions(const BkPart *part, BkOp *op)
+list_decisions(const BkSourceRepo *source_repo, BkOp *op)
 {
     g_autoptr(GArray) decisions = g_array_new(FALSE, FALSE, sizeof(BkDecision));
     g_autoptr(GPtrArray) damage = g_ptr_array_new_with_free_func(g_free);
     g_autoptr(GError) error = NULL;
-    bool ok = bk_decision_list(part, decisions, damage, op, &error);
+    bool ok = bk_decision_list(source_repo, decisions, damage, op, &error);
 
     expect_told(ok, error);
 }
 
 static void
-find_hole(const BkPart *part, BkOp *op)
+find_hole(const BkSourceRepo *source_repo, BkOp *op)
 {
-    g_auto(BkWalHole) hole = {NULL};
+    g_auto(BkArchiveGap) hole = {NULL};
     g_autoptr(GError) error = NULL;
     BkWalName absent;
     bool ok = bk_wal_name_parse("000000010000000000000007", &absent) &&
-              bk_wal_hole_find(part, WAL_SYSTEM, &absent, MONDAY, &hole, op, &error);
+              bk_archive_gap_find(source_repo, WAL_SYSTEM, &absent, MONDAY, &hole, op, &error);
 
     expect_told(ok, error);
 }
@@ -315,9 +315,9 @@ static void
 open_part(BkRepository *repository, BkOp *op)
 {
     g_autoptr(GError) error = NULL;
-    g_autoptr(BkPart) part = bk_part_open(repository, "orders", op, &error);
+    g_autoptr(BkSourceRepo) source_repo = bk_source_repo_open(repository, "orders", op, &error);
 
-    expect_told(part != NULL, error);
+    expect_told(source_repo != NULL, error);
 }
 
 int
@@ -329,13 +329,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     store->script = (Script){data, size};
     open_part(repo->repository, repo->op);
     list_sources(repo->repository, repo->op);
-    read_lease(repo->part, repo->op);
-    load_past(repo->part, BK_PAST_KNOWN_ARCHIVE, repo->op);
-    load_past(repo->part, BK_PAST_WHOLE_ARCHIVE, repo->op);
-    check_repository(repo->part, repo->op);
-    list_holdings(repo->part, repo->op);
-    list_decisions(repo->part, repo->op);
-    find_hole(repo->part, repo->op);
+    read_lease(repo->source_repo, repo->op);
+    load_past(repo->source_repo, BK_RECOVERY_INDEX_KNOWN_ARCHIVE, repo->op);
+    load_past(repo->source_repo, BK_RECOVERY_INDEX_WHOLE_ARCHIVE, repo->op);
+    check_repository(repo->source_repo, repo->op);
+    list_holdings(repo->source_repo, repo->op);
+    list_decisions(repo->source_repo, repo->op);
+    find_hole(repo->source_repo, repo->op);
     store->script = (Script){0};
     return 0;
 }

@@ -1,6 +1,6 @@
 /* fuzz-pack.c - the table of a pack, as one who has the key could write it: chunks or an error. */
 #include "../repo-fixture.h"
-#include "repo/pack.h"
+#include "repo/pack/pack.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -8,7 +8,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static bool
 put_pack(RepoFixture *fixture, const uint8_t *data, size_t size, BkPackRef *ref)
 {
-    const BkSealAs as = bk_pack_seal_as(fixture->part, "orders/packs");
+    const BkSealAs as = bk_pack_seal_as(fixture->source_repo, "orders/packs");
     g_autoptr(BkSealer) sealer = bk_sealer_new(BK_CODEC_STORED, 0);
     g_auto(BkBuf) object = BK_BUF_INIT;
     g_autofree char *name = NULL;
@@ -24,7 +24,7 @@ put_pack(RepoFixture *fixture, const uint8_t *data, size_t size, BkPackRef *ref)
     memcpy(ref->salt, bk_sealer_salt(sealer), sizeof ref->salt);
     ref->size = object.size;
     ref->tail_size = (uint32_t)(object.size - table);
-    name = bk_pack_object_name(fixture->part, ref->name);
+    name = bk_pack_object_name(fixture->source_repo, ref->name);
     return bk_store_put(fixture->store, name, &object, fixture->op, NULL);
 }
 
@@ -36,7 +36,7 @@ read_pack(RepoFixture *fixture, const BkPackRef *ref, bool whole)
     g_autoptr(GError) error = NULL;
     size_t count;
 
-    if (!bk_pack_reader_open(reader, fixture->part, ref, whole, fixture->op, &error)) {
+    if (!bk_pack_reader_open(reader, fixture->source_repo, ref, whole, fixture->op, &error)) {
         g_assert(bk_error_is(error, BK_ERROR_CORRUPT) || bk_error_is(error, BK_ERROR_UNSUPPORTED));
         return;
     }

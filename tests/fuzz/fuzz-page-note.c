@@ -1,7 +1,7 @@
 /* fuzz-page-note.c - notes of pages: decoded in order or an error, and what was decoded encodes and
  * decodes to itself. */
-#include "source/pg/page-note.h"
-#include "source/pg/page.h"
+#include "source/pg/format/page-note.h"
+#include "source/pg/format/page.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* fuzz-pg-control.c - pg_control: values within their ranges, or an error. The checksum is put
  * right as well, so that what is behind it is reached. */
-#include "source/pg/control.h"
+#include "source/pg/cluster/control.h"
 
 #include "codec/crc32c.h"
 

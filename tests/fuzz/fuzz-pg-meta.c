@@ -1,6 +1,6 @@
 /* fuzz-pg-meta.c - what a snapshot says of its cluster: decoded or an error, and what was decoded
  * encodes and decodes to itself. */
-#include "source/pg/meta.h"
+#include "source/pg/cluster/pg-meta.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* fuzz-push-failure.c - notes of failed archiving: anybody may have put anything there, and what is
  * accepted goes onto terminals. */
-#include "engine/push-failure.h"
+#include "source/pg/archive/push-failure.h"
 
 #include <string.h>
 

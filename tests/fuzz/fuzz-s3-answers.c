@@ -5,8 +5,8 @@
  * the other, with a byte 0xff between them. In the place of libcurl is what hands them on, as it
  * would: the head line by line, then the body. Behind the last answer nobody listens any more. */
 #include "repo/object-kind.h"
-#include "store/http-priv.h"
-#include "store/s3-priv.h"
+#include "store/http/http-priv.h"
+#include "store/s3/s3-priv.h"
 
 #include <string.h>
 
@@ -280,7 +280,7 @@ run_list(BkStore *store, uint8_t way, BkOp *op, GError **error)
     g_autoptr(GString) last = g_string_new(NULL);
 
     if (way == 0)
-        return bk_store_list_folder(store, "orders/", visit, last, op, error);
+        return bk_store_list_directory(store, "orders/", visit, last, op, error);
     return bk_store_list(store, "orders/", way == 1 ? NULL : "orders/n", visit, last, op, error);
 }
 
@@ -322,7 +322,7 @@ run(BkStore *store, uint8_t operation, BkOp *op, GError **error)
     case 14:
         return bk_store_retain(store, NAME, op, error);
     default:
-        return bk_store_distrust(store, NAME, &has_other, op, error);
+        return bk_store_reread_original(store, NAME, &has_other, op, error);
     }
 }
 

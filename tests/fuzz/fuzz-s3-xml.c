@@ -1,6 +1,6 @@
 /* fuzz-s3-xml.c - answers of S3: an answer or an error, within bounds. The first byte selects which
  * kind is expected. */
-#include "store/s3-xml.h"
+#include "store/s3/s3-xml.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

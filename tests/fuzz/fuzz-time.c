@@ -1,5 +1,5 @@
 /* fuzz-time.c - any text is a time or a usage error; what was understood is understood again. */
-#include "source/pg/pg-time.h"
+#include "source/pg/format/pg-time.h"
 
 #include <string.h>
 

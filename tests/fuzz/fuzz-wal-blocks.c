@@ -1,7 +1,7 @@
 /* fuzz-wal-blocks.c - an encoded summary, or a WAL segment: a summary or an error; a summary
  * encodes and decodes to itself; no encoding makes a map that is out of proportion to it; a segment
  * joined with a neighbour made of itself stays within bounds. */
-#include "source/pg/wal-blocks.h"
+#include "source/pg/wal/wal-blocks.h"
 
 #include <string.h>
 

@@ -1,9 +1,9 @@
 /* fuzz-wal-events.c - a record of any resource manager and version: told within bounds; and
  * segments, followed as transactions. */
-#include "source/pg/page.h"
-#include "source/pg/wal-drops.h"
-#include "source/pg/wal-events.h"
-#include "source/pg/wal-xacts.h"
+#include "source/pg/format/page.h"
+#include "source/pg/wal/wal-drops.h"
+#include "source/pg/wal/wal-events.h"
+#include "source/pg/wal/wal-xacts.h"
 
 #include <string.h>
 
@@ -28,7 +28,7 @@ check_record(const BkWalRecord *record, uint16_t magic)
     uint8_t page[BK_PG_PAGE_SIZE];
     BkWalParts parts;
     BkWalEvent event;
-    BkCatalogRow row;
+    BkRelationNamesRow row;
 
     if (bk_wal_record_parts(record, magic, &parts) == BK_WAL_MALFORMED)
         return;

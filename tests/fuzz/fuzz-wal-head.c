@@ -2,7 +2,7 @@
  * of the file, its summary and its WAL is believed within bounds, or an error. */
 #include "../repo-fixture.h"
 #include "../wal-builder.h"
-#include "source/pg/archive.h"
+#include "source/pg/archive/archive.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -27,17 +27,17 @@ read_object(RepoFixture *fixture)
 
     if (!bk_wal_name_parse(NAME, &parsed))
         g_assert_not_reached();
-    g_assert(
-        bk_archive_get_info(fixture->part, WAL_SYSTEM, NAME, &parsed, &info, fixture->op, &error) ||
-        is_expected(error));
+    g_assert(bk_archive_get_info(fixture->source_repo, WAL_SYSTEM, NAME, &parsed, &info,
+                                 fixture->op, &error) ||
+             is_expected(error));
     g_clear_error(&error);
-    g_assert(bk_archive_get_blocks(fixture->part, WAL_SYSTEM, NAME, &parsed, &again, &blocks,
+    g_assert(bk_archive_get_blocks(fixture->source_repo, WAL_SYSTEM, NAME, &parsed, &again, &blocks,
                                    fixture->op, &error) ||
              is_expected(error));
     g_clear_error(&error);
-    g_assert(
-        bk_archive_get(fixture->part, WAL_SYSTEM, NAME, &parsed, &content, fixture->op, &error) ||
-        is_expected(error));
+    g_assert(bk_archive_get(fixture->source_repo, WAL_SYSTEM, NAME, &parsed, &content, fixture->op,
+                            &error) ||
+             is_expected(error));
     g_assert(error != NULL || content.size <= 20);
 }
 
@@ -53,7 +53,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size > BK_SEAL_MAX_RAW)
         return 0;
     repo_fixture_init(&fixture);
-    as.keys = bk_part_keys(fixture.part);
+    as.keys = bk_source_repo_keys(fixture.source_repo);
     if (!bk_sealer_begin(sealer, &as, &object, NULL) ||
         !bk_sealer_add(sealer, data, size, false, NULL) ||
         !bk_sealer_add(sealer, "no summary", 10, false, NULL) ||

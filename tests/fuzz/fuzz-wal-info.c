@@ -1,6 +1,6 @@
 /* fuzz-wal-info.c - encoded information on a WAL segment: an info or an error, and what was decoded
  * encodes and decodes to itself. */
-#include "source/pg/wal-info.h"
+#include "source/pg/wal/wal-info.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* fuzz-wal-name.c - names of WAL files and positions as text: what is accepted is exactly what is
  * written for it. */
-#include "source/pg/lsn.h"
+#include "source/pg/format/lsn.h"
 
 #include <string.h>
 

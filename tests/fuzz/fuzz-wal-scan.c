@@ -1,7 +1,7 @@
 /* fuzz-wal-scan.c - a WAL segment: scanned within bounds or refused; what is told of it survives
  * its encoding; joining it with a neighbour made of itself stays within bounds too. */
-#include "source/pg/wal-info.h"
-#include "source/pg/wal-mark.h"
+#include "source/pg/wal/wal-info.h"
+#include "source/pg/wal/wal-mark.h"
 
 #include <string.h>
 

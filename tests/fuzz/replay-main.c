@@ -1,5 +1,5 @@
-/* replay-main.c - runs every file of a folder, and the empty input, through a fuzzer: the corpus is
- * a test of every build, with any compiler. */
+/* replay-main.c - runs every file of a directory, and the empty input, through a fuzzer: the corpus
+ * is a test of every build, with any compiler. */
 #include "base/fd.h"
 
 #include <fcntl.h>
@@ -11,16 +11,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define LIMIT (16 * BK_MIB)
 
 static bool
-replay(const char *folder, unsigned *count, GError **error)
+replay(const char *directory, unsigned *count, GError **error)
 {
-    g_autoptr(GDir) dir = g_dir_open(folder, 0, error);
+    g_autoptr(GDir) dir = g_dir_open(directory, 0, error);
     g_auto(BkBuf) content = BK_BUF_INIT;
     const char *name;
 
     if (dir == NULL)
         return false;
     while ((name = g_dir_read_name(dir)) != NULL) {
-        g_autofree char *path = g_build_filename(folder, name, NULL);
+        g_autofree char *path = g_build_filename(directory, name, NULL);
         g_autofree uint8_t *exact = NULL;
 
         if (!bk_file_read(AT_FDCWD, path, LIMIT, &content, error))

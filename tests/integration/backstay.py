@@ -163,9 +163,9 @@ class Backstay:
 
     # --- the repository's objects -------------------------------------------------------------
 
-    def objects(self, folder):
-        """Every object below a folder of the repository, oldest name first."""
-        top = self.repository / folder
+    def objects(self, directory):
+        """Every object below a directory of the repository, oldest name first."""
+        top = self.repository / directory
         return sorted(path for path in top.rglob("*") if path.is_file())
 
     def object_name(self, path):

@@ -34,9 +34,9 @@ def digest_of(path):
 def files_of(directory, excluded=_excluded):
     """{relative path: full path} of every file that counts, through tablespace links."""
     found = {}
-    for folder, _, names in os.walk(directory, followlinks=True):
+    for parent, _, names in os.walk(directory, followlinks=True):
         for name in names:
-            full = Path(folder, name)
+            full = Path(parent, name)
             relative = str(full.relative_to(directory))
             if not excluded.fullmatch(relative):
                 found[relative] = full
@@ -52,14 +52,14 @@ def unlogged_files(directory):
 
 
 def reference_copy(data, target):
-    """A copy of a quiet cluster's files to compare with later; its tablespaces become folders."""
-    def left_out(folder, names):
-        return names if os.path.basename(folder) in ("pg_wal", "pg_stat_tmp") else []
+    """A copy of a quiet cluster's files to compare with later; its tablespaces become directories."""
+    def left_out(directory, names):
+        return names if os.path.basename(directory) in ("pg_wal", "pg_stat_tmp") else []
     shutil.copytree(data, target, ignore=left_out)
 
 
 def differences(original, restored, ignore=(), same=None):
-    """One line for each file or folder that is missing, additional or different. `same` may find
+    """One line for each file or directory that is missing, additional or different. `same` may find
     two files with other bytes to be the same all the same."""
     left, right = files_of(original), files_of(restored)
     lines = []
@@ -83,13 +83,13 @@ def differences(original, restored, ignore=(), same=None):
 def assert_equal(original, restored, ignore=(), same=None):
     found = differences(original, restored, ignore, same)
     assert not found, f"{restored} differs from {original}:\n" + "\n".join(found[:40])
-    folders = ["pg_wal", "pg_wal/archive_status", "pg_replslot", "pg_notify", "pg_serial",
-               "pg_snapshots", "pg_stat_tmp", "pg_subtrans", "pg_dynshmem", "pg_tblspc",
-               "pg_twophase", "pg_commit_ts"]
+    directories = ["pg_wal", "pg_wal/archive_status", "pg_replslot", "pg_notify", "pg_serial",
+                   "pg_snapshots", "pg_stat_tmp", "pg_subtrans", "pg_dynshmem", "pg_tblspc",
+                   "pg_twophase", "pg_commit_ts"]
     if Path(original, "pg_wal", "summaries").is_dir():  # 17 and later
-        folders.append("pg_wal/summaries")
-    for folder in folders:
-        assert Path(restored, folder).is_dir(), f"{restored} lacks the folder {folder}"
+        directories.append("pg_wal/summaries")
+    for directory in directories:
+        assert Path(restored, directory).is_dir(), f"{restored} lacks the directory {directory}"
 
 
 PAGE = 8192

@@ -2,15 +2,15 @@
 
 BACKSTAY         the binary under test (default: build/backstay of this checkout)
 BACKSTAY_FAULTS  a binary with fault points (meson -Dfaults=true), for test_faults.py
-BACKSTAY_TOOLS   the folder with the test programs of tests/tools (default: build/tests)
+BACKSTAY_TOOLS   the directory with the test programs of tests/tools (default: build/tests)
 PG_BIN           PostgreSQL's programs (default /usr/lib/postgresql/15/bin)
 PG_OLD_BIN       those of an older version, from which pg_upgrade goes (default: PG_BIN)
-PG_CHROOT        a folder with another suite's PostgreSQL; every program then runs inside it
+PG_CHROOT        a directory with another suite's PostgreSQL; every program then runs inside it
 BACKSTAY_TEST_BASE  where test directories are made (default: /dev/shm where it has room, since a
                  sync of a shared disk waits for the neighbours, otherwise /tmp); with PG_CHROOT the
                  same path must be visible inside and outside
 
-Root drops to `postgres` (of the folder, when there is one); an ordinary user runs all as himself.
+Root drops to `postgres` (of the directory, when there is one); an ordinary user runs all as himself.
 """
 import os
 import pwd

@@ -86,9 +86,9 @@ def must(result):
 
 def owners(top):
     found = set()
-    for folder, names, files in os.walk(top):
+    for directory, names, files in os.walk(top):
         for name in [".", *names, *files]:
-            st = os.lstat(os.path.join(folder, name))
+            st = os.lstat(os.path.join(directory, name))
             found.add((st.st_uid, st.st_gid))
     return found
 
@@ -249,14 +249,14 @@ def test_owners_and_bits_that_are_not_given(shared):
 
 def spying_programs(ws, name):
     """A directory with a `postgres` that writes down as whom, and with what, it is run."""
-    folder = ws.directory(name)
-    log = folder / "log"
-    script = folder / "postgres"
+    directory = ws.directory(name)
+    log = directory / "log"
+    script = directory / "postgres"
     script.write_text(f"#!/bin/sh\n{{ echo \"uid $(id -u) $1\"; env; }} >> {log}\n"
                       f"exec {place.PG_BIN}/postgres \"$@\"\n")
     script.chmod(0o755)
     place.give_to_owner(script)
-    return folder, log
+    return directory, log
 
 
 def test_a_server_that_root_starts(shared, cluster):
@@ -295,9 +295,9 @@ def assert_no_trace(shared, bs, to):
     """Nothing of the victim's is in the newest snapshot."""
     must(as_root(shared, bs, "restore", "orders", "--to", to, "--no-archive", "--tablespace",
                  f"fast={to}-fast"))
-    for folder, _, files in os.walk(to):
+    for directory, _, files in os.walk(to):
         for name in files:
-            assert b"root's own" not in Path(folder, name).read_bytes(), (folder, name)
+            assert b"root's own" not in Path(directory, name).read_bytes(), (directory, name)
     shutil.rmtree(to)
     shutil.rmtree(f"{to}-fast")
 

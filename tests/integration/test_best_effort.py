@@ -107,7 +107,7 @@ def test_away_and_back(ws):
     scene.server.settle()
     report, ok, warnings = scene.backup()
     assert ok and not warnings, warnings
-    assert report["mode"] == "increment", "what one of best effort lacks must not be read anew"
+    assert report["mode"] == "incremental", "what one of best effort lacks must not be read anew"
     assert scene.manifests() == {row["snapshot"] for row in scene.backstay.snapshots()}
     assert scene.segments(scene.second) >= scene.segments(scene.backstay.repository)
     standing, problems = scene.standing()
@@ -146,7 +146,7 @@ def test_a_new_one_gets_what_is_there(ws):
     scene.server.settle()
     report, ok, warnings = scene.backup()
     assert ok and not warnings, warnings
-    assert report["mode"] == "increment"
+    assert report["mode"] == "incremental"
     assert scene.manifests() == {report["snapshot"]}
     standing, problems = scene.standing()
     assert standing["missing_snapshots"] == 1 and not standing["behind"] and not problems
@@ -182,15 +182,15 @@ def test_one_that_cannot_be_written(ws):
     """It can be read and not be written: dropped at the first attempt."""
     scene = Scene(ws)
     scene.backup()
-    folders = [path for path in [scene.second, *scene.second.rglob("*")] if path.is_dir()]
-    for path in folders:
+    directories = [path for path in [scene.second, *scene.second.rglob("*")] if path.is_dir()]
+    for path in directories:
         path.chmod(0o500)
     try:
         marker = scene.archive("it may not be written")
         _, ok, warnings = scene.backup()
         assert not ok and len(warnings) == 1, warnings
     finally:
-        for path in folders:
+        for path in directories:
             path.chmod(0o700)
     _, ok, _ = scene.backup()
     assert ok

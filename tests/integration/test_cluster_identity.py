@@ -86,7 +86,7 @@ def test_an_interrupted_first_backup_of_the_new_cluster_is_continued(ws):
     old.script("CREATE TABLE filler AS SELECT repeat('x', 500) AS t FROM generate_series(1, 40000)")
     backstay.backup("--standalone")
     talk_to(backstay, new, old)
-    backstay.edit_config("workers: 2", "workers: 2\n    checkpoint: 200ms")
+    backstay.edit_config("workers: 2", "workers: 2\n    resume_interval: 200ms")
 
     def unfinished():
         return [row["snapshot"] for row in backstay.snapshots() if row["state"] == "unfinished"]

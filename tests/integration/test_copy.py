@@ -25,8 +25,8 @@ def add_repository(backstay, name="offsite"):
 def objects(repository):
     """{name: content} of all that a copy is to bring."""
     return {str(path.relative_to(repository)): path.read_bytes()
-            for folder in ("snapshots", "packs", "wal")
-            for path in (repository / "orders" / folder).rglob("*") if path.is_file()}
+            for directory in ("snapshots", "packs", "wal")
+            for path in (repository / "orders" / directory).rglob("*") if path.is_file()}
 
 
 def worth_copying(backstay):

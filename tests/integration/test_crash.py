@@ -88,7 +88,7 @@ def test_the_repository_disappears_in_the_middle(ws):
 
 @pytest.mark.once
 @pytest.mark.skipif(not place.IS_ROOT or bool(place.CHROOT), reason="mounts a small file system,"
-                    " which only root may, and which a folder of another suite would not see")
+                    " which only root may, and which a directory of another suite would not see")
 def test_a_full_disk_under_the_repository(ws):
     """A full disk under the repository is a clear error; with space it goes on."""
     small = ws.directory("small")

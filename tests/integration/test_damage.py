@@ -41,9 +41,9 @@ class Scene:
         self.again()
 
     def push_histories(self):
-        folder = place.wal_directory_of(self.server, self.ws.path / "of-histories")
+        directory = place.wal_directory_of(self.server, self.ws.path / "of-histories")
         for number in (2, 3):
-            path = folder / f"0000000{number}.history"
+            path = directory / f"0000000{number}.history"
             path.write_text("".join(f"{each}\t0/{each}0000000\tnone\n"
                                     for each in range(1, number)))
             place.give_to_owner(path)
@@ -55,8 +55,8 @@ class Scene:
                                      (self.pristine_elsewhere, self.elsewhere.repository)):
             shutil.rmtree(repository)
             shutil.copytree(pristine, repository, symlinks=True)
-            for folder, _, names in os.walk(repository):
-                for path in [folder, *(os.path.join(folder, name) for name in names)]:
+            for directory, _, names in os.walk(repository):
+                for path in [directory, *(os.path.join(directory, name) for name in names)]:
                     place.give_to_owner(path)
 
     def wal_segment_at(self, lsn):

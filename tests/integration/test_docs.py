@@ -9,7 +9,7 @@ import pytest
 import place
 
 pytestmark = pytest.mark.once
-COMMANDS = ["init", "backup", "restore", "list", "status", "timeline", "copy", "line list",
+COMMANDS = ["init", "backup", "restore", "list", "status", "events", "copy", "line list",
             "line dead", "line current", "line forget", "repo list", "repo check",
             "wal push", "wal fetch"]
 
@@ -87,12 +87,12 @@ def test_the_reference_is_current():
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_manual_and_completion_name_the_same_options(program, shared, command):
-    folder = shared.directory("man-" + command.replace(" ", "-"))
-    assert generate("man", "meta/options.yaml", "0", folder).returncode == 0
-    assert generate("completion", "meta/options.yaml", folder / "completion").returncode == 0
-    page = folder / f"backstay-{command.replace(' ', '-')}.1"
+    directory = shared.directory("man-" + command.replace(" ", "-"))
+    assert generate("man", "meta/options.yaml", "0", directory).returncode == 0
+    assert generate("completion", "meta/options.yaml", directory / "completion").returncode == 0
+    page = directory / f"backstay-{command.replace(' ', '-')}.1"
     manual = page.read_text(encoding="utf-8").replace("\\-", "-")
-    completion = (folder / "completion").read_text(encoding="utf-8")
+    completion = (directory / "completion").read_text(encoding="utf-8")
     options = set(re.findall(r"--[a-z][a-z-]+", help_of(program, command)))
     assert options
     for option in options:

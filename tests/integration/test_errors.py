@@ -149,17 +149,17 @@ def test_a_newer_format_is_refused(plain):
     plain.fails(1, "newer|version", "list")
 
 
-def test_a_folder_that_is_no_repository_is_left_alone(plain):
-    folder = place.make_directory(plain.repository)
-    (folder / "letters.txt").write_text("mine")
+def test_a_directory_that_is_no_repository_is_left_alone(plain):
+    directory = place.make_directory(plain.repository)
+    (directory / "letters.txt").write_text("mine")
     plain.attempt("init")
-    assert (folder / "letters.txt").read_text() == "mine"
+    assert (directory / "letters.txt").read_text() == "mine"
 
 
 def test_an_unwritable_place_for_the_repository(plain):
-    """Backstay runs as the owner of the folder, to whom the mode applies."""
-    folder = place.make_directory(plain.home / "closed", mode=0o500)
-    plain.edit_config(str(plain.repository), str(folder / "repo"))
+    """Backstay runs as the owner of the directory, to whom the mode applies."""
+    directory = place.make_directory(plain.home / "closed", mode=0o500)
+    plain.edit_config(str(plain.repository), str(directory / "repo"))
     plain.fails(1, "closed", "init")
 
 

@@ -63,7 +63,7 @@ class Scene:
 
     def spare_segments(self):
         """WAL segments for the source `spare`, whose archive no server feeds."""
-        folder = self.ws.directory("spare")
+        directory = self.ws.directory("spare")
         status = self.ws.directory("spare/archive_status")
         pattern = bytes(range(256)) * 4096
         wal = self.server.data / "pg_wal"
@@ -72,7 +72,7 @@ class Scene:
         head, size = content[:8192 * 64], len(content)
         for number in range(1, 200):
             # Numbers of their own, in sparse files: their content past the head is of no interest.
-            path = folder / f"00000001000000AA000000{number:02X}"
+            path = directory / f"00000001000000AA000000{number:02X}"
             address = (0xAA * 256 + number) * size
             path.write_bytes(head[:8] + address.to_bytes(8, "little") + head[16:]
                              + pattern[:8192 * number % 65536])

@@ -68,7 +68,7 @@ def test_the_visibility_map_fits_the_heap_without_checksums(ws, how):
         scene.server.script("CHECKPOINT")
         scene.move_source(server, scene.server)
     report = scene.backstay.backup()
-    assert report["mode"] == "compare"
+    assert report["mode"] == "scan"
     copy = start_copy(scene, report)
     copy.script("DELETE FROM h WHERE id <= 50000")
     assert count_by(copy, "heap") == count_by(copy, "index") == 50000
@@ -155,7 +155,7 @@ def test_a_database_made_again_under_its_number(ws):
     server.script("DROP DATABASE d", "CREATE DATABASE d TEMPLATE uno STRATEGY file_copy OID 30000")
     lose_segment(scene, parent)
     report = scene.backstay.backup()
-    assert report["mode"] == "compare"
+    assert report["mode"] == "scan"
     copy = start_copy(scene, report)
     rows = "SELECT v, count(*) FROM c GROUP BY 1"
     assert copy.rows(rows, dbname="d") == server.rows(rows, dbname="d") == [(2, 5000)]
@@ -165,7 +165,7 @@ def test_a_database_made_again_under_its_number(ws):
 def test_damage_that_an_interrupted_backup_saw(ws):
     """Its pages are taken over by the next one, and so must be what is wrong with them."""
     scene = Scene(ws)
-    scene.backstay.edit_config("workers: 2", "workers: 2\n    checkpoint: 200ms")
+    scene.backstay.edit_config("workers: 2", "workers: 2\n    resume_interval: 200ms")
     server = scene.server
     server.script("CREATE TABLE zz AS SELECT g, repeat('x', 500) FROM generate_series(1, 120000) g")
     server.settle()
@@ -188,12 +188,12 @@ def test_damage_that_an_interrupted_backup_saw(ws):
 def test_a_large_file_that_is_no_relation(ws):
     """Its digests alone would be more than a row of the manifest may hold."""
     scene = Scene(ws)
-    folder = scene.server.data / "log"
-    folder.mkdir()
-    large = folder / "postgresql.log"
+    directory = scene.server.data / "log"
+    directory.mkdir()
+    large = directory / "postgresql.log"
     with open(large, "wb") as file:
         file.truncate(66 << 30)
-    place.give_to_owner(folder)
+    place.give_to_owner(directory)
     place.give_to_owner(large)
     assert scene.backstay.backup()["bytes"] > 66 << 30
 
@@ -201,7 +201,7 @@ def test_a_large_file_that_is_no_relation(ws):
 def test_a_checkpoint_that_outlived_its_backup_is_no_parent(ws):
     """As after a kill between the manifest and the deletion, or where nothing may be deleted."""
     scene = Scene(ws)
-    scene.backstay.edit_config("workers: 2", "workers: 2\n    checkpoint: 200ms")
+    scene.backstay.edit_config("workers: 2", "workers: 2\n    resume_interval: 200ms")
     scene.server.settle()
     process = scene.backstay.start("-q", "backup", "orders", "--max-rate", "12MiB")
     wait_for("a checkpoint", lambda: scene.backstay.objects("orders/snapshots"))
@@ -218,7 +218,7 @@ def test_a_checkpoint_that_outlived_its_backup_is_no_parent(ws):
     finished = [row for row in scene.backstay.snapshots() if row["state"] == "complete"]
     report = scene.backstay.backup()
     assert report["parent"] == finished[-1]["snapshot"]
-    assert report["taken_bytes"] > 0.9 * report["bytes"]
+    assert report["reused_bytes"] > 0.9 * report["bytes"]
 
 
 @pytest.mark.parametrize("options", [[], ["--standalone"]], ids=["archive", "standalone"])

@@ -61,7 +61,7 @@ class Scene:
     def increment(self, *args):
         """An incremental snapshot that is equal to the source."""
         report = self.snapshot(*args)
-        assert report["mode"] == "increment" and report["why"] is None, report
+        assert report["mode"] == "incremental" and report["why"] is None, report
         self.assert_same(report)
         return report
 
@@ -129,27 +129,27 @@ def test_the_first_one_is_full_and_then_nothing_changed(scene):
     """Files in which nothing changed are taken over without being opened."""
     full = scene.snapshot()
     assert full["mode"] == "full" and full["parent"] is None and full["why"]
-    assert full["taken_bytes"] == 0 and full["read_bytes"] > 0.99 * full["bytes"]
+    assert full["reused_bytes"] == 0 and full["read_bytes"] > 0.99 * full["bytes"]
     report = scene.increment()
     assert report["parent"] == full["snapshot"]
-    assert report["taken_bytes"] > 0.9 * report["bytes"]
+    assert report["reused_bytes"] > 0.9 * report["bytes"]
     assert report["read_bytes"] < 0.4 * report["bytes"]
     assert report["changed_bytes"] < MIB and report["new_bytes"] < MIB
-    assert report["refreshed_bytes"] == 0
-    parts = [report[key] for key in ("changed_bytes", "refreshed_bytes", "taken_bytes")]
+    assert report["repacked_bytes"] == 0
+    parts = [report[key] for key in ("changed_bytes", "repacked_bytes", "reused_bytes")]
     assert sum(parts) == report["bytes"]
 
 
 def test_list_tells_what_each_one_cost(scene):
     reports = [scene.snapshot(), scene.snapshot(), scene.snapshot("--full")]
     rows = scene.backstay.snapshots()
-    assert [row["mode"] for row in rows] == ["full", "increment", "full"]
+    assert [row["mode"] for row in rows] == ["full", "incremental", "full"]
     for row, report in zip(rows, reports):
-        for key in ("parent", "why", "read_bytes", "changed_bytes", "refreshed_bytes",
-                    "taken_bytes"):
+        for key in ("parent", "why", "read_bytes", "changed_bytes", "repacked_bytes",
+                    "reused_bytes"):
             assert row[key] == report[key], key
-    assert "increment" in scene.backstay.run("list", "orders").stdout
-    assert "increment" in scene.backstay.run("backup", "orders").stdout
+    assert "incremental" in scene.backstay.run("list", "orders").stdout
+    assert "incremental" in scene.backstay.run("backup", "orders").stdout
 
 
 def test_one_percent_of_the_pages(scene):
@@ -186,7 +186,7 @@ def test_a_file_that_is_cut_off_and_grows_again(scene):
     scene.server.script("DELETE FROM t WHERE id > 9000", "VACUUM t")
     assert scene.server.value("SELECT pg_relation_size('t')") < size
     report = scene.increment()
-    assert report["taken_bytes"] > 0.8 * report["bytes"]
+    assert report["reused_bytes"] > 0.8 * report["bytes"]
 
 
 @pytest.mark.parametrize("statements", [
@@ -259,7 +259,7 @@ def test_full_trusts_nothing(scene):
     first = scene.snapshot()
     report = scene.snapshot("--full")
     assert report["mode"] == "full" and report["parent"] is None and report["why"]
-    assert report["taken_bytes"] == 0 and report["read_bytes"] > 0.99 * report["bytes"]
+    assert report["reused_bytes"] == 0 and report["read_bytes"] > 0.99 * report["bytes"]
     assert report["new_bytes"] > 0.9 * first["new_bytes"]
     scene.assert_same(report)
     assert scene.increment()["parent"] == report["snapshot"]
@@ -332,8 +332,8 @@ def test_packs_that_are_mostly_dead_are_renewed(scene):
         scene.server.rows("UPDATE t SET v = v + 1, filler = repeat(md5((id + v)::text), 14)"
                           " WHERE id / 2000 = %s", number % 8)
         report = scene.snapshot()
-        assert report["mode"] == "increment"
-        refreshed += report["refreshed_bytes"]
+        assert report["mode"] == "incremental"
+        refreshed += report["repacked_bytes"]
     assert refreshed > 0
     last = scene.increment()
     again = scene.backstay.backup("--full")  # without settling: the source stays what `last` is
@@ -346,13 +346,13 @@ def test_packs_that_are_mostly_dead_are_renewed(scene):
 
 def test_the_oldest_packs_are_renewed_within_the_period(scene):
     """No byte in use is older than the period: the first packs serve no later snapshot."""
-    scene.backstay.edit_config("workers: 2", "workers: 2\n    refresh: 6s")
+    scene.backstay.edit_config("workers: 2", "workers: 2\n    repack_after: 6s")
     first = scene.snapshot()
     first_packs = scene.backstay.objects("orders/packs")
     refreshed = 0
     for _ in range(8):
         time.sleep(1)
-        refreshed += scene.snapshot()["refreshed_bytes"]
+        refreshed += scene.snapshot()["repacked_bytes"]
     assert refreshed > 0.8 * first["bytes"]
     for pack in first_packs:
         pack.unlink()
@@ -362,7 +362,7 @@ def test_the_oldest_packs_are_renewed_within_the_period(scene):
 def test_without_a_period_nothing_is_renewed(scene):
     scene.snapshot()
     time.sleep(2)
-    assert scene.increment()["refreshed_bytes"] == 0
+    assert scene.increment()["repacked_bytes"] == 0
 
 
 # --- where the WAL does not tell, or cannot be trusted -----------------------------------------
@@ -374,10 +374,10 @@ def test_a_segment_that_is_missing(scene):
     gone = scene.segment_since(parent)
     gone.unlink()
     report = scene.snapshot()
-    assert report["mode"] == "compare" and gone.name in report["why"], report
+    assert report["mode"] == "scan" and gone.name in report["why"], report
     assert report["parent"] == parent["snapshot"]
     assert report["read_bytes"] > 0.9 * report["bytes"]
-    assert report["taken_bytes"] > 0
+    assert report["reused_bytes"] > 0
     scene.assert_same(report)
     scene.increment()
 
@@ -389,8 +389,8 @@ def test_a_segment_that_is_damaged(scene, frame):
     path = scene.segment_since(parent)
     rewrite(path, flipped(path.read_bytes(), frame))
     report = scene.snapshot()
-    assert report["mode"] in ("increment", "compare"), report
-    if report["mode"] == "compare":
+    assert report["mode"] in ("incremental", "scan"), report
+    if report["mode"] == "scan":
         assert path.name in report["why"], report
     scene.assert_same(report)
 
@@ -423,7 +423,7 @@ def test_segments_that_are_not_archived_yet(scene):
     result = scene.backstay.finish(process)
     assert result.status == 0, result
     report = result.json()
-    assert report["mode"] == "increment", report
+    assert report["mode"] == "incremental", report
     scene.assert_same(report)
 
 
@@ -439,7 +439,7 @@ def test_wal_level_minimal_in_between(scene):
         cursor.execute("BEGIN; TRUNCATE t; INSERT INTO t SELECT * FROM unseen; COMMIT")
     scene.restart(wal_level="replica", max_wal_senders=4, archive_mode="on")
     report = scene.snapshot()
-    assert report["mode"] == "compare" and report["why"], report
+    assert report["mode"] == "scan" and report["why"], report
     assert report["parent"] == parent["snapshot"]
     scene.assert_same(report)
     scene.change_pages(range(0, 2000, 100))
@@ -455,7 +455,7 @@ def test_the_wal_was_reset_in_between(scene):
     scene.server.start()
     scene.change_pages(range(5, 2000, 13))
     report = scene.snapshot()
-    assert report["mode"] != "increment" and report["why"], report
+    assert report["mode"] != "incremental" and report["why"], report
     scene.assert_same(report)
 
 
@@ -473,7 +473,7 @@ def test_the_cluster_was_restored_in_between(scene):
     scene.move_source(old, restored)
     scene.change_pages(range(0, 2000, 33))
     report = scene.snapshot()
-    assert report["timeline"] == 2 and report["mode"] == "compare" and report["why"], report
+    assert report["timeline"] == 2 and report["mode"] == "scan" and report["why"], report
     assert report["parent"] == first["snapshot"]
     scene.assert_same(report)
     scene.change_pages(range(0, 2000, 44))
@@ -496,7 +496,7 @@ def test_a_snapshot_of_an_abandoned_life_is_no_parent(scene):
     restored.script("UPDATE t SET v = -5 WHERE id % 400 = 0")
     report = scene.snapshot()
     assert lsn_to_int(report["start_lsn"]) < lsn_to_int(abandoned["start_lsn"]), "proves nothing"
-    assert report["parent"] in (None, first["snapshot"]) and report["mode"] != "increment", report
+    assert report["parent"] in (None, first["snapshot"]) and report["mode"] != "incremental", report
     scene.assert_same(report)
 
 
@@ -527,7 +527,7 @@ def test_the_cluster_was_rewound_in_between(scene):
     wait_for("the end of recovery", lambda: not old.value("SELECT pg_is_in_recovery()"))
     assert old.value("SELECT count(*) FROM t WHERE v = 22") == 0
     report = scene.snapshot()
-    assert report["mode"] != "increment" and report["parent"] != parent["snapshot"], report
+    assert report["mode"] != "incremental" and report["parent"] != parent["snapshot"], report
     scene.assert_same(report)
 
 
@@ -548,7 +548,7 @@ def write_behind(server, path, blocks, lsn):
 
 
 @pytest.mark.parametrize("options, blocks, lsn",
-                         [(["--audit"], [1234], None), ([], range(2000), None),
+                         [(["--check-reused"], [1234], None), ([], range(2000), None),
                           ([], range(0, 2000, 4), "0/1000028")],
                          ids=["audit", "sample", "not the parent's"])
 def test_a_contradiction_is_loud_and_everything_is_read(ws, options, blocks, lsn):
@@ -574,7 +574,7 @@ def test_a_contradiction_is_loud_and_everything_is_read(ws, options, blocks, lsn
 
 @pytest.mark.parametrize("checksums", [True, False], ids=["checksums", "no-checksums"])
 def test_an_audit_after_random_work_finds_nothing(ws, checksums):
-    """--audit reads every page after an incremental decision."""
+    """--check-reused reads every page after an incremental decision."""
     scene = Scene(ws, checksums=checksums, settings={"max_prepared_transactions": "20"})
     chance = random.Random(4)
     workload = Workload(scene.server, chance)
@@ -585,8 +585,8 @@ def test_an_audit_after_random_work_finds_nothing(ws, checksums):
             for _ in range(60):
                 workload.step()
         workload.close()
-        report = scene.backstay.backup("--audit")
-        assert report["mode"] == "increment", report
+        report = scene.backstay.backup("--check-reused")
+        assert report["mode"] == "incremental", report
 
 
 # --- continuing --------------------------------------------------------------------------------
@@ -610,7 +610,7 @@ def kill_after_a_checkpoint(scene):
 def test_ten_kills_and_the_first_snapshot_is_there(scene):
     """A first snapshot survives any number of restarts: each goes on where the one before was."""
     server, backstay = scene.server, scene.backstay
-    backstay.edit_config("workers: 2", "workers: 2\n    checkpoint: 200ms")
+    backstay.edit_config("workers: 2", "workers: 2\n    resume_interval: 200ms")
     server.bench_init(scale=3)
     server.settle()
     for number in range(10):
@@ -624,8 +624,8 @@ def test_ten_kills_and_the_first_snapshot_is_there(scene):
     assert not (scene.ws.path / "never").exists()
     server.settle()
     report = backstay.next_backup()
-    assert report["parent"] in rows and report["mode"] == "increment", report
-    assert report["taken_bytes"] > report["bytes"] // 10
+    assert report["parent"] in rows and report["mode"] == "incremental", report
+    assert report["reused_bytes"] > report["bytes"] // 10
     assert report["read_bytes"] < report["bytes"]
     assert unfinished(scene) == [] and backstay.complete() == [report["snapshot"]]
     scene.assert_same(report)
@@ -634,7 +634,7 @@ def test_ten_kills_and_the_first_snapshot_is_there(scene):
 
 def test_an_unfinished_increment_is_continued(scene):
     """Also a later snapshot: what it had stored is not stored again."""
-    scene.backstay.edit_config("workers: 2", "workers: 2\n    checkpoint: 200ms")
+    scene.backstay.edit_config("workers: 2", "workers: 2\n    resume_interval: 200ms")
     first = scene.snapshot()
     scene.update_all()
     scene.server.settle()
@@ -643,5 +643,5 @@ def test_an_unfinished_increment_is_continued(scene):
     scene.change_pages(range(0, 2000, 77))
     scene.server.settle()
     report = scene.backstay.next_backup()
-    assert report["mode"] == "increment" and unfinished(scene) == [], report
+    assert report["mode"] == "incremental" and unfinished(scene) == [], report
     scene.assert_same(report)

@@ -110,7 +110,7 @@ class Life:
         kind = self.chance.random()
         if number == 0 or kind > 0.25:
             return []
-        return ["--full"] if kind > 0.2 else ["--audit"]
+        return ["--full"] if kind > 0.2 else ["--check-reused"]
 
     def take_quiet(self, options):
         """Nobody writes, and what reading leaves behind is on disk before the snapshot."""
@@ -139,7 +139,7 @@ class Life:
         """The first snapshot has a parent only where a database that was made meanwhile had the backup
         begin again, upon what it had copied."""
         full = "--full" in options or (number == 0 and not report["parent"])
-        expected = "full" if full else "increment"
+        expected = "full" if full else "incremental"
         assert report["mode"] == expected, report
         assert report["state"] == "complete" and report["damaged_pages"] == []
 

@@ -196,13 +196,13 @@ def test_a_damaged_decision_is_told_of(stray):
 
 def test_events_name_what_was_read(stray):
     backstay = stray.backstay
-    text = backstay.run("timeline", "orders").stdout
+    text = backstay.run("events", "orders").stdout
     assert "timeline 1" in text and re.search(r"read +WAL 0{7}1[0-9A-F]{16} to", text)
     assert re.search(r"not read +timeline 2", text)
     stray.server.script("CREATE TABLE gone AS SELECT generate_series(1, 10) i", "DROP TABLE gone",
                         "DROP TABLE IF EXISTS gone")
     stray.server.archive_all()
-    report = backstay.json("timeline", "orders")
+    report = backstay.json("events", "orders")
     assert report["timeline"] == 1 and len(report["other_lines"]) == 1
 
 
@@ -241,7 +241,7 @@ def test_two_servers_that_both_archive(ws, request, where):
     assert "last commit" in message and "snapshot" in message
     assert any("ambiguous" in each for each in backstay.status()["problems"])
     refused(backstay, "ambiguous", "--at", "immediate")
-    backstay.fails(3, "ambiguous", "timeline", "orders")
+    backstay.fails(3, "ambiguous", "events", "orders")
     # The same number of a transaction, and times, are on both; a name on one alone.
     assert moments[10]["xid"] == moments[20]["xid"]
     refused(backstay, "is on 2 lines", "--at", f"xid:{moments[11]['xid']}")

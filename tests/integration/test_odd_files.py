@@ -31,9 +31,9 @@ def cluster(shared):
 
 def modes(top, *but):
     found = {}
-    for folder, names, files in os.walk(top):
+    for directory, names, files in os.walk(top):
         for name in names + files:
-            path = os.path.join(folder, name)
+            path = os.path.join(directory, name)
             relative = os.path.relpath(path, top)
             if not relative.startswith(but):
                 found[relative] = stat.S_IMODE(os.lstat(path).st_mode)
@@ -49,9 +49,9 @@ def test_group_access_comes_back(shared, cluster, how):
     argv = []
     if how == "delta":
         bs.restore(to, "--no-archive")
-        for folder, names, files in os.walk(to):
+        for directory, names, files in os.walk(to):
             for name in names + files:
-                os.chmod(os.path.join(folder, name), 0o700)
+                os.chmod(os.path.join(directory, name), 0o700)
         to.chmod(0o700)
         argv = ["--delta"]
     restored = shared.restored(to.name)
@@ -164,7 +164,7 @@ def test_a_sparse_file_costs_what_its_data_cost(shared, cluster):
     try:
         before = bs.backup()
         report = bs.backup()
-        assert report["mode"] == "increment" and report["new_bytes"] < 1 << 20, report
+        assert report["mode"] == "incremental" and report["new_bytes"] < 1 << 20, report
         assert report["read_bytes"] < GIB and before["new_bytes"] < 64 << 20, (before, report)
         to = shared.path / "with-sparse"
         bs.restore(to, "--no-archive")

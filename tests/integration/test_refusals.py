@@ -173,12 +173,12 @@ def test_two_restores_at_once(shared, pair):
     """The second of two restores to one directory would mix its files with those of the first."""
     _, backstay, snapshot, _ = pair
     target = shared.directory("contended")
-    folder = os.open(target, os.O_RDONLY)
-    fcntl.flock(folder, fcntl.LOCK_EX)
+    directory = os.open(target, os.O_RDONLY)
+    fcntl.flock(directory, fcntl.LOCK_EX)
     backstay.fails(1, "another restore", "restore", "orders", "--to", target, "--at",
                    snapshot["snapshot"])
     assert list(target.iterdir()) == []
-    os.close(folder)
+    os.close(directory)
     backstay.restore(target, "--at", snapshot["snapshot"])
 
 

@@ -41,8 +41,8 @@ class Bucket:
         text = self.backstay.config.read_text(encoding="utf-8")
         self.backstay.write_config(f"state_dir: {self.state}\n{text}")
         self.backstay.run("init")
-        self.folder = place.make_directory(ws.path / f"{name}.wal")
-        place.make_directory(self.folder / "archive_status")
+        self.directory = place.make_directory(ws.path / f"{name}.wal")
+        place.make_directory(self.directory / "archive_status")
 
     def count(self):
         """What was asked since the last call."""
@@ -61,25 +61,25 @@ class Bucket:
 
     def place_segments(self, pool, names):
         for name in names:
-            shutil.copy(pool / name, self.folder / name)
-            place.give_to_owner(self.folder / name)
-            (self.folder / "archive_status" / f"{name}.ready").touch()
+            shutil.copy(pool / name, self.directory / name)
+            place.give_to_owner(self.directory / name)
+            (self.directory / "archive_status" / f"{name}.ready").touch()
 
     def push(self, name, env=None):
         """As the server does: what is archived is marked, and not ready any more."""
-        kinds = self.counted("wal", "push", "orders", self.folder / name, env=env)
-        ready = self.folder / "archive_status" / f"{name}.ready"
+        kinds = self.counted("wal", "push", "orders", self.directory / name, env=env)
+        ready = self.directory / "archive_status" / f"{name}.ready"
         ready.rename(ready.with_suffix(".done"))
         return kinds
 
     def fails_to_push(self, pattern, name):
         self.count()
-        self.backstay.fails(1, pattern, "wal", "push", "orders", self.folder / name)
+        self.backstay.fails(1, pattern, "wal", "push", "orders", self.directory / name)
         return self.count()
 
     def holds(self, pool, name):
         """The archive gives back what the server wrote."""
-        target = self.folder / "back"
+        target = self.directory / "back"
         self.backstay.run("wal", "fetch", "orders", name, target, "--prefetch", "0")
         assert target.read_bytes() == (pool / name).read_bytes()
         target.unlink()
@@ -282,11 +282,11 @@ def test_other_content_under_a_name_is_refused(warm, pool, segments):
     warm.place_segments(pool, segments[1:3])
     warm.push(segments[1])
     for name in segments[2:3] + segments[:1]:
-        shutil.copy(pool / name, warm.folder / name)
-        with open(warm.folder / name, "r+b") as segment:
+        shutil.copy(pool / name, warm.directory / name)
+        with open(warm.directory / name, "r+b") as segment:
             segment.seek(1 << 16)
             segment.write(b"\1" * 8192)
-        place.give_to_owner(warm.folder / name)
+        place.give_to_owner(warm.directory / name)
         warm.fails_to_push("other content", name)
         warm.holds(pool, name)
 
@@ -298,9 +298,9 @@ def test_wal_of_another_cluster_is_refused_by_the_cache_and_without_it(shared, w
     other.start()
     name = other.value("SELECT pg_walfile_name(pg_switch_wal())")
     for _ in range(2):
-        shutil.copy(other.data / "pg_wal" / name, warm.folder / name)
-        place.give_to_owner(warm.folder / name)
-        (warm.folder / "archive_status" / f"{name}.ready").touch()
+        shutil.copy(other.data / "pg_wal" / name, warm.directory / name)
+        place.give_to_owner(warm.directory / name)
+        (warm.directory / "archive_status" / f"{name}.ready").touch()
         kinds = warm.fails_to_push("is another cluster", name)
         assert kinds["PUT"] == 0, warm.seen
         assert kinds["LIST"] >= 1, "the repository is asked before anything is refused"
@@ -421,7 +421,7 @@ def test_an_unchanged_increment(backed_up):
         report = backed_up.backstay.backup()
         kinds = backed_up.count()
         deletions += kinds["POST"]
-        assert report["mode"] == "increment", report
+        assert report["mode"] == "incremental", report
         assert kinds["PUT"] <= 4 and kinds["LIST"] <= 4, (kinds, backed_up.seen)
         assert kinds.others - kinds["POST"] <= 8, (kinds, backed_up.seen)
         backed_up.backstay.server.archive_all()
@@ -447,7 +447,7 @@ def test_what_an_increment_costs_without_a_cache(backed_up):
     backed_up.count()
     report = backed_up.backstay.backup()
     kinds = backed_up.count()
-    assert report["mode"] == "increment", report
+    assert report["mode"] == "incremental", report
     assert kinds["PUT"] <= 4, (kinds, backed_up.seen)
     heads = len(backed_up.bucket.keys("orders/snapshots/")) - 1
     assert kinds.others - kinds["POST"] <= 16 + heads, (kinds, backed_up.seen)
@@ -483,7 +483,7 @@ def test_a_kept_manifest_that_is_not_the_newest(backed_up, how):
     backed_up.count()
     report = backed_up.backstay.backup()
     backed_up.count()
-    assert report["mode"] == "increment", report
+    assert report["mode"] == "incremental", report
     assert any(method == "GET" and "/orders/snapshots/" in path for method, path in backed_up.seen)
     backed_up.backstay.server.archive_all()
 

@@ -40,7 +40,7 @@ def test_the_main_job(ws, gateway):
     first = backstay.backup()
     server.mark("before")
     second = backstay.backup()
-    assert first["mode"] == "full" and second["mode"] == "increment"
+    assert first["mode"] == "full" and second["mode"] == "incremental"
     marker = server.mark("wanted")
     server.mark("unwanted")
     server.archive_all()
@@ -225,10 +225,10 @@ def test_credentials_from_the_environment_and_a_profile(ws, gateway):
     backstay.assert_one_line(result, "AWS_ACCESS_KEY_ID")
     backstay.run("init", env={"AWS_ACCESS_KEY_ID": s3server.KEY,
                               "AWS_SECRET_ACCESS_KEY": s3server.SECRET, **none})
-    folder = place.make_directory(ws.path / ".aws")
-    s3server.write_credentials(folder / "credentials")
-    text = (folder / "credentials").read_text().replace("[default]", "[backup]")
-    (folder / "credentials").write_text(text)
+    directory = place.make_directory(ws.path / ".aws")
+    s3server.write_credentials(directory / "credentials")
+    text = (directory / "credentials").read_text().replace("[default]", "[backup]")
+    (directory / "credentials").write_text(text)
     backstay.run("list", "orders", env={"AWS_PROFILE": "backup", **none})
 
 
@@ -282,8 +282,8 @@ def test_a_damaged_manifest(ws, gateway):
     verify_backup(ws.path, ws.path / "back")
 
 
-def write_history(folder, number):
-    path = folder / f"{number:08X}.history"
+def write_history(directory, number):
+    path = directory / f"{number:08X}.history"
     path.write_text(f"1\t0/{number}000000\tno reason\n", encoding="utf-8")
     place.give_to_owner(path)
     return path
@@ -309,8 +309,8 @@ def test_processes_that_make_a_source_at_once(ws, gateway):
         more = lock() if "lock" in options else ""
         name = f"at-{len(options)}-{list(options)[0]}"
         server, backstay = ws.bucket_pair(bucket, name=name, more=more)
-        folder = place.wal_directory_of(server, ws.path / f"of-{name}")
-        paths = [write_history(folder, number) for number in range(3, 9)]
+        directory = place.wal_directory_of(server, ws.path / f"of-{name}")
+        paths = [write_history(directory, number) for number in range(3, 9)]
         running = [backstay.start("wal", "push", "orders", str(path)) for path in paths]
         assert [process.wait() for process in running] == [0] * len(paths)
         for path in paths:
@@ -374,7 +374,7 @@ def test_a_longer_lock_reaches_what_is_taken_over(ws, gateway):
     before = bucket.keys("orders/packs/")
     backstay.edit_config("period: 1h", "period: 2d")
     snapshot = backstay.backup()
-    assert snapshot["mode"] == "increment" and snapshot["taken_bytes"] > 0
+    assert snapshot["mode"] == "incremental" and snapshot["reused_bytes"] > 0
     manifest = bucket.head(f"orders/snapshots/{snapshot['snapshot']}")["LastModified"]
     until = [bucket.locked_until(key) for key in before]
     assert max(until) >= manifest + timedelta(days=2), "a pack may be given up, not all of them"
@@ -566,12 +566,12 @@ def test_much_to_copy(ws, gateway):
         server.script("INSERT INTO markers DEFAULT VALUES", "SELECT pg_switch_wal()")
     server.archive_all()
     snapshot = backstay.backup()
-    wanted = {str(path.relative_to(ws.path / "local")) for folder in ("packs", "snapshots", "wal")
-              for path in (ws.path / "local" / "orders" / folder).rglob("*") if path.is_file()}
+    wanted = {str(path.relative_to(ws.path / "local")) for directory in ("packs", "snapshots", "wal")
+              for path in (ws.path / "local" / "orders" / directory).rglob("*") if path.is_file()}
 
     def copied():
-        return {key for folder in ("packs", "snapshots", "wal")
-                for key in bucket.keys(f"orders/{folder}/")}
+        return {key for directory in ("packs", "snapshots", "wal")
+                for key in bucket.keys(f"orders/{directory}/")}
 
     args = ("copy", "orders", "--from", "local", "--to", "offsite", "--json")
     process = backstay.start(*args)

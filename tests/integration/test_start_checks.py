@@ -111,16 +111,16 @@ def test_a_setting_of_the_snapshot_that_waits_for_a_restart(shared, scene):
 
 def test_included_files_of_the_snapshot_count(shared, scene):
     server, backstay = scene
-    folder = server.data / "conf.d"
-    place.make_directory(folder)
-    (folder / "one.conf").write_text("max_connections = 38\n")
-    place.give_to_owner(folder / "one.conf")
+    directory = server.data / "conf.d"
+    place.make_directory(directory)
+    (directory / "one.conf").write_text("max_connections = 38\n")
+    place.give_to_owner(directory / "one.conf")
     with open(server.data / "postgresql.conf", "a", encoding="utf-8") as conf:
         conf.write("include_dir 'conf.d'\n")
     backstay.backup()
     refused(backstay, shared.path / "included", "max_connections is 38 .*at least 40", "--pg-port",
             "5999")
-    (folder / "one.conf").write_text("")
+    (directory / "one.conf").write_text("")
     backstay.backup()
 
 

@@ -16,15 +16,15 @@ OLD = 1_000_000_000  # an object of that age is not on its way
 @pytest.fixture(scope="module")
 def raw(shared):
     """Real WAL segments, as an archiver hands them out."""
-    folder = shared.directory("raw")
+    directory = shared.directory("raw")
     server = shared.server("maker")
-    server.init(wal_segsize_mb=1, settings={"archive_command": f"cp %p {folder}/%f"}).start()
+    server.init(wal_segsize_mb=1, settings={"archive_command": f"cp %p {directory}/%f"}).start()
     server.script("CREATE TABLE t (id int)")
     for number in range(5):
         server.script(f"INSERT INTO t VALUES ({number})")
         server.archive_all()
     server.stop()
-    return sorted(path for path in folder.iterdir() if len(path.name) == 24)
+    return sorted(path for path in directory.iterdir() if len(path.name) == 24)
 
 
 @pytest.fixture
@@ -46,8 +46,8 @@ def grow_old(backstay):
         os.utime(path, (OLD, OLD))
 
 
-def history(folder, timeline, text):
-    path = folder / f"{timeline:08X}.history"
+def history(directory, timeline, text):
+    path = directory / f"{timeline:08X}.history"
     path.write_text(text, encoding="utf-8")
     return place.give_to_owner(path)
 
@@ -101,12 +101,12 @@ def test_a_segment_that_is_on_its_way_is_waited_for(archive, raw, shared):
 
 def test_a_younger_timeline_proves_that_its_parent_went_on(archive, raw, shared):
     """Segments before a fork are needed by every recovery along the new timeline."""
-    folder = shared.directory(f"{archive.name}-wal")
-    target = folder / "RECOVERYXLOG"
+    directory = shared.directory(f"{archive.name}-wal")
+    target = directory / "RECOVERYXLOG"
     fork = f"0/{int(raw[3].name[16:], 16):X}00028"
     archive.run("wal", "push", "orders", raw[0])
-    place.give_to_owner(shutil.copy(raw[0], folder))  # tells of which cluster the history is
-    archive.run("wal", "push", "orders", history(folder, 2, f"1\t{fork}\tno recovery target\n"))
+    place.give_to_owner(shutil.copy(raw[0], directory))  # tells of which cluster the history is
+    archive.run("wal", "push", "orders", history(directory, 2, f"1\t{fork}\tno recovery target\n"))
     grow_old(archive)
     archive.fails(1, '"00000002.history" is there', "wal", "fetch", "orders", raw[1].name, target)
     archive.fails(1, '"00000002.history" is there', "wal", "fetch", "orders", raw[2].name, target)
@@ -205,7 +205,7 @@ class Drops:
         self.do("moved", "ALTER DATABASE moved SET TABLESPACE other")
         self.do("space", "DROP TABLESPACE empty")
         self.server.archive_all()
-        self.events = self.backstay.json("timeline", "orders")["events"]
+        self.events = self.backstay.json("events", "orders")["events"]
 
     def do(self, name, statement):
         self.before[name] = self.server.mark(f"before {name}")
@@ -457,7 +457,7 @@ def test_a_time_that_is_ambiguous_is_refused(line, shared, zone, text, reason):
     env = {"TZ": zone}
     backstay.fails(2, reason, "restore", "orders", "--to", shared.path / "never", "--at", text,
                    env=env)
-    backstay.fails(2, reason, "timeline", "orders", "--from", text, env=env)
-    backstay.fails(2, reason, "timeline", "orders", "--to", text, env=env)
+    backstay.fails(2, reason, "events", "orders", "--from", text, env=env)
+    backstay.fails(2, reason, "events", "orders", "--to", text, env=env)
     backstay.fails(2, reason, "copy", "orders", "--from", "local", "--to", "other", "--since",
                    text, env=env)

@@ -58,8 +58,8 @@ class Scene:
         path.chmod(0o600)
         path.write_bytes(content)
 
-    def remove_folder(self, repository, folder):
-        shutil.rmtree(self.stores[repository] / "orders" / folder)
+    def remove_directory(self, repository, directory):
+        shutil.rmtree(self.stores[repository] / "orders" / directory)
 
     def plan(self, *options):
         return self.backstay.attempt("restore", "orders", "--to", self.shared.path / "never",
@@ -110,8 +110,8 @@ def break_by_damage(scene):
 
 def break_by_distance(scene):
     """The snapshot in one, the WAL in the other."""
-    scene.remove_folder("local", "wal")
-    scene.remove_folder("second", "snapshots")
+    scene.remove_directory("local", "wal")
+    scene.remove_directory("second", "snapshots")
 
 
 @pytest.mark.parametrize("how", [break_by_missing, break_by_damage, break_by_distance])

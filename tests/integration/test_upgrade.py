@@ -172,7 +172,7 @@ def test_reports_have_both_clusters(upgraded):
     listed = [row["snapshot"] for row in upgraded.backstay.snapshots()]
     assert listed == [upgraded.first, upgraded.second]
     upgraded.backstay.run("repo", "check", "local")
-    timeline = upgraded.backstay.json("timeline", "orders", "--system", upgraded.old_id)
+    timeline = upgraded.backstay.json("events", "orders", "--system", upgraded.old_id)
     assert timeline["segments"] > 0
     decisions = upgraded.backstay.json("line", "list", "orders")["decisions"]
     assert [one["decision"] for one in decisions] == ["cluster"]
@@ -229,9 +229,9 @@ def test_copy_brings_both_clusters_and_the_decision(upgraded):
     backstay.run("init")
     backstay.run("copy", "orders", "--from", "local", "--to", "other")
     other = upgraded.ws.path / "other.repo"
-    for folder in ("orders/snapshots", "orders/decisions"):
-        assert {path.relative_to(backstay.repository) for path in backstay.objects(folder)} == \
-            {path.relative_to(other) for path in (other / folder).rglob("*") if path.is_file()}
+    for directory in ("orders/snapshots", "orders/decisions"):
+        assert {path.relative_to(backstay.repository) for path in backstay.objects(directory)} == \
+            {path.relative_to(other) for path in (other / directory).rglob("*") if path.is_file()}
     assert upgraded.restored("copied", "--repository", "other") == upgraded.rows_up_to(99)
     assert upgraded.restored("copied-old", "--repository", "other", "--system",
                              upgraded.old_id) == upgraded.rows_up_to(6)

@@ -11,18 +11,18 @@ from pgserver import wait_for
 @pytest.fixture(scope="module")
 def raw(shared):
     """Real WAL segments and a backup history file, as an archiver hands them out."""
-    folder = shared.directory("raw")
+    directory = shared.directory("raw")
     server = shared.server("maker")
-    server.init(settings={"archive_command": f"cp %p {folder}/%f", "wal_keep_size": "1GB"}).start()
+    server.init(settings={"archive_command": f"cp %p {directory}/%f", "wal_keep_size": "1GB"}).start()
     server.script("CREATE TABLE t (id int)")
     for number in range(12):
         server.script(f"INSERT INTO t SELECT generate_series(1, {1000 * (number + 1)})")
         server.archive_all()
     server.assert_out_of_backup_mode()
     server.archive_all()
-    wait_for("the backup history file", lambda: list(folder.glob("*.backup")))
+    wait_for("the backup history file", lambda: list(directory.glob("*.backup")))
     server.stop()
-    return folder
+    return directory
 
 
 _numbers = itertools.count()
@@ -78,20 +78,20 @@ def test_one_repository_that_is_down_does_not_starve_the_other(archive, raw, sha
     archive.run("init")
     first, *rest = segments_of(raw)[:6]
     archive.run("wal", "push", "orders", first)
-    folder = shared.directory(f"{archive.name}-wal")
-    status = place.make_directory(folder / "archive_status")
+    directory = shared.directory(f"{archive.name}-wal")
+    status = place.make_directory(directory / "archive_status")
     for path in rest:
-        owned_file(folder / path.name, path.read_bytes())
+        owned_file(directory / path.name, path.read_bytes())
         owned_file(status / f"{path.name}.ready", b"")
     lost, kept = ((archive.repository, second) if down == "local"
                   else (second, archive.repository))
     away = lost.rename(lost.with_suffix(".away"))
-    archive.fails(1, f"repository \"{down}\"", "wal", "push", "orders", folder / rest[0].name)
+    archive.fails(1, f"repository \"{down}\"", "wal", "push", "orders", directory / rest[0].name)
     present = {path.name for path in (kept / "orders" / "wal").rglob("0*") if path.is_file()}
     assert present == {path.name for path in (first, *rest)}
     away.rename(lost)
     for path in rest:
-        archive.run("wal", "push", "orders", folder / path.name)
+        archive.run("wal", "push", "orders", directory / path.name)
     assert len([path for path in (lost / "orders" / "wal").rglob("0*") if path.is_file()]) == 6
 
 
@@ -117,23 +117,23 @@ def test_a_segment_under_a_wrong_name_is_refused(archive, raw, shared):
 
 def test_history_partial_and_backup_files_go_the_same_way(archive, raw, shared):
     """Timeline history and backup history files go the same way."""
-    folder = shared.directory("others")
+    directory = shared.directory("others")
     segment = segments_of(raw)[4]
     label = next(raw.glob("*.backup"))
-    history = owned_file(folder / "00000002.history",
+    history = owned_file(directory / "00000002.history",
                          b"1\t0/3000000\tno recovery target specified\n")
     archive.fails(1, "nothing beside it tells of which cluster", "wal", "push", "orders", history)
-    owned_file(folder / segments_of(raw)[5].name, segments_of(raw)[5].read_bytes())
+    owned_file(directory / segments_of(raw)[5].name, segments_of(raw)[5].read_bytes())
     files = {
         "00000002.history": b"1\t0/3000000\tno recovery target specified\n",
         f"{segment.name}.partial": segment.read_bytes(),
         label.name: label.read_bytes(),
     }
     for name, data in files.items():
-        archive.run("wal", "push", "orders", owned_file(folder / name, data))
+        archive.run("wal", "push", "orders", owned_file(directory / name, data))
         assert fetched(archive, name) == data
-        archive.run("wal", "push", "orders", folder / name)
-    assert archive.attempt("wal", "fetch", "orders", segment.name, folder / "out").status == 3
+        archive.run("wal", "push", "orders", directory / name)
+    assert archive.attempt("wal", "fetch", "orders", segment.name, directory / "out").status == 3
 
 
 BAD_NAMES = ["segment", "00000001000000000000000", "0000000100000000000000011", "postgresql.conf",
@@ -201,19 +201,19 @@ def test_prefetch_gives_the_same_bytes(archive, raw):
 def test_what_was_fetched_ahead_for_one_source_is_not_given_to_another(archive, raw, shared):
     """Nor to a configuration with another repository, nor after the end of recovery."""
     paths = segments_of(raw)
-    folder = shared.directory(f"{archive.name}-ahead")
+    directory = shared.directory(f"{archive.name}-ahead")
     archive.write_config(archive.default_config() + archive.default_config().split(
         "sources:\n")[1].replace("orders", "other"))
     archive.run("wal", "push", "other", paths[0])
     for path in paths:
         archive.run("wal", "push", "orders", path)
-    archive.run("wal", "fetch", "orders", paths[0].name, folder / "out", "--prefetch", "4")
-    wait_for("the prefetch", lambda: list(folder.rglob(paths[4].name)))
-    (folder / "out").unlink()
-    archive.fails(3, paths[1].name, "wal", "fetch", "other", paths[1].name, folder / "out")
-    assert list(folder.rglob(paths[4].name))
-    archive.fails(3, "history", "wal", "fetch", "orders", "00000002.history", folder / "out")
-    assert list(folder.iterdir()) == []
+    archive.run("wal", "fetch", "orders", paths[0].name, directory / "out", "--prefetch", "4")
+    wait_for("the prefetch", lambda: list(directory.rglob(paths[4].name)))
+    (directory / "out").unlink()
+    archive.fails(3, paths[1].name, "wal", "fetch", "other", paths[1].name, directory / "out")
+    assert list(directory.rglob(paths[4].name))
+    archive.fails(3, "history", "wal", "fetch", "orders", "00000002.history", directory / "out")
+    assert list(directory.iterdir()) == []
 
 
 @pytest.mark.parametrize("place_of_flip", ["head", "middle", "tail"])

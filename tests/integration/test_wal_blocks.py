@@ -94,8 +94,8 @@ def crosses_border(lsn, total):
     return total > left - 24 * ((left - 1) // 8192)
 
 
-def told_by_waldump(server, folder, names):
-    result = server.program("pg_waldump", "-p", folder, names[0], names[-1], check=False)
+def told_by_waldump(server, directory, names):
+    result = server.program("pg_waldump", "-p", directory, names[0], names[-1], check=False)
     assert result.returncode == 0 or "invalid record length" in result.stderr, result.stderr
     summaries = defaultdict(Summary)
     managers = defaultdict(int)
@@ -251,12 +251,12 @@ def work_on_databases(server):
 
 @pytest.fixture(scope="module")
 def worked(shared):
-    """(server, folder with every WAL segment, their names)."""
-    folder = shared.directory("wal")
+    """(server, directory with every WAL segment, their names)."""
+    directory = shared.directory("wal")
     aside = shared.directory("aside")
     server = shared.server("worked")
     server.init(wal_segsize_mb=1, settings={
-        "archive_command": f"cp %p {folder}/%f", "wal_level": "logical",
+        "archive_command": f"cp %p {directory}/%f", "wal_level": "logical",
         "max_prepared_transactions": "5", "min_wal_size": "2MB", "max_wal_size": "12MB",
         "wal_keep_size": "128MB",
     }).start()
@@ -265,15 +265,15 @@ def worked(shared):
     work_in_transactions(server)
     work_on_databases(server)
     server.archive_all()
-    yield server, folder, sorted(path.name for path in folder.iterdir() if len(path.name) == 24)
+    yield server, directory, sorted(path.name for path in directory.iterdir() if len(path.name) == 24)
     server.stop()
 
 
 def test_summaries_say_what_waldump_says(worked):
     """Each record of each resource manager that work makes, record by record."""
-    server, folder, names = worked
-    expected, managers = told_by_waldump(server, folder, names)
-    told = told_by_summaries([folder / name for name in names])
+    server, directory, names = worked
+    expected, managers = told_by_waldump(server, directory, names)
+    told = told_by_summaries([directory / name for name in names])
     assert set(told) == {"all", *names}
     assert managers.keys() >= {
         "XLOG", "Transaction", "Storage", "Database", "Heap", "Heap2", "Btree", "Hash", "Gin",

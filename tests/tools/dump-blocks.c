@@ -9,7 +9,7 @@
  * It reads the map from its encoding, as docs/format.md describes it. */
 #include "base/fd.h"
 #include "codec/wire.h"
-#include "source/pg/wal-blocks.h"
+#include "source/pg/wal/wal-blocks.h"
 
 #include <fcntl.h>
 #include <inttypes.h>

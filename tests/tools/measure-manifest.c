@@ -5,7 +5,7 @@
  * Makes the manifest of a cluster of so many relation files of 1 GiB, of whose pages that share was
  * changed at random on each of so many days, with an increment a day; no data is made. */
 #include "../repo-fixture.h"
-#include "engine/selection.h"
+#include "source/pg/backup/selection.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -123,7 +123,7 @@ fill_head(BkSnapshotHead *head, const char *source)
     head->label = g_strdup("");
     head->host = g_strdup("");
     head->program = g_strdup("");
-    head->mode = BK_SNAPSHOT_INCREMENT;
+    head->mode = BK_SNAPSHOT_INCREMENTAL;
     head->state = BK_SNAPSHOT_COMPLETE;
 }
 
@@ -166,7 +166,7 @@ make_tree(const Model *self)
     GPtrArray *files = g_ptr_array_new();
 
     for (unsigned i = 0; i < self->files; i++) {
-        BkTreeFile *file = g_new0(BkTreeFile, 1);
+        BkDataDirFile *file = g_new0(BkDataDirFile, 1);
 
         file->path = g_strdup_printf("base/16384/%u", FIRST_NODE + i);
         file->size = FILE_PAGES * PAGE;
@@ -216,18 +216,19 @@ main(int argc, char **argv)
     model.days = (unsigned)strtoll(argv[3], NULL, 10);
     repo_fixture_init(&repo);
     say("", 0);
-    fill_head(bk_snapshot_head(model.snapshot), bk_part_source(repo.part));
+    fill_head(bk_snapshot_head(model.snapshot), bk_source_repo_source(repo.source_repo));
     (void)bk_snapshot_add_owner(model.snapshot, 0, 0, "", "");
     add_packs(&model);
     for (unsigned i = 0; i < model.files; i++)
         add_file(&model, i, owner, place, extents);
     say("playing the days; extents encoded", model.encoded);
-    if (!bk_snapshot_seal(model.snapshot, repo.part, &object, &error) ||
-        !bk_snapshot_put(repo.part, bk_snapshot_head(model.snapshot)->id, &object, repo.op, &error))
+    if (!bk_snapshot_seal(model.snapshot, repo.source_repo, &object, &error) ||
+        !bk_snapshot_put(repo.source_repo, bk_snapshot_head(model.snapshot)->id, &object, repo.op,
+                         &error))
         g_error("%s", error->message);
     say("manifest sealed", object.size);
     bk_snapshot_free(model.snapshot);
-    loaded = bk_snapshot_load(repo.part, "20261121T003905Z-1a2b3c4d", repo.op, &error);
+    loaded = bk_snapshot_load(repo.source_repo, "20261121T003905Z-1a2b3c4d", repo.op, &error);
     if (loaded == NULL)
         g_error("%s", error->message);
     say("manifest loaded and checked", object.size);

@@ -9,8 +9,8 @@
 #include "codec/extension.h"
 #include "codec/wire.h"
 #include "repo/file-extension.h"
-#include "repo/snapshot-priv.h"
-#include "source/pg/wal-info.h"
+#include "repo/snapshot/snapshot-priv.h"
+#include "source/pg/wal/wal-info.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -26,8 +26,8 @@ write_seed(const char *corpus, const char *fuzzer, const char *name, const BkBuf
     return bk_file_write(AT_FDCWD, path, seed->data, seed->size, 0644, BK_FILE_REPLACE, error);
 }
 
-/* The form of src/source/pg/archive.c, for a file and a summary of ten bytes, as fuzz-wal-head.c
- * has them. */
+/* The form of src/source/pg/archive/archive.c, for a file and a summary of ten bytes, as
+ * fuzz-wal-head.c has them. */
 static void
 encode_head(const BkBuf *info, BkBuf *head)
 {
@@ -83,7 +83,7 @@ encode_manifest_head(BkBuf *out)
         .source = (char *)(uintptr_t) "orders",
         .kind = (char *)(uintptr_t) "files",
         .parent = (char *)(uintptr_t) "20261120T003905Z-00000000",
-        .mode = BK_SNAPSHOT_INCREMENT,
+        .mode = BK_SNAPSHOT_INCREMENTAL,
         .state = BK_SNAPSHOT_DAMAGED,
         .started_us = 1,
         .file_count = 8,

@@ -1,6 +1,6 @@
 /* test-archive-check.c - what is not what its name says does not get into an archive. */
 #include "expect.h"
-#include "source/pg/archive-check.h"
+#include "source/pg/archive/archive-check.h"
 #include "wal-builder.h"
 
 #define START (5 * (BkLsn)WAL_SEGMENT)

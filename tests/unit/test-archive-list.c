@@ -1,23 +1,23 @@
 /* test-archive-list.c - what a WAL archive is found to hold, and what a report takes as known. */
 #include "repo-fixture.h"
-#include "source/pg/archive-list.h"
-#include "source/pg/archive.h"
+#include "source/pg/archive/archive-list.h"
+#include "source/pg/archive/archive.h"
 #include "store/cache.h"
 #include "temp-dir.h"
 #include "wal-builder.h"
 
 #define SEGMENT_SIZE ((uint32_t)16 * 1024 * 1024)
-#define A_FOLDER     256
-#define FOLDERS      17 /* more segments than a listing without a note is worth */
+#define A_DIRECTORY  256
+#define DIRECTORIES  17 /* more segments than a listing without a note is worth */
 #define HOUR_US      (3600 * BK_USEC_PER_SEC)
 
 /* An archive that is far away. */
 typedef struct Fixture {
-    char *folder;
+    char *directory;
     BkKeyFile key;
     BkStore *inner; /* borrowed */
     BkRepository *repository;
-    BkPart *part;
+    BkSourceRepo *source_repo;
     BkOp *op;
     int64_t now_us;
 } Fixture;
@@ -29,13 +29,13 @@ set_up(Fixture *self, const void *data)
     bool created;
 
     (void)data;
-    *self = (Fixture){.folder = temp_dir_new(), .op = bk_op_new(NULL), .now_us = 100 * HOUR_US};
+    *self = (Fixture){.directory = temp_dir_new(), .op = bk_op_new(NULL), .now_us = 100 * HOUR_US};
     repo_fixture_key(&self->key, 1);
     self->inner = bk_store_mem_new();
-    self->repository = bk_repository_create(bk_store_cache_new(self->inner, self->folder), "far",
+    self->repository = bk_repository_create(bk_store_cache_new(self->inner, self->directory), "far",
                                             &self->key, &created, self->op, &error);
     g_assert_no_error(error);
-    self->part = bk_part_create(self->repository, "orders", NULL, self->op, &error);
+    self->source_repo = bk_source_repo_create(self->repository, "orders", NULL, self->op, &error);
     g_assert_no_error(error);
 }
 
@@ -43,26 +43,26 @@ static void
 tear_down(Fixture *self, const void *data)
 {
     (void)data;
-    bk_part_free(self->part);
+    bk_source_repo_free(self->source_repo);
     bk_repository_free(self->repository);
     bk_op_free(self->op);
-    temp_dir_free(self->folder);
+    temp_dir_free(self->directory);
 }
 
 static char *
-object_of(const BkPart *part, uint32_t timeline, uint64_t segno)
+object_of(const BkSourceRepo *source_repo, uint32_t timeline, uint64_t segno)
 {
     char name[BK_WAL_NAME_SIZE];
     const BkWalName parsed = bk_wal_name_of_segment(timeline, segno, SEGMENT_SIZE, name);
 
-    return bk_archive_object_name(part, WAL_SYSTEM, name, &parsed);
+    return bk_archive_object_name(source_repo, WAL_SYSTEM, name, &parsed);
 }
 
 static void
 put_segments(const Fixture *self, uint32_t timeline, uint64_t first, uint64_t last)
 {
     for (uint64_t segno = first; segno <= last; segno++) {
-        g_autofree char *object = object_of(self->part, timeline, segno);
+        g_autofree char *object = object_of(self->source_repo, timeline, segno);
         g_auto(BkBuf) empty = BK_BUF_INIT;
         g_autoptr(GError) error = NULL;
 
@@ -74,7 +74,7 @@ static void
 delete_segments(const Fixture *self, uint32_t timeline, uint64_t first, uint64_t last)
 {
     for (uint64_t segno = first; segno <= last; segno++) {
-        g_autofree char *object = object_of(self->part, timeline, segno);
+        g_autofree char *object = object_of(self->source_repo, timeline, segno);
         g_autoptr(GError) error = NULL;
 
         EXPECT_DONE(bk_store_delete(self->inner, object, self->op, &error));
@@ -111,8 +111,9 @@ static void
 expect_known(const Fixture *self, uint64_t last, uint64_t from, uint64_t to)
 {
     g_autoptr(GError) error = NULL;
-    g_autoptr(GPtrArray) timelines = bk_archive_list_known(
-        self->part, &(BkArchiveSize){WAL_SYSTEM, SEGMENT_SIZE}, 1, self->now_us, self->op, &error);
+    g_autoptr(GPtrArray) timelines =
+        bk_archive_list_known(self->source_repo, &(BkArchiveSize){WAL_SYSTEM, SEGMENT_SIZE}, 1,
+                              self->now_us, self->op, &error);
 
     g_assert_no_error(error);
     expect(timelines, last, from, to);
@@ -122,17 +123,17 @@ static void
 expect_all(const Fixture *self, uint64_t last, uint64_t from, uint64_t to)
 {
     g_autoptr(GError) error = NULL;
-    g_autoptr(GPtrArray) timelines = bk_archive_list(self->part, self->op, &error);
+    g_autoptr(GPtrArray) timelines = bk_archive_list(self->source_repo, self->op, &error);
 
     g_assert_no_error(error);
     expect(timelines, last, from, to);
 }
 
-/* A full folder is not listed again for a day, unless it is gone; others are each time. */
+/* A full directory is not listed again for a day, unless it is gone; others are each time. */
 static void
 test_known(Fixture *self, const void *data)
 {
-    const uint64_t last = (uint64_t)FOLDERS * A_FOLDER + 10;
+    const uint64_t last = (uint64_t)DIRECTORIES * A_DIRECTORY + 10;
 
     (void)data;
     put_segments(self, 1, 1, last);
@@ -147,27 +148,27 @@ test_known(Fixture *self, const void *data)
     self->now_us += HOUR_US;
     expect_known(self, last + 5, 700, 711);
     put_segments(self, 1, 700, 710);
-    expect_known(self, last + 5, 0, 0); /* its folder was not full, and so is listed */
-    delete_segments(self, 1, 3 * A_FOLDER, 4 * A_FOLDER - 1);
-    expect_known(self, last + 5, 3 * A_FOLDER, 4 * A_FOLDER); /* gone as a whole */
-    self->now_us -= 50 * HOUR_US;                             /* a clock that was set back */
-    expect_known(self, last + 5, 3 * A_FOLDER, 4 * A_FOLDER);
+    expect_known(self, last + 5, 0, 0); /* its directory was not full, and so is listed */
+    delete_segments(self, 1, 3 * A_DIRECTORY, 4 * A_DIRECTORY - 1);
+    expect_known(self, last + 5, 3 * A_DIRECTORY, 4 * A_DIRECTORY); /* gone as a whole */
+    self->now_us -= 50 * HOUR_US;                                   /* a clock that was set back */
+    expect_known(self, last + 5, 3 * A_DIRECTORY, 4 * A_DIRECTORY);
 }
 
 /* What fills up since then is known from then on. */
 static void
 test_filling_up(Fixture *self, const void *data)
 {
-    const uint64_t last = (uint64_t)FOLDERS * A_FOLDER - 1;
+    const uint64_t last = (uint64_t)DIRECTORIES * A_DIRECTORY - 1;
 
     (void)data;
     put_segments(self, 1, 1, last);
     expect_known(self, last, 0, 0);
-    put_segments(self, 1, last + 1, last + A_FOLDER);
-    expect_known(self, last + A_FOLDER, 0, 0);
+    put_segments(self, 1, last + 1, last + A_DIRECTORY);
+    expect_known(self, last + A_DIRECTORY, 0, 0);
     delete_segments(self, 1, last + 1, last + 3);
-    expect_known(self, last + A_FOLDER, 0, 0);
-    expect_all(self, last + A_FOLDER, last + 1, last + 4);
+    expect_known(self, last + A_DIRECTORY, 0, 0);
+    expect_all(self, last + A_DIRECTORY, last + 1, last + 4);
 }
 
 /* Few segments are not worth a note: nothing is taken as known. */
@@ -175,17 +176,17 @@ static void
 test_few(Fixture *self, const void *data)
 {
     (void)data;
-    put_segments(self, 1, 1, (uint64_t)3 * A_FOLDER);
-    expect_known(self, (uint64_t)3 * A_FOLDER, 0, 0);
+    put_segments(self, 1, 1, (uint64_t)3 * A_DIRECTORY);
+    expect_known(self, (uint64_t)3 * A_DIRECTORY, 0, 0);
     delete_segments(self, 1, 300, 310);
-    expect_known(self, (uint64_t)3 * A_FOLDER, 300, 311);
+    expect_known(self, (uint64_t)3 * A_DIRECTORY, 300, 311);
 }
 
 /* The files of each timeline beside its segments; other sizes of segments know nothing. */
 static void
 test_timelines(Fixture *self, const void *data)
 {
-    const uint64_t last = (uint64_t)FOLDERS * A_FOLDER + 10;
+    const uint64_t last = (uint64_t)DIRECTORIES * A_DIRECTORY + 10;
     g_auto(BkBuf) empty = BK_BUF_INIT;
     g_autoptr(GError) error = NULL;
 
@@ -197,7 +198,7 @@ test_timelines(Fixture *self, const void *data)
                              self->op, &error));
     for (unsigned i = 0; i < 2; i++) {
         g_autoptr(GPtrArray) timelines =
-            bk_archive_list_known(self->part, &(BkArchiveSize){WAL_SYSTEM, SEGMENT_SIZE}, 1,
+            bk_archive_list_known(self->source_repo, &(BkArchiveSize){WAL_SYSTEM, SEGMENT_SIZE}, 1,
                                   self->now_us, self->op, &error);
         const BkArchiveTimeline *second;
 
@@ -210,8 +211,8 @@ test_timelines(Fixture *self, const void *data)
     }
     {
         g_autoptr(GPtrArray) timelines =
-            bk_archive_list_known(self->part, &(BkArchiveSize){WAL_SYSTEM, SEGMENT_SIZE * 4}, 1,
-                                  self->now_us, self->op, &error);
+            bk_archive_list_known(self->source_repo, &(BkArchiveSize){WAL_SYSTEM, SEGMENT_SIZE * 4},
+                                  1, self->now_us, self->op, &error);
 
         g_assert_no_error(error);
         expect(timelines, last, 0, 0);
@@ -240,7 +241,7 @@ test_list(RepoFixture *self, const void *data)
 
         EXPECT_DONE(bk_store_put(self->store, names[i], &empty, self->op, &error));
     }
-    timelines = bk_archive_list(self->part, self->op, &error);
+    timelines = bk_archive_list(self->source_repo, self->op, &error);
     g_assert_no_error(error);
     g_assert_cmpuint(timelines->len, ==, 2);
     timeline = g_ptr_array_index(timelines, 0);

@@ -1,6 +1,6 @@
 /* test-archive.c - WAL files in a repository: the same content again, other content, none. */
 #include "repo-fixture.h"
-#include "source/pg/archive.h"
+#include "source/pg/archive/archive.h"
 #include "wal-builder.h"
 
 #define START (5 * (BkLsn)WAL_SEGMENT)
@@ -15,7 +15,7 @@ build(WalBuilder *builder, uint32_t xid)
 }
 
 static bool
-put(RepoFixture *self, GPtrArray *parts, const char *name, const void *data, size_t size,
+put(RepoFixture *self, GPtrArray *source_repos, const char *name, const void *data, size_t size,
     uint64_t system_id, GError **error)
 {
     g_autoptr(BkArchiveWriter) writer = bk_archive_writer_new(BK_CODEC_ZSTD, 1);
@@ -24,25 +24,26 @@ put(RepoFixture *self, GPtrArray *parts, const char *name, const void *data, siz
     BkArchiveFile file = {.name = name, .content = &content, .is_ready = true};
 
     g_assert_true(bk_wal_name_parse(name, &file.parsed));
-    return bk_archive_put(writer, parts, &file, system_id, self->op, error);
+    return bk_archive_put(writer, source_repos, &file, system_id, self->op, error);
 }
 
 static bool
 put_one(RepoFixture *self, const char *name, const void *data, size_t size, GError **error)
 {
-    g_autoptr(GPtrArray) parts = g_ptr_array_new();
+    g_autoptr(GPtrArray) source_repos = g_ptr_array_new();
 
-    g_ptr_array_add(parts, self->part);
-    return put(self, parts, name, data, size, WAL_SYSTEM, error);
+    g_ptr_array_add(source_repos, self->source_repo);
+    return put(self, source_repos, name, data, size, WAL_SYSTEM, error);
 }
 
 static bool
-get(RepoFixture *self, const BkPart *part, const char *name, BkBuf *content, GError **error)
+get(RepoFixture *self, const BkSourceRepo *source_repo, const char *name, BkBuf *content,
+    GError **error)
 {
     BkWalName parsed;
 
     g_assert_true(bk_wal_name_parse(name, &parsed));
-    return bk_archive_get(part, WAL_SYSTEM, name, &parsed, content, self->op, error);
+    return bk_archive_get(source_repo, WAL_SYSTEM, name, &parsed, content, self->op, error);
 }
 
 #define SEGMENT "000000010000000000000005"
@@ -63,11 +64,11 @@ test_segment(RepoFixture *self, const void *data)
     EXPECT_DONE(put_one(self, SEGMENT, builder.out.data, WAL_SEGMENT, &error));
     EXPECT_DONE(put_one(self, SEGMENT, builder.out.data, WAL_SEGMENT, &error));
     EXPECT_ERROR(put_one(self, SEGMENT, other.out.data, WAL_SEGMENT, &error), BK_ERROR_CONFLICT);
-    EXPECT_DONE(get(self, self->part, SEGMENT, &content, &error));
+    EXPECT_DONE(get(self, self->source_repo, SEGMENT, &content, &error));
     EXPECT_BYTES(content.data, content.size, builder.out.data, WAL_SEGMENT);
     g_assert_true(bk_wal_name_parse(SEGMENT, &parsed));
-    EXPECT_DONE(
-        bk_archive_get_info(self->part, WAL_SYSTEM, SEGMENT, &parsed, &info, self->op, &error));
+    EXPECT_DONE(bk_archive_get_info(self->source_repo, WAL_SYSTEM, SEGMENT, &parsed, &info,
+                                    self->op, &error));
     g_assert_cmpuint(info.start_lsn, ==, START);
     g_assert_cmpuint(info.min_xid, ==, 700);
     g_assert_cmpuint(info.system_id, ==, WAL_SYSTEM);
@@ -78,14 +79,14 @@ test_refused_segments(RepoFixture *self, const void *data)
 {
     g_auto(WalBuilder) builder = {0};
     g_auto(WalBuilder) newer = {0};
-    g_autoptr(GPtrArray) parts = g_ptr_array_new();
+    g_autoptr(GPtrArray) source_repos = g_ptr_array_new();
     g_autoptr(GPtrArray) names = NULL;
     g_autoptr(GError) error = NULL;
 
     (void)data;
     build(&builder, 700);
-    g_ptr_array_add(parts, self->part);
-    EXPECT_ERROR(put(self, parts, SEGMENT, builder.out.data, WAL_SEGMENT, 1, &error),
+    g_ptr_array_add(source_repos, self->source_repo);
+    EXPECT_ERROR(put(self, source_repos, SEGMENT, builder.out.data, WAL_SEGMENT, 1, &error),
                  BK_ERROR_UNFIT);
     EXPECT_ERROR(put_one(self, "000000010000000000000006", builder.out.data, WAL_SEGMENT, &error),
                  BK_ERROR_UNFIT);
@@ -100,7 +101,8 @@ test_refused_segments(RepoFixture *self, const void *data)
     EXPECT_ERROR(put_one(self, SEGMENT, "", 0, &error), BK_ERROR_UNFIT);
     names = repo_fixture_names(self->store, "orders/wal/", self->op);
     g_assert_cmpuint(names->len, ==, 0);
-    EXPECT_DONE(put(self, parts, SEGMENT, builder.out.data, WAL_SEGMENT, WAL_SYSTEM, &error));
+    EXPECT_DONE(
+        put(self, source_repos, SEGMENT, builder.out.data, WAL_SEGMENT, WAL_SYSTEM, &error));
 }
 
 static void
@@ -115,11 +117,11 @@ test_small_files(RepoFixture *self, const void *data)
     for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
         g_auto(BkBuf) content = BK_BUF_INIT;
 
-        EXPECT_ERROR(get(self, self->part, names[i], &content, &error), BK_ERROR_NOT_FOUND);
+        EXPECT_ERROR(get(self, self->source_repo, names[i], &content, &error), BK_ERROR_NOT_FOUND);
         EXPECT_DONE(put_one(self, names[i], names[i], strlen(names[i]), &error));
         EXPECT_DONE(put_one(self, names[i], names[i], strlen(names[i]), &error));
         EXPECT_ERROR(put_one(self, names[i], names[i], 3, &error), BK_ERROR_CONFLICT);
-        EXPECT_DONE(get(self, self->part, names[i], &content, &error));
+        EXPECT_DONE(get(self, self->source_repo, names[i], &content, &error));
         EXPECT_BYTES(content.data, content.size, names[i], strlen(names[i]));
     }
 }
@@ -133,7 +135,7 @@ test_empty_file(RepoFixture *self, const void *data)
     (void)data;
     EXPECT_DONE(put_one(self, "00000002.history", NULL, 0, &error));
     EXPECT_DONE(put_one(self, "00000002.history", NULL, 0, &error));
-    EXPECT_DONE(get(self, self->part, "00000002.history", &content, &error));
+    EXPECT_DONE(get(self, self->source_repo, "00000002.history", &content, &error));
     g_assert_cmpuint(content.size, ==, 0);
 }
 
@@ -150,7 +152,8 @@ test_store_fails(RepoFixture *self, const void *data)
     EXPECT_ERROR(put_one(self, "00000002.history", "x", 1, &error), BK_ERROR_STORE);
     EXPECT_DONE(put_one(self, "00000002.history", "x", 1, &error));
     bk_store_fault_arm(self->store, BK_STORE_OPERATION_GET, 1, BK_ERROR_STORE, false);
-    EXPECT_ERROR(get(self, self->part, "00000003.history", &content, &error), BK_ERROR_STORE);
+    EXPECT_ERROR(get(self, self->source_repo, "00000003.history", &content, &error),
+                 BK_ERROR_STORE);
 }
 
 /* Each of two repositories, with the same key or not, holds what was put. */
@@ -158,9 +161,9 @@ static void
 test_two_repositories(RepoFixture *self, const void *data)
 {
     for (unsigned shared = 0; shared < 2; shared++) {
-        g_autoptr(GPtrArray) parts = g_ptr_array_new();
+        g_autoptr(GPtrArray) source_repos = g_ptr_array_new();
         g_autoptr(BkRepository) repository = NULL;
-        g_autoptr(BkPart) part = NULL;
+        g_autoptr(BkSourceRepo) source_repo = NULL;
         g_autofree char *name = g_strdup_printf("0000000%u.history", shared + 2);
         g_autoptr(GError) error = NULL;
         g_auto(BkBuf) content = BK_BUF_INIT;
@@ -169,13 +172,13 @@ test_two_repositories(RepoFixture *self, const void *data)
         (void)data;
         repository = bk_repository_create(bk_store_mem_new(), "second", &self->key, &created,
                                           self->op, &error);
-        part =
-            bk_part_create(repository, "orders", shared != 0 ? self->part : NULL, self->op, &error);
-        g_ptr_array_add(parts, self->part);
-        g_ptr_array_add(parts, part);
-        EXPECT_DONE(put(self, parts, name, "text", 4, WAL_SYSTEM, &error));
-        EXPECT_DONE(get(self, self->part, name, &content, &error));
-        EXPECT_DONE(get(self, part, name, &content, &error));
+        source_repo = bk_source_repo_create(
+            repository, "orders", shared != 0 ? self->source_repo : NULL, self->op, &error);
+        g_ptr_array_add(source_repos, self->source_repo);
+        g_ptr_array_add(source_repos, source_repo);
+        EXPECT_DONE(put(self, source_repos, name, "text", 4, WAL_SYSTEM, &error));
+        EXPECT_DONE(get(self, self->source_repo, name, &content, &error));
+        EXPECT_DONE(get(self, source_repo, name, &content, &error));
         EXPECT_BYTES(content.data, content.size, "text", 4u);
     }
 }
@@ -195,10 +198,11 @@ test_damaged_objects(RepoFixture *self, const void *data)
         BkBuf cut = {object.data, i, i};
 
         repo_fixture_overwrite(self->store, object_name, &cut, self->op);
-        EXPECT_ERROR(get(self, self->part, "00000002.history", &content, &error), BK_ERROR_CORRUPT);
+        EXPECT_ERROR(get(self, self->source_repo, "00000002.history", &content, &error),
+                     BK_ERROR_CORRUPT);
         object.data[i] ^= 2;
         repo_fixture_overwrite(self->store, object_name, &object, self->op);
-        g_assert_false(get(self, self->part, "00000002.history", &content, &error));
+        g_assert_false(get(self, self->source_repo, "00000002.history", &content, &error));
         g_assert_nonnull(strstr(error->message, object_name));
         g_clear_error(&error);
         object.data[i] ^= 2;
@@ -207,7 +211,8 @@ test_damaged_objects(RepoFixture *self, const void *data)
     EXPECT_DONE(bk_store_put(self->store,
                              "orders/wal/" WAL_SYSTEM_DIGITS "/00000003/00000003.history", &object,
                              self->op, &error));
-    EXPECT_ERROR(get(self, self->part, "00000003.history", &content, &error), BK_ERROR_CORRUPT);
+    EXPECT_ERROR(get(self, self->source_repo, "00000003.history", &content, &error),
+                 BK_ERROR_CORRUPT);
     EXPECT_ERROR(put_one(self, "00000003.history", "text", 4, &error), BK_ERROR_CORRUPT);
 }
 
@@ -254,8 +259,8 @@ get_blocks(RepoFixture *self, BkWalInfo *info, BkWalBlocks *blocks, GError **err
     BkWalName parsed;
 
     g_assert_true(bk_wal_name_parse(SEGMENT, &parsed));
-    return bk_archive_get_blocks(self->part, WAL_SYSTEM, SEGMENT, &parsed, info, blocks, self->op,
-                                 error);
+    return bk_archive_get_blocks(self->source_repo, WAL_SYSTEM, SEGMENT, &parsed, info, blocks,
+                                 self->op, error);
 }
 
 static void
@@ -276,12 +281,12 @@ static bool
 put_stored(RepoFixture *self, const BkBuf *content, GError **error)
 {
     g_autoptr(BkArchiveWriter) writer = bk_archive_writer_new(BK_CODEC_STORED, 0);
-    g_autoptr(GPtrArray) parts = g_ptr_array_new();
+    g_autoptr(GPtrArray) source_repos = g_ptr_array_new();
     BkArchiveFile file = {.name = SEGMENT, .content = content, .is_ready = true};
 
-    g_ptr_array_add(parts, self->part);
+    g_ptr_array_add(source_repos, self->source_repo);
     g_assert_true(bk_wal_name_parse(SEGMENT, &file.parsed));
-    return bk_archive_put(writer, parts, &file, WAL_SYSTEM, self->op, error);
+    return bk_archive_put(writer, source_repos, &file, WAL_SYSTEM, self->op, error);
 }
 
 /* What a segment changes is told from its head and summary alone, also from a summary longer than
@@ -305,7 +310,7 @@ test_blocks(RepoFixture *self, const void *data)
         EXPECT_ERROR(get_blocks(self, &info, &blocks, &error), BK_ERROR_NOT_FOUND);
         EXPECT_DONE(put_stored(self, &builder.out, &error));
         expect_blocks(self, counts[i] * UINT64_C(33));
-        EXPECT_DONE(get(self, self->part, SEGMENT, &content, &error));
+        EXPECT_DONE(get(self, self->source_repo, SEGMENT, &content, &error));
         EXPECT_BYTES(content.data, content.size, builder.out.data, WAL_SEGMENT);
         bk_store_fault_arm(self->store, BK_STORE_OPERATION_GET, 1, BK_ERROR_STORE, false);
         EXPECT_ERROR(get_blocks(self, &info, &blocks, &error), BK_ERROR_STORE);
@@ -343,14 +348,14 @@ test_damaged_summary(RepoFixture *self, const void *data)
         *at ^= 2;
         repo_fixture_overwrite(self->store, OBJECT, &object, self->op);
         expect_blocks(self, 66);
-        EXPECT_DONE(get(self, self->part, SEGMENT, &content, &error));
+        EXPECT_DONE(get(self, self->source_repo, SEGMENT, &content, &error));
         EXPECT_BYTES(content.data, content.size, builder.out.data, WAL_SEGMENT);
         *at ^= 2;
     }
     for (size_t i = 0; i < 4; i++) { /* its length: then no frame behind it is found */
         object.data[(size_t)(summary.data - object.data) + i] ^= 2;
         repo_fixture_overwrite(self->store, OBJECT, &object, self->op);
-        EXPECT_ERROR(get(self, self->part, SEGMENT, &content, &error), BK_ERROR_CORRUPT);
+        EXPECT_ERROR(get(self, self->source_repo, SEGMENT, &content, &error), BK_ERROR_CORRUPT);
         object.data[(size_t)(summary.data - object.data) + i] ^= 2;
     }
 }

@@ -1,7 +1,7 @@
 /* test-backup-manifest.c - the manifest, byte for byte as pg_verifybackup wants it. */
 #include "base/fd.h"
 #include "codec/digest.h"
-#include "source/pg/backup-manifest.h"
+#include "source/pg/restore/backup-manifest.h"
 #include "temp-dir.h"
 
 #include <fcntl.h>

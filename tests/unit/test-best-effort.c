@@ -2,11 +2,11 @@
  * from then on, and never gets a manifest; the others go on. */
 #include "base/log.h"
 #include "base/workers.h"
-#include "engine/best-effort.h"
-#include "engine/system-id.h"
+#include "engine/targets/best-effort.h"
 #include "odd-store.h"
 #include "past-fixture.h"
-#include "source/pg/page.h"
+#include "source/pg/archive/system-id.h"
+#include "source/pg/format/page.h"
 #include "temp-dir.h"
 #include "wal-builder.h"
 
@@ -16,8 +16,8 @@
 typedef struct Fixture {
     RepoFixture repo; /* the required one */
     char *data_dir;
-    OddStore *stores[2]; /* of those of best effort */
-    BkPart *parts[2];    /* other eyes upon them */
+    OddStore *stores[2];           /* of those of best effort */
+    BkSourceRepo *source_repos[2]; /* other eyes upon them */
     BkRepository *repositories[2];
     BkBestEffort *best_effort;
     BkSnapshot *snapshot;
@@ -78,7 +78,7 @@ tear_down(Fixture *self, const void *data)
 {
     (void)data;
     for (unsigned i = 0; i < 2; i++)
-        bk_part_free(self->parts[i]);
+        bk_source_repo_free(self->source_repos[i]);
     bk_best_effort_free(self->best_effort);
     bk_snapshot_free(self->snapshot);
     bk_pg_meta_clear(&self->meta);
@@ -91,10 +91,12 @@ take(Fixture *self)
 {
     g_autoptr(GError) error = NULL;
 
-    EXPECT_DONE(bk_best_effort_create(self->best_effort, "orders", self->repo.part, &error));
-    EXPECT_DONE(bk_best_effort_take(self->best_effort, SYSTEM, self->repo.part, false, &error));
+    EXPECT_DONE(bk_best_effort_create(self->best_effort, "orders", self->repo.source_repo, &error));
+    EXPECT_DONE(
+        bk_best_effort_take(self->best_effort, SYSTEM, self->repo.source_repo, false, &error));
     for (unsigned i = 0; i < 2; i++) {
-        self->parts[i] = bk_part_open(self->repositories[i], "orders", self->repo.op, &error);
+        self->source_repos[i] =
+            bk_source_repo_open(self->repositories[i], "orders", self->repo.op, &error);
         g_assert_no_error(error);
     }
 }
@@ -266,8 +268,9 @@ test_hangs_from_the_start(Fixture *self, const void *data)
 
     (void)data;
     atomic_store(&self->stores[0]->hang, "lease/");
-    EXPECT_DONE(bk_best_effort_create(self->best_effort, "orders", self->repo.part, &error));
-    EXPECT_DONE(bk_best_effort_take(self->best_effort, SYSTEM, self->repo.part, false, &error));
+    EXPECT_DONE(bk_best_effort_create(self->best_effort, "orders", self->repo.source_repo, &error));
+    EXPECT_DONE(
+        bk_best_effort_take(self->best_effort, SYSTEM, self->repo.source_repo, false, &error));
     EXPECT_DONE(put_pack(self, 1, &error));
     g_assert_nonnull(why(self, 0));
     g_assert_cmpuint(count(self, 0, "orders/packs/"), ==, 0);
@@ -298,7 +301,7 @@ test_lease_taken_over(Fixture *self, const void *data)
     (void)data;
     take(self);
     EXPECT_DONE(put_pack(self, 1, &error));
-    other = bk_lease_acquire(self->parts[0], &options, self->repo.op, &error);
+    other = bk_lease_acquire(self->source_repos[0], &options, self->repo.op, &error);
     g_assert_no_error(error);
     EXPECT_DONE(publish(self, NULL, &error));
     g_assert_nonnull(strstr(why(self, 0), "lease"));
@@ -310,16 +313,17 @@ static void
 test_held_by_another(Fixture *self, const void *data)
 {
     g_autoptr(GError) error = NULL;
-    g_autoptr(BkPart) part = NULL;
+    g_autoptr(BkSourceRepo) source_repo = NULL;
     g_autoptr(BkLease) other = NULL;
 
     (void)data;
-    EXPECT_DONE(bk_best_effort_create(self->best_effort, "orders", self->repo.part, &error));
-    part = bk_part_open(self->repositories[0], "orders", self->repo.op, &error);
+    EXPECT_DONE(bk_best_effort_create(self->best_effort, "orders", self->repo.source_repo, &error));
+    source_repo = bk_source_repo_open(self->repositories[0], "orders", self->repo.op, &error);
     g_assert_no_error(error);
-    other = bk_lease_acquire(part, &(BkLeaseOptions){0}, self->repo.op, &error);
+    other = bk_lease_acquire(source_repo, &(BkLeaseOptions){0}, self->repo.op, &error);
     g_assert_no_error(error);
-    EXPECT_DONE(bk_best_effort_take(self->best_effort, SYSTEM, self->repo.part, false, &error));
+    EXPECT_DONE(
+        bk_best_effort_take(self->best_effort, SYSTEM, self->repo.source_repo, false, &error));
     g_assert_nonnull(why(self, 0));
     g_assert_null(why(self, 1));
 }
@@ -329,13 +333,15 @@ static void
 test_other_keys(Fixture *self, const void *data)
 {
     g_autoptr(GError) error = NULL;
-    g_autoptr(BkPart) part = NULL;
+    g_autoptr(BkSourceRepo) source_repo = NULL;
 
     (void)data;
-    part = bk_part_create(self->repositories[1], "orders", NULL, self->repo.op, &error);
+    source_repo =
+        bk_source_repo_create(self->repositories[1], "orders", NULL, self->repo.op, &error);
     g_assert_no_error(error);
-    EXPECT_DONE(bk_best_effort_create(self->best_effort, "orders", self->repo.part, &error));
-    EXPECT_DONE(bk_best_effort_take(self->best_effort, SYSTEM, self->repo.part, false, &error));
+    EXPECT_DONE(bk_best_effort_create(self->best_effort, "orders", self->repo.source_repo, &error));
+    EXPECT_DONE(
+        bk_best_effort_take(self->best_effort, SYSTEM, self->repo.source_repo, false, &error));
     g_assert_null(why(self, 0));
     g_assert_nonnull(strstr(why(self, 1), "different keys"));
 }
@@ -344,19 +350,21 @@ static void
 test_another_cluster(Fixture *self, const void *data)
 {
     g_autoptr(GError) error = NULL;
-    g_autoptr(BkPart) part = NULL;
+    g_autoptr(BkSourceRepo) source_repo = NULL;
     g_auto(BkBuf) object = BK_BUF_INIT;
 
     (void)data;
-    part = bk_part_create(self->repositories[1], "orders", self->repo.part, self->repo.op, &error);
+    source_repo = bk_source_repo_create(self->repositories[1], "orders", self->repo.source_repo,
+                                        self->repo.op, &error);
     g_assert_no_error(error);
     self->meta.system_id = SYSTEM + 1;
     bk_pg_meta_encode(&self->meta, &bk_snapshot_head(self->snapshot)->meta);
-    EXPECT_DONE(bk_snapshot_seal(self->snapshot, part, &object, &error));
-    EXPECT_DONE(bk_snapshot_put(part, bk_snapshot_head(self->snapshot)->id, &object, self->repo.op,
-                                &error));
-    EXPECT_DONE(bk_best_effort_create(self->best_effort, "orders", self->repo.part, &error));
-    EXPECT_DONE(bk_best_effort_take(self->best_effort, SYSTEM, self->repo.part, false, &error));
+    EXPECT_DONE(bk_snapshot_seal(self->snapshot, source_repo, &object, &error));
+    EXPECT_DONE(bk_snapshot_put(source_repo, bk_snapshot_head(self->snapshot)->id, &object,
+                                self->repo.op, &error));
+    EXPECT_DONE(bk_best_effort_create(self->best_effort, "orders", self->repo.source_repo, &error));
+    EXPECT_DONE(
+        bk_best_effort_take(self->best_effort, SYSTEM, self->repo.source_repo, false, &error));
     g_assert_null(why(self, 0));
     g_assert_nonnull(strstr(why(self, 1), "another cluster"));
 }
@@ -374,7 +382,7 @@ test_lacks_packs(Fixture *self, const void *data)
     (void)data;
     take(self);
     bk_buf_extend(&object, 10);
-    EXPECT_DONE(bk_pack_put(self->parts[1], old.name, &object, self->repo.op, &error));
+    EXPECT_DONE(bk_pack_put(self->source_repos[1], old.name, &object, self->repo.op, &error));
     (void)bk_snapshot_add_pack(parent, &old);
     (void)bk_snapshot_add_pack(self->snapshot, &old);
     (void)bk_snapshot_add_pack(self->snapshot, &new);
@@ -391,7 +399,7 @@ test_lacks_packs(Fixture *self, const void *data)
 static void
 make_pack(const Fixture *self, uint8_t content, BkPackRef *ref, BkBuf *object)
 {
-    g_autoptr(BkPackWriter) writer = bk_pack_writer_new(self->repo.part, BK_CODEC_LZ4, 1);
+    g_autoptr(BkPackWriter) writer = bk_pack_writer_new(self->repo.source_repo, BK_CODEC_LZ4, 1);
     g_autoptr(GError) error = NULL;
     size_t available;
 
@@ -414,16 +422,17 @@ publish_what_is_missed(Fixture *self, BkSnapshot *parent)
         g_auto(BkBuf) object = BK_BUF_INIT;
 
         make_pack(self, (uint8_t)i, &packs[i], &object);
-        EXPECT_DONE(bk_pack_put(self->repo.part, packs[i].name, &object, self->repo.op, &error));
+        EXPECT_DONE(
+            bk_pack_put(self->repo.source_repo, packs[i].name, &object, self->repo.op, &error));
         if (i == 1)
             EXPECT_DONE(bk_best_effort_put_pack(self->best_effort, packs[i].name, &object, &error));
         (void)bk_snapshot_add_pack(self->snapshot, &packs[i]);
     }
     (void)bk_snapshot_add_pack(parent, &packs[0]);
     bk_pg_meta_encode(&self->meta, &bk_snapshot_head(self->snapshot)->meta);
-    EXPECT_DONE(bk_snapshot_seal(self->snapshot, self->repo.part, &manifest, &error));
-    EXPECT_DONE(bk_snapshot_put(self->repo.part, bk_snapshot_head(self->snapshot)->id, &manifest,
-                                self->repo.op, &error));
+    EXPECT_DONE(bk_snapshot_seal(self->snapshot, self->repo.source_repo, &manifest, &error));
+    EXPECT_DONE(bk_snapshot_put(self->repo.source_repo, bk_snapshot_head(self->snapshot)->id,
+                                &manifest, self->repo.op, &error));
     EXPECT_DONE(publish(self, parent, &error));
     for (unsigned i = 0; i < 2; i++) {
         g_assert_nonnull(strstr(why(self, i), "packs"));
@@ -442,7 +451,8 @@ catch_up(Fixture *self, BkSnapshot *parent)
     };
     g_autoptr(GError) error = NULL;
 
-    EXPECT_DONE(bk_best_effort_catch_up(self->best_effort, &request, self->repo.part, &error));
+    EXPECT_DONE(
+        bk_best_effort_catch_up(self->best_effort, &request, self->repo.source_repo, &error));
 }
 
 /* What is brought is whole, and in a store that locks what is old is locked anew. */
@@ -480,10 +490,10 @@ test_not_caught_up(Fixture *self, const void *data)
 }
 
 static void
-archive(Fixture *self, BkPart *part, const char *name, GError **error)
+archive(Fixture *self, BkSourceRepo *source_repo, const char *name, GError **error)
 {
     g_autoptr(BkArchiveWriter) writer = bk_archive_writer_new(BK_CODEC_ZSTD, 1);
-    g_autoptr(GPtrArray) parts = g_ptr_array_new();
+    g_autoptr(GPtrArray) source_repos = g_ptr_array_new();
     g_auto(WalBuilder) builder = {0};
     BkArchiveFile file = {.name = name, .content = &builder.out, .is_ready = true};
 
@@ -491,9 +501,9 @@ archive(Fixture *self, BkPart *part, const char *name, GError **error)
     (void)wal_builder_xact(&builder, 0x00, 700, BK_USEC_PER_SEC);
     wal_builder_pad(&builder);
     g_assert_true(bk_wal_name_parse(name, &file.parsed));
-    g_ptr_array_add(parts, part);
-    g_assert_true(bk_archive_put(writer, parts, &file, WAL_SYSTEM, self->repo.op, error));
-    if (part == self->repo.part)
+    g_ptr_array_add(source_repos, source_repo);
+    g_assert_true(bk_archive_put(writer, source_repos, &file, WAL_SYSTEM, self->repo.op, error));
+    if (source_repo == self->repo.source_repo)
         g_assert_true(bk_best_effort_put_file(self->best_effort, writer, &file, WAL_SYSTEM, error));
 }
 
@@ -505,7 +515,7 @@ test_lacks_wal(Fixture *self, const void *data)
     (void)data;
     take(self);
     self->meta.is_standalone = false;
-    archive(self, self->parts[1], "000000010000000000000005", &error);
+    archive(self, self->source_repos[1], "000000010000000000000005", &error);
     EXPECT_DONE(publish(self, NULL, &error));
     g_assert_nonnull(strstr(why(self, 0), "WAL"));
     g_assert_cmpuint(count(self, 0, "orders/snapshots/"), ==, 0);
@@ -526,12 +536,12 @@ test_lacks_wal_of_the_current_cluster(Fixture *self, const void *data)
     g_autoptr(GError) error = NULL;
 
     (void)data;
-    EXPECT_DONE(bk_best_effort_create(self->best_effort, "orders", self->repo.part, &error));
+    EXPECT_DONE(bk_best_effort_create(self->best_effort, "orders", self->repo.source_repo, &error));
     for (unsigned i = 0; i < 2; i++) {
         RepoFixture at = self->repo;
 
-        at.part = self->parts[i] =
-            bk_part_open(self->repositories[i], "orders", self->repo.op, &error);
+        at.source_repo = self->source_repos[i] =
+            bk_source_repo_open(self->repositories[i], "orders", self->repo.op, &error);
         g_assert_no_error(error);
         if (i == 0)
             past_put_snapshot(&at, packs, &own);
@@ -539,10 +549,11 @@ test_lacks_wal_of_the_current_cluster(Fixture *self, const void *data)
     }
     past_put_snapshot(&self->repo, packs, &own);
     past_put_snapshot_of(&self->repo, packs, &former, WAL_SYSTEM + 1);
-    past_put_segment(self->repo.part, 1, PAST_SEGNO, 700, self->repo.op);
-    g_ptr_array_add(required, self->repo.part);
+    past_put_segment(self->repo.source_repo, 1, PAST_SEGNO, 700, self->repo.op);
+    g_ptr_array_add(required, self->repo.source_repo);
     EXPECT_DONE(bk_system_declare(required, SYSTEM, self->repo.op, &error));
-    EXPECT_DONE(bk_best_effort_take(self->best_effort, SYSTEM, self->repo.part, false, &error));
+    EXPECT_DONE(
+        bk_best_effort_take(self->best_effort, SYSTEM, self->repo.source_repo, false, &error));
     catch_up(self, NULL);
     for (unsigned i = 0; i < 2; i++) {
         g_assert_cmpstr(why(self, i), ==, NULL);
@@ -563,9 +574,10 @@ test_file(Fixture *self, const void *data)
     (void)data;
     take(self);
     atomic_store(&self->stores[0]->refuse, "wal/");
-    archive(self, self->repo.part, "000000010000000000000005", &error);
+    archive(self, self->repo.source_repo, "000000010000000000000005", &error);
     g_assert_true(bk_wal_name_parse("000000010000000000000005", &parsed));
-    name = bk_archive_object_name(self->repo.part, WAL_SYSTEM, "000000010000000000000005", &parsed);
+    name = bk_archive_object_name(self->repo.source_repo, WAL_SYSTEM, "000000010000000000000005",
+                                  &parsed);
     repo_fixture_get(self->repo.store, name, &object, self->repo.op);
     repo_fixture_get(self->stores[1]->inner, name, &copy, self->repo.op);
     EXPECT_BYTES(copy.data, copy.size, object.data, object.size);
@@ -584,7 +596,7 @@ test_budget(Fixture *self, const void *data)
     (void)data;
     bk_best_effort_free(self->best_effort);
     start(self, &options);
-    EXPECT_DONE(bk_best_effort_create(self->best_effort, "orders", self->repo.part, &error));
+    EXPECT_DONE(bk_best_effort_create(self->best_effort, "orders", self->repo.source_repo, &error));
     for (unsigned i = 0; i < 2; i++)
         atomic_store(&self->stores[i]->hang, "packs/");
     EXPECT_DONE(put_pack(self, 1, &error));

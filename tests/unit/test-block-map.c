@@ -1,7 +1,7 @@
 /* test-block-map.c - block maps against a plain list of bits, and their encoding. */
 #include "codec/wire.h"
 #include "expect.h"
-#include "source/pg/block-map.h"
+#include "source/pg/wal/block-map.h"
 
 #define FORKS    4
 #define UNIVERSE (5 * 65536u) /* blocks of each fork */
@@ -173,7 +173,7 @@ test_merge_and_decode(void)
     g_autoptr(GError) error = NULL;
 
     model_init(&model);
-    for (int part = 0; part < 20; part++) {
+    for (int source_repo = 0; source_repo < 20; source_repo++) {
         g_autoptr(BkBlockMap) map = bk_block_map_new();
         g_auto(Model) own = {0};
         g_auto(BkBuf) bytes = BK_BUF_INIT;
@@ -181,9 +181,9 @@ test_merge_and_decode(void)
         g_auto(BkBuf) twice = BK_BUF_INIT;
 
         model_init(&own);
-        for (int i = 0; i < 1 << (part % 8); i++)
+        for (int i = 0; i < 1 << (source_repo % 8); i++)
             change(map, &own);
-        bk_block_map_renew(map, 1663, (uint32_t)part);
+        bk_block_map_renew(map, 1663, (uint32_t)source_repo);
         merge_models(&model, &own);
         bk_block_map_merge(all, map);
         bytes = encode(map);
@@ -191,8 +191,8 @@ test_merge_and_decode(void)
         once = encode(all);
         twice = encode(decoded);
         EXPECT_BYTES(once.data, once.size, twice.data, twice.size);
-        g_assert_true(bk_block_map_is_renewed(all, 1663, (uint32_t)part));
-        g_assert_false(bk_block_map_is_renewed(decoded, 1663, (uint32_t)part + 1));
+        g_assert_true(bk_block_map_is_renewed(all, 1663, (uint32_t)source_repo));
+        g_assert_false(bk_block_map_is_renewed(decoded, 1663, (uint32_t)source_repo + 1));
     }
     check(all, &model);
     check(decoded, &model);

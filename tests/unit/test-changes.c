@@ -1,9 +1,9 @@
 /* test-changes.c - what changed between two moments: WAL from archives and from the server, against
  * a list of what was written into it; and whatever makes it unreliable. */
-#include "engine/changes.h"
+#include "source/pg/backup/changes.h"
 
 #include "repo-fixture.h"
-#include "source/pg/archive.h"
+#include "source/pg/archive/archive.h"
 #include "temp-dir.h"
 #include "wal-builder.h"
 
@@ -24,7 +24,7 @@ typedef struct Written {
 
 typedef struct Fixture {
     RepoFixture repo;
-    GPtrArray *parts;
+    GPtrArray *source_repos;
     char *data_dir;
     WalBuilder builder;
     GArray *written; /* Written */
@@ -40,14 +40,14 @@ set_up(Fixture *self, const void *data)
 
     (void)data;
     *self = (Fixture){
-        .parts = g_ptr_array_new(),
+        .source_repos = g_ptr_array_new(),
         .data_dir = temp_dir_new(),
         .written = g_array_new(FALSE, FALSE, sizeof(Written)),
     };
     repo_fixture_init(&self->repo);
     repo_fixture_add_second(&self->repo);
-    g_ptr_array_add(self->parts, self->repo.part);
-    g_ptr_array_add(self->parts, self->repo.second);
+    g_ptr_array_add(self->source_repos, self->repo.source_repo);
+    g_ptr_array_add(self->source_repos, self->repo.second);
     wal = g_build_filename(self->data_dir, "pg_wal", NULL);
     g_assert_cmpint(mkdir(wal, 0700), ==, 0);
     wal_builder_init(&self->builder, MAGIC, START);
@@ -74,7 +74,7 @@ tear_down(Fixture *self, const void *data)
     bk_pg_meta_clear(&self->to);
     wal_builder_clear(&self->builder);
     g_array_unref(self->written);
-    g_ptr_array_unref(self->parts);
+    g_ptr_array_unref(self->source_repos);
     repo_fixture_clear(&self->repo);
     temp_dir_free(self->data_dir);
 }
@@ -129,26 +129,26 @@ segment_name(size_t number, char name[BK_WAL_NAME_SIZE])
 
 /* Archives segment `number` of the builder in one of the parts. */
 static void
-archive_in(Fixture *self, BkPart *part, const WalBuilder *builder, size_t number)
+archive_in(Fixture *self, BkSourceRepo *source_repo, const WalBuilder *builder, size_t number)
 {
     g_autoptr(BkArchiveWriter) writer = bk_archive_writer_new(BK_CODEC_LZ4, 1);
-    g_autoptr(GPtrArray) parts = g_ptr_array_new();
+    g_autoptr(GPtrArray) source_repos = g_ptr_array_new();
     g_autofree uint8_t *copy = g_memdup2(wal_builder_segment(builder, number), WAL_SEGMENT);
     BkBuf content = {copy, WAL_SEGMENT, WAL_SEGMENT};
     g_autoptr(GError) error = NULL;
     char name[BK_WAL_NAME_SIZE];
     BkArchiveFile file = {.name = name, .content = &content, .is_ready = true};
 
-    g_ptr_array_add(parts, part);
+    g_ptr_array_add(source_repos, source_repo);
     segment_name((size_t)((builder->start - START) / WAL_SEGMENT) + number, name);
     g_assert_true(bk_wal_name_parse(name, &file.parsed));
-    EXPECT_DONE(bk_archive_put(writer, parts, &file, WAL_SYSTEM, self->repo.op, &error));
+    EXPECT_DONE(bk_archive_put(writer, source_repos, &file, WAL_SYSTEM, self->repo.op, &error));
 }
 
 static void
 archive(Fixture *self, size_t number)
 {
-    archive_in(self, self->repo.part, &self->builder, number);
+    archive_in(self, self->repo.source_repo, &self->builder, number);
 }
 
 static char *
@@ -178,7 +178,7 @@ live(const Fixture *self, size_t number)
 static void
 find(Fixture *self)
 {
-    const BkChangesRequest request = {.parts = self->parts,
+    const BkChangesRequest request = {.source_repos = self->source_repos,
                                       .data_dir = self->data_dir,
                                       .from = &self->from,
                                       .to = &self->to,
@@ -564,7 +564,7 @@ test_many(Fixture *self, const void *data)
 static bool
 have_mark(Fixture *self, uint32_t timeline, const BkWalMark *mark)
 {
-    const BkChangesRequest request = {.parts = self->parts,
+    const BkChangesRequest request = {.source_repos = self->source_repos,
                                       .data_dir = self->data_dir,
                                       .from = &self->from,
                                       .to = &self->to,
@@ -612,7 +612,7 @@ test_mark(Fixture *self, const void *data)
 static void
 test_cancelled(Fixture *self, const void *data)
 {
-    const BkChangesRequest request = {.parts = self->parts,
+    const BkChangesRequest request = {.source_repos = self->source_repos,
                                       .data_dir = self->data_dir,
                                       .from = &self->from,
                                       .to = &self->to,

@@ -1,5 +1,5 @@
 /* test-clock-check.c - how clocks are compared, and ids of snapshots that are dated ahead. */
-#include "engine/clock-check.h"
+#include "source/pg/history/clock-check.h"
 
 #include <string.h>
 

@@ -238,7 +238,7 @@ test_mistakes(void)
 }
 
 typedef struct Fixture {
-    char *folder;
+    char *directory;
     char *path;
 } Fixture;
 
@@ -248,9 +248,9 @@ set_up(Fixture *fixture, const void *data)
     g_autoptr(GError) error = NULL;
 
     (void)data;
-    fixture->folder = g_dir_make_tmp("test-config-XXXXXX", &error);
+    fixture->directory = g_dir_make_tmp("test-config-XXXXXX", &error);
     g_assert_no_error(error);
-    fixture->path = g_build_filename(fixture->folder, "c.yaml", NULL);
+    fixture->path = g_build_filename(fixture->directory, "c.yaml", NULL);
 }
 
 static void
@@ -259,9 +259,9 @@ tear_down(Fixture *fixture, const void *data)
     (void)data;
     (void)unlink(fixture->path);
     (void)rmdir(fixture->path);
-    g_assert_cmpint(rmdir(fixture->folder), ==, 0);
+    g_assert_cmpint(rmdir(fixture->directory), ==, 0);
     g_free(fixture->path);
-    g_free(fixture->folder);
+    g_free(fixture->directory);
 }
 
 static void

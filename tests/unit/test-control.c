@@ -1,4 +1,4 @@
-#include "source/pg/control.h"
+#include "source/pg/cluster/control.h"
 
 #include "codec/crc32c.h"
 

@@ -2,27 +2,27 @@
  * cluster whose log is known, read by the word of the log or compared, interrupted and carried on.
  */
 #include "cluster-fixture.h"
-#include "engine/assemble.h"
-#include "engine/extract.h"
-#include "engine/page-sample.h"
+#include "engine/backup/assemble.h"
 #include "repo-fixture.h"
+#include "repo/extract/extract.h"
+#include "source/pg/backup/page-sample.h"
 
 #define OLD_LSN (2 * BK_MIB) /* before anything that the cluster logs */
 
 typedef struct Fixture {
     RepoFixture repo;
-    GPtrArray *parts;
+    GPtrArray *source_repos;
     Cluster cluster;
 
     BkSnapshot *parent;
     BkLsn parent_redo;
 
-    BkCopyOptions options; /* what follows belongs to the copy at hand */
-    BkTree tree;
+    BkPipelineOptions options; /* what follows belongs to the copy at hand */
+    BkDataDirList tree;
     BkBlockMap *map; /* NULL: compare */
     bool *is_given_up;
     BkSelection *selection;
-    BkCopy *copy;
+    BkPipeline *copy;
     BkLsn redo;
     BkSnapshot *before;   /* the parent of the copy that is finished */
     unsigned checkpoints; /* seen */
@@ -36,27 +36,27 @@ set_up(Fixture *self, const void *data)
 {
     (void)data;
     *self = (Fixture){
-        .parts = g_ptr_array_new(),
+        .source_repos = g_ptr_array_new(),
     };
     cluster_init(&self->cluster);
     repo_fixture_init(&self->repo);
-    g_ptr_array_add(self->parts, self->repo.part);
-    self->options = (BkCopyOptions){.parts = self->parts,
-                                    .root = self->cluster.root,
-                                    .codec = BK_CODEC_LZ4,
-                                    .level = 1,
-                                    .workers = 2};
+    g_ptr_array_add(self->source_repos, self->repo.source_repo);
+    self->options = (BkPipelineOptions){.source_repos = self->source_repos,
+                                        .root = self->cluster.root,
+                                        .codec = BK_CODEC_LZ4,
+                                        .level = 1,
+                                        .workers = 2};
 }
 
 static void
 end_copy(Fixture *self)
 {
-    g_clear_pointer(&self->copy, bk_copy_free);
+    g_clear_pointer(&self->copy, bk_pipeline_free);
     g_clear_pointer(&self->selection, bk_selection_free);
     g_clear_pointer(&self->map, bk_block_map_free);
     g_clear_pointer(&self->is_given_up, g_free);
     g_clear_pointer(&self->before, bk_snapshot_free);
-    bk_tree_clear(&self->tree);
+    bk_data_dir_list_clear(&self->tree);
 }
 
 static void
@@ -66,7 +66,7 @@ tear_down(Fixture *self, const void *data)
     end_copy(self);
     bk_snapshot_free(self->parent);
     bk_snapshot_free(self->saved);
-    g_ptr_array_unref(self->parts);
+    g_ptr_array_unref(self->source_repos);
     repo_fixture_clear(&self->repo);
     cluster_clear(&self->cluster);
 }
@@ -110,9 +110,10 @@ begin_copy(Fixture *self, Way way)
     self->options.first_pack = 0;
     self->checkpoints = 0;
     self->redo = self->cluster.now;
-    EXPECT_DONE(bk_tree_list(self->cluster.root, &control, &self->tree, self->repo.op, &error));
+    EXPECT_DONE(
+        bk_data_dir_list_list(self->cluster.root, &control, &self->tree, self->repo.op, &error));
     select_files(self, way);
-    self->copy = bk_copy_new(&self->options);
+    self->copy = bk_pipeline_new(&self->options);
 }
 
 static void
@@ -120,7 +121,7 @@ run_copy(Fixture *self)
 {
     g_autoptr(GError) error = NULL;
 
-    EXPECT_DONE(bk_copy_run(self->copy, self->selection, NULL, self->repo.op, &error));
+    EXPECT_DONE(bk_pipeline_run(self->copy, self->selection, NULL, self->repo.op, &error));
 }
 
 /* Seals a manifest, puts it and loads it again: loading checks its extents. */
@@ -136,15 +137,15 @@ put_and_load(Fixture *self, BkSnapshot *snapshot)
     head->source = g_strdup("orders");
     head->kind = g_strdup("postgres");
     head->parent = g_strdup("");
-    head->mode = BK_SNAPSHOT_INCREMENT;
+    head->mode = BK_SNAPSHOT_INCREMENTAL;
     head->why = g_strdup("");
     head->label = g_strdup("");
     head->host = g_strdup("here");
     head->program = g_strdup("test");
     head->state = BK_SNAPSHOT_COMPLETE;
-    EXPECT_DONE(bk_snapshot_seal(snapshot, self->repo.part, &object, &error));
-    EXPECT_DONE(bk_snapshot_put(self->repo.part, head->id, &object, self->repo.op, &error));
-    loaded = bk_snapshot_load(self->repo.part, head->id, self->repo.op, &error);
+    EXPECT_DONE(bk_snapshot_seal(snapshot, self->repo.source_repo, &object, &error));
+    EXPECT_DONE(bk_snapshot_put(self->repo.source_repo, head->id, &object, self->repo.op, &error));
+    loaded = bk_snapshot_load(self->repo.source_repo, head->id, self->repo.op, &error);
     g_assert_no_error(error);
     return loaded;
 }
@@ -160,7 +161,7 @@ assemble(Fixture *self, const BkSnapshot *parent, bool *is_behind)
 }
 
 static void
-make_folders(const BkSnapshot *snapshot, const char *to)
+make_directories(const BkSnapshot *snapshot, const char *to)
 {
     size_t count;
     const BkFile *files = bk_snapshot_files(snapshot, &count);
@@ -176,14 +177,17 @@ make_folders(const BkSnapshot *snapshot, const char *to)
 static void
 restore(Fixture *self, const BkSnapshot *snapshot, const char *to)
 {
-    g_autoptr(BkOwnerMap) owners = bk_owner_map_new(snapshot, 0);
+    g_autoptr(BkChownMap) owners = bk_chown_map_new(snapshot, 0);
     g_autoptr(BkBeneath) place = bk_beneath_new(open(to, O_RDONLY | O_DIRECTORY), NULL);
-    const BkExtractOptions options = {
-        .parts = self->parts, .snapshot = snapshot, .owners = owners, .place = place, .workers = 2};
+    const BkExtractOptions options = {.source_repos = self->source_repos,
+                                      .snapshot = snapshot,
+                                      .owners = owners,
+                                      .place = place,
+                                      .workers = 2};
     g_autoptr(BkExtract) extract = bk_extract_new(&options);
     g_autoptr(GError) error = NULL;
 
-    make_folders(snapshot, to);
+    make_directories(snapshot, to);
     EXPECT_DONE(bk_extract_run(extract, self->repo.op, &error));
 }
 
@@ -258,7 +262,7 @@ assert_restores_source(Fixture *self, const BkSnapshot *snapshot)
     g_assert_cmpuint(count, ==, self->tree.files->len);
     restore(self, snapshot, to);
     for (guint i = 0; i < self->tree.files->len; i++) {
-        const BkTreeFile *file = g_ptr_array_index(self->tree.files, i);
+        const BkDataDirFile *file = g_ptr_array_index(self->tree.files, i);
 
         if (!S_ISREG(file->mode))
             continue;
@@ -292,7 +296,7 @@ copy_cluster(Fixture *self, Way way)
 
 /* How many bytes of main forks the selection says are refreshed. */
 static uint64_t
-refreshed_bytes(const Fixture *self)
+repacked_bytes(const Fixture *self)
 {
     g_autoptr(GArray) ranges = g_array_new(FALSE, FALSE, sizeof(BkRange));
     uint64_t refreshed = 0;
@@ -306,7 +310,7 @@ refreshed_bytes(const Fixture *self)
         for (guint j = 0; j < ranges->len; j++) {
             const BkRange *range = &g_array_index(ranges, BkRange, j);
 
-            refreshed += range->is_refresh ? range->length : 0;
+            refreshed += range->is_repack ? range->length : 0;
         }
     }
     return refreshed;
@@ -335,9 +339,9 @@ check_work(const Fixture *self)
     g_assert_cmpuint(head->bytes, ==, self->tree.bytes);
     /* Holes are taken without being read. */
     g_assert_cmpuint(head->work.read, <=, bk_selection_to_read(self->selection));
-    g_assert_cmpuint(head->work.refreshed, >=, refreshed_bytes(self));
-    g_assert_cmpuint(head->work.refreshed, <=, refreshed_bytes(self) + digested_bytes(self));
-    g_assert_cmpuint(head->work.changed + head->work.refreshed + head->work.taken, ==, head->bytes);
+    g_assert_cmpuint(head->work.repacked, >=, repacked_bytes(self));
+    g_assert_cmpuint(head->work.repacked, <=, repacked_bytes(self) + digested_bytes(self));
+    g_assert_cmpuint(head->work.changed + head->work.repacked + head->work.reused, ==, head->bytes);
 }
 
 /* Nothing lies in the packs that were given up any more. */
@@ -367,14 +371,14 @@ test_chain(Fixture *self, const void *data)
     cluster_make(&self->cluster, 60);
     copy_cluster(self, READ_FULL);
     check_work(self);
-    g_assert_cmpuint(bk_snapshot_head(self->parent)->work.taken, ==, 0);
+    g_assert_cmpuint(bk_snapshot_head(self->parent)->work.reused, ==, 0);
     for (unsigned round = 0; round < 25; round++) {
         cluster_change(&self->cluster);
         copy_cluster(self, (Way)(READ_COMPARED + cluster_draw(3)));
         assert_restores_source(self, self->parent);
         check_work(self);
         check_given_up(self);
-        taken += bk_snapshot_head(self->parent)->work.taken;
+        taken += bk_snapshot_head(self->parent)->work.reused;
     }
     g_assert_cmpuint(taken, >, 20 * BK_MIB);
 }
@@ -422,7 +426,7 @@ test_ranges(Fixture *self, const void *data)
     work = bk_snapshot_head(self->parent)->work;
     g_assert_cmpuint(work.changed, ==, 2 * PAGE);
     g_assert_cmpuint(work.read, ==, 2 * PAGE + 700000);
-    g_assert_cmpuint(work.taken, ==, 38 * PAGE + 700000);
+    g_assert_cmpuint(work.reused, ==, 38 * PAGE + 700000);
     assert_page(self, 7, &before);
     assert_page(self, 9, &after);
     assert_page(self, 10, &after);
@@ -522,7 +526,8 @@ static void
 read_from(Fixture *self, const BkSnapshot *snapshot, const char *path, BkBuf *content)
 {
     const BkFile *file = snapshot != NULL ? bk_snapshot_find_file(snapshot, path) : NULL;
-    const BkExtractOptions options = {.parts = self->parts, .snapshot = snapshot, .workers = 1};
+    const BkExtractOptions options = {
+        .source_repos = self->source_repos, .snapshot = snapshot, .workers = 1};
     g_autoptr(GError) error = NULL;
 
     content->size = 0;
@@ -541,7 +546,7 @@ is_equal_at(const BkBuf *one, const BkBuf *other, size_t at)
 /* A file of a checkpoint is the source's when it is complete, and else a part of it from its start
  * on, or the parent's with some of it as in the source. */
 static void
-check_partial_file(Fixture *self, const BkTreeFile *file, const BkCopied *copied)
+check_partial_file(Fixture *self, const BkDataDirFile *file, const BkPipelineFile *copied)
 {
     g_auto(BkBuf) source = BK_BUF_INIT;
     g_auto(BkBuf) parent = BK_BUF_INIT;
@@ -563,13 +568,13 @@ check_partial_file(Fixture *self, const BkTreeFile *file, const BkCopied *copied
 static void
 check_checkpoint(Fixture *self, bool is_behind)
 {
-    g_auto(BkCopied) copied = {NULL};
+    g_auto(BkPipelineFile) copied = {NULL};
     bool any_behind = false;
 
-    bk_copied_init(&copied);
+    bk_pipeline_file_init(&copied);
     for (guint i = 0; i < self->tree.files->len; i++) {
-        const BkTreeFile *file = g_ptr_array_index(self->tree.files, i);
-        bool is_known = S_ISDIR(file->mode) || bk_copy_get_file(self->copy, file, &copied);
+        const BkDataDirFile *file = g_ptr_array_index(self->tree.files, i);
+        bool is_known = S_ISDIR(file->mode) || bk_pipeline_get_file(self->copy, file, &copied);
 
         g_assert_true((bk_snapshot_find_file(self->saved, file->path) != NULL) == is_known);
         if (S_ISDIR(file->mode) || !is_known)
@@ -582,7 +587,7 @@ check_checkpoint(Fixture *self, bool is_behind)
 
 /* Saves what there is, as a backup does. */
 static bool
-on_bare_checkpoint(BkCopy *copy, void *data, BkOp *op, GError **error)
+on_bare_checkpoint(BkPipeline *copy, void *data, BkOp *op, GError **error)
 {
     Fixture *self = data;
     bool is_behind;
@@ -598,7 +603,7 @@ on_bare_checkpoint(BkCopy *copy, void *data, BkOp *op, GError **error)
 
 /* The same, and looks at what was saved. */
 static bool
-on_checkpoint(BkCopy *copy, void *data, BkOp *op, GError **error)
+on_checkpoint(BkPipeline *copy, void *data, BkOp *op, GError **error)
 {
     Fixture *self = data;
     bool go_on = on_bare_checkpoint(copy, data, op, error);
@@ -608,10 +613,10 @@ on_checkpoint(BkCopy *copy, void *data, BkOp *op, GError **error)
 }
 
 static void
-want_checkpoints(Fixture *self, BkCopyCheckpoint checkpoint)
+want_checkpoints(Fixture *self, BkPipelineResumePoint checkpoint)
 {
     self->options.checkpoint = checkpoint;
-    self->options.checkpoint_us = 1;
+    self->options.resume_interval_us = 1;
     self->options.data = self;
 }
 
@@ -655,7 +660,7 @@ interrupt_copy(Fixture *self, Way way, unsigned stop_at)
 
     self->stop_at = stop_at;
     begin_copy(self, way);
-    if (bk_copy_run(self->copy, self->selection, NULL, self->repo.op, &error)) {
+    if (bk_pipeline_run(self->copy, self->selection, NULL, self->repo.op, &error)) {
         finish_copy(self);
         return false;
     }
@@ -704,7 +709,7 @@ test_pieces(Fixture *self, const void *data)
     g_assert_cmpuint(self->parent_redo, ==, redo);
     redo = self->cluster.now;
     g_assert_false(interrupt_copy(self, READ_CHANGED, 0));
-    g_assert_cmpuint(bk_snapshot_head(self->parent)->work.taken, ==, 16 * BK_MIB);
+    g_assert_cmpuint(bk_snapshot_head(self->parent)->work.reused, ==, 16 * BK_MIB);
     assert_restores_source(self, self->parent);
     for (uint32_t page = 0; page < 2600; page += 520)
         cluster_change_pages(&self->cluster, relation, page + cluster_draw(60), 440);
@@ -716,7 +721,7 @@ test_pieces(Fixture *self, const void *data)
 }
 
 static bool
-on_growing_checkpoint(BkCopy *copy, void *data, BkOp *op, GError **error)
+on_growing_checkpoint(BkPipeline *copy, void *data, BkOp *op, GError **error)
 {
     Fixture *self = data;
 
@@ -758,7 +763,7 @@ remember(const Fixture *self)
         g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)bk_buf_free);
 
     for (guint i = 0; i < self->tree.files->len; i++) {
-        const BkTreeFile *file = g_ptr_array_index(self->tree.files, i);
+        const BkDataDirFile *file = g_ptr_array_index(self->tree.files, i);
         BkBuf *content = bk_buf_new();
 
         if (S_ISREG(file->mode))
@@ -770,7 +775,7 @@ remember(const Fixture *self)
 
 /* The server drops files and cuts them off while they are copied. */
 static bool
-on_disturbing_checkpoint(BkCopy *copy, void *data, BkOp *op, GError **error)
+on_disturbing_checkpoint(BkPipeline *copy, void *data, BkOp *op, GError **error)
 {
     Fixture *self = data;
 
@@ -778,7 +783,7 @@ on_disturbing_checkpoint(BkCopy *copy, void *data, BkOp *op, GError **error)
     (void)op;
     (void)error;
     for (unsigned i = 0; i < 3; i++) {
-        const BkTreeFile *file =
+        const BkDataDirFile *file =
             g_ptr_array_index(self->tree.files, cluster_draw(self->tree.files->len));
         size_t size = cluster_size_of(&self->cluster, file->path);
 
@@ -800,7 +805,7 @@ check_disturbed(Fixture *self, GHashTable *contents)
     g_auto(BkBuf) found = BK_BUF_INIT;
 
     for (guint i = 0; i < self->tree.files->len; i++) {
-        const BkTreeFile *file = g_ptr_array_index(self->tree.files, i);
+        const BkDataDirFile *file = g_ptr_array_index(self->tree.files, i);
         const BkBuf *before = g_hash_table_lookup(contents, file->path);
         size_t left = cluster_size_of(&self->cluster, file->path);
 
@@ -836,7 +841,7 @@ test_disturbed(Fixture *self, const void *data)
         g_assert_cmpuint(self->checkpoints, >, 0);
         finish_copy(self);
         check_disturbed(self, contents);
-        self->options.checkpoint_us = 0; /* the next comes to rest */
+        self->options.resume_interval_us = 0; /* the next comes to rest */
         for (size_t i = 0; i < G_N_ELEMENTS(cluster_relations); i++)
             cluster_append_log(&self->cluster, &cluster_relations[i], 0, true);
         copy_cluster(self, READ_CHANGED);

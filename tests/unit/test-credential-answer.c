@@ -1,6 +1,6 @@
 /* test-credential-answer.c - what endpoints answer, and whom a container's token may be shown. */
 #include "expect.h"
-#include "store/credentials-priv.h"
+#include "store/credentials/credentials-priv.h"
 
 #define NOON_US (INT64_C(1795262400) * BK_USEC_PER_SEC) /* 2026-11-21T12:00:00Z */
 

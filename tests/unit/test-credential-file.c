@@ -1,7 +1,7 @@
 /* test-credential-file.c - the shared credentials file: what others wrote is read, half a pair of
  * keys is refused, and a file that the configuration names must be private. */
 #include "expect.h"
-#include "store/credentials-priv.h"
+#include "store/credentials/credentials-priv.h"
 #include "temp-dir.h"
 
 #include <unistd.h>
@@ -211,13 +211,13 @@ ask(Fixture *self, BkPlaceAsk function, GError **error)
 }
 
 static void
-expect_refusal(Fixture *self, BkPlaceAsk function, const char *part)
+expect_refusal(Fixture *self, BkPlaceAsk function, const char *source_repo)
 {
     g_autoptr(GError) error = NULL;
 
     g_assert_cmpint(ask(self, function, &error), ==, BK_PLACE_BROKEN);
     g_assert_error(error, BK_ERROR, (int)BK_ERROR_CONFIG);
-    g_assert_nonnull(strstr(error->message, part));
+    g_assert_nonnull(strstr(error->message, source_repo));
     g_assert_nonnull(strstr(error->message, self->path));
     g_assert_null(strstr(error->message, "HUSH"));
 }
@@ -290,14 +290,14 @@ static void
 test_home(Fixture *self, const void *data)
 {
     g_autofree char *home = g_strdup(g_getenv("HOME"));
-    g_autofree char *folder = g_build_filename(self->dir, ".aws", NULL);
+    g_autofree char *directory = g_build_filename(self->dir, ".aws", NULL);
     g_autoptr(GError) error = NULL;
 
     (void)data;
     g_setenv("HOME", self->dir, TRUE);
-    g_assert_cmpint(mkdir(folder, 0700), ==, 0);
+    g_assert_cmpint(mkdir(directory, 0700), ==, 0);
     g_free(self->path);
-    self->path = g_build_filename(folder, "credentials", NULL);
+    self->path = g_build_filename(directory, "credentials", NULL);
     write_file(self, "[default]\n" KEYS, 0600);
     g_assert_cmpint(ask(self, bk_credential_file_ask_shared, &error), ==, BK_PLACE_FULL);
     bk_credentials_clear(&self->found);

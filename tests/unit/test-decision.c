@@ -1,5 +1,5 @@
 /* test-decision.c - decisions about lines: bytes, objects, and what is damaged. */
-#include "source/pg/decision.h"
+#include "source/pg/archive/decision.h"
 
 #include "repo-fixture.h"
 
@@ -15,7 +15,7 @@ put_decision(RepoFixture *repo, uint64_t number, BkDecisionKind kind)
                                  .host = "db1"};
     g_autoptr(GError) error = NULL;
 
-    EXPECT_DONE(bk_decision_put(repo->part, &decision, repo->op, &error));
+    EXPECT_DONE(bk_decision_put(repo->source_repo, &decision, repo->op, &error));
 }
 
 static void
@@ -30,7 +30,7 @@ test_round_trip(void)
     repo_fixture_init(&repo);
     put_decision(&repo, 1, BK_DECISION_DEAD);
     put_decision(&repo, 2, BK_DECISION_FORGET);
-    EXPECT_DONE(bk_decision_list(repo.part, decisions, damage, repo.op, &error));
+    EXPECT_DONE(bk_decision_list(repo.source_repo, decisions, damage, repo.op, &error));
     g_assert_cmpuint(decisions->len, ==, 2);
     g_assert_cmpuint(damage->len, ==, 0);
     second = &g_array_index(decisions, BkDecision, 1);
@@ -41,7 +41,7 @@ test_round_trip(void)
     g_assert_cmpuint(second->lsn, ==, 0x5000001);
     g_assert_cmpint(second->time_us, ==, 7);
     g_assert_cmpstr(second->host, ==, "db1");
-    EXPECT_ERROR(bk_decision_put(repo.part, second, repo.op, &error), BK_ERROR_EXISTS);
+    EXPECT_ERROR(bk_decision_put(repo.source_repo, second, repo.op, &error), BK_ERROR_EXISTS);
     repo_fixture_clear(&repo);
 }
 
@@ -73,7 +73,7 @@ test_damage(void)
                              &object, repo.op, &error));
     EXPECT_DONE(
         bk_store_put(repo.store, "orders/decisions/0000000000000003", &object, repo.op, &error));
-    EXPECT_DONE(bk_decision_list(repo.part, decisions, damage, repo.op, &error));
+    EXPECT_DONE(bk_decision_list(repo.source_repo, decisions, damage, repo.op, &error));
     g_assert_cmpuint(decisions->len, ==, 3);
     g_assert_cmpint(g_array_index(decisions, BkDecision, 0).kind, ==, BK_DECISION_DEAD);
     g_assert_cmpint(g_array_index(decisions, BkDecision, 1).kind, ==, BK_DECISION_DAMAGED);
@@ -118,8 +118,8 @@ test_bring(void)
     g_assert_cmpuint(bk_decision_next_number(all), ==, 4);
     repo_fixture_init(&repo);
     put_raw(&repo, "orders/decisions/0000000000000003", "nothing of ours");
-    EXPECT_DONE(bk_decision_bring(all, repo.part, damage, repo.op, &error));
-    EXPECT_DONE(bk_decision_list(repo.part, there, damage, repo.op, &error));
+    EXPECT_DONE(bk_decision_bring(all, repo.source_repo, damage, repo.op, &error));
+    EXPECT_DONE(bk_decision_list(repo.source_repo, there, damage, repo.op, &error));
     g_assert_cmpuint(there->len, ==, 2);
     g_assert_cmpint(g_array_index(there, BkDecision, 0).kind, ==, BK_DECISION_DEAD);
     g_assert_cmpint(g_array_index(there, BkDecision, 1).kind, ==, BK_DECISION_DAMAGED);

@@ -1,5 +1,5 @@
 /* test-destination.c - the directory that is restored into: looked at, moved aside, swept. */
-#include "engine/destination.h"
+#include "engine/restore/destination.h"
 #include "expect.h"
 #include "temp-dir.h"
 
@@ -16,9 +16,9 @@ static void
 add(const char *root, const char *path, const char *text)
 {
     g_autofree char *full = g_build_filename(root, path, NULL);
-    g_autofree char *folder = g_path_get_dirname(full);
+    g_autofree char *directory = g_path_get_dirname(full);
 
-    g_assert_cmpint(g_mkdir_with_parents(folder, 0700), ==, 0);
+    g_assert_cmpint(g_mkdir_with_parents(directory, 0700), ==, 0);
     g_assert_true(g_file_set_contents(full, text, -1, NULL));
 }
 
@@ -225,7 +225,8 @@ test_remove_others(TempDir *self, const void *data)
     g_assert_true(has(elsewhere, "kept"));
 }
 
-/* A link in the place of a folder or of a file of the snapshot is no way out of the destination. */
+/* A link in the place of a directory or of a file of the snapshot is no way out of the destination.
+ */
 static void
 test_links_in_the_way(TempDir *self, const void *data)
 {
@@ -285,7 +286,7 @@ test_file_systems(TempDir *self, const void *data)
 {
     g_autoptr(BkSnapshot) snapshot = make_snapshot("/proc");
     g_autoptr(BkSnapshot) small = bk_snapshot_new();
-    g_autoptr(GArray) folders = NULL;
+    g_autoptr(GArray) directories = NULL;
     g_autoptr(GArray) alone = NULL;
     g_autoptr(BkBeneath) place = NULL;
     g_autoptr(GError) error = NULL;
@@ -303,10 +304,10 @@ test_file_systems(TempDir *self, const void *data)
     g_assert_cmpuint(alone->len, ==, 1);
     add_file(small, "pg_tblspc", BK_FILE_DIRECTORY, "");
     add_file(small, "pg_tblspc/16385", BK_FILE_SYMLINK, "/proc");
-    folders = bk_destination_file_systems(place, small, &error);
+    directories = bk_destination_file_systems(place, small, &error);
     g_assert_no_error(error);
-    g_assert_cmpuint(folders->len, ==, 2);
-    g_assert_cmpint(fstatat(g_array_index(folders, BkFd, 1), "self", &st, 0), ==, 0);
+    g_assert_cmpuint(directories->len, ==, 2);
+    g_assert_cmpint(fstatat(g_array_index(directories, BkFd, 1), "self", &st, 0), ==, 0);
     /* What should be there and is not cannot be made durable. */
     EXPECT_ERROR(bk_destination_file_systems(place, snapshot, &error) != NULL, BK_ERROR_ABSENT);
 }

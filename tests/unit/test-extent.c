@@ -1,6 +1,6 @@
 /* test-extent.c - extents against a map of bytes, and against malformed bytes. */
 #include "expect.h"
-#include "repo/extent.h"
+#include "repo/pack/extent.h"
 
 #define FILE_MAX 300u
 

@@ -49,7 +49,7 @@ assert_text(const Fixture *self, const char *name, const char *text)
     g_assert_cmpuint(content.size, ==, strlen(text));
 }
 
-/* Names in the folder, "." and ".." not counted. */
+/* Names in the directory, "." and ".." not counted. */
 static unsigned
 count_names(const Fixture *self)
 {
@@ -114,7 +114,7 @@ test_write_mode_is_exact(Fixture *self, const void *data)
 }
 
 static void
-test_write_in_missing_folder(Fixture *self, const void *data)
+test_write_in_missing_directory(Fixture *self, const void *data)
 {
     g_autoptr(GError) error = NULL;
 
@@ -124,7 +124,7 @@ test_write_in_missing_folder(Fixture *self, const void *data)
 
 /* A file that cannot take its name leaves nothing behind. */
 static void
-test_write_over_folder(Fixture *self, const void *data)
+test_write_over_directory(Fixture *self, const void *data)
 {
     g_autoptr(GError) error = NULL;
 
@@ -268,8 +268,8 @@ main(int argc, char **argv)
     TEST("/fd/write-replace", test_write_replace);
     TEST("/fd/write-leftover", test_write_leftover);
     TEST("/fd/write-mode-is-exact", test_write_mode_is_exact);
-    TEST("/fd/write-in-missing-folder", test_write_in_missing_folder);
-    TEST("/fd/write-over-folder", test_write_over_folder);
+    TEST("/fd/write-in-missing-directory", test_write_in_missing_directory);
+    TEST("/fd/write-over-directory", test_write_over_directory);
     TEST("/fd/read-limit", test_read_limit);
     TEST("/fd/read-huge", test_read_huge);
     TEST("/fd/read-size-unknown", test_read_size_unknown);

@@ -2,7 +2,7 @@
 #include "codec/extension.h"
 #include "repo-fixture.h"
 #include "repo/file-extension.h"
-#include "repo/snapshot-priv.h"
+#include "repo/snapshot/snapshot-priv.h"
 
 #define ID     "20261121T003905Z-1a2b3c4d"
 #define OBJECT "orders/snapshots/" ID
@@ -30,9 +30,9 @@ reload(RepoFixture *self, const BkSnapshot *snapshot, GError **error)
     g_autoptr(GError) cause = NULL;
     BkSnapshot *loaded;
 
-    g_assert_true(bk_snapshot_seal(snapshot, self->part, &object, &cause));
-    g_assert_true(bk_snapshot_put(self->part, ID, &object, self->op, &cause));
-    loaded = bk_snapshot_load(self->part, ID, self->op, error);
+    g_assert_true(bk_snapshot_seal(snapshot, self->source_repo, &object, &cause));
+    g_assert_true(bk_snapshot_put(self->source_repo, ID, &object, self->op, &cause));
+    loaded = bk_snapshot_load(self->source_repo, ID, self->op, error);
     g_assert_true(bk_store_delete(self->store, OBJECT, self->op, &cause));
     return loaded;
 }

@@ -10,7 +10,7 @@
 #define SLOT "0123456789abcdef"
 
 static const BkS3Options bucket = {.bucket = "b", .prefix = "p"};
-static const BkPlace place = {.s3 = &bucket};
+static const BkLocation place = {.s3 = &bucket};
 
 static void
 set_text(BkBuf *out, const char *text)
@@ -76,7 +76,7 @@ test_what_is_not_used(void)
 {
     g_auto(BkKept) kept = {0};
     const BkS3Options other = {.bucket = "b", .prefix = "q"};
-    const BkPlace elsewhere = {.s3 = &other};
+    const BkLocation elsewhere = {.s3 = &other};
 
     fill(&kept);
     bk_kept_save(&kept, &place, "orders");

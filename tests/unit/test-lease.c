@@ -2,7 +2,7 @@
 #include "codec/wire.h"
 #include "hook-store.h"
 #include "repo-fixture.h"
-#include "repo/holder.h"
+#include "repo/lease-owner.h"
 #include "repo/lease.h"
 #include "store/cache.h"
 #include "temp-dir.h"
@@ -13,7 +13,7 @@
 
 static char other_host[] = "elsewhere";
 static char other_boot[] = "another boot";
-static const BkHolder elsewhere = {other_host, other_boot, 1, 1};
+static const BkLeaseOwner elsewhere = {other_host, other_boot, 1, 1};
 
 static const BkLeaseOptions plain = {0};
 static const BkLeaseOptions breaking = {.break_held = true};
@@ -24,7 +24,7 @@ static BkLease *
 acquire(RepoFixture *self, const BkLeaseOptions *options)
 {
     g_autoptr(GError) error = NULL;
-    BkLease *lease = bk_lease_acquire(self->part, options, self->op, &error);
+    BkLease *lease = bk_lease_acquire(self->source_repo, options, self->op, &error);
 
     g_assert_no_error(error);
     g_assert_nonnull(lease);
@@ -33,10 +33,10 @@ acquire(RepoFixture *self, const BkLeaseOptions *options)
 
 /* Puts the state of epoch `epoch` as `holder` would. */
 static void
-put_state(RepoFixture *self, uint64_t epoch, int64_t expires_us, const BkHolder *holder)
+put_state(RepoFixture *self, uint64_t epoch, int64_t expires_us, const BkLeaseOwner *holder)
 {
     g_autofree char *name = g_strdup_printf("orders/lease/%016" G_GINT64_MODIFIER "x", epoch);
-    const BkSealAs as = {bk_part_keys(self->part), BK_SEAL_LEASE, name};
+    const BkSealAs as = {bk_source_repo_keys(self->source_repo), BK_SEAL_LEASE, name};
     g_autoptr(BkSealer) sealer = bk_sealer_new(BK_CODEC_STORED, 0);
     g_auto(BkBuf) raw = BK_BUF_INIT;
     g_auto(BkBuf) object = BK_BUF_INIT;
@@ -46,7 +46,7 @@ put_state(RepoFixture *self, uint64_t epoch, int64_t expires_us, const BkHolder 
     bk_wire_put_u64(&raw, epoch);
     bk_wire_put_u8(&raw, true);
     bk_wire_put_zigzag(&raw, expires_us);
-    bk_holder_encode(holder, &raw);
+    bk_lease_owner_encode(holder, &raw);
     bk_wire_put_u64(&raw, 1);
     bk_wire_put_bytes(&raw, NULL, 0);
     EXPECT_DONE(bk_seal(sealer, &as, raw.data, raw.size, &object, &error));
@@ -70,8 +70,9 @@ test_held_once(RepoFixture *self, const void *data)
     g_auto(BkLeaseInfo) info = {0};
 
     (void)data;
-    EXPECT_ERROR(bk_lease_acquire(self->part, &plain, self->op, &error) != NULL, BK_ERROR_BUSY);
-    EXPECT_DONE(bk_lease_read(self->part, &info, self->op, &error));
+    EXPECT_ERROR(bk_lease_acquire(self->source_repo, &plain, self->op, &error) != NULL,
+                 BK_ERROR_BUSY);
+    EXPECT_DONE(bk_lease_read(self->source_repo, &info, self->op, &error));
     g_assert_true(info.is_held);
     g_assert_false(info.is_dead);
     g_assert_cmpuint(info.epoch, ==, bk_lease_epoch(lease));
@@ -86,7 +87,7 @@ test_never_held(RepoFixture *self, const void *data)
     g_autoptr(GError) error = NULL;
 
     (void)data;
-    EXPECT_DONE(bk_lease_read(self->part, &info, self->op, &error));
+    EXPECT_DONE(bk_lease_read(self->source_repo, &info, self->op, &error));
     g_assert_false(info.is_held);
     g_assert_cmpuint(info.epoch, ==, 0);
     bk_lease_release(NULL);
@@ -123,7 +124,8 @@ test_silent_holder_is_replaced(RepoFixture *self, const void *data)
 
     (void)data;
     put_state(self, 7, g_get_real_time() + 60 * BK_USEC_PER_SEC, &elsewhere);
-    EXPECT_ERROR(bk_lease_acquire(self->part, &plain, self->op, &error) != NULL, BK_ERROR_BUSY);
+    EXPECT_ERROR(bk_lease_acquire(self->source_repo, &plain, self->op, &error) != NULL,
+                 BK_ERROR_BUSY);
     put_state(self, 8, g_get_real_time() - 1, &elsewhere);
     lease = acquire(self, &brief);
     g_assert_cmpuint(bk_lease_epoch(lease), ==, 9);
@@ -178,7 +180,7 @@ test_live_owner_with_a_wrong_clock(RepoFixture *self, const void *data)
 
         put_state(self, 10 * (i + 1), expires_us, &elsewhere);
         g_assert_cmpint(pthread_create(&thread, NULL, renew_later, &renewal), ==, 0);
-        EXPECT_ERROR(bk_lease_acquire(self->part, &options, self->op, &error) != NULL,
+        EXPECT_ERROR(bk_lease_acquire(self->source_repo, &options, self->op, &error) != NULL,
                      BK_ERROR_BUSY);
         g_assert_cmpint(pthread_join(thread, NULL), ==, 0);
     }
@@ -212,7 +214,7 @@ test_given_up_late(RepoFixture *self, const void *data)
     EXPECT_DONE(bk_lease_confirm(second, &error));
     delete_epoch(self, bk_lease_epoch(second) - 1);
     bk_lease_release(first);
-    EXPECT_DONE(bk_lease_read(self->part, &info, self->op, &error));
+    EXPECT_DONE(bk_lease_read(self->source_repo, &info, self->op, &error));
     g_assert_cmpuint(info.epoch, ==, bk_lease_epoch(second));
     g_assert_true(info.is_held);
     EXPECT_DONE(bk_lease_confirm(second, &error));
@@ -279,7 +281,8 @@ test_damaged_lease(RepoFixture *self, const void *data)
     bk_buf_append(&rubbish, "rubbish", 7);
     EXPECT_DONE(
         bk_store_put(self->store, "orders/lease/000000000000000a", &rubbish, self->op, &error));
-    EXPECT_ERROR(bk_lease_acquire(self->part, &plain, self->op, &error) != NULL, BK_ERROR_CORRUPT);
+    EXPECT_ERROR(bk_lease_acquire(self->source_repo, &plain, self->op, &error) != NULL,
+                 BK_ERROR_CORRUPT);
     lease = acquire(self, &breaking);
     g_assert_cmpuint(bk_lease_epoch(lease), ==, 11);
 }
@@ -300,7 +303,7 @@ test_names_out_of_place(RepoFixture *self, const void *data)
     bk_buf_append(&rubbish, "rubbish", 7);
     for (size_t i = 0; i < G_N_ELEMENTS(names); i++)
         EXPECT_DONE(bk_store_put(self->store, names[i], &rubbish, self->op, &error));
-    EXPECT_DONE(bk_lease_read(self->part, &info, self->op, &error));
+    EXPECT_DONE(bk_lease_read(self->source_repo, &info, self->op, &error));
     g_assert_cmpuint(info.epoch, ==, 7);
     lease = acquire(self, &brief);
     g_assert_cmpuint(bk_lease_epoch(lease), ==, 8);
@@ -319,14 +322,14 @@ test_replayed_state(RepoFixture *self, const void *data)
     repo_fixture_get(self->store, "orders/lease/0000000000000003", &object, self->op);
     EXPECT_DONE(
         bk_store_put(self->store, "orders/lease/0000000000000009", &object, self->op, &error));
-    EXPECT_ERROR(bk_lease_read(self->part, &info, self->op, &error), BK_ERROR_CORRUPT);
+    EXPECT_ERROR(bk_lease_read(self->source_repo, &info, self->op, &error), BK_ERROR_CORRUPT);
 }
 
 /* A process of this host that died is recognised, however long its lease would last. */
 static void
 test_dead_holder(RepoFixture *self, const void *data)
 {
-    g_auto(BkHolder) holder = {0};
+    g_auto(BkLeaseOwner) holder = {0};
     g_auto(BkLeaseInfo) info = {0};
     g_autoptr(BkLease) lease = NULL;
     g_autoptr(GError) error = NULL;
@@ -342,14 +345,14 @@ test_dead_holder(RepoFixture *self, const void *data)
         _exit(0);
     }
     (void)close(ends[0]);
-    bk_holder_init_self(&holder);
-    g_assert_false(bk_holder_is_dead(&holder));
+    bk_lease_owner_init_self(&holder);
+    g_assert_false(bk_lease_owner_is_dead(&holder));
     holder.pid = pid;
-    g_assert_true(bk_holder_is_dead(&holder)); /* that number started at another moment */
+    g_assert_true(bk_lease_owner_is_dead(&holder)); /* that number started at another moment */
     put_state(self, 1, g_get_real_time() + 3600 * BK_USEC_PER_SEC, &holder);
     (void)close(ends[1]);
     g_assert_cmpint(waitpid(pid, NULL, 0), ==, pid);
-    EXPECT_DONE(bk_lease_read(self->part, &info, self->op, &error));
+    EXPECT_DONE(bk_lease_read(self->source_repo, &info, self->op, &error));
     g_assert_true(info.is_held && info.is_dead);
     lease = acquire(self, &plain);
 }
@@ -357,13 +360,13 @@ test_dead_holder(RepoFixture *self, const void *data)
 static void
 test_holder_of_another_boot(void)
 {
-    g_auto(BkHolder) holder = {0};
+    g_auto(BkLeaseOwner) holder = {0};
 
-    bk_holder_init_self(&holder);
+    bk_lease_owner_init_self(&holder);
     holder.pid = INT64_MAX;
-    g_assert_true(bk_holder_is_dead(&holder));
+    g_assert_true(bk_lease_owner_is_dead(&holder));
     holder.boot[0] ^= 1;
-    g_assert_false(bk_holder_is_dead(&holder)); /* not certain */
+    g_assert_false(bk_lease_owner_is_dead(&holder)); /* not certain */
 }
 
 /* The keeper renews in time: a lease far shorter than the work is still held at its end. */
@@ -391,14 +394,14 @@ test_keeper_cancels(RepoFixture *self, const void *data)
     const BkLeaseOptions tiny = {.ttl_us = 60 * 1000};
     g_autoptr(BkOp) op = bk_op_new(NULL);
     g_autoptr(GError) error = NULL;
-    BkLease *first = bk_lease_acquire(self->part, &tiny, op, &error);
+    BkLease *first = bk_lease_acquire(self->source_repo, &tiny, op, &error);
     g_autoptr(BkLease) second = NULL;
 
     (void)data;
     g_assert_no_error(error);
     for (unsigned attempt = 0; second == NULL && attempt < 100; attempt++) {
         g_clear_error(&error); /* the keeper may have been first */
-        second = bk_lease_acquire(self->part, &breaking, self->op, &error);
+        second = bk_lease_acquire(self->source_repo, &breaking, self->op, &error);
     }
     g_assert_nonnull(second);
     EXPECT_ERROR(bk_op_sleep(op, 60 * BK_USEC_PER_SEC, &error), BK_ERROR_LEASE_LOST);
@@ -442,14 +445,14 @@ test_lost_answers(RepoFixture *self, const void *data)
             EXPECT_ERROR(false, BK_ERROR_STORE);
         g_clear_error(&error);
         EXPECT_DONE(bk_lease_confirm(lease, &error));
-        EXPECT_DONE(bk_lease_read(self->part, &info, self->op, &error));
+        EXPECT_DONE(bk_lease_read(self->source_repo, &info, self->op, &error));
         g_assert_true(info.is_held);
         g_assert_cmpuint(info.epoch, ==, bk_lease_epoch(lease));
         bk_store_fault_arm(self->store, BK_STORE_OPERATION_PUT, 1, codes[i], true);
         (void)!bk_lease_confirm(lease, NULL);
         bk_lease_release(lease);
         bk_lease_info_clear(&info);
-        EXPECT_DONE(bk_lease_read(self->part, &info, self->op, &error));
+        EXPECT_DONE(bk_lease_read(self->source_repo, &info, self->op, &error));
         g_assert_false(info.is_held);
         names = repo_fixture_names(self->store, "orders/lease/", self->op);
         g_assert_cmpuint(names->len, ==, 1);
@@ -484,18 +487,18 @@ delete_all(RepoFixture *self)
 
 /* A host to which the store is far away, and which notes what it gave up. */
 typedef struct Host {
-    char *folder;
+    char *directory;
     HookStore *hooked; /* owned by the repository */
     BkRepository *repository;
-    BkPart *part;
+    BkSourceRepo *source_repo;
 } Host;
 
 static void
 host_clear(Host *self)
 {
-    bk_part_free(self->part);
+    bk_source_repo_free(self->source_repo);
     bk_repository_free(self->repository);
-    temp_dir_free(self->folder);
+    temp_dir_free(self->directory);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Host, host_clear)
 
@@ -504,12 +507,12 @@ host_init(Host *self, RepoFixture *fixture)
 {
     g_autoptr(GError) error = NULL;
 
-    self->folder = temp_dir_new();
+    self->directory = temp_dir_new();
     self->hooked = hook_store_new(fixture->store);
-    self->repository = bk_repository_open(bk_store_cache_new(&self->hooked->base, self->folder),
+    self->repository = bk_repository_open(bk_store_cache_new(&self->hooked->base, self->directory),
                                           "local", &fixture->key, fixture->op, &error);
     g_assert_no_error(error);
-    self->part = bk_part_open(self->repository, "orders", fixture->op, &error);
+    self->source_repo = bk_source_repo_open(self->repository, "orders", fixture->op, &error);
     g_assert_no_error(error);
 }
 
@@ -518,7 +521,7 @@ static uint64_t
 host_give_up(const Host *self, BkOp *op)
 {
     g_autoptr(GError) error = NULL;
-    BkLease *lease = bk_lease_acquire(self->part, &plain, op, &error);
+    BkLease *lease = bk_lease_acquire(self->source_repo, &plain, op, &error);
     uint64_t epoch;
 
     g_assert_no_error(error);
@@ -531,18 +534,18 @@ static BkLease *
 host_acquire(const Host *self, BkOp *op)
 {
     g_autoptr(GError) error = NULL;
-    BkLease *lease = bk_lease_acquire(self->part, &plain, op, &error);
+    BkLease *lease = bk_lease_acquire(self->source_repo, &plain, op, &error);
 
     g_assert_no_error(error);
     return lease;
 }
 
 static void
-expect_busy(const BkPart *part, BkOp *op)
+expect_busy(const BkSourceRepo *source_repo, BkOp *op)
 {
     g_autoptr(GError) error = NULL;
 
-    EXPECT_ERROR(bk_lease_acquire(part, &plain, op, &error) != NULL, BK_ERROR_BUSY);
+    EXPECT_ERROR(bk_lease_acquire(source_repo, &plain, op, &error) != NULL, BK_ERROR_BUSY);
 }
 
 static void
@@ -569,7 +572,7 @@ test_after_own(RepoFixture *self, const void *data)
     lease = host_acquire(&host, self->op);
     g_assert_cmpuint(bk_lease_epoch(lease), ==, given_up + 1);
     EXPECT_DONE(bk_lease_confirm(lease, &error));
-    expect_busy(self->part, self->op);
+    expect_busy(self->source_repo, self->op);
 }
 
 /* Another host holds the lease, begun anew after all was gone: the note that is far above leads to
@@ -586,12 +589,12 @@ test_note_of_a_chain_that_vanished(RepoFixture *self, const void *data)
     (void)host_give_up(&host, self->op);
     delete_all(self);
     lease = acquire(self, &plain);
-    expect_busy(host.part, self->op);
+    expect_busy(host.source_repo, self->op);
     EXPECT_DONE(bk_lease_confirm(lease, &error));
-    host.hooked->part = "lease/";
+    host.hooked->name_part = "lease/";
     host.hooked->hook = fail_by_call;
-    expect_busy(host.part, self->op); /* without a put */
-    host.hooked->part = NULL;
+    expect_busy(host.source_repo, self->op); /* without a put */
+    host.hooked->name_part = NULL;
     EXPECT_DONE(bk_lease_confirm(lease, &error));
     bk_lease_release(lease);
     bk_lease_release(host_acquire(&host, self->op));
@@ -622,10 +625,10 @@ test_note_and_another_at_once(RepoFixture *self, const void *data)
     host_init(&host, self);
     (void)host_give_up(&host, self->op);
     delete_all(self);
-    host.hooked->part = "lease/";
+    host.hooked->name_part = "lease/";
     host.hooked->hook = acquire_other;
     host.hooked->data = &other;
-    expect_busy(host.part, self->op);
+    expect_busy(host.source_repo, self->op);
     g_assert_nonnull(other.lease);
     EXPECT_DONE(bk_lease_confirm(other.lease, &error));
     bk_lease_release(other.lease);
@@ -657,7 +660,7 @@ test_vanished_while_held(RepoFixture *self, const void *data)
     EXPECT_ERROR(bk_lease_confirm(first, &error), BK_ERROR_LEASE_LOST);
     bk_lease_release(first);
     EXPECT_DONE(bk_lease_confirm(second, &error));
-    expect_busy(self->part, self->op);
+    expect_busy(self->source_repo, self->op);
     bk_lease_release(second);
     bk_lease_release(acquire(self, &plain));
 }

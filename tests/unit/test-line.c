@@ -1,5 +1,5 @@
 /* test-line.c - lines of a history and the one that lives, in situations with round numbers. */
-#include "policy/line.h"
+#include "source/pg/history/line.h"
 
 #define SEGMENT   1000u
 #define STRETCHES 16

@@ -1,4 +1,4 @@
-#include "source/pg/lsn.h"
+#include "source/pg/format/lsn.h"
 
 #include <string.h>
 
@@ -47,7 +47,7 @@ test_names(void)
     g_assert_cmphex(name.backup_offset, ==, 0xD00028);
 }
 
-/* What is not exactly a name of the server's is none: no other case, length, or folder. */
+/* What is not exactly a name of the server's is none: no other case, length, or directory. */
 static void
 test_bad_names(void)
 {

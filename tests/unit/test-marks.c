@@ -1,7 +1,7 @@
 /* test-marks.c - what a host remembers of a source, and how it is kept. */
-#include "engine/marks.h"
-#include "engine/state-dir.h"
+#include "base/state-dir.h"
 #include "expect.h"
+#include "repo/targets/marks.h"
 #include "temp-dir.h"
 
 #include <sys/stat.h>

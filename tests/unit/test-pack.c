@@ -1,6 +1,6 @@
 /* test-pack.c - packs: what is written is read, by parts or whole, and nothing else is. */
 #include "repo-fixture.h"
-#include "repo/pack.h"
+#include "repo/pack/pack.h"
 
 typedef struct Written {
     BkPackRef ref;
@@ -21,7 +21,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Written, written_clear)
 static void
 write_pack(RepoFixture *self, BkCodec codec, size_t size, Written *written)
 {
-    g_autoptr(BkPackWriter) writer = bk_pack_writer_new(self->part, codec, 1);
+    g_autoptr(BkPackWriter) writer = bk_pack_writer_new(self->source_repo, codec, 1);
     g_autoptr(GError) error = NULL;
 
     g_assert_false(bk_pack_writer_is_open(writer));
@@ -50,7 +50,7 @@ write_pack(RepoFixture *self, BkCodec codec, size_t size, Written *written)
 static void
 put_pack(RepoFixture *self, const Written *written)
 {
-    g_autofree char *name = bk_pack_object_name(self->part, written->ref.name);
+    g_autofree char *name = bk_pack_object_name(self->source_repo, written->ref.name);
     g_autoptr(GError) error = NULL;
 
     EXPECT_DONE(bk_store_put(self->store, name, &written->object, self->op, &error));
@@ -60,7 +60,7 @@ static bool
 open_pack(RepoFixture *self, BkPackReader *reader, const Written *written, bool whole,
           GError **error)
 {
-    return bk_pack_reader_open(reader, self->part, &written->ref, whole, self->op, error);
+    return bk_pack_reader_open(reader, self->source_repo, &written->ref, whole, self->op, error);
 }
 
 static void
@@ -120,7 +120,7 @@ test_name_is_digest(RepoFixture *self, const void *data)
     bk_sha256(written.object.data, written.object.size, digest);
     EXPECT_BYTES(written.ref.name, sizeof written.ref.name, digest, sizeof digest);
     EXPECT_DONE(bk_seal_check(&written.object, &error));
-    name = bk_pack_object_name(self->part, digest);
+    name = bk_pack_object_name(self->source_repo, digest);
     g_assert_true(g_str_has_prefix(name, "orders/packs/"));
     g_assert_cmpuint(strlen(name), ==, strlen("orders/packs/ab/") + 64);
 }
@@ -159,7 +159,7 @@ test_fetched(RepoFixture *self, const void *data)
 static void
 test_is_full(RepoFixture *self, const void *data)
 {
-    g_autoptr(BkPackWriter) writer = bk_pack_writer_new(self->part, BK_CODEC_STORED, 1);
+    g_autoptr(BkPackWriter) writer = bk_pack_writer_new(self->source_repo, BK_CODEC_STORED, 1);
     g_auto(BkBuf) object = BK_BUF_INIT;
     g_autoptr(GError) error = NULL;
     BkPackRef ref;
@@ -193,7 +193,7 @@ test_swapped_missing_cut(RepoFixture *self, const void *data)
         two.raw.size = 0;
         write_pack(self, BK_CODEC_STORED, 5000, &two);
     } while (two.ref.size != one.ref.size || two.ref.tail_size != one.ref.tail_size);
-    name = bk_pack_object_name(self->part, one.ref.name);
+    name = bk_pack_object_name(self->source_repo, one.ref.name);
     for (unsigned whole = 0; whole < 2; whole++) {
         EXPECT_ERROR(open_pack(self, reader, &one, whole != 0, &error), BK_ERROR_CORRUPT);
         EXPECT_DONE(bk_store_put(self->store, name, &two.object, self->op, &error));
@@ -236,7 +236,7 @@ test_every_flipped_byte(RepoFixture *self, const void *data)
     write_pack(self, BK_CODEC_ZSTD, 3000, &written);
     put_pack(self, &written);
     EXPECT_DONE(read_all(self, &written, true, &error));
-    name = bk_pack_object_name(self->part, written.ref.name);
+    name = bk_pack_object_name(self->source_repo, written.ref.name);
     for (size_t i = 0; i < written.object.size; i++) {
         written.object.data[i] ^= 0x20;
         repo_fixture_overwrite(self->store, name, &written.object, self->op);

@@ -1,7 +1,7 @@
 /* test-page-note.c - notes of pages: what they hold, what fits them, their encoding. */
 #include "expect.h"
-#include "source/pg/page-note.h"
-#include "source/pg/page.h"
+#include "source/pg/format/page-note.h"
+#include "source/pg/format/page.h"
 
 #include <string.h>
 

@@ -1,8 +1,8 @@
 /* test-page-sample.c - which pages a sample keeps: all of few, and of many each with the same
  * chance, however they came in. */
-#include "engine/page-sample.h"
 #include "expect.h"
-#include "source/pg/page.h"
+#include "source/pg/backup/page-sample.h"
+#include "source/pg/format/page.h"
 
 #include <string.h>
 
@@ -22,7 +22,7 @@ make_chunk(void)
 }
 
 static GArray *
-get(BkPageSample *sample, const BkTreeFile *file)
+get(BkPageSample *sample, const BkDataDirFile *file)
 {
     GArray *notes = g_array_new(FALSE, FALSE, sizeof(BkPageNote));
 
@@ -33,7 +33,7 @@ get(BkPageSample *sample, const BkTreeFile *file)
 static void
 test_few(void)
 {
-    const BkTreeFile files[2] = {{.path = NULL}};
+    const BkDataDirFile files[2] = {{.path = NULL}};
     g_autoptr(BkPageSample) sample = bk_page_sample_new();
     g_autofree uint8_t *chunk = make_chunk();
     g_autoptr(GArray) first = NULL;
@@ -58,7 +58,7 @@ test_few(void)
 static void
 test_many(void)
 {
-    const BkTreeFile files[10] = {{.path = NULL}};
+    const BkDataDirFile files[10] = {{.path = NULL}};
     BkPageSample *workers[3];
     g_autoptr(BkPageSample) all = bk_page_sample_new();
     g_autofree uint8_t *chunk = make_chunk();
@@ -90,7 +90,7 @@ test_many(void)
 static void
 test_ranks(void)
 {
-    const BkTreeFile file = {.path = NULL};
+    const BkDataDirFile file = {.path = NULL};
     g_autoptr(BkPageSample) sample = bk_page_sample_new();
     g_autoptr(GArray) notes = NULL;
 

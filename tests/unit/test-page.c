@@ -1,4 +1,4 @@
-#include "source/pg/page.h"
+#include "source/pg/format/page.h"
 
 #include <string.h>
 

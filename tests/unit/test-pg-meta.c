@@ -1,6 +1,6 @@
 /* test-pg-meta.c - what a snapshot says of its cluster: round trip, truncation, bounds. */
 #include "expect.h"
-#include "source/pg/meta.h"
+#include "source/pg/cluster/pg-meta.h"
 
 static void
 fill(BkPgMeta *meta)

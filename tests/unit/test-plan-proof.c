@@ -1,9 +1,9 @@
 /* test-plan-proof.c - a snapshot is proven before it is restored: its manifest, and that its packs
  * are there, in whichever repository. */
 #include "base/log.h"
-#include "engine/plan-proof.h"
-#include "engine/replicate.h"
+#include "engine/copy/copy.h"
 #include "past-fixture.h"
+#include "source/pg/restore/plan-proof.h"
 
 /* More packs than are opened, and a few. */
 #define FIRST_LETTER '!'
@@ -18,12 +18,12 @@ typedef struct Fixture {
 static void
 set_up(Fixture *self, const void *data)
 {
-    const BkReplicateOptions options = {.workers = 1};
+    const BkCopyOptions options = {.workers = 1};
     char letters[LAST_LETTER - FIRST_LETTER + 2] = "";
     const PastSnapshot many = {FIRST, MONDAY, 0, 1, PAST_SEGNO, PAST_SEGNO, letters};
     const PastSnapshot few = {SECOND, MONDAY + PAST_DAY, 0, 1, PAST_SEGNO, PAST_SEGNO, FEW};
     g_autoptr(GError) error = NULL;
-    BkReplicateReport report;
+    BkCopyReport report;
 
     (void)data;
     for (int i = 0; FIRST_LETTER + i <= LAST_LETTER; i++)
@@ -34,9 +34,9 @@ set_up(Fixture *self, const void *data)
     repo_fixture_add_second(&self->repo);
     past_put_snapshot(&self->repo, self->packs, &many);
     past_put_snapshot(&self->repo, self->packs, &few);
-    past_put_segment(self->repo.part, 1, PAST_SEGNO, 700, self->repo.op);
-    EXPECT_DONE(
-        bk_replicate(self->repo.part, self->repo.second, &options, &report, self->repo.op, &error));
+    past_put_segment(self->repo.source_repo, 1, PAST_SEGNO, 700, self->repo.op);
+    EXPECT_DONE(bk_replicate(self->repo.source_repo, self->repo.second, &options, &report,
+                             self->repo.op, &error));
 }
 
 static void
@@ -51,14 +51,14 @@ tear_down(Fixture *self, const void *data)
 static bool
 prove(Fixture *self, const char *id, bool both, GError **error)
 {
-    g_autoptr(GPtrArray) parts = g_ptr_array_new();
+    g_autoptr(GPtrArray) source_repos = g_ptr_array_new();
     g_autoptr(GPtrArray) ordered = NULL;
     g_autoptr(BkSnapshot) snapshot = NULL;
 
-    g_ptr_array_add(parts, self->repo.part);
+    g_ptr_array_add(source_repos, self->repo.source_repo);
     if (both)
-        g_ptr_array_add(parts, self->repo.second);
-    ordered = bk_plan_proof_order(parts, 0);
+        g_ptr_array_add(source_repos, self->repo.second);
+    ordered = bk_plan_proof_order(source_repos, 0);
     g_assert_cmpuint(ordered->len, ==, both ? 2 : 1);
     snapshot = bk_plan_proof_load(ordered, id, 3, self->repo.op, error);
     g_assert_true(snapshot == NULL || strcmp(bk_snapshot_head(snapshot)->id, id) == 0);
@@ -86,7 +86,7 @@ static void
 remove_pack(Fixture *self, BkStore *store, char letter)
 {
     const BkPackRef *ref = g_hash_table_lookup(self->packs, GINT_TO_POINTER(letter));
-    g_autofree char *name = bk_pack_object_name(self->repo.part, ref->name);
+    g_autofree char *name = bk_pack_object_name(self->repo.source_repo, ref->name);
     g_autoptr(GError) error = NULL;
 
     EXPECT_DONE(bk_store_delete(store, name, self->repo.op, &error));

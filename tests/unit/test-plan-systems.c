@@ -1,7 +1,7 @@
 /* test-plan-systems.c - of two clusters of one source, the one that a restore means. */
-#include "engine/plan-choice.h"
 #include "past-fixture.h"
-#include "source/pg/decision.h"
+#include "source/pg/archive/decision.h"
+#include "source/pg/restore/plan-choice.h"
 
 #define OLD      WAL_SYSTEM
 #define NEW      (WAL_SYSTEM + 1)
@@ -36,7 +36,7 @@ static void
 put_segment(Fixture *self, const Cluster *cluster, uint64_t segno)
 {
     g_autoptr(BkArchiveWriter) writer = bk_archive_writer_new(BK_CODEC_ZSTD, 1);
-    g_autoptr(GPtrArray) parts = g_ptr_array_new();
+    g_autoptr(GPtrArray) source_repos = g_ptr_array_new();
     g_auto(WalBuilder) builder = {0};
     g_autoptr(GError) error = NULL;
     char name[BK_WAL_NAME_SIZE];
@@ -56,8 +56,9 @@ put_segment(Fixture *self, const Cluster *cluster, uint64_t segno)
     wal_builder_pad(&builder);
     bk_wal_segment_name(1, segno, WAL_SEGMENT, name);
     g_assert_true(bk_wal_name_parse(name, &file.parsed));
-    g_ptr_array_add(parts, self->repo.part);
-    EXPECT_DONE(bk_archive_put(writer, parts, &file, cluster->system_id, self->repo.op, &error));
+    g_ptr_array_add(source_repos, self->repo.source_repo);
+    EXPECT_DONE(
+        bk_archive_put(writer, source_repos, &file, cluster->system_id, self->repo.op, &error));
 }
 
 static void
@@ -85,7 +86,7 @@ declare(Fixture *self, uint64_t number, uint64_t system_id)
                                  .host = "here"};
     g_autoptr(GError) error = NULL;
 
-    EXPECT_DONE(bk_decision_put(self->repo.part, &decision, self->repo.op, &error));
+    EXPECT_DONE(bk_decision_put(self->repo.source_repo, &decision, self->repo.op, &error));
 }
 
 static void
@@ -110,17 +111,17 @@ tear_down(Fixture *self, const void *data)
 static uint64_t
 choose(Fixture *self, const char *text, uint64_t system_id, GError **error)
 {
-    g_autoptr(GPtrArray) parts = g_ptr_array_new();
-    g_auto(BkTarget) target = BK_TARGET_INIT;
+    g_autoptr(GPtrArray) source_repos = g_ptr_array_new();
+    g_auto(BkRecoveryTarget) target = BK_RECOVERY_TARGET_INIT;
     g_auto(BkPlanChoice) choice = {0};
     const BkPlanRequest request = {.target = &target,
                                    .system_id = system_id,
                                    .names_system = system_id != 0,
                                    .lacks_repositories = self->lacks_repositories};
 
-    g_ptr_array_add(parts, self->repo.part);
-    g_assert_true(bk_target_parse(text, TUESDAY + PAST_DAY, &target, NULL));
-    if (!bk_plan_choose(parts, &request, &choice, self->repo.op, error))
+    g_ptr_array_add(source_repos, self->repo.source_repo);
+    g_assert_true(bk_recovery_target_parse(text, TUESDAY + PAST_DAY, &target, NULL));
+    if (!bk_plan_choose(source_repos, &request, &choice, self->repo.op, error))
         return 0;
     g_assert_cmpstr(choice.plan.snapshot->head.id, ==, choice.system->id == OLD ? FIRST : SECOND);
     g_assert_true((choice.plan.note != NULL) ==

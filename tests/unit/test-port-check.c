@@ -1,5 +1,5 @@
 /* test-port-check.c - ports that are taken, and directories for sockets that are not there. */
-#include "engine/port-check.h"
+#include "source/pg/restore/port-check.h"
 
 #include "base/fd.h"
 #include "expect.h"

@@ -1,5 +1,5 @@
 /* test-push-failure.c - the note that a failed "wal push" leaves beside the WAL. */
-#include "engine/push-failure.h"
+#include "source/pg/archive/push-failure.h"
 
 #include "temp-dir.h"
 

@@ -1,7 +1,7 @@
 /* test-recovery-end.c - settings of a recovery leave postgresql.auto.conf, and nothing else does.
  */
 #include "base/fd.h"
-#include "source/pg/recovery-end.h"
+#include "source/pg/restore/recovery-end.h"
 #include "temp-dir.h"
 
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /* test-recovery.c - the files that make a restored directory recover to its target. */
 #include "base/fd.h"
-#include "source/pg/recovery.h"
+#include "source/pg/restore/recovery.h"
 #include "temp-dir.h"
 
 #include <fcntl.h>
@@ -34,7 +34,7 @@ is_there(TempDir *self, const char *name)
 }
 
 static char *
-write_target(TempDir *self, const BkTarget *target, BkRecoveryArchive archive)
+write_target(TempDir *self, const BkRecoveryTarget *target, BkRecoveryArchive archive)
 {
     BkRecoverySettings settings = {
         .target = target,
@@ -54,7 +54,7 @@ write_target(TempDir *self, const BkTarget *target, BkRecoveryArchive archive)
 static void
 test_settings(TempDir *self, const void *data)
 {
-    BkTarget target = {.kind = BK_TARGET_LATEST};
+    BkRecoveryTarget target = {.kind = BK_RECOVERY_TARGET_LATEST};
     g_autofree char *text = write_target(self, &target, BK_RECOVERY_ARCHIVE_KEEP);
     g_autofree char *signal_file = get(self, "recovery.signal");
     struct stat st;
@@ -86,16 +86,17 @@ test_one_target(TempDir *self, const void *data)
     char name[] = "it's \\ here";
     char id[] = "20261121T003905Z-1a2b3c4d";
     const struct {
-        BkTarget target;
+        BkRecoveryTarget target;
         const char *line;
     } cases[] = {
-        {{.kind = BK_TARGET_IMMEDIATE}, "recovery_target = 'immediate'"},
-        {{.kind = BK_TARGET_SNAPSHOT, .text = id}, "recovery_target = 'immediate'"},
-        {{.kind = BK_TARGET_TIME, .time_us = 1},
+        {{.kind = BK_RECOVERY_TARGET_IMMEDIATE}, "recovery_target = 'immediate'"},
+        {{.kind = BK_RECOVERY_TARGET_SNAPSHOT, .text = id}, "recovery_target = 'immediate'"},
+        {{.kind = BK_RECOVERY_TARGET_TIME, .time_us = 1},
          "recovery_target_time = '1970-01-01 00:00:00.000001+00'"},
-        {{.kind = BK_TARGET_LSN, .lsn = 0x3000028}, "recovery_target_lsn = '0/3000028'"},
-        {{.kind = BK_TARGET_XID, .xid = 731}, "recovery_target_xid = '731'"},
-        {{.kind = BK_TARGET_NAME, .text = name}, "recovery_target_name = 'it''s \\\\ here'"},
+        {{.kind = BK_RECOVERY_TARGET_LSN, .lsn = 0x3000028}, "recovery_target_lsn = '0/3000028'"},
+        {{.kind = BK_RECOVERY_TARGET_XID, .xid = 731}, "recovery_target_xid = '731'"},
+        {{.kind = BK_RECOVERY_TARGET_NAME, .text = name},
+         "recovery_target_name = 'it''s \\\\ here'"},
     };
 
     (void)data;
@@ -127,7 +128,7 @@ test_one_target(TempDir *self, const void *data)
 static void
 test_exclusive(TempDir *self, const void *data)
 {
-    BkTarget target = {.kind = BK_TARGET_XID, .xid = 9, .exclusive = true};
+    BkRecoveryTarget target = {.kind = BK_RECOVERY_TARGET_XID, .xid = 9, .exclusive = true};
     g_autofree char *text = write_target(self, &target, BK_RECOVERY_ARCHIVE_KEEP);
 
     (void)data;
@@ -137,7 +138,7 @@ test_exclusive(TempDir *self, const void *data)
 static void
 test_users_lines_stay(TempDir *self, const void *data)
 {
-    BkTarget target = {.kind = BK_TARGET_LATEST};
+    BkRecoveryTarget target = {.kind = BK_RECOVERY_TARGET_LATEST};
     g_autofree char *text = NULL;
     g_autofree char *again = NULL;
 
@@ -168,7 +169,7 @@ test_users_lines_stay(TempDir *self, const void *data)
 static void
 test_archive_off(TempDir *self, const void *data)
 {
-    BkTarget target = {.kind = BK_TARGET_LATEST};
+    BkRecoveryTarget target = {.kind = BK_RECOVERY_TARGET_LATEST};
     g_autofree char *text = NULL;
 
     (void)data;
@@ -186,7 +187,7 @@ test_leftovers(TempDir *self, const void *data)
         "standby.signal",     "recovery.conf",  "recovery.done",   "backup_label.old",
         "tablespace_map.old", "postmaster.pid", "postmaster.opts",
     };
-    BkTarget target = {.kind = BK_TARGET_LATEST};
+    BkRecoveryTarget target = {.kind = BK_RECOVERY_TARGET_LATEST};
     g_autofree char *text = NULL;
 
     (void)data;
@@ -205,7 +206,7 @@ test_leftovers(TempDir *self, const void *data)
 static void
 test_line_break(TempDir *self, const void *data)
 {
-    BkTarget target = {.kind = BK_TARGET_LATEST};
+    BkRecoveryTarget target = {.kind = BK_RECOVERY_TARGET_LATEST};
     BkRecoverySettings settings = {
         .target = &target, .restore_command = "a\nb", .timeline = "latest"};
     g_autoptr(GError) error = NULL;
@@ -222,7 +223,7 @@ test_line_break(TempDir *self, const void *data)
 static void
 test_group_mode(TempDir *self, const void *data)
 {
-    BkTarget target = {.kind = BK_TARGET_LATEST};
+    BkRecoveryTarget target = {.kind = BK_RECOVERY_TARGET_LATEST};
     g_autofree char *text = NULL;
     struct stat st;
 

@@ -1,10 +1,10 @@
 /* test-repo-compare.c - what one repository holds and lacks, and what two have in common. */
-#include "engine/inventory.h"
-#include "engine/replicate.h"
-#include "engine/repo-check.h"
-#include "engine/repo-compare.h"
-#include "engine/wal-span.h"
+#include "engine/check/repo-check.h"
+#include "engine/check/repo-compare.h"
+#include "engine/copy/copy.h"
+#include "engine/copy/inventory.h"
 #include "past-fixture.h"
+#include "source/pg/archive/wal-span.h"
 
 typedef struct Fixture {
     RepoFixture repo;
@@ -34,12 +34,12 @@ tear_down(Fixture *self, const void *data)
 static void
 copy_all(Fixture *self)
 {
-    const BkReplicateOptions options = {.workers = 1};
-    BkReplicateReport report;
+    const BkCopyOptions options = {.workers = 1};
+    BkCopyReport report;
     g_autoptr(GError) error = NULL;
 
-    EXPECT_DONE(
-        bk_replicate(self->repo.part, self->repo.second, &options, &report, self->repo.op, &error));
+    EXPECT_DONE(bk_replicate(self->repo.source_repo, self->repo.second, &options, &report,
+                             self->repo.op, &error));
 }
 
 static char *
@@ -47,7 +47,7 @@ pack_name(const Fixture *self, char letter)
 {
     const BkPackRef *ref = g_hash_table_lookup(self->packs, GINT_TO_POINTER(letter));
 
-    return bk_pack_object_name(self->repo.part, ref->name);
+    return bk_pack_object_name(self->repo.source_repo, ref->name);
 }
 
 static void
@@ -82,7 +82,7 @@ test_inventory(Fixture *self, const void *data)
     EXPECT_DONE(bk_store_put(self->repo.store, "orders/snapshots/notes.txt", &content,
                              self->repo.op, &error));
     past_damage(self->repo.store, MANIFEST(SECOND), self->repo.op);
-    EXPECT_DONE(bk_inventory_load(&inventory, self->repo.part, self->repo.op, &error));
+    EXPECT_DONE(bk_inventory_load(&inventory, self->repo.source_repo, self->repo.op, &error));
     g_assert_cmpuint(inventory.holdings.snapshots->len, ==, 4);
     /* Only the head is opened, which may be whole all the same. */
     g_assert_cmpuint(inventory.complete + inventory.unreadable->len, ==, 3);
@@ -121,7 +121,7 @@ test_oldest(Fixture *self, const void *data)
 
     (void)data;
     past_put_snapshot(&self->repo, self->packs, &earlier);
-    EXPECT_DONE(bk_inventory_load(&inventory, self->repo.part, self->repo.op, &error));
+    EXPECT_DONE(bk_inventory_load(&inventory, self->repo.source_repo, self->repo.op, &error));
     g_assert_cmpstr(inventory.oldest, ==, earlier.id);
     g_assert_cmpuint(inventory.damaged, ==, 1);
 }
@@ -133,7 +133,7 @@ expect_problem(Fixture *self, const char *name)
     g_auto(BkRepoCheck) check = {.problems = NULL};
     g_autoptr(GError) error = NULL;
 
-    EXPECT_DONE(bk_repo_check_run(&check, self->repo.part, self->repo.op, &error));
+    EXPECT_DONE(bk_repo_check_run(&check, self->repo.source_repo, self->repo.op, &error));
     for (guint i = 0; i < check.problems->len; i++)
         g_test_message("%s", (const char *)g_ptr_array_index(check.problems, i));
     g_assert_cmpuint(check.problems->len, ==, name != NULL ? 1 : 0);
@@ -149,13 +149,14 @@ test_check(Fixture *self, const void *data)
 
     (void)data;
     expect_problem(self, NULL);
-    EXPECT_DONE(bk_repo_check_run(&check, self->repo.part, self->repo.op, &error));
+    EXPECT_DONE(bk_repo_check_run(&check, self->repo.source_repo, self->repo.op, &error));
     g_assert_cmpuint(check.snapshots, ==, 4);
     g_assert_cmpuint(check.packs, ==, 7);
     g_assert_cmpuint(check.wal_files, ==, 8);
     bk_store_fault_arm(self->repo.store, BK_STORE_OPERATION_GET, 1, BK_ERROR_STORE, false);
     bk_repo_check_clear(&check);
-    EXPECT_ERROR(bk_repo_check_run(&check, self->repo.part, self->repo.op, &error), BK_ERROR_STORE);
+    EXPECT_ERROR(bk_repo_check_run(&check, self->repo.source_repo, self->repo.op, &error),
+                 BK_ERROR_STORE);
 }
 
 static void
@@ -200,7 +201,7 @@ static void
 test_check_early_wal(Fixture *self, const void *data)
 {
     (void)data;
-    past_put_segment(self->repo.part, 1, PAST_SEGNO - 2, 600, self->repo.op);
+    past_put_segment(self->repo.source_repo, 1, PAST_SEGNO - 2, 600, self->repo.op);
     expect_problem(self, NULL);
     delete_object(self->repo.store, SEGMENT("A"), self->repo.op); /* nor what is still to come */
     expect_problem(self, NULL);
@@ -216,13 +217,13 @@ test_check_broken(Fixture *self, const void *data)
 }
 
 static void
-run_comparison(Fixture *self, const BkPart *first, const BkPart *second,
+run_comparison(Fixture *self, const BkSourceRepo *first, const BkSourceRepo *second,
                BkRepoComparison *comparison)
 {
-    const BkPart *const parts[BK_COMPARE_SIDES] = {first, second};
+    const BkSourceRepo *const source_repos[BK_COMPARE_SIDES] = {first, second};
     g_autoptr(GError) error = NULL;
 
-    EXPECT_DONE(bk_repo_comparison_run(comparison, parts, self->repo.op, &error));
+    EXPECT_DONE(bk_repo_comparison_run(comparison, source_repos, self->repo.op, &error));
 }
 
 static void
@@ -243,8 +244,8 @@ test_equal(Fixture *self, const void *data)
     (void)data;
     copy_all(self);
     /* Nobody needs this one, which is not copied. */
-    past_put_segment(self->repo.part, 1, PAST_SEGNO - 2, 600, self->repo.op);
-    run_comparison(self, self->repo.part, self->repo.second, &comparison);
+    past_put_segment(self->repo.source_repo, 1, PAST_SEGNO - 2, 600, self->repo.op);
+    run_comparison(self, self->repo.source_repo, self->repo.second, &comparison);
     g_assert_true(bk_repo_comparison_is_equal(&comparison));
     g_assert_cmpuint(comparison.kinds[BK_COMPARE_SNAPSHOTS].objects, ==, 3);
     g_assert_cmpuint(comparison.kinds[BK_COMPARE_PACKS].replicated, ==, 6);
@@ -265,7 +266,7 @@ test_lacks(Fixture *self, const void *data)
     delete_object(self->repo.second_store, pack, self->repo.op);
     delete_object(self->repo.store, SEGMENT("8"), self->repo.op);
     lengthen(self->repo.second_store, longer, self->repo.op);
-    run_comparison(self, self->repo.part, self->repo.second, &comparison);
+    run_comparison(self, self->repo.source_repo, self->repo.second, &comparison);
     g_assert_false(bk_repo_comparison_is_equal(&comparison));
     expect_lack(&kinds[BK_COMPARE_SNAPSHOTS].missing[0], 0, NULL);
     expect_lack(&kinds[BK_COMPARE_SNAPSHOTS].missing[1], 1, MANIFEST(FIRST));
@@ -297,13 +298,13 @@ test_sealed_apart(Fixture *self, const void *data)
     delete_object(self->repo.second_store, history, self->repo.op);
     past_put_file(self->repo.second, "00000002.history", &content, "another", self->repo.op);
     delete_object(self->repo.second_store, MANIFEST(THIRD), self->repo.op);
-    second.part = self->repo.second;
+    second.source_repo = self->repo.second;
     second.store = self->repo.second_store;
     past_put_snapshot(&second, self->packs, &third);
-    run_comparison(self, self->repo.part, self->repo.second, &comparison);
+    run_comparison(self, self->repo.source_repo, self->repo.second, &comparison);
     g_assert_true(bk_repo_comparison_is_equal(&comparison));
     lengthen(self->repo.second_store, history, self->repo.op);
-    run_comparison(self, self->repo.part, self->repo.second, &again);
+    run_comparison(self, self->repo.source_repo, self->repo.second, &again);
     expect_lack(&again.kinds[BK_COMPARE_WAL].differing, 1, history);
     g_assert_cmpuint(again.problems->len, ==, 1); /* it is damaged, too */
 }
@@ -322,7 +323,7 @@ test_absent_part(Fixture *self, const void *data)
                       &(PastSnapshot){"20261203T000000Z-00000005", MONDAY + 3 * PAST_DAY,
                                       BK_SNAPSHOT_DAMAGED, 1, PAST_SEGNO + 5, PAST_SEGNO + 5,
                                       letters});
-    run_comparison(self, NULL, self->repo.part, &comparison);
+    run_comparison(self, NULL, self->repo.source_repo, &comparison);
     expect_lack(&kinds[BK_COMPARE_SNAPSHOTS].missing[0], 4, MANIFEST(FIRST));
     expect_lack(&kinds[BK_COMPARE_PACKS].missing[0], 26, NULL);
     expect_lack(&kinds[BK_COMPARE_WAL].missing[0], 8, NULL);
@@ -338,7 +339,7 @@ test_damage(Fixture *self, const void *data)
     (void)data;
     copy_all(self);
     past_damage(self->repo.second_store, MANIFEST(SECOND), self->repo.op);
-    run_comparison(self, self->repo.part, self->repo.second, &comparison);
+    run_comparison(self, self->repo.source_repo, self->repo.second, &comparison);
     g_assert_cmpuint(comparison.problems->len, ==, 1);
     g_assert_nonnull(strstr(g_ptr_array_index(comparison.problems, 0), MANIFEST(SECOND)));
     g_assert_false(bk_repo_comparison_is_equal(&comparison));

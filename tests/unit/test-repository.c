@@ -82,12 +82,12 @@ static bool
 open_all(BkStore *store, BkOp *op, GError **error)
 {
     g_autoptr(BkRepository) repository = open_again(store, 1, op, error);
-    g_autoptr(BkPart) part = NULL;
+    g_autoptr(BkSourceRepo) source_repo = NULL;
 
     if (repository == NULL)
         return false;
-    part = bk_part_open(repository, "orders", op, error);
-    return part != NULL;
+    source_repo = bk_source_repo_open(repository, "orders", op, error);
+    return source_repo != NULL;
 }
 
 /* No byte of the three objects can be flipped or cut off without an error. */
@@ -136,17 +136,17 @@ test_no_repository(void)
 
     repo_fixture_key(&key, 1);
     EXPECT_ERROR(open_again(empty, 1, op, &error) != NULL, BK_ERROR_STORE);
-    EXPECT_ERROR(bk_repository_open_in(&(BkPlace){.path = dir}, "x", &key, NULL, op, &error) !=
+    EXPECT_ERROR(bk_repository_open_at(&(BkLocation){.path = dir}, "x", &key, NULL, op, &error) !=
                      NULL,
                  BK_ERROR_STORE);
-    EXPECT_ERROR(bk_repository_open_in(&(BkPlace){.path = missing}, "x", &key, NULL, op, &error) !=
-                     NULL,
-                 BK_ERROR_STORE);
+    EXPECT_ERROR(
+        bk_repository_open_at(&(BkLocation){.path = missing}, "x", &key, NULL, op, &error) != NULL,
+        BK_ERROR_STORE);
     bk_repository_free(
-        bk_repository_create_in(&(BkPlace){.path = missing}, "x", &key, &created, op, &error));
+        bk_repository_create_at(&(BkLocation){.path = missing}, "x", &key, &created, op, &error));
     g_assert_no_error(error);
     bk_repository_free(
-        bk_repository_open_in(&(BkPlace){.path = missing}, "x", &key, NULL, op, &error));
+        bk_repository_open_at(&(BkLocation){.path = missing}, "x", &key, NULL, op, &error));
     g_assert_no_error(error);
     temp_dir_free(g_steal_pointer(&dir));
 }
@@ -158,15 +158,15 @@ create_with_fault(BkStore *store, BkStoreOperation operation, unsigned nth, bool
     g_autoptr(BkOp) op = bk_op_new(NULL);
     g_autoptr(GError) error = NULL;
     g_autoptr(BkRepository) repository = NULL;
-    g_autoptr(BkPart) part = NULL;
+    g_autoptr(BkSourceRepo) source_repo = NULL;
     bool created;
 
     bk_store_fault_arm(store, operation, nth, BK_ERROR_STORE, after);
     repository = create_in(store, 1, &created, op, &error);
     if (repository != NULL)
-        part = bk_part_create(repository, "orders", NULL, op, &error);
-    g_assert_true(part != NULL || bk_error_is(error, BK_ERROR_STORE));
-    return part == NULL;
+        source_repo = bk_source_repo_create(repository, "orders", NULL, op, &error);
+    g_assert_true(source_repo != NULL || bk_error_is(error, BK_ERROR_STORE));
+    return source_repo == NULL;
 }
 
 static void
@@ -210,9 +210,10 @@ create_first(void *data)
     rival->id = g_strdup(bk_repository_id(repository));
 }
 
-/* Another process creates the repository while this one puts `part`. */
+/* Another process creates the repository while this one puts `source_repo`. */
 static BkRepository *
-create_racing(const char *part, uint8_t rival_key, BkStore *store, Rival *rival, GError **error)
+create_racing(const char *source_repo, uint8_t rival_key, BkStore *store, Rival *rival,
+              GError **error)
 {
     HookStore *hooked = hook_store_new(store);
     BkRepository *repository;
@@ -221,7 +222,7 @@ create_racing(const char *part, uint8_t rival_key, BkStore *store, Rival *rival,
 
     *rival = (Rival){.store = store, .key = rival_key, .op = bk_op_new(NULL)};
     repo_fixture_key(&key, 1);
-    hooked->part = part;
+    hooked->name_part = source_repo;
     hooked->hook = create_first;
     hooked->data = rival;
     repository = bk_repository_create(&hooked->base, "racing", &key, &created, rival->op, error);
@@ -234,15 +235,15 @@ create_racing(const char *part, uint8_t rival_key, BkStore *store, Rival *rival,
 static void
 test_racing_creations_same_key(void)
 {
-    static const char *const parts[] = {"keys/", "backstay.json"};
+    static const char *const source_repos[] = {"keys/", "backstay.json"};
 
-    for (size_t i = 0; i < G_N_ELEMENTS(parts); i++) {
+    for (size_t i = 0; i < G_N_ELEMENTS(source_repos); i++) {
         g_autoptr(BkStore) store = bk_store_mem_new();
         g_autoptr(GError) error = NULL;
         g_autoptr(BkRepository) repository = NULL;
         Rival rival;
 
-        repository = create_racing(parts[i], 1, store, &rival, &error);
+        repository = create_racing(source_repos[i], 1, store, &rival, &error);
         g_assert_no_error(error);
         g_assert_cmpstr(bk_repository_id(repository), ==, rival.id);
         g_free(rival.id);
@@ -253,16 +254,16 @@ test_racing_creations_same_key(void)
 static void
 test_racing_creations_other_key(void)
 {
-    static const char *const parts[] = {"keys/", "backstay.json"};
+    static const char *const source_repos[] = {"keys/", "backstay.json"};
 
-    for (size_t i = 0; i < G_N_ELEMENTS(parts); i++) {
+    for (size_t i = 0; i < G_N_ELEMENTS(source_repos); i++) {
         g_autoptr(BkStore) store = bk_store_mem_new();
         g_autoptr(BkOp) op = bk_op_new(NULL);
         g_autoptr(GError) error = NULL;
         g_autoptr(BkRepository) repository = NULL;
         Rival rival;
 
-        g_assert_null(create_racing(parts[i], 2, store, &rival, &error));
+        g_assert_null(create_racing(source_repos[i], 2, store, &rival, &error));
         g_clear_error(&error);
         repository = open_again(store, 2, op, &error);
         g_assert_no_error(error);
@@ -274,21 +275,22 @@ test_racing_creations_other_key(void)
 static void
 test_parts_are_apart(RepoFixture *self, const void *data)
 {
-    g_autoptr(BkPart) other = NULL;
-    g_autoptr(BkPart) again = NULL;
+    g_autoptr(BkSourceRepo) other = NULL;
+    g_autoptr(BkSourceRepo) again = NULL;
     g_autoptr(GError) error = NULL;
 
     (void)data;
-    EXPECT_ERROR(bk_part_open(self->repository, "web", self->op, &error) != NULL,
+    EXPECT_ERROR(bk_source_repo_open(self->repository, "web", self->op, &error) != NULL,
                  BK_ERROR_NOT_FOUND);
-    other = bk_part_create(self->repository, "web", NULL, self->op, &error);
+    other = bk_source_repo_create(self->repository, "web", NULL, self->op, &error);
     g_assert_no_error(error);
-    g_assert_false(bk_part_shares_keys(self->part, other));
-    again = bk_part_create(self->repository, "orders", other, self->op, &error);
+    g_assert_false(bk_source_repo_shares_keys(self->source_repo, other));
+    again = bk_source_repo_create(self->repository, "orders", other, self->op, &error);
     g_assert_no_error(error);
-    g_assert_true(bk_part_shares_keys(self->part, again)); /* the model is for a missing one */
-    g_assert_cmpstr(bk_part_source(again), ==, "orders");
-    g_assert_true(bk_part_repository(again) == self->repository);
+    g_assert_true(
+        bk_source_repo_shares_keys(self->source_repo, again)); /* the model is for a missing one */
+    g_assert_cmpstr(bk_source_repo_source(again), ==, "orders");
+    g_assert_true(bk_source_repo_repository(again) == self->repository);
 }
 
 static void
@@ -296,21 +298,21 @@ test_model_shares_keys(RepoFixture *self, const void *data)
 {
     g_autoptr(BkStore) store = bk_store_mem_new();
     g_autoptr(BkRepository) repository = NULL;
-    g_autoptr(BkPart) part = NULL;
-    g_autoptr(BkPart) again = NULL;
+    g_autoptr(BkSourceRepo) source_repo = NULL;
+    g_autoptr(BkSourceRepo) again = NULL;
     g_autoptr(GError) error = NULL;
     bool created;
 
     (void)data;
     repository = create_in(store, 2, &created, self->op, &error);
-    part = bk_part_create(repository, "orders", self->part, self->op, &error);
+    source_repo = bk_source_repo_create(repository, "orders", self->source_repo, self->op, &error);
     g_assert_no_error(error);
-    g_assert_true(bk_part_shares_keys(self->part, part));
-    again = bk_part_open(repository, "orders", self->op, &error);
+    g_assert_true(bk_source_repo_shares_keys(self->source_repo, source_repo));
+    again = bk_source_repo_open(repository, "orders", self->op, &error);
     g_assert_no_error(error);
-    g_assert_true(bk_part_shares_keys(self->part, again));
-    EXPECT_BYTES(bk_part_hash_secret(part, 1), sizeof(BkXxh3Secret),
-                 bk_part_hash_secret(self->part, 1), sizeof(BkXxh3Secret));
+    g_assert_true(bk_source_repo_shares_keys(self->source_repo, again));
+    EXPECT_BYTES(bk_source_repo_hash_secret(source_repo, 1), sizeof(BkXxh3Secret),
+                 bk_source_repo_hash_secret(self->source_repo, 1), sizeof(BkXxh3Secret));
 }
 
 static void
@@ -318,7 +320,8 @@ create_part_first(void *data)
 {
     RepoFixture *self = data;
     g_autoptr(GError) error = NULL;
-    g_autoptr(BkPart) part = bk_part_create(self->repository, "web", NULL, self->op, &error);
+    g_autoptr(BkSourceRepo) source_repo =
+        bk_source_repo_create(self->repository, "web", NULL, self->op, &error);
 
     g_assert_no_error(error);
 }
@@ -329,20 +332,20 @@ test_racing_parts(RepoFixture *self, const void *data)
 {
     HookStore *hooked = hook_store_new(self->store);
     g_autoptr(BkRepository) repository = NULL;
-    g_autoptr(BkPart) late = NULL;
-    g_autoptr(BkPart) first = NULL;
+    g_autoptr(BkSourceRepo) late = NULL;
+    g_autoptr(BkSourceRepo) first = NULL;
     g_autoptr(GError) error = NULL;
 
     (void)data;
     repository = bk_repository_open(&hooked->base, "late", &self->key, self->op, &error);
-    hooked->part = "web/key/";
+    hooked->name_part = "web/key/";
     hooked->hook = create_part_first;
     hooked->data = self;
-    late = bk_part_create(repository, "web", NULL, self->op, &error);
+    late = bk_source_repo_create(repository, "web", NULL, self->op, &error);
     g_assert_no_error(error);
-    first = bk_part_open(self->repository, "web", self->op, &error);
+    first = bk_source_repo_open(self->repository, "web", self->op, &error);
     g_assert_no_error(error);
-    g_assert_true(bk_part_shares_keys(first, late));
+    g_assert_true(bk_source_repo_shares_keys(first, late));
 }
 
 /* A key object under the name of another source or generation is not taken for its key. What has no
@@ -354,7 +357,7 @@ test_keys_out_of_place(RepoFixture *self, const void *data)
     static const char *const foreign[] = {
         "orders/key/0x000001", "orders/key/-0000001",  "orders/key/0000000A",   "orders/key/1",
         "orders/key/00000000", "orders/key/000000001", "orders/key/.nfs00000a1"};
-    g_autoptr(BkPart) part = NULL;
+    g_autoptr(BkSourceRepo) source_repo = NULL;
     g_auto(BkBuf) object = BK_BUF_INIT;
     g_autoptr(GError) error = NULL;
 
@@ -364,15 +367,15 @@ test_keys_out_of_place(RepoFixture *self, const void *data)
         g_autofree char *source = g_strndup(misplaced[i], strcspn(misplaced[i], "/"));
 
         EXPECT_DONE(bk_store_put(self->store, misplaced[i], &object, self->op, &error));
-        EXPECT_ERROR(bk_part_open(self->repository, source, self->op, &error) != NULL,
+        EXPECT_ERROR(bk_source_repo_open(self->repository, source, self->op, &error) != NULL,
                      BK_ERROR_CORRUPT);
         EXPECT_DONE(bk_store_delete(self->store, misplaced[i], self->op, &error));
     }
     for (size_t i = 0; i < G_N_ELEMENTS(foreign); i++)
         EXPECT_DONE(bk_store_put(self->store, foreign[i], &object, self->op, &error));
-    part = bk_part_open(self->repository, "orders", self->op, &error);
+    source_repo = bk_source_repo_open(self->repository, "orders", self->op, &error);
     g_assert_no_error(error);
-    g_assert_true(bk_part_shares_keys(part, self->part));
+    g_assert_true(bk_source_repo_shares_keys(source_repo, self->source_repo));
 }
 
 static bool
@@ -389,7 +392,7 @@ note_entry(const BkStoreEntry *entry, void *data, GError **error)
 static void
 test_a_store_that_overwrites(void)
 {
-    g_autofree char *folder = temp_dir_new();
+    g_autofree char *directory = temp_dir_new();
     g_autoptr(BkOp) op = bk_op_new(NULL);
     g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
     g_autoptr(GError) error = NULL;
@@ -400,13 +403,13 @@ test_a_store_that_overwrites(void)
 
     repo_fixture_key(&key, 1);
     odd->overwrites = true;
-    EXPECT_ERROR(bk_repository_create(bk_store_cache_new(&hook_store_new(inner)->base, folder),
+    EXPECT_ERROR(bk_repository_create(bk_store_cache_new(&hook_store_new(inner)->base, directory),
                                       "far", &key, &created, op, &error) != NULL,
                  BK_ERROR_STORE);
     odd->overwrites = false;
     {
         g_autoptr(BkRepository) repository =
-            bk_repository_create(bk_store_cache_new(&hook_store_new(inner)->base, folder), "far",
+            bk_repository_create(bk_store_cache_new(&hook_store_new(inner)->base, directory), "far",
                                  &key, &created, op, &error);
 
         g_assert_no_error(error);
@@ -414,7 +417,7 @@ test_a_store_that_overwrites(void)
     }
     EXPECT_DONE(bk_store_list(inner, "probe/", NULL, note_entry, names, op, &error));
     g_assert_cmpuint(names->len, ==, 0);
-    temp_dir_free(g_steal_pointer(&folder));
+    temp_dir_free(g_steal_pointer(&directory));
 }
 
 int

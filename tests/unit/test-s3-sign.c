@@ -1,5 +1,5 @@
 /* test-s3-sign.c - the signature of requests: Amazon's published examples and test vectors. */
-#include "store/s3-sign.h"
+#include "store/credentials/s3-sign.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* test-s3-xml.c - answers of S3, as Amazon and others write them, and what is none. */
 #include "expect.h"
-#include "store/s3-xml.h"
+#include "store/s3/s3-xml.h"
 
 #include <string.h>
 

@@ -1,9 +1,9 @@
 /* test-selection.c - what a backup reads of each file, against a model that decides page by page.
  */
-#include "engine/selection.h"
+#include "source/pg/backup/selection.h"
 
 #include "expect.h"
-#include "source/pg/page.h"
+#include "source/pg/format/page.h"
 
 #include <sys/stat.h>
 
@@ -36,7 +36,7 @@ typedef enum { TAKEN, CHANGED, REFRESHED } Fate;
 
 /* One file on both sides, and what the model says of it. */
 typedef struct Model {
-    BkTreeFile file;
+    BkDataDirFile file;
     bool has_base;
     BkFileKind base_kind;
     uint64_t base_size;
@@ -103,7 +103,7 @@ draw_extents(Model *model)
 static void
 draw_file(Model *model, const struct Place *place)
 {
-    model->file = (BkTreeFile){
+    model->file = (BkDataDirFile){
         .path = (char *)(uintptr_t)place->path,
         .size = draw_size() + (one_in(12) ? draw(8192) : 0),
         .mode = one_in(30) ? S_IFDIR | 0700 : S_IFREG | 0600,
@@ -307,11 +307,11 @@ check_ranges(const BkSelection *selection, const BkSelected *selected, const Mod
         g_assert_cmpuint(range->offset, >=, at);
         g_assert_cmpuint(range->length, >, 0);
         g_assert_cmpuint(range->offset % PAGE + range->length % PAGE, ==, 0);
-        g_assert_true(i == 0 || range->offset > at || range->is_refresh != range[-1].is_refresh);
+        g_assert_true(i == 0 || range->offset > at || range->is_repack != range[-1].is_repack);
         at = range->offset + range->length;
         g_assert_cmpuint(at, <=, end);
         for (uint64_t page = range->offset / PAGE; page < at / PAGE; page++)
-            found[page] = range->is_refresh ? REFRESHED : CHANGED;
+            found[page] = range->is_repack ? REFRESHED : CHANGED;
     }
     for (uint64_t page = from / PAGE; page < end / PAGE; page++)
         g_assert_cmpint(found[page], ==, model->fates[page]);
@@ -422,10 +422,10 @@ select_one(World *self, uint32_t pages, uint32_t first_block, uint32_t changed)
         (World){.files = g_ptr_array_new(), .parent = bk_snapshot_new(), .map = bk_block_map_new()};
     for (size_t i = 0; i < G_N_ELEMENTS(places); i++)
         self->models[i].extents = g_array_new(FALSE, FALSE, sizeof(BkExtent));
-    model->file = (BkTreeFile){.path = (char *)(uintptr_t) "base/5/16384.9",
-                               .size = extent.length,
-                               .mode = S_IFREG,
-                               .first_block = first_block};
+    model->file = (BkDataDirFile){.path = (char *)(uintptr_t) "base/5/16384.9",
+                                  .size = extent.length,
+                                  .mode = S_IFREG,
+                                  .first_block = first_block};
     model->base_kind = BK_FILE_REGULAR;
     model->base_size = extent.length;
     g_array_append_val(model->extents, extent);
@@ -522,7 +522,7 @@ test_remade_database(void)
         g_auto(World) world = {.files = NULL};
         g_autoptr(BkSelection) first = select_one(&world, 20, 0, 0);
         g_autoptr(BkSelection) selection = NULL;
-        BkTreeFile version = {
+        BkDataDirFile version = {
             .path = (char *)(uintptr_t)cases[i].path, .mode = S_IFREG, .mtime_sec = cases[i].mtime};
         const BkFile file = {.path = version.path,
                              .link = "",

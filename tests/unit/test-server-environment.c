@@ -1,5 +1,5 @@
 /* test-server-environment.c - no secret of the caller reaches a server that is started. */
-#include "engine/server-environment.h"
+#include "source/pg/restore/server-environment.h"
 
 static void
 test_names(void)

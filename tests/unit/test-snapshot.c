@@ -1,6 +1,6 @@
 /* test-snapshot.c - manifests: round trips over section borders, and whatever is wrong with one. */
 #include "repo-fixture.h"
-#include "repo/snapshot.h"
+#include "repo/snapshot/snapshot.h"
 
 #define ID     "20261121T003905Z-1a2b3c4d"
 #define OTHER  "20261121T003905Z-1a2b3c4e"
@@ -15,7 +15,7 @@ fill_head(BkSnapshot *snapshot, BkSnapshotState state, size_t meta_size)
     head->source = g_strdup("orders");
     head->kind = g_strdup("postgres");
     head->parent = g_strdup("20261120T003905Z-00000000");
-    head->mode = BK_SNAPSHOT_COMPARED;
+    head->mode = BK_SNAPSHOT_FULL_SCAN;
     head->why = g_strdup("the timeline changed");
     head->work = (BkSnapshotWork){1, UINT64_MAX, 3, 4};
     head->label = g_strdup("before the release");
@@ -92,8 +92,8 @@ put_as(RepoFixture *self, const BkSnapshot *snapshot, const char *id)
     g_auto(BkBuf) object = BK_BUF_INIT;
     g_autoptr(GError) error = NULL;
 
-    EXPECT_DONE(bk_snapshot_seal(snapshot, self->part, &object, &error));
-    EXPECT_DONE(bk_snapshot_put(self->part, id, &object, self->op, &error));
+    EXPECT_DONE(bk_snapshot_seal(snapshot, self->source_repo, &object, &error));
+    EXPECT_DONE(bk_snapshot_put(self->source_repo, id, &object, self->op, &error));
 }
 
 static void
@@ -172,13 +172,13 @@ check_round_trip(RepoFixture *self, BkSnapshotState state, uint32_t packs, uint3
     g_autoptr(GError) error = NULL;
 
     put_as(self, snapshot, ID);
-    loaded = bk_snapshot_load(self->part, ID, self->op, &error);
+    loaded = bk_snapshot_load(self->source_repo, ID, self->op, &error);
     g_assert_no_error(error);
     assert_same_head(bk_snapshot_head(loaded), bk_snapshot_head(snapshot));
     assert_same_packs(loaded, snapshot);
     assert_same_files(loaded, snapshot);
-    EXPECT_DONE(
-        bk_snapshot_load_head(self->part, &(BkSnapshotEntry){.id = ID}, &head, self->op, &error));
+    EXPECT_DONE(bk_snapshot_load_head(self->source_repo, &(BkSnapshotEntry){.id = ID}, &head,
+                                      self->op, &error));
     assert_same_head(&head, bk_snapshot_head(snapshot));
     g_assert_cmpuint(head.file_count, ==, files);
     g_assert_cmpuint(head.pack_count, ==, packs);
@@ -210,10 +210,11 @@ test_absent(RepoFixture *self, const void *data)
     g_autoptr(GError) error = NULL;
 
     (void)data;
-    EXPECT_ERROR(bk_snapshot_load(self->part, ID, self->op, &error) != NULL, BK_ERROR_NOT_FOUND);
-    EXPECT_ERROR(
-        bk_snapshot_load_head(self->part, &(BkSnapshotEntry){.id = ID}, &head, self->op, &error),
-        BK_ERROR_NOT_FOUND);
+    EXPECT_ERROR(bk_snapshot_load(self->source_repo, ID, self->op, &error) != NULL,
+                 BK_ERROR_NOT_FOUND);
+    EXPECT_ERROR(bk_snapshot_load_head(self->source_repo, &(BkSnapshotEntry){.id = ID}, &head,
+                                       self->op, &error),
+                 BK_ERROR_NOT_FOUND);
 }
 
 /* A manifest under the name of another snapshot, or in the part of another source. */
@@ -221,18 +222,19 @@ static void
 test_wrong_name(RepoFixture *self, const void *data)
 {
     g_autoptr(BkSnapshot) snapshot = make(BK_SNAPSHOT_COMPLETE, 1, 3, 0);
-    g_autoptr(BkPart) web = NULL;
+    g_autoptr(BkSourceRepo) web = NULL;
     g_auto(BkBuf) object = BK_BUF_INIT;
     g_auto(BkSnapshotHead) head = {0};
     g_autoptr(GError) error = NULL;
 
     (void)data;
     put_as(self, snapshot, OTHER);
-    EXPECT_ERROR(bk_snapshot_load(self->part, OTHER, self->op, &error) != NULL, BK_ERROR_CORRUPT);
-    EXPECT_ERROR(
-        bk_snapshot_load_head(self->part, &(BkSnapshotEntry){.id = OTHER}, &head, self->op, &error),
-        BK_ERROR_CORRUPT);
-    web = bk_part_create(self->repository, "web", NULL, self->op, &error);
+    EXPECT_ERROR(bk_snapshot_load(self->source_repo, OTHER, self->op, &error) != NULL,
+                 BK_ERROR_CORRUPT);
+    EXPECT_ERROR(bk_snapshot_load_head(self->source_repo, &(BkSnapshotEntry){.id = OTHER}, &head,
+                                       self->op, &error),
+                 BK_ERROR_CORRUPT);
+    web = bk_source_repo_create(self->repository, "web", NULL, self->op, &error);
     EXPECT_DONE(bk_snapshot_seal(snapshot, web, &object, &error));
     EXPECT_DONE(bk_snapshot_put(web, ID, &object, self->op, &error));
     EXPECT_ERROR(bk_snapshot_load(web, ID, self->op, &error) != NULL, BK_ERROR_CORRUPT);
@@ -251,7 +253,7 @@ test_every_flipped_byte(RepoFixture *self, const void *data)
     for (size_t i = 0; i < object.size; i++) {
         object.data[i] ^= 0x10;
         repo_fixture_overwrite(self->store, OBJECT, &object, self->op);
-        g_assert_null(bk_snapshot_load(self->part, ID, self->op, &error));
+        g_assert_null(bk_snapshot_load(self->source_repo, ID, self->op, &error));
         g_assert_true(bk_error_is(error, BK_ERROR_CORRUPT) ||
                       bk_error_is(error, BK_ERROR_UNSUPPORTED));
         g_assert_nonnull(strstr(error->message, OBJECT));
@@ -275,8 +277,9 @@ test_every_truncation(RepoFixture *self, const void *data)
         BkBuf cut = {object.data, size, size};
 
         repo_fixture_overwrite(self->store, OBJECT, &cut, self->op);
-        EXPECT_ERROR(bk_snapshot_load(self->part, ID, self->op, &error) != NULL, BK_ERROR_CORRUPT);
-        EXPECT_ERROR(bk_snapshot_load_head(self->part, &(BkSnapshotEntry){.id = ID}, &head,
+        EXPECT_ERROR(bk_snapshot_load(self->source_repo, ID, self->op, &error) != NULL,
+                     BK_ERROR_CORRUPT);
+        EXPECT_ERROR(bk_snapshot_load_head(self->source_repo, &(BkSnapshotEntry){.id = ID}, &head,
                                            self->op, &error),
                      BK_ERROR_CORRUPT);
     }
@@ -291,7 +294,7 @@ loads_with(RepoFixture *self, const BkFile *file)
 
     bk_snapshot_add_file(snapshot, file);
     put_as(self, snapshot, ID);
-    loaded = bk_snapshot_load(self->part, ID, self->op, &error);
+    loaded = bk_snapshot_load(self->source_repo, ID, self->op, &error);
     g_assert_true(loaded != NULL || bk_error_is(error, BK_ERROR_CORRUPT));
     g_clear_error(&error);
     EXPECT_DONE(bk_store_delete(self->store, OBJECT, self->op, &error));
@@ -366,7 +369,7 @@ test_list(RepoFixture *self, const void *data)
     put_as(self, snapshot, OTHER);
     put_as(self, snapshot, ID);
     put_as(self, snapshot, "20251231T235959Z-ffffffff");
-    ids = bk_snapshot_list(self->part, self->op, &error);
+    ids = bk_snapshot_list(self->source_repo, self->op, &error);
     g_assert_no_error(error);
     g_assert_cmpuint(ids->len, ==, 3);
     g_assert_cmpstr(g_ptr_array_index(ids, 0), ==, "20251231T235959Z-ffffffff");
@@ -374,7 +377,7 @@ test_list(RepoFixture *self, const void *data)
     EXPECT_DONE(bk_store_put(self->store, "orders/snapshots/x", &rubbish, self->op, &error));
     EXPECT_DONE(bk_store_put(self->store, "orders/snapshots/.nfs0a1", &rubbish, self->op, &error));
     g_clear_pointer(&ids, g_ptr_array_unref);
-    ids = bk_snapshot_list(self->part, self->op, &error);
+    ids = bk_snapshot_list(self->source_repo, self->op, &error);
     g_assert_no_error(error);
     g_assert_cmpuint(ids->len, ==, 3);
 }

@@ -1,5 +1,5 @@
 /* test-start-config.c - where configurations are looked for that no snapshot has. */
-#include "engine/start-config.h"
+#include "source/pg/restore/start-config.h"
 
 #include "temp-dir.h"
 

@@ -1,5 +1,5 @@
 /* test-start.c - what is read from a server's log when it has ended. */
-#include "engine/start-priv.h"
+#include "source/pg/restore/start-priv.h"
 
 static void
 test_errors(void)

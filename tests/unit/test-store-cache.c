@@ -1,14 +1,14 @@
 /* test-store-cache.c - what is kept of a far store, and when it is not used. */
 #include "expect.h"
 #include "store/cache.h"
-#include "store/mem.h"
+#include "store/testing/mem.h"
 #include "temp-dir.h"
 
 #include <string.h>
 #include <sys/stat.h>
 
 typedef struct Fixture {
-    char *folder;
+    char *directory;
     BkStore *inner; /* owned by the cache */
     BkStore *store;
     BkOp *op;
@@ -19,9 +19,9 @@ static void
 set_up(Fixture *self, const void *data)
 {
     (void)data;
-    self->folder = temp_dir_new();
+    self->directory = temp_dir_new();
     self->inner = bk_store_mem_new();
-    self->store = bk_store_cache_new(self->inner, self->folder);
+    self->store = bk_store_cache_new(self->inner, self->directory);
     self->op = bk_op_new(NULL);
     self->out = BK_BUF_INIT;
 }
@@ -33,7 +33,7 @@ tear_down(Fixture *self, const void *data)
     bk_store_free(self->store);
     bk_op_free(self->op);
     bk_buf_clear(&self->out);
-    temp_dir_free(self->folder);
+    temp_dir_free(self->directory);
 }
 
 static void
@@ -87,13 +87,13 @@ test_keeps(Fixture *self, const void *data)
                  BK_ERROR_ABSENT);
 }
 
-/* The same folder, for what a later command finds there. */
+/* The same directory, for what a later command finds there. */
 static void
 reopen(Fixture *self)
 {
     bk_store_free(self->store);
     self->inner = bk_store_mem_new();
-    self->store = bk_store_cache_new(self->inner, self->folder);
+    self->store = bk_store_cache_new(self->inner, self->directory);
 }
 
 static void
@@ -102,7 +102,7 @@ expect_other(Fixture *self, const char *name, bool expected)
     g_autoptr(GError) error = NULL;
     bool has_other;
 
-    EXPECT_DONE(bk_store_distrust(self->store, name, &has_other, self->op, &error));
+    EXPECT_DONE(bk_store_reread_original(self->store, name, &has_other, self->op, &error));
     g_assert_cmpint(has_other, ==, expected);
 }
 
@@ -142,9 +142,9 @@ test_torn_files(Fixture *self, const void *data)
     (void)data;
     put(self->store, self, "a", "content");
     expect_start(self, "a", 4, "cont");
-    dir = g_dir_open(self->folder, 0, NULL);
+    dir = g_dir_open(self->directory, 0, NULL);
     while ((name = g_dir_read_name(dir)) != NULL) {
-        g_autofree char *path = g_build_filename(self->folder, name, NULL);
+        g_autofree char *path = g_build_filename(self->directory, name, NULL);
 
         g_assert_cmpint(truncate(path, 2), ==, 0);
     }
@@ -153,15 +153,15 @@ test_torn_files(Fixture *self, const void *data)
 
 /* Whoever can write there could make us read again and again what he likes. */
 static void
-test_a_folder_of_others(Fixture *self, const void *data)
+test_a_directory_of_others(Fixture *self, const void *data)
 {
     BkStore *inner = bk_store_mem_new();
     g_autoptr(BkStore) store = NULL;
     g_autoptr(GError) error = NULL;
 
     (void)data;
-    g_assert_cmpint(chmod(self->folder, 0777), ==, 0);
-    store = bk_store_cache_new(inner, self->folder);
+    g_assert_cmpint(chmod(self->directory, 0777), ==, 0);
+    store = bk_store_cache_new(inner, self->directory);
     put(store, self, "a", "content");
     EXPECT_DONE(bk_store_get_start(store, "a", 4, &self->out, self->op, &error));
     EXPECT_DONE(bk_store_delete(inner, "a", self->op, &error));
@@ -187,19 +187,19 @@ test_large_ones(Fixture *self, const void *data)
 static void
 expect_note(Fixture *self, const char *name, const char *text)
 {
-    g_assert_true(bk_store_recall(self->store, name, &self->out));
+    g_assert_true(bk_store_cache_get(self->store, name, &self->out));
     EXPECT_BYTES(self->out.data, self->out.size, (const uint8_t *)text, strlen(text));
 }
 
 /* Flips a bit of the last byte of every file. */
 static void
-flip(const char *folder)
+flip(const char *directory)
 {
-    g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+    g_autoptr(GDir) dir = g_dir_open(directory, 0, NULL);
     const char *name;
 
     while ((name = g_dir_read_name(dir)) != NULL) {
-        g_autofree char *path = g_build_filename(folder, name, NULL);
+        g_autofree char *path = g_build_filename(directory, name, NULL);
         g_autofree char *content = NULL;
         gsize size;
 
@@ -217,19 +217,19 @@ test_notes(Fixture *self, const void *data)
     BkBuf more = {(uint8_t *)(uintptr_t) "more", 4, 4};
 
     (void)data;
-    g_assert_false(bk_store_recall(self->store, "a/note", &self->out));
+    g_assert_false(bk_store_cache_get(self->store, "a/note", &self->out));
     bk_buf_append(&note, "text", 4);
-    bk_store_note(self->store, "a/note", &note);
+    bk_store_cache_put(self->store, "a/note", &note);
     expect_note(self, "a/note", "text");
-    g_assert_false(bk_store_recall(self->store, "a/other", &self->out));
-    bk_store_note(self->store, "a/note", &more);
+    g_assert_false(bk_store_cache_get(self->store, "a/other", &self->out));
+    bk_store_cache_put(self->store, "a/note", &more);
     reopen(self);
     expect_note(self, "a/note", "more");
-    flip(self->folder);
-    g_assert_false(bk_store_recall(self->store, "a/note", &self->out));
-    g_assert_false(bk_store_recall(self->inner, "a/note", &self->out));
-    bk_store_note(self->inner, "a/note", &note); /* keeps none, and that is fine */
-    g_assert_false(bk_store_recall(self->inner, "a/note", &self->out));
+    flip(self->directory);
+    g_assert_false(bk_store_cache_get(self->store, "a/note", &self->out));
+    g_assert_false(bk_store_cache_get(self->inner, "a/note", &self->out));
+    bk_store_cache_put(self->inner, "a/note", &note); /* keeps none, and that is fine */
+    g_assert_false(bk_store_cache_get(self->inner, "a/note", &self->out));
 }
 
 int
@@ -239,8 +239,8 @@ main(int argc, char **argv)
     g_test_add("/store-cache/keeps", Fixture, NULL, set_up, test_keeps, tear_down);
     g_test_add("/store-cache/drops", Fixture, NULL, set_up, test_drops, tear_down);
     g_test_add("/store-cache/torn-files", Fixture, NULL, set_up, test_torn_files, tear_down);
-    g_test_add("/store-cache/a-folder-of-others", Fixture, NULL, set_up, test_a_folder_of_others,
-               tear_down);
+    g_test_add("/store-cache/a-directory-of-others", Fixture, NULL, set_up,
+               test_a_directory_of_others, tear_down);
     g_test_add("/store-cache/large-ones", Fixture, NULL, set_up, test_large_ones, tear_down);
     g_test_add("/store-cache/notes", Fixture, NULL, set_up, test_notes, tear_down);
     return g_test_run();

@@ -258,7 +258,7 @@ test_reserved_names(Fixture *self, const void *data)
 }
 
 static void
-test_temp_folder_removed(Fixture *self, const void *data)
+test_temp_directory_removed(Fixture *self, const void *data)
 {
     g_autofree char *path = path_of(self, ".tmp");
 
@@ -279,8 +279,8 @@ assert_gone(Fixture *self)
     uint64_t size;
 
     assert_failed(get(self, "a/absent", &error), &error, BK_ERROR_STORE, text);
-    assert_failed(get(self, "no/folder", &error), &error, BK_ERROR_STORE, text);
-    assert_failed(bk_store_stat(self->store, "no/folder", &size, self->op, &error), &error,
+    assert_failed(get(self, "no/directory", &error), &error, BK_ERROR_STORE, text);
+    assert_failed(bk_store_stat(self->store, "no/directory", &size, self->op, &error), &error,
                   BK_ERROR_STORE, text);
     assert_failed(bk_store_stat(self->store, "a/absent", &size, self->op, &error), &error,
                   BK_ERROR_STORE, text);
@@ -322,7 +322,7 @@ static void
 test_links(Fixture *self, const void *data)
 {
     g_autofree char *object = path_of(self, "a/link");
-    g_autofree char *folder = path_of(self, "b");
+    g_autofree char *directory = path_of(self, "b");
     g_autofree char *pipe = path_of(self, "a/pipe");
     g_autoptr(GError) error = NULL;
     uint64_t size;
@@ -330,7 +330,7 @@ test_links(Fixture *self, const void *data)
     (void)data;
     must_put(self, "a/object", "x");
     g_assert_cmpint(symlink("object", object), ==, 0);
-    g_assert_cmpint(symlink("a", folder), ==, 0);
+    g_assert_cmpint(symlink("a", directory), ==, 0);
     g_assert_cmpint(mkfifo(pipe, 0600), ==, 0);
     assert_failed(get(self, "a/link", &error), &error, BK_ERROR_STORE, "not a regular file");
     assert_failed(get(self, "a/pipe", &error), &error, BK_ERROR_STORE, "not a regular file");
@@ -352,13 +352,13 @@ test_links(Fixture *self, const void *data)
 static void
 test_foreign_files(Fixture *self, const void *data)
 {
-    g_autofree char *folder = path_of(self, "lost+found");
+    g_autofree char *directory = path_of(self, "lost+found");
 
     (void)data;
     must_put(self, "a/object", "x");
     write_file(self, "a/with space", 0);
     write_file(self, "a/caf\xc3\xa9", 0);
-    g_assert_cmpint(mkdir(folder, 0700), ==, 0);
+    g_assert_cmpint(mkdir(directory, 0700), ==, 0);
     write_file(self, "lost+found/inode", 0);
     assert_list(self, "", "a/object\n");
     assert_list(self, "lost+found/", "");
@@ -405,18 +405,18 @@ meet_denials(Fixture *self, const void *data)
 static void
 test_denied(Fixture *self, const void *data)
 {
-    g_autofree char *folder = path_of(self, "a");
+    g_autofree char *directory = path_of(self, "a");
     g_autofree char *temp = path_of(self, ".tmp");
 
     (void)data;
     must_put(self, "a/object", "x");
     g_assert_cmpint(chmod(self->parent, 0711), ==, 0);
-    g_assert_cmpint(chmod(folder, 0), ==, 0);
+    g_assert_cmpint(chmod(directory, 0), ==, 0);
     g_assert_cmpint(chmod(temp, 0), ==, 0);
     g_assert_cmpint(chmod(self->dir, 0), ==, 0);
     run_in_child(self, meet_denials, NULL);
     g_assert_cmpint(chmod(self->dir, 0700), ==, 0);
-    g_assert_cmpint(chmod(folder, 0700), ==, 0);
+    g_assert_cmpint(chmod(directory, 0700), ==, 0);
     g_assert_cmpint(chmod(temp, 0700), ==, 0);
 }
 
@@ -458,17 +458,17 @@ test_put_faults(Fixture *self, const void *data)
         {"store.posix.write:enospc", BK_ERROR_NO_SPACE, false},
         {"store.posix.write:eio", BK_ERROR_STORE, false},
         {"store.posix.sync:eio", BK_ERROR_STORE, false},
-        {"store.posix.make-folder:enospc", BK_ERROR_NO_SPACE, false},
+        {"store.posix.make-directory:enospc", BK_ERROR_NO_SPACE, false},
         {"store.posix.link:eio", BK_ERROR_STORE, false},
         {"store.posix.sync-dir:eio", BK_ERROR_STORE, true},
     };
-    g_autofree char *folder = path_of(self, "new");
+    g_autofree char *directory = path_of(self, "new");
 
     (void)data;
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
         run_in_child(self, put_with_fault, &cases[i]);
         g_assert_true(bk_store_delete(self->store, "new/object", self->op, NULL));
-        g_assert_cmpint(rmdir(folder), ==, 0);
+        g_assert_cmpint(rmdir(directory), ==, 0);
     }
 }
 
@@ -520,7 +520,7 @@ main(int argc, char **argv)
         {"/store/posix/owner", test_owner},
         {"/store/posix/leftovers", test_leftovers},
         {"/store/posix/reserved-names", test_reserved_names},
-        {"/store/posix/temp-folder-removed", test_temp_folder_removed},
+        {"/store/posix/temp-directory-removed", test_temp_directory_removed},
         {"/store/posix/root-removed", test_root_removed},
         {"/store/posix/root-replaced", test_root_replaced},
         {"/store/posix/links", test_links},

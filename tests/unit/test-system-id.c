@@ -1,9 +1,9 @@
 /* test-system-id.c - whose WAL and snapshots a source takes where what would tell is damaged. */
-#include "engine/system-id.h"
+#include "source/pg/archive/system-id.h"
 
 #include "base/log.h"
 #include "past-fixture.h"
-#include "source/pg/decision.h"
+#include "source/pg/archive/decision.h"
 
 #define OWN   WAL_SYSTEM
 #define OTHER (WAL_SYSTEM + 1)
@@ -51,7 +51,7 @@ expect_standing(RepoFixture *self, uint64_t system_id, BkSystemStanding expected
     BkSystemStanding standing;
     uint64_t found;
 
-    EXPECT_DONE(bk_system_judge(self->part, system_id, &standing, &found, self->op, &error));
+    EXPECT_DONE(bk_system_judge(self->source_repo, system_id, &standing, &found, self->op, &error));
     g_assert_cmpint(standing, ==, expected);
     g_assert_cmpuint(found, ==, current);
 }
@@ -59,13 +59,13 @@ expect_standing(RepoFixture *self, uint64_t system_id, BkSystemStanding expected
 static bool
 takes_wal(RepoFixture *self, uint64_t system_id, GError **error)
 {
-    return bk_system_check_wal(self->part, system_id, self->op, error);
+    return bk_system_check_wal(self->source_repo, system_id, self->op, error);
 }
 
 static bool
 is_current(RepoFixture *self, uint64_t system_id, GError **error)
 {
-    return bk_system_check_current(self->part, NULL, system_id, self->op, error);
+    return bk_system_check_current(self->source_repo, NULL, system_id, self->op, error);
 }
 
 static void
@@ -157,7 +157,7 @@ test_damaged_decision(RepoFixture *self, const void *data)
     g_autoptr(GError) error = NULL;
 
     (void)data;
-    EXPECT_DONE(bk_decision_put(self->part, &decision, self->op, &error));
+    EXPECT_DONE(bk_decision_put(self->source_repo, &decision, self->op, &error));
     expect_taken(self, OWN);
     expect_refused(self, OTHER + 1, "is another cluster");
     spoil(self, "orders/decisions/");
@@ -181,7 +181,7 @@ test_outage(RepoFixture *self, const void *data)
 static void
 test_declared(RepoFixture *self, const void *data)
 {
-    g_autoptr(GPtrArray) parts = g_ptr_array_new();
+    g_autoptr(GPtrArray) source_repos = g_ptr_array_new();
     g_autoptr(GArray) decisions = g_array_new(FALSE, FALSE, sizeof(BkDecision));
     g_autoptr(GPtrArray) damage = g_ptr_array_new_with_free_func(g_free);
     g_autoptr(GError) error = NULL;
@@ -190,18 +190,18 @@ test_declared(RepoFixture *self, const void *data)
     (void)data;
     repo_fixture_add_second(self);
     second = *self;
-    second.part = self->second;
+    second.source_repo = self->second;
     second.store = self->second_store;
     put_snapshots(self);
     put_snapshots(&second);
     spoil(&second, "orders/snapshots/");
     expect_refused(&second, OWN, "is damaged in repository \"second\"");
-    g_ptr_array_add(parts, self->part);
-    g_ptr_array_add(parts, self->second);
-    EXPECT_DONE(bk_system_declare(parts, OWN, self->op, &error));
+    g_ptr_array_add(source_repos, self->source_repo);
+    g_ptr_array_add(source_repos, self->second);
+    EXPECT_DONE(bk_system_declare(source_repos, OWN, self->op, &error));
     expect_taken(self, OWN);
     expect_taken(&second, OWN);
-    EXPECT_DONE(bk_system_declare(parts, OWN, self->op, &error));
+    EXPECT_DONE(bk_system_declare(source_repos, OWN, self->op, &error));
     EXPECT_DONE(bk_decision_list(self->second, decisions, damage, self->op, &error));
     g_assert_cmpuint(decisions->len, ==, 1);
     g_assert_cmpuint(damage->len, ==, 0);

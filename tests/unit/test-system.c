@@ -1,5 +1,5 @@
 /* test-system.c - the order of a source's clusters, and which one is current. */
-#include "policy/system.h"
+#include "source/pg/history/system.h"
 
 #include <stdlib.h>
 

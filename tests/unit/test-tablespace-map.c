@@ -1,7 +1,7 @@
 /* test-tablespace-map.c - where the tablespaces of a restored cluster go. */
-#include "engine/tablespace-map.h"
+#include "engine/restore/tablespace-map.h"
 #include "expect.h"
-#include "source/pg/meta.h"
+#include "source/pg/cluster/pg-meta.h"
 #include "temp-dir.h"
 
 #include <sys/stat.h>
@@ -43,8 +43,8 @@ static void
 test_remapped(void)
 {
     static const char *const remaps[] = {"big=/a//b/../c=d/", "fast=relative", NULL};
-    g_autofree char *folder = g_get_current_dir();
-    g_autofree char *relative = g_build_filename(folder, "relative", NULL);
+    g_autofree char *directory = g_get_current_dir();
+    g_autofree char *relative = g_build_filename(directory, "relative", NULL);
     g_autoptr(GError) error = NULL;
     GArray *self = map(remaps, &error);
 

@@ -1,6 +1,6 @@
 /* test-wal-blocks.c - what WAL changes: every form of block reference, created, cut off and dropped
  * files, borders of segments, and what makes a summary unusable. */
-#include "source/pg/wal-blocks.h"
+#include "source/pg/wal/wal-blocks.h"
 
 #include "expect.h"
 #include "wal-builder.h"

@@ -1,9 +1,9 @@
 /* test-wal-events.c - what transactions did away with: rows, files, databases, by whom, and told
  * once it was committed. */
-#include "source/pg/wal-drops.h"
-#include "source/pg/wal-events.h"
-#include "source/pg/wal-image.h"
-#include "source/pg/wal-xacts.h"
+#include "source/pg/wal/wal-drops.h"
+#include "source/pg/wal/wal-events.h"
+#include "source/pg/wal/wal-image.h"
+#include "source/pg/wal/wal-xacts.h"
 
 #include "wal-builder.h"
 

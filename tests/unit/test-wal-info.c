@@ -1,4 +1,4 @@
-#include "source/pg/wal-info.h"
+#include "source/pg/wal/wal-info.h"
 
 #include "base/fd.h"
 #include "wal-builder.h"
@@ -91,7 +91,7 @@ test_prepared(void)
 #define NEXT_XID 700u
 
 static void
-put_checkpoint(WalBuilder *builder, uint8_t info, BkLsn redo, uint32_t wal_level)
+put_resume_point(WalBuilder *builder, uint8_t info, BkLsn redo, uint32_t wal_level)
 {
     g_auto(BkBuf) data = BK_BUF_INIT;
 
@@ -115,10 +115,10 @@ test_xlog(void)
     g_auto(BkBuf) data = BK_BUF_INIT;
 
     wal_builder_init(&builder, BK_WAL_MAGIC_17, START);
-    put_checkpoint(&builder, 0x10, START + 40, 1);
+    put_resume_point(&builder, 0x10, START + 40, 1);
     wal_builder_point(&builder, "before the release", NOON);
     wal_builder_point(&builder, "after", NOON + 1);
-    put_checkpoint(&builder, 0x00, START + 80, 0);
+    put_resume_point(&builder, 0x00, START + 80, 0);
     bk_wire_put_u64(&data, 5);
     bk_wire_put_u32(&data, 3);
     bk_wire_put_u32(&data, 2);
@@ -152,7 +152,7 @@ test_wal_level(void)
     g_auto(BkBuf) data = BK_BUF_INIT;
 
     wal_builder_init(&builder, BK_WAL_MAGIC_15, START);
-    put_checkpoint(&builder, 0x10, START + 40, 0);
+    put_resume_point(&builder, 0x10, START + 40, 0);
     wal_builder_pad(&builder);
     collect(&builder, 0, &info);
     g_assert_false(info.has_wal_level);
@@ -311,7 +311,7 @@ test_encoding(void)
     wal_builder_init(&builder, BK_WAL_MAGIC_17, START);
     wal_builder_xact(&builder, 0x00, 700, -5);
     wal_builder_point(&builder, "point", NOON);
-    put_checkpoint(&builder, 0x10, START + 40, 1);
+    put_resume_point(&builder, 0x10, START + 40, 1);
     wal_builder_fill(&builder, 200);
     wal_builder_filler(&builder, 900);
     wal_builder_pad(&builder);
@@ -355,9 +355,9 @@ test_many_points(void)
 }
 
 static void
-read_seed(const char *folder, const char *name, BkBuf *content)
+read_seed(const char *directory, const char *name, BkBuf *content)
 {
-    g_autofree char *path = g_build_filename("tests/fuzz/corpus", folder, name, NULL);
+    g_autofree char *path = g_build_filename("tests/fuzz/corpus", directory, name, NULL);
     g_autoptr(GError) error = NULL;
 
     if (!bk_file_read(AT_FDCWD, path, BK_MIB, content, &error))

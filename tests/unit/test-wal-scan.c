@@ -1,4 +1,4 @@
-#include "source/pg/wal-scan.h"
+#include "source/pg/wal/wal-scan.h"
 
 #include "wal-builder.h"
 

@@ -1,8 +1,8 @@
 /* test-wal-wait.c - the WAL of a backup is in the archive when it is the server's own. */
-#include "engine/wal-wait.h"
 #include "hook-store.h"
 #include "repo-fixture.h"
-#include "source/pg/archive.h"
+#include "source/pg/archive/archive.h"
+#include "source/pg/history/wal-wait.h"
 #include "temp-dir.h"
 #include "wal-builder.h"
 
@@ -16,7 +16,7 @@ typedef struct Fixture {
     RepoFixture repo;
     char *data_dir;
     char *path; /* of the segment in it */
-    GPtrArray *parts;
+    GPtrArray *source_repos;
     BkPgMeta meta;
     BkWalWait wait;
 } Fixture;
@@ -43,7 +43,8 @@ archive(Fixture *self, uint32_t xid)
     g_autoptr(GError) error = NULL;
 
     g_assert_true(bk_wal_name_parse(NAME, &file.parsed));
-    EXPECT_DONE(bk_archive_put(writer, self->parts, &file, WAL_SYSTEM, self->repo.op, &error));
+    EXPECT_DONE(
+        bk_archive_put(writer, self->source_repos, &file, WAL_SYSTEM, self->repo.op, &error));
 }
 
 static void
@@ -57,23 +58,23 @@ write_live(const Fixture *self, uint32_t xid)
 static void
 set_up(Fixture *self, const void *data)
 {
-    g_autofree char *folder = NULL;
+    g_autofree char *directory = NULL;
 
     (void)data;
     repo_fixture_init(&self->repo);
     self->data_dir = temp_dir_new();
-    folder = g_build_filename(self->data_dir, "pg_wal", NULL);
-    self->path = g_build_filename(folder, NAME, NULL);
-    g_assert_cmpint(mkdir(folder, 0700), ==, 0);
-    self->parts = g_ptr_array_new();
-    g_ptr_array_add(self->parts, self->repo.part);
+    directory = g_build_filename(self->data_dir, "pg_wal", NULL);
+    self->path = g_build_filename(directory, NAME, NULL);
+    g_assert_cmpint(mkdir(directory, 0700), ==, 0);
+    self->source_repos = g_ptr_array_new();
+    g_ptr_array_add(self->source_repos, self->repo.source_repo);
     bk_pg_meta_init(&self->meta);
     self->meta.segment_size = WAL_SEGMENT;
     self->meta.system_id = WAL_SYSTEM;
     self->meta.timeline = 1;
     self->meta.start_lsn = START + 40;
     self->meta.stop_lsn = START + WAL_SEGMENT;
-    self->wait = (BkWalWait){.parts = self->parts, .data_dir = self->data_dir};
+    self->wait = (BkWalWait){.source_repos = self->source_repos, .data_dir = self->data_dir};
 }
 
 static void
@@ -81,7 +82,7 @@ tear_down(Fixture *self, const void *data)
 {
     (void)data;
     bk_pg_meta_clear(&self->meta);
-    g_ptr_array_unref(self->parts);
+    g_ptr_array_unref(self->source_repos);
     g_free(self->path);
     temp_dir_free(self->data_dir);
     repo_fixture_clear(&self->repo);
@@ -155,7 +156,7 @@ wait_with_hook(Fixture *self, void (*hook)(void *), GError **failure)
 {
     HookStore *hooked = hook_store_new(self->repo.store);
     g_autoptr(BkRepository) repository = NULL;
-    g_autoptr(BkPart) part = NULL;
+    g_autoptr(BkSourceRepo) source_repo = NULL;
     g_autoptr(GError) error = NULL;
     bool ok;
 
@@ -163,9 +164,9 @@ wait_with_hook(Fixture *self, void (*hook)(void *), GError **failure)
     write_live(self, 700);
     repository = bk_repository_open(&hooked->base, "local", &self->repo.key, self->repo.op, &error);
     g_assert_no_error(error);
-    part = bk_part_open(repository, "orders", self->repo.op, &error);
+    source_repo = bk_source_repo_open(repository, "orders", self->repo.op, &error);
     g_assert_no_error(error);
-    self->parts->pdata[0] = part;
+    self->source_repos->pdata[0] = source_repo;
     hooked->get = NAME;
     hooked->hook = hook;
     hooked->data = self;
@@ -232,7 +233,7 @@ expect_gone(Fixture *self, void (*hook)(void *))
     g_autoptr(GError) error = NULL;
 
     repo_fixture_add_second(&self->repo);
-    g_ptr_array_add(self->parts, self->repo.second);
+    g_ptr_array_add(self->source_repos, self->repo.second);
     EXPECT_ERROR(wait_with_hook(self, hook, &error), BK_ERROR_STORE);
 }
 

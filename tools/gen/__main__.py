@@ -6,10 +6,10 @@ usage: gen WHAT INPUT... OUTPUT...
   options meta/options.yaml OUT.h              the tables of commands and options
   commands meta/options.yaml OUT.h FILE...     the functions of the commands with a file cmd-NAME.c
   man-pages meta/options.yaml                  lists the manual pages
-  man meta/options.yaml VERSION FOLDER         the manual pages
+  man meta/options.yaml VERSION DIRECTORY         the manual pages
   completion meta/options.yaml OUT             completion for bash
-  reference OPTIONS.yaml ERRORS.yaml FOLDER    docs/reference
-  check OPTIONS.yaml ERRORS.yaml FOLDER        is docs/reference what reference would make?
+  reference OPTIONS.yaml ERRORS.yaml DIRECTORY    docs/reference
+  check OPTIONS.yaml ERRORS.yaml DIRECTORY        is docs/reference what reference would make?
 """
 
 import sys

@@ -128,9 +128,9 @@ def list_man(source):
     print("\n".join(man_pages(fact_file.load(source), "")))
 
 
-def make_man(source, version, folder):
+def make_man(source, version, directory):
     for name, text in man_pages(fact_file.load(source), version).items():
-        write(f"{folder}/{name}", text)
+        write(f"{directory}/{name}", text)
 
 
 # ---- completion
@@ -260,14 +260,14 @@ def reference(options_path, errors_path):
             "errors.md": md_errors(error_file.load(errors_path))}
 
 
-def make_reference(options_path, errors_path, folder):
-    os.makedirs(folder, exist_ok=True)
+def make_reference(options_path, errors_path, directory):
+    os.makedirs(directory, exist_ok=True)
     for name, text in reference(options_path, errors_path).items():
-        write(f"{folder}/{name}", text)
+        write(f"{directory}/{name}", text)
 
 
-def check_reference(options_path, errors_path, folder):
+def check_reference(options_path, errors_path, directory):
     for name, text in reference(options_path, errors_path).items():
-        path = f"{folder}/{name}"
+        path = f"{directory}/{name}"
         if not os.path.exists(path) or open(path, encoding="utf-8").read() != text:
             raise SystemExit(f"{path} is stale: run make docs")

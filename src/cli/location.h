@@ -1,0 +1,22 @@
+/* location.h - from the configuration to where a repository is.
+ *
+ * Threads: belongs to the main thread. */
+#pragma once
+#include "config/config.h"
+#include "repo/repository.h"
+
+typedef struct BkCliPlace {
+    BkLocation place;
+    BkS3Options s3; /* which `place` refers to when it is a bucket */
+} BkCliPlace;
+
+/* Refers to `repository`. */
+void bk_cli_place_init(BkCliPlace *self, const BkConfigRepository *repository);
+
+/* Opens the repository that the configuration, which must outlive it, has under `name`. Fails with
+ * BK_ERROR_USAGE when there is none, or as bk_repository_spec_open. */
+BkRepository *bk_cli_repository_open(const BkConfig *config, const char *name, BkOp *op,
+                                     GError **error) BK_MUST_USE;
+
+/* For people: a directory's path, or "s3://bucket/prefix at ENDPOINT". A new string. */
+char *bk_cli_place_describe(const BkConfigRepository *repository);

@@ -1,0 +1,79 @@
+#include "engine/backup/backup-report.h"
+
+void
+bk_backup_report_clear(BkBackupReport *self)
+{
+    bk_pg_meta_clear(&self->meta);
+    g_free(self->parent);
+    g_free(self->why);
+    g_clear_pointer(&self->repositories, g_ptr_array_unref);
+    *self = (BkBackupReport){0};
+}
+
+void
+bk_backup_report_fill(BkBackupReport *self, const BkAssembly *assembly)
+{
+    const BkSnapshotHead *head = bk_snapshot_head(assembly->snapshot);
+
+    self->finished_us = head->finished_us;
+    self->files = assembly->files;
+    self->packs = assembly->packs;
+    self->bytes = head->bytes;
+    self->stored_bytes = head->stored_bytes;
+    self->new_bytes = head->new_bytes;
+    self->mode = head->mode;
+    self->parent = g_strdup(head->parent);
+    self->why = g_strdup(head->why);
+    self->work = head->work;
+}
+
+static void
+free_repository(void *data)
+{
+    BkBackupRepository *repository = data;
+
+    g_free(repository->why);
+    g_free(repository);
+}
+
+void
+bk_backup_report_add_repositories(BkBackupReport *self, const BkSourceSpec *source,
+                                  const BkBestEffort *best_effort)
+{
+    GPtrArray *repositories = g_ptr_array_new_with_free_func(free_repository);
+    size_t next = 0; /* those of best effort are in the same order */
+
+    for (size_t i = 0; i < source->repository_count; i++) {
+        const BkRepositorySpec *spec = &source->repositories[i];
+        BkBackupRepository *repository = g_new0(BkBackupRepository, 1);
+
+        repository->name = spec->name;
+        repository->is_required = spec->is_required;
+        if (!spec->is_required)
+            repository->why = g_strdup(bk_best_effort_why(best_effort, next++));
+        g_ptr_array_add(repositories, repository);
+    }
+    self->repositories = repositories;
+}
+
+bool
+bk_backup_report_check(const BkBackupReport *self, const char *source, const char *contradiction,
+                       const char *missing, GError **error)
+{
+    const BkPgDamage *first;
+
+    if (contradiction != NULL)
+        return bk_throw(error, BK_ERROR_CONTRADICTION,
+                        "snapshot %s of \"%s\" is complete, since everything was read: %s",
+                        self->id, source, contradiction);
+    if (self->state != BK_SNAPSHOT_DAMAGED)
+        return missing == NULL || bk_throw(error, BK_ERROR_ABSENT,
+                                           "snapshot %s of \"%s\" is complete, but what was there "
+                                           "before is not: %s",
+                                           self->id, source, missing);
+    first = g_ptr_array_index(self->meta.damage, 0);
+    return bk_throw(error, BK_ERROR_DAMAGED,
+                    "snapshot %s of \"%s\" is kept but marked damaged: %" G_GUINT64_FORMAT
+                    " pages fail their checksum (first: %s block %u)",
+                    self->id, source, self->meta.damaged_pages, first->file, first->block);
+}

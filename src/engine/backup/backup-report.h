@@ -1,0 +1,19 @@
+/* backup-report.h - filling the report of a backup.
+ *
+ * Threads: belongs to the thread of the backup. */
+#pragma once
+#include "engine/backup/assemble.h"
+#include "engine/backup/backup.h"
+#include "engine/targets/best-effort.h"
+
+/* What the manifest says, whose head is complete. */
+void bk_backup_report_fill(BkBackupReport *self, const BkAssembly *assembly);
+
+/* What became of the snapshot in each repository of `source`: all that are required have it. */
+void bk_backup_report_add_repositories(BkBackupReport *self, const BkSourceSpec *source,
+                                       const BkBestEffort *best_effort);
+
+/* Fails with BK_ERROR_CONTRADICTION or BK_ERROR_DAMAGED when something was found to be wrong. */
+bool bk_backup_report_check(const BkBackupReport *self, const char *source,
+                            const char *contradiction, const char *missing,
+                            GError **error) BK_MUST_USE;

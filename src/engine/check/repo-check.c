@@ -1,0 +1,224 @@
+#include "engine/check/repo-check.h"
+
+#include "base/log.h"
+#include "engine/check/manifest-union.h"
+#include "repo/stale-uploads.h"
+#include "source/pg/history/lines.h"
+
+#include <string.h>
+
+void
+bk_repo_check_clear(BkRepoCheck *self)
+{
+    g_clear_pointer(&self->problems, g_ptr_array_unref);
+    g_clear_pointer(&self->uploads, g_ptr_array_unref);
+}
+
+static void BK_PRINTF(2, 3) add_problem(BkRepoCheck *self, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    g_ptr_array_add(self->problems, g_strdup_vprintf(format, args));
+    va_end(args);
+}
+
+static void
+check_packs(BkRepoCheck *self, const BkManifestUnion *manifests, const BkObjectIndex *holdings)
+{
+    for (guint i = 0; i < manifests->packs->len; i++) {
+        const BkNamedPack *pack = &g_array_index(manifests->packs, BkNamedPack, i);
+        const BkHeldObject *held = bk_held_find(holdings->packs, pack->name);
+
+        self->packs++;
+        if (held == NULL)
+            add_problem(self, "\"%s\" is missing, which snapshot %s needs", pack->name,
+                        pack->snapshot);
+        else if (held->size != pack->size)
+            add_problem(self,
+                        "\"%s\" has %" G_GUINT64_FORMAT " bytes instead of %" G_GUINT64_FORMAT,
+                        pack->name, held->size, pack->size);
+        else
+            self->pack_bytes += held->size;
+    }
+}
+
+static void
+add_hole(BkRepoCheck *self, const BkWindowGap *gap, uint32_t segment_size)
+{
+    char first[BK_WAL_NAME_SIZE];
+    char last[BK_WAL_NAME_SIZE];
+
+    if (gap->first == gap->last)
+        add_problem(self, "WAL segment %s is missing",
+                    bk_wal_segment_name(gap->timeline, gap->first, segment_size, first));
+    else
+        add_problem(self, "WAL segments %s to %s are missing",
+                    bk_wal_segment_name(gap->timeline, gap->first, segment_size, first),
+                    bk_wal_segment_name(gap->timeline, gap->last, segment_size, last));
+}
+
+/* The first segment that any snapshot needs. */
+static uint64_t
+find_first_needed(const BkWindowInput *input)
+{
+    uint64_t first = UINT64_MAX;
+
+    for (size_t i = 0; i < input->snapshot_count; i++)
+        first = MIN(first, bk_wal_segment_of(input->snapshots[i].start_lsn, input->segment_size));
+    return first;
+}
+
+/* Is it among the holes that were told of by timeline? */
+static bool
+is_told(const BkRecoveryIndex *past, const BkWindowGap *gap)
+{
+    for (size_t i = 0; i < past->input.timeline_count; i++) {
+        const BkWindowTimeline *timeline = &past->input.timelines[i];
+        g_autofree BkWindowGap *holes = NULL;
+        size_t count;
+
+        if (timeline->timeline != gap->timeline)
+            continue;
+        holes = bk_window_missing(timeline, &count);
+        for (size_t j = 0; j < count; j++)
+            if (gap->first >= holes[j].first && gap->first <= holes[j].last)
+                return true;
+    }
+    return false;
+}
+
+static void
+check_wal(BkRepoCheck *self, const BkRecoveryIndex *past)
+{
+    const uint32_t segment_size = past->input.segment_size;
+    uint64_t first = find_first_needed(&past->input);
+
+    for (size_t i = 0; i < past->windows.broken_count; i++) {
+        const BkWindowBroken *broken = &past->windows.broken[i];
+        char name[BK_WAL_NAME_SIZE];
+
+        add_problem(self, "snapshot %s cannot be recovered: its WAL segment %s is missing",
+                    past->input.snapshots[broken->snapshot].id,
+                    bk_wal_segment_name(broken->timeline, broken->segno, segment_size, name));
+    }
+    for (size_t i = 0; i < past->input.timeline_count; i++) {
+        g_autofree BkWindowGap *holes = NULL;
+        size_t count;
+
+        holes = bk_window_missing(&past->input.timelines[i], &count);
+        for (size_t j = 0; j < count; j++)
+            if (holes[j].last >= first)
+                add_hole(self, &holes[j], segment_size);
+    }
+    /* Those from one timeline to the next. */
+    for (size_t i = 0; i < past->windows.count; i++) {
+        const BkWindowGap *gap = &past->windows.windows[i].gap;
+
+        if (gap->timeline != 0 && !is_told(past, gap))
+            add_hole(self, gap, segment_size);
+    }
+}
+
+/* A history file that is missing is a gap, too. */
+static bool
+check_histories(BkRepoCheck *self, const BkRecoveryIndex *past, BkOp *op, GError **error)
+{
+    g_autoptr(GPtrArray) pasts = g_ptr_array_new();
+    g_auto(BkLines) lines = {.pasts = NULL};
+    g_autoptr(GArray) orphans = NULL;
+
+    g_ptr_array_add(pasts, (void *)(uintptr_t)past);
+    if (!bk_lines_load(pasts, NULL, &lines, op, error))
+        return false;
+    for (guint i = 0; i < lines.problems->len; i++)
+        add_problem(self, "%s", (const char *)g_ptr_array_index(lines.problems, i));
+    orphans = bk_lines_find_orphans(&lines);
+    for (guint i = 0; i < orphans->len; i++)
+        add_problem(self, "timeline history %08X.history is missing, though there is WAL of it",
+                    g_array_index(orphans, uint32_t, i));
+    return true;
+}
+
+static bool
+check_past(BkRepoCheck *self, const BkRecoveryIndex *past, BkOp *op, GError **error)
+{
+    for (guint i = 0; i < past->problems->len; i++)
+        add_problem(self, "%s", (const char *)g_ptr_array_index(past->problems, i));
+    check_wal(self, past);
+    return check_histories(self, past, op, error);
+}
+
+/* Of several clusters, each problem says of which it is. */
+static void
+name_cluster(BkRepoCheck *self, guint first, uint64_t system_id)
+{
+    for (guint i = first; i < self->problems->len; i++) {
+        g_autofree char *before = g_ptr_array_index(self->problems, i);
+
+        g_ptr_array_index(self->problems, i) =
+            g_strdup_printf("cluster %" G_GUINT64_FORMAT ": %s", system_id, before);
+    }
+}
+
+static bool
+check_pasts(BkRepoCheck *self, const BkSourceRepo *source_repo, BkOp *op, GError **error)
+{
+    g_autoptr(GPtrArray) pasts = g_ptr_array_new_with_free_func(bk_recovery_index_free);
+    g_autoptr(GError) cause = NULL;
+
+    if (!bk_recovery_index_load_all(source_repo, BK_RECOVERY_INDEX_WHOLE_ARCHIVE, pasts, op,
+                                    &cause)) {
+        if (!bk_error_is(cause, BK_ERROR_CORRUPT))
+            return bk_propagate(error, &cause);
+        add_problem(self, "%s", cause->message);
+        return true;
+    }
+    for (guint i = 0; i < pasts->len; i++) {
+        const BkRecoveryIndex *past = g_ptr_array_index(pasts, i);
+        const guint first = self->problems->len;
+
+        if (!check_past(self, past, op, error))
+            return false;
+        if (pasts->len > 1)
+            name_cluster(self, first, past->system_id);
+    }
+    return true;
+}
+
+/* Who may not list them is told of none: they harm nothing. */
+static bool
+find_uploads(BkRepoCheck *self, const BkSourceRepo *source_repo, BkOp *op, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+
+    self->uploads = bk_stale_uploads_list(source_repo, op, &cause);
+    if (self->uploads == NULL) {
+        bk_log(BK_LOG_INFO, "%s", cause->message);
+        self->uploads = g_ptr_array_new();
+    }
+    return bk_op_check(op, error);
+}
+
+bool
+bk_repo_check_run(BkRepoCheck *self, const BkSourceRepo *source_repo, BkOp *op, GError **error)
+{
+    g_auto(BkObjectIndex) holdings = {NULL};
+    g_auto(BkManifestUnion) manifests = {NULL};
+
+    *self = (BkRepoCheck){.problems = g_ptr_array_new_with_free_func(g_free)};
+    bk_object_index_init(&holdings);
+    bk_manifest_union_init(&manifests);
+    if (!bk_object_index_load(&holdings, source_repo, op, error) ||
+        !bk_manifest_union_load(&manifests, source_repo, holdings.snapshots, op, error))
+        return false;
+    self->snapshots = manifests.count;
+    self->wal_files = holdings.wal->len;
+    for (guint i = 0; i < manifests.damage->len; i++)
+        add_problem(self, "%s", (const char *)g_ptr_array_index(manifests.damage, i));
+    for (guint i = 0; i < holdings.strange->len; i++)
+        add_problem(self, "\"%s\" has no place in a repository",
+                    (const char *)g_ptr_array_index(holdings.strange, i));
+    check_packs(self, &manifests, &holdings);
+    return find_uploads(self, source_repo, op, error) && check_pasts(self, source_repo, op, error);
+}

@@ -1,0 +1,312 @@
+#include "repo/targets/host-memory.h"
+
+#include "base/log.h"
+#include "base/state-dir.h"
+
+#include <string.h>
+
+/* One file for each place: the same repository under another name is the same, another repository
+ * in the same place is not. A new string. */
+static char *
+file_name(const BkLocation *place)
+{
+    g_autofree char *digest = bk_location_digest(place);
+
+    return g_strconcat(digest, ".marks", NULL);
+}
+
+static void
+warn(const BkSourceSpec *source, const GError *cause)
+{
+    bk_log(BK_LOG_WARNING,
+           "what this host remembers of \"%s\" is not usable, so nobody notices when its newest "
+           "snapshots or WAL are removed from a repository: state_dir \"%s\": %s",
+           source->name, source->state_dir, cause->message);
+}
+
+void
+bk_host_memory_load(const BkSourceSpec *source, const BkLocation *place, BkMarks *marks)
+{
+    g_autofree char *name = file_name(place);
+    g_auto(BkBuf) content = BK_BUF_INIT;
+    g_autoptr(GError) cause = NULL;
+
+    *marks = (BkMarks){.generation = 0};
+    if (source->state_dir == NULL)
+        return;
+    if (!bk_state_read(source->state_dir, source->name, name, BK_MARKS_MAX_SIZE, &content,
+                       &cause) ||
+        (content.size > 0 && !bk_marks_parse(content.data, content.size, marks, &cause)))
+        warn(source, cause);
+}
+
+static bool
+check_generation(const BkSourceSpec *source, const BkMarks *marks, const BkSourceRepo *source_repo,
+                 GError **error)
+{
+    uint32_t generation;
+
+    (void)bk_keyring_newest(bk_source_repo_keys(source_repo), &generation);
+    return generation >= marks->generation ||
+           bk_throw(error, BK_ERROR_UNFIT,
+                    "repository \"%s\" has no key %u of \"%s\" any more, only key %u: an older "
+                    "state of it was put in its place; when that is meant, run \"backup %s --new\" "
+                    "once",
+                    bk_repository_name(bk_source_repo_repository(source_repo)), marks->generation,
+                    source->name, generation, source->name);
+}
+
+bool
+bk_host_memory_check(const BkSourceSpec *source, const BkMarks *marks,
+                     const BkRepository *repository, const BkSourceRepo *source_repo,
+                     GError **error)
+{
+    const char *name = bk_repository_name(repository);
+
+    if (marks->repository[0] == 0 || source->is_new)
+        return true;
+    if (strcmp(marks->repository, bk_repository_id(repository)) != 0)
+        return bk_throw(error, BK_ERROR_UNFIT,
+                        "repository \"%s\" (id %s) is not the one in this place that this host has "
+                        "put \"%s\" into before (id %s): when that is meant, run \"backup %s "
+                        "--new\" once",
+                        name, bk_repository_id(repository), source->name, marks->repository,
+                        source->name);
+    if (source_repo != NULL)
+        return check_generation(source, marks, source_repo, error);
+    return bk_throw(error, BK_ERROR_UNFIT,
+                    "repository \"%s\" holds nothing of \"%s\" any more, which this host has put "
+                    "into it before (last snapshot: %s, last WAL: %s): find out who removed it; to "
+                    "begin anew, run \"backup %s --new\" once",
+                    name, source->name, marks->snapshot[0] != 0 ? marks->snapshot : "none",
+                    marks->segment[0] != 0 ? marks->segment : "none", source->name);
+}
+
+static const BkRepositorySpec *
+find_spec(const BkSourceSpec *source, const BkSourceRepo *source_repo)
+{
+    const char *name = bk_repository_name(bk_source_repo_repository(source_repo));
+
+    for (size_t i = 0; i < source->repository_count; i++)
+        if (strcmp(source->repositories[i].name, name) == 0)
+            return &source->repositories[i];
+    g_assert_not_reached();
+}
+
+static bool
+has_snapshot(const GPtrArray *entries, const char *id)
+{
+    for (guint i = 0; i < entries->len; i++)
+        if (strcmp(((const BkSnapshotEntry *)g_ptr_array_index(entries, i))->id, id) == 0)
+            return true;
+    return false;
+}
+
+/* A new string. */
+static char *
+describe_lost_snapshot(const char *repository, const char *id)
+{
+    return g_strdup_printf(
+        "snapshot %s, the last that this host has put into repository \"%s\", is "
+        "not there any more: somebody has removed it",
+        id, repository);
+}
+
+typedef struct Seen {
+    BkMarks marks;
+    const char *lost; /* snapshot that was found to be gone, or NULL */
+    bool is_new;      /* what was before does not count any more */
+} Seen;
+
+static bool
+raise_marks(const BkBuf *before, BkBuf *after, void *data)
+{
+    const Seen *seen = data;
+    g_autoptr(GError) cause = NULL;
+    BkMarks marks;
+
+    if (!bk_marks_parse(before->data, before->size, &marks, &cause) && before->size > 0)
+        bk_log(BK_LOG_WARNING, "what this host remembered is begun anew: %s", cause->message);
+    if (seen->is_new)
+        marks = (BkMarks){.generation = 0};
+    if (!bk_marks_raise(&marks, &seen->marks))
+        return false;
+    bk_marks_format(&marks, after);
+    return true;
+}
+
+/* Completes what is seen by what the part says itself. */
+static void
+remember_seen(const BkSourceSpec *source, const BkSourceRepo *source_repo, const Seen *seen,
+              BkOp *op)
+{
+    g_autofree char *name = file_name(&find_spec(source, source_repo)->place);
+    g_autoptr(GError) cause = NULL;
+    Seen all = *seen;
+
+    (void)g_strlcpy(all.marks.repository, bk_repository_id(bk_source_repo_repository(source_repo)),
+                    sizeof all.marks.repository);
+    (void)bk_keyring_newest(bk_source_repo_keys(source_repo), &all.marks.generation);
+    if (seen->lost != NULL)
+        (void)g_strlcpy(all.marks.lost, seen->lost, sizeof all.marks.lost);
+    if (!bk_state_change(source->state_dir, source->name, name, BK_MARKS_MAX_SIZE, raise_marks,
+                         &all, op, &cause))
+        warn(source, cause);
+}
+
+void
+bk_host_memory_add(const BkSourceSpec *source, const BkSourceRepo *source_repo,
+                   const char *snapshot, uint64_t system_id, const char *segment, BkOp *op)
+{
+    Seen seen = {.marks = {.system_id = segment != NULL ? system_id : 0}};
+
+    if (source->state_dir == NULL)
+        return;
+    if (snapshot != NULL)
+        (void)g_strlcpy(seen.marks.snapshot, snapshot, sizeof seen.marks.snapshot);
+    if (segment != NULL)
+        (void)g_strlcpy(seen.marks.segment, segment, sizeof seen.marks.segment);
+    remember_seen(source, source_repo, &seen, op);
+}
+
+char *
+bk_host_memory_compare(const BkSourceSpec *source, const BkSourceRepo *source_repo,
+                       const GPtrArray *entries, BkOp *op)
+{
+    const BkRepository *repository = bk_source_repo_repository(source_repo);
+    BkMarks marks;
+
+    bk_host_memory_load(source, &find_spec(source, source_repo)->place, &marks);
+    if (source->is_new || strcmp(marks.repository, bk_repository_id(repository)) != 0 ||
+        marks.snapshot[0] == 0 || has_snapshot(entries, marks.snapshot))
+        return NULL;
+    remember_seen(source, source_repo, &(Seen){.marks = {.generation = 0}, .lost = marks.snapshot},
+                  op);
+    return describe_lost_snapshot(bk_repository_name(repository), marks.snapshot);
+}
+
+void
+bk_host_memory_add_all(const BkSourceSpec *source, const BkTargets *targets, const char *snapshot,
+                       uint64_t system_id, const char *segment, BkOp *op)
+{
+    for (guint i = 0; i < targets->source_repos->len; i++)
+        bk_host_memory_add(source, g_ptr_array_index(targets->source_repos, i), snapshot, system_id,
+                           segment, op);
+}
+
+void
+bk_host_memory_begin_anew(const BkSourceSpec *source, const BkTargets *targets, BkOp *op)
+{
+    for (guint i = 0; source->state_dir != NULL && i < targets->source_repos->len; i++)
+        remember_seen(source, g_ptr_array_index(targets->source_repos, i), &(Seen){.is_new = true},
+                      op);
+}
+
+static const BkSourceRepo *
+find_part(const BkListing *listing, const BkRepository *repository)
+{
+    for (guint i = 0; i < listing->targets.source_repos->len; i++) {
+        const BkSourceRepo *source_repo = g_ptr_array_index(listing->targets.source_repos, i);
+
+        if (bk_source_repo_repository(source_repo) == repository)
+            return source_repo;
+    }
+    return NULL;
+}
+
+/* A manifest that is there and cannot be read is a problem of its own. */
+static bool
+past_has_snapshot(const BkRecoveryIndex *past, const char *id)
+{
+    for (guint i = 0; i < past->snapshots->len; i++)
+        if (strcmp(
+                ((const BkRecoveryIndexSnapshot *)g_ptr_array_index(past->snapshots, i))->head.id,
+                id) == 0)
+            return true;
+    for (guint i = 0; i < past->unreadable->len; i++)
+        if (strcmp(((const BkRecoveryIndexUnreadable *)g_ptr_array_index(past->unreadable, i))->id,
+                   id) == 0)
+            return true;
+    return false;
+}
+
+static bool
+past_has_segment(const BkRecoveryIndex *past, const char *name)
+{
+    BkWalName wanted;
+
+    if (!bk_wal_name_parse(name, &wanted) || wanted.kind != BK_WAL_SEGMENT)
+        return true; /* not a name by which anything could be told */
+    for (guint i = 0; i < past->archive->len; i++) {
+        const BkArchiveTimeline *timeline = g_ptr_array_index(past->archive, i);
+
+        for (guint j = timeline->segments->len; timeline->timeline == wanted.timeline && j-- > 0;) {
+            const BkWalName *each = &g_array_index(timeline->segments, BkWalName, j);
+
+            if (each->log == wanted.log && each->seg == wanted.seg)
+                return true;
+        }
+    }
+    return false;
+}
+
+static void
+note_part(const BkSourceSpec *source, const BkMarks *marks, const BkListing *listing,
+          const BkSourceRepo *source_repo, GPtrArray *problems)
+{
+    const char *name = bk_repository_name(bk_source_repo_repository(source_repo));
+    bool is_loaded = false, has_newest = false, has_lost = false, has_segment = false;
+
+    for (guint i = 0; i < listing->systems.pasts->len; i++) {
+        const BkRecoveryIndex *past = g_ptr_array_index(listing->systems.pasts, i);
+
+        if (past->source_repo != source_repo)
+            continue;
+        is_loaded = true;
+        has_newest = has_newest || past_has_snapshot(past, marks->snapshot);
+        has_lost = has_lost || past_has_snapshot(past, marks->lost);
+        has_segment = has_segment || (past->system_id == marks->system_id &&
+                                      past_has_segment(past, marks->segment));
+    }
+    if (!is_loaded)
+        return;
+    if (marks->snapshot[0] != 0 && !has_newest)
+        g_ptr_array_add(problems, describe_lost_snapshot(name, marks->snapshot));
+    if (marks->lost[0] != 0 && strcmp(marks->lost, marks->snapshot) != 0 && !has_lost)
+        g_ptr_array_add(
+            problems,
+            g_strdup_printf("snapshot %s, which this host had put into repository \"%s\", was "
+                            "removed: once that is cleared up, run \"backup %s --new\" to have it "
+                            "forgotten",
+                            marks->lost, name, source->name));
+    if (marks->segment[0] != 0 && !has_segment)
+        g_ptr_array_add(
+            problems, g_strdup_printf(
+                          "WAL segment %s, which this host has put into repository \"%s\", is not "
+                          "there any more: somebody has removed it",
+                          marks->segment, name));
+}
+
+void
+bk_host_memory_note(const BkSourceSpec *source, const BkListing *listing, GPtrArray *problems)
+{
+    for (size_t i = 0; i < source->repository_count; i++) {
+        const BkRepositorySpec *spec = &source->repositories[i];
+        const GPtrArray *repositories = listing->targets.repositories;
+        BkMarks marks;
+
+        bk_host_memory_load(source, &spec->place, &marks);
+        for (guint j = 0; marks.repository[0] != 0 && j < repositories->len; j++) {
+            const BkRepository *repository = g_ptr_array_index(repositories, j);
+            const BkSourceRepo *source_repo = find_part(listing, repository);
+            g_autoptr(GError) cause = NULL;
+
+            if (strcmp(bk_repository_name(repository), spec->name) != 0)
+                continue;
+            if (!bk_host_memory_check(source, &marks, repository, source_repo, &cause))
+                g_ptr_array_add(problems, g_strdup(cause->message));
+            else if (source_repo != NULL)
+                note_part(source, &marks, listing, source_repo, problems);
+        }
+    }
+}

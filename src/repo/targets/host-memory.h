@@ -1,0 +1,42 @@
+/* host-memory.h - compares a repository with what this host remembers of it (marks.h).
+ *
+ * A state directory that is missing or cannot be used is a warning, and then nothing is noticed:
+ * it never fails a backup or the archiving of WAL.
+ * Threads: belongs to one thread. */
+#pragma once
+#include "repo/targets/marks.h"
+#include "repo/targets/source-spec.h"
+#include "source/pg/history/snapshot-list.h"
+
+/* What is remembered of the source in that place; empty when nothing is. */
+void bk_host_memory_load(const BkSourceSpec *source, const BkLocation *place, BkMarks *marks);
+
+/* Fails with BK_ERROR_UNFIT when `repository` is another one than the one remembered, or when the
+ * source's part of it, which is remembered, is not there (`source_repo` is NULL) or has an older
+ * key than is remembered, and the source is not begun anew (is_new of the spec). */
+bool bk_host_memory_check(const BkSourceSpec *source, const BkMarks *marks,
+                          const BkRepository *repository, const BkSourceRepo *source_repo,
+                          GError **error) BK_MUST_USE;
+
+/* What is missing of what is remembered, the newest snapshot, among the `entries` of
+ * bk_snapshot_list: a new string, or NULL. What is missing is remembered as lost: `status` names it
+ * until it is there again, or the source is begun anew. */
+char *bk_host_memory_compare(const BkSourceSpec *source, const BkSourceRepo *source_repo,
+                             const GPtrArray *entries, BkOp *op) BK_MUST_USE;
+
+/* Remembers what was put into a part: a snapshot and a segment of that cluster, either may
+ * be NULL. */
+void bk_host_memory_add(const BkSourceSpec *source, const BkSourceRepo *source_repo,
+                        const char *snapshot, uint64_t system_id, const char *segment, BkOp *op);
+
+/* The same for each of `targets`. */
+void bk_host_memory_add_all(const BkSourceSpec *source, const BkTargets *targets,
+                            const char *snapshot, uint64_t system_id, const char *segment,
+                            BkOp *op);
+
+/* Forgets what was before, and remembers that each of `targets` is there. */
+void bk_host_memory_begin_anew(const BkSourceSpec *source, const BkTargets *targets, BkOp *op);
+
+/* Adds to `problems` (of char *) what is missing of what is remembered, in all repositories that
+ * could be asked. */
+void bk_host_memory_note(const BkSourceSpec *source, const BkListing *listing, GPtrArray *problems);

@@ -1,0 +1,359 @@
+#include "source/pg/backup/selection.h"
+
+#include "source/pg/format/page.h"
+
+#include <sys/stat.h>
+
+struct BkSelection {
+    GArray *files;      /* BkSelected */
+    GHashTable *remade; /* OIDs of databases that may have been made since the parent */
+    BkSelectionOptions options;
+    uint64_t to_read;
+};
+
+/* Read and stored whole when more than this share of it has changed: the few extents left would not
+ * be worth reading them from old packs. */
+#define WHOLE_ABOVE_NUMERATOR   9
+#define WHOLE_ABOVE_DENOMINATOR 10
+
+#define CLOCK_SLACK_US (INT64_C(10) * 60 * BK_USEC_PER_SEC)
+
+static BkSelected
+describe(const BkDataDirFile *file)
+{
+    BkSelected selected = {.file = file, .how = BK_READ_ALL};
+    BkRelationPath path;
+
+    if (!S_ISREG(file->mode))
+        return selected;
+    selected.to_read = file->size;
+    selected.is_main_fork = bk_relation_path_parse(file->path, &path) &&
+                            path.name.fork == BK_FORK_MAIN && !path.name.is_temporary;
+    selected.has_digests = !selected.is_main_fork;
+    if (selected.is_main_fork)
+        selected.fork = (BkForkKey){path.tablespace, path.database, path.name.file_node,
+                                    (uint8_t)path.name.fork};
+    return selected;
+}
+
+static uint64_t
+whole_pages(uint64_t bytes)
+{
+    return bytes - bytes % BK_PG_PAGE_SIZE;
+}
+
+/* Up to where the parent's content may stand for the file's, whatever the blocks below say. */
+static uint64_t
+known_end(const BkSelection *self, const BkSelected *selected)
+{
+    uint64_t end = MIN(whole_pages(selected->base->size), selected->file->size);
+    uint32_t limit = bk_block_map_get_limit(self->options.map, &selected->fork);
+    uint32_t first = selected->file->first_block;
+
+    if (limit == BK_BLOCK_NO_LIMIT)
+        return end;
+    return limit <= first ? 0 : MIN(end, (uint64_t)(limit - first) * BK_PG_PAGE_SIZE);
+}
+
+static void
+add_range(GArray *ranges, uint64_t offset, uint64_t end, bool is_repack)
+{
+    BkRange *last = ranges->len > 0 ? &g_array_index(ranges, BkRange, ranges->len - 1) : NULL;
+    BkRange range = {offset, end - offset, is_repack};
+
+    if (offset >= end)
+        return;
+    if (last != NULL && last->is_repack == is_repack && last->offset + last->length == offset)
+        last->length += range.length;
+    else
+        g_array_append_val(ranges, range);
+}
+
+/* Walks the parent's extents of a file, to tell what of it lies in packs that are given up. */
+typedef struct GivenUp {
+    const bool *is_given_up; /* NULL: nothing is */
+    BkExtentIter iter;
+    BkExtent current;
+} GivenUp;
+
+static GivenUp
+walk_given_up(const BkSelection *self, const BkFile *base)
+{
+    GivenUp walk = {.is_given_up = self->options.is_given_up};
+
+    bk_extent_iter_init(&walk.iter, base->extents, base->extents_size, base->size);
+    return walk;
+}
+
+/* Adds what is given up of the unchanged [from, end), widened to whole pages. */
+static void
+add_given_up(GivenUp *walk, uint64_t from, uint64_t end, GArray *ranges)
+{
+    while (walk->is_given_up != NULL && from < end) {
+        uint64_t current_end = walk->current.file_offset + walk->current.length;
+
+        if (current_end <= from) {
+            if (!bk_extent_iter_next(&walk->iter, &walk->current))
+                return;
+            continue;
+        }
+        if (!walk->current.is_hole && walk->is_given_up[walk->current.pack]) {
+            uint64_t start = whole_pages(MAX(from, walk->current.file_offset));
+            uint64_t stop = whole_pages(current_end + BK_PG_PAGE_SIZE - 1);
+            const BkRange *last =
+                ranges->len > 0 ? &g_array_index(ranges, BkRange, ranges->len - 1) : NULL;
+
+            if (last != NULL)
+                start = MAX(start, last->offset + last->length);
+            add_range(ranges, start, MIN(stop, end), true);
+        }
+        from = current_end;
+    }
+}
+
+void
+bk_selection_get_ranges(const BkSelection *self, const BkSelected *selected, uint64_t from,
+                        uint64_t end, GArray *ranges)
+{
+    const uint64_t first = selected->file->first_block;
+    const uint64_t known = MIN(known_end(self, selected), end);
+    GivenUp walk = walk_given_up(self, selected->base);
+    uint32_t block, count;
+
+    g_array_set_size(ranges, 0);
+    while (from < known &&
+           bk_block_map_next(self->options.map, &selected->fork,
+                             (uint32_t)(first + from / BK_PG_PAGE_SIZE),
+                             (uint32_t)(first + known / BK_PG_PAGE_SIZE), &block, &count)) {
+        uint64_t changed = (block - first) * BK_PG_PAGE_SIZE;
+        uint64_t changed_end = changed + (uint64_t)count * BK_PG_PAGE_SIZE;
+
+        add_given_up(&walk, from, changed, ranges);
+        add_range(ranges, changed, changed_end, false);
+        from = changed_end;
+    }
+    add_given_up(&walk, from, known, ranges);
+    add_range(ranges, MAX(from, known), end, false);
+}
+
+/* Does any of the parent's extents of the file lie in a pack that is given up? */
+static bool
+touches_given_up(const BkSelection *self, const BkFile *base)
+{
+    BkExtentIter iter;
+    BkExtent extent;
+
+    if (self->options.is_given_up == NULL)
+        return false;
+    bk_extent_iter_init(&iter, base->extents, base->extents_size, base->size);
+    while (bk_extent_iter_next(&iter, &extent))
+        if (!extent.is_hole && self->options.is_given_up[extent.pack])
+            return true;
+    return false;
+}
+
+static bool
+has_same_mtime(const BkFile *base, const BkDataDirFile *file)
+{
+    return base->mtime_sec == file->mtime_sec && base->mtime_nsec == file->mtime_nsec;
+}
+
+/* A database that was dropped and made again under its number by copying files has pages with old
+ * LSNs that the parent never saw. Its directories have a new PG_VERSION; the clocks may differ a
+ * little.
+ */
+static void
+find_remade(BkSelection *self, const GPtrArray *files)
+{
+    for (guint i = 0; i < files->len; i++) {
+        const BkDataDirFile *file = g_ptr_array_index(files, i);
+        g_autofree char *directory = g_path_get_dirname(file->path);
+        g_autofree char *name = g_path_get_basename(directory);
+        const BkFile *base;
+        guint64 oid;
+
+        if (!g_str_has_suffix(file->path, "/PG_VERSION") ||
+            !g_ascii_string_to_unsigned(name, 10, 1, UINT32_MAX, &oid, NULL))
+            continue;
+        base = bk_snapshot_find_file(self->options.parent, file->path);
+        if (base == NULL ||
+            (!has_same_mtime(base, file) &&
+             file->mtime_sec > (self->options.parent_us - CLOCK_SLACK_US) / BK_USEC_PER_SEC))
+            (void)g_hash_table_add(self->remade, GUINT_TO_POINTER((guint)oid));
+    }
+}
+
+static bool
+is_remade(const BkSelection *self, const BkSelected *selected)
+{
+    return g_hash_table_contains(self->remade, GUINT_TO_POINTER(selected->fork.database));
+}
+
+static bool
+is_new_as_a_whole(const BkSelection *self, const BkSelected *selected)
+{
+    const BkBlockMap *map = self->options.map;
+
+    return map != NULL &&
+           (bk_block_map_is_renewed(map, selected->fork.tablespace, selected->fork.database) ||
+            known_end(self, selected) == 0);
+}
+
+static void
+select_ranges(BkSelection *self, BkSelected *selected, GArray *scratch)
+{
+    const uint64_t size = selected->file->size;
+    uint64_t to_read = 0;
+    uint64_t changed = 0;
+
+    selected->how = BK_READ_RANGES;
+    bk_selection_get_ranges(self, selected, 0, size, scratch);
+    for (guint i = 0; i < scratch->len; i++) {
+        const BkRange *range = &g_array_index(scratch, BkRange, i);
+
+        to_read += range->length;
+        changed += range->is_repack ? 0 : range->length;
+    }
+    if (changed > size / WHOLE_ABOVE_DENOMINATOR * WHOLE_ABOVE_NUMERATOR && changed > 0) {
+        selected->how = BK_READ_ALL;
+        selected->base = NULL;
+    } else {
+        selected->to_read = to_read;
+    }
+}
+
+/* Decides for one file that both the parent and the cluster have. */
+static void
+select_known(BkSelection *self, BkSelected *selected, GArray *scratch)
+{
+    const BkFile *base = selected->base;
+    bool is_usable = true;
+
+    if (!selected->is_main_fork) {
+        is_usable = base->digest_count > 0;
+        selected->is_given_up = is_usable && touches_given_up(self, base);
+        selected->how = BK_READ_DIGESTED;
+    } else if (selected->file->size % BK_PG_PAGE_SIZE != 0 ||
+               selected->file->first_block > UINT32_MAX - selected->file->size / BK_PG_PAGE_SIZE ||
+               is_new_as_a_whole(self, selected)) {
+        is_usable = false;
+    } else if (self->options.map == NULL) {
+        is_usable = !touches_given_up(self, base) && !is_remade(self, selected);
+        selected->how = BK_READ_COMPARED;
+    } else {
+        select_ranges(self, selected, scratch);
+    }
+    if (!is_usable) {
+        selected->how = BK_READ_ALL;
+        selected->base = NULL;
+    }
+}
+
+static BkSelection *
+selection_new(const GPtrArray *files, const BkSelectionOptions *options)
+{
+    BkSelection *self = g_new0(BkSelection, 1);
+    g_autoptr(GArray) scratch = g_array_new(FALSE, FALSE, sizeof(BkRange));
+
+    self->remade = g_hash_table_new(NULL, NULL);
+    if (options != NULL) {
+        self->options = *options;
+        if (options->map == NULL)
+            find_remade(self, files);
+    }
+    self->files = g_array_sized_new(FALSE, FALSE, sizeof(BkSelected), files->len);
+    for (guint i = 0; i < files->len; i++) {
+        BkSelected selected = describe(g_ptr_array_index(files, i));
+
+        if (options != NULL && S_ISREG(selected.file->mode))
+            selected.base = bk_snapshot_find_file(options->parent, selected.file->path);
+        if (selected.base != NULL && selected.base->kind != BK_FILE_REGULAR)
+            selected.base = NULL;
+        if (selected.base != NULL)
+            select_known(self, &selected, scratch);
+        self->to_read += selected.to_read;
+        g_array_append_val(self->files, selected);
+    }
+    return self;
+}
+
+BkSelection *
+bk_selection_new_full(const GPtrArray *files)
+{
+    return selection_new(files, NULL);
+}
+
+BkSelection *
+bk_selection_new(const GPtrArray *files, const BkSelectionOptions *options)
+{
+    return selection_new(files, options);
+}
+
+void
+bk_selection_free(BkSelection *self)
+{
+    if (self == NULL)
+        return;
+    g_array_unref(self->files);
+    g_hash_table_unref(self->remade);
+    g_free(self);
+}
+
+const BkSelected *
+bk_selection_files(const BkSelection *self, size_t *count)
+{
+    *count = self->files->len;
+    return (const BkSelected *)(const void *)self->files->data;
+}
+
+uint64_t
+bk_selection_to_read(const BkSelection *self)
+{
+    return self->to_read;
+}
+
+/* Adds the parts of the parent's extents that lie in [from, end). */
+static void
+count_extents(BkExtentIter *iter, BkExtent *current, uint64_t from, uint64_t end, uint64_t *live)
+{
+    while (from < end) {
+        uint64_t current_end = current->file_offset + current->length;
+
+        if (current_end <= from) {
+            if (!bk_extent_iter_next(iter, current))
+                return;
+            continue;
+        }
+        if (!current->is_hole)
+            live[current->pack] += MIN(current_end, end) - from;
+        from = MIN(current_end, end);
+    }
+}
+
+void
+bk_selection_count_live(const BkSelection *self, uint64_t *live)
+{
+    g_autoptr(GArray) ranges = g_array_new(FALSE, FALSE, sizeof(BkRange));
+
+    for (guint i = 0; i < self->files->len; i++) {
+        const BkSelected *selected = &g_array_index(self->files, BkSelected, i);
+        BkExtent current = {.length = 0};
+        BkExtentIter iter;
+        uint64_t at = 0;
+
+        if (selected->base == NULL)
+            continue;
+        g_array_set_size(ranges, 0);
+        if (selected->how == BK_READ_RANGES)
+            bk_selection_get_ranges(self, selected, 0, selected->file->size, ranges);
+        bk_extent_iter_init(&iter, selected->base->extents, selected->base->extents_size,
+                            selected->base->size);
+        for (guint j = 0; j < ranges->len; j++) {
+            const BkRange *range = &g_array_index(ranges, BkRange, j);
+
+            count_extents(&iter, &current, at, range->offset, live);
+            at = range->offset + range->length;
+        }
+        count_extents(&iter, &current, at, MIN(selected->file->size, selected->base->size), live);
+    }
+}

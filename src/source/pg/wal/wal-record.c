@@ -1,0 +1,420 @@
+#include "source/pg/wal/wal-record.h"
+
+#include "source/pg/wal/wal-priv.h"
+
+enum {
+    XACT_KIND = 0x70,
+    XACT_HAS_XINFO = 0x80,
+};
+
+enum {
+    XACT_COMMIT = 0x00,
+    XACT_ABORT = 0x20,
+    XACT_COMMIT_PREPARED = 0x30,
+    XACT_ABORT_PREPARED = 0x40,
+};
+
+enum {
+    XLOG_CHECKPOINT_SHUTDOWN = 0x00,
+    XLOG_CHECKPOINT_ONLINE = 0x10,
+    XLOG_PARAMETER_CHANGE = 0x60,
+    XLOG_RESTORE_POINT = 0x70,
+    XLOG_END_OF_RECOVERY = 0x90,
+    XLOG_CHECKPOINT_REDO = 0xE0,
+};
+
+/* Which optional parts a commit or abort has, in the order in which they follow. */
+enum {
+    XINFO_DATABASE = 1 << 0,
+    XINFO_SUBXACTS = 1 << 1,
+    XINFO_RELATIONS = 1 << 2,
+    XINFO_INVALIDATIONS = 1 << 3,
+    XINFO_TWO_PHASE = 1 << 4,
+    XINFO_DROPPED_STATS = 1 << 8,
+};
+
+/* Marks of the header parts of a record that come before its main data. */
+enum {
+    PART_TOPLEVEL_XID = 252,
+    PART_ORIGIN = 253,
+    PART_MAIN_LONG = 254,
+    PART_MAIN_SHORT = 255,
+};
+
+/* Of a block reference: its fork, and what else its header has. */
+enum {
+    REF_FORK = 0x0F,
+    REF_HAS_IMAGE = 0x10,
+    REF_SAME_RELATION = 0x80,
+};
+
+#define IMAGE_HAS_HOLE       0x01
+#define RELATION_SIZE        12 /* tablespace, database, file node */
+#define UNIX_TIME_OF_2000_US (INT64_C(946684800) * BK_USEC_PER_SEC)
+
+/* A count and that many items. */
+static bool
+skip_list(BkWalCursor *cursor, uint32_t item_size)
+{
+    uint32_t count;
+
+    return bk_wal_take_u32(cursor, &count) && bk_wal_skip(cursor, (uint64_t)count * item_size);
+}
+
+/* Header parts of a record while they are gone through. */
+typedef struct Walk {
+    const BkWalRecord *record;
+    BkWalCursor cursor;
+    uint16_t magic;
+    uint64_t announced;    /* bytes of data behind the header parts */
+    int last_id;           /* of a block reference; they ascend */
+    const BkForkKey *fork; /* of the last block reference, or NULL */
+} Walk;
+
+/* What it means that the bytes do not suffice. */
+static BkWalReading
+ended(const Walk *walk)
+{
+    return walk->record->size < walk->record->total ? BK_WAL_CUT : BK_WAL_MALFORMED;
+}
+
+/* The header of a page's image: length, offset of the hole, flags; the length of a hole in a
+ * compressed one follows. The flags changed their meaning in 15. */
+static bool
+skip_image(Walk *walk)
+{
+    const uint8_t compressed = walk->magic >= BK_WAL_MAGIC_15 ? 0x04 | 0x08 | 0x10 : 0x02;
+    const uint8_t *at = walk->cursor.next;
+
+    if (!bk_wal_skip(&walk->cursor, 5))
+        return false;
+    walk->announced += bk_bytes_u16(at);
+    return (at[4] & compressed) == 0 || (at[4] & IMAGE_HAS_HOLE) == 0 ||
+           bk_wal_skip(&walk->cursor, 2);
+}
+
+/* Number, fork and flags, length of data; then what the flags say. */
+static BkWalReading
+take_ref(Walk *walk, BkWalRef *ref)
+{
+    const uint8_t *at = walk->cursor.next;
+    uint8_t flags;
+
+    if (!bk_wal_skip(&walk->cursor, 4))
+        return ended(walk);
+    flags = at[1];
+    walk->announced += bk_bytes_u16(at + 2);
+    if (at[0] <= walk->last_id || (flags & REF_FORK) > BK_FORK_INIT ||
+        ((flags & REF_SAME_RELATION) != 0 && walk->fork == NULL))
+        return BK_WAL_MALFORMED;
+    walk->last_id = at[0];
+    if ((flags & REF_HAS_IMAGE) != 0 && !skip_image(walk))
+        return ended(walk);
+    if ((flags & REF_SAME_RELATION) == 0) {
+        at = walk->cursor.next;
+        if (!bk_wal_skip(&walk->cursor, RELATION_SIZE))
+            return ended(walk);
+        ref->fork.tablespace = bk_bytes_u32(at);
+        ref->fork.database = bk_bytes_u32(at + 4);
+        ref->fork.file_node = bk_bytes_u32(at + 8);
+    } else {
+        ref->fork = *walk->fork;
+    }
+    ref->fork.fork = flags & REF_FORK;
+    walk->fork = &ref->fork;
+    if (!bk_wal_take_u32(&walk->cursor, &ref->block))
+        return ended(walk);
+    return ref->block == UINT32_MAX ? BK_WAL_MALFORMED : BK_WAL_READ;
+}
+
+/* A part that is no block reference. */
+static BkWalReading
+take_part(Walk *walk, uint32_t *main_size)
+{
+    const uint8_t *at = walk->cursor.next;
+    size_t size;
+
+    switch (at[0]) {
+    case PART_TOPLEVEL_XID:
+    case PART_MAIN_LONG:
+        size = 5;
+        break;
+    case PART_ORIGIN:
+        size = 3;
+        break;
+    case PART_MAIN_SHORT:
+        size = 2;
+        break;
+    default:
+        return BK_WAL_MALFORMED;
+    }
+    if (!bk_wal_skip(&walk->cursor, size))
+        return ended(walk);
+    if (at[0] == PART_MAIN_LONG)
+        *main_size = bk_bytes_u32(at + 1);
+    else if (at[0] == PART_MAIN_SHORT)
+        *main_size = at[1];
+    walk->announced += *main_size;
+    return BK_WAL_READ;
+}
+
+BkWalReading
+bk_wal_record_parts(const BkWalRecord *record, uint16_t magic, BkWalParts *parts)
+{
+    Walk walk = {.record = record, .magic = magic, .last_id = -1};
+    BkWalReading reading = BK_WAL_READ;
+    uint32_t to_come, main_size = 0;
+
+    parts->refs_count = 0;
+    parts->main_data = (BkWalCursor){0};
+    if (record->data == NULL || record->size < BK_WAL_RECORD_HEADER)
+        return BK_WAL_CUT;
+    if (record->size > record->total)
+        return BK_WAL_MALFORMED;
+    walk.cursor =
+        (BkWalCursor){record->data + BK_WAL_RECORD_HEADER, record->size - BK_WAL_RECORD_HEADER};
+    to_come = record->total - BK_WAL_RECORD_HEADER;
+    /* The main data's part is the last; without one the lengths tell where the parts end. */
+    while (main_size == 0 && to_come > walk.announced && reading == BK_WAL_READ) {
+        size_t before = walk.cursor.left;
+
+        if (before == 0)
+            return ended(&walk);
+        if (walk.cursor.next[0] >= BK_WAL_REFS_MAX)
+            reading = take_part(&walk, &main_size);
+        else
+            reading = take_ref(&walk, &parts->refs[parts->refs_count++]);
+        to_come -= (uint32_t)(before - walk.cursor.left);
+    }
+    if (reading != BK_WAL_READ)
+        return reading;
+    if (to_come != walk.announced)
+        return BK_WAL_MALFORMED;
+    if (record->total - main_size < record->size)
+        parts->main_data = (BkWalCursor){record->data + record->total - main_size,
+                                         record->size - (record->total - main_size)};
+    return BK_WAL_READ;
+}
+
+/* Main data of a record without block references: the records that are decoded here have none. */
+static bool
+find_main(const BkWalRecord *record, BkWalCursor *main_data)
+{
+    BkWalParts parts;
+
+    if (bk_wal_record_parts(record, 0, &parts) != BK_WAL_READ || parts.refs_count > 0)
+        return false;
+    *main_data = parts.main_data;
+    return main_data->left > 0;
+}
+
+static bool
+find_xlog_main(const BkWalRecord *record, uint8_t kind, size_t size, const uint8_t **main_data)
+{
+    BkWalCursor cursor;
+
+    if (record->rmid != BK_WAL_RM_XLOG || bk_wal_record_kind(record) != kind)
+        return false;
+    if (!find_main(record, &cursor) || cursor.left < size)
+        return false;
+    *main_data = cursor.next;
+    return true;
+}
+
+/* Microseconds since 2000 to those since 1970. */
+static int64_t
+time_at(const uint8_t *at)
+{
+    int64_t time_us;
+
+    if (__builtin_add_overflow((int64_t)bk_bytes_u64(at), UNIX_TIME_OF_2000_US, &time_us))
+        return INT64_MAX;
+    return time_us;
+}
+
+/* Behind the time of a commit or abort: which optional parts there are, and past those before the
+ * list of dropped relations. */
+static bool
+skip_to_drops(BkWalCursor *cursor, uint8_t info, uint32_t *xinfo)
+{
+    *xinfo = 0;
+    if ((info & XACT_HAS_XINFO) == 0)
+        return true;
+    return bk_wal_take_u32(cursor, xinfo) &&
+           ((*xinfo & XINFO_DATABASE) == 0 || bk_wal_skip(cursor, 8)) &&
+           ((*xinfo & XINFO_SUBXACTS) == 0 || skip_list(cursor, 4));
+}
+
+/* The transaction that a commit or abort prepared ends: its own header names none. */
+static uint32_t
+prepared_xid(BkWalCursor cursor, uint8_t info, uint16_t magic)
+{
+    const uint32_t stats_item = magic >= BK_WAL_MAGIC_18 ? 16 : 12;
+    uint32_t xinfo, xid;
+
+    if (!skip_to_drops(&cursor, info, &xinfo))
+        return BK_WAL_XID_NONE;
+    if ((xinfo & XINFO_RELATIONS) != 0 && !skip_list(&cursor, RELATION_SIZE))
+        return BK_WAL_XID_NONE;
+    if ((xinfo & XINFO_DROPPED_STATS) != 0 && !skip_list(&cursor, stats_item))
+        return BK_WAL_XID_NONE;
+    if ((xinfo & XINFO_INVALIDATIONS) != 0 && !skip_list(&cursor, 16))
+        return BK_WAL_XID_NONE;
+    if ((xinfo & XINFO_TWO_PHASE) == 0 || !bk_wal_take_u32(&cursor, &xid))
+        return BK_WAL_XID_NONE;
+    return xid;
+}
+
+/* Is it the end of a transaction, prepared or not? */
+static bool
+ends_xact(const BkWalRecord *record)
+{
+    switch (record->info & XACT_KIND) {
+    case XACT_COMMIT:
+    case XACT_ABORT:
+    case XACT_COMMIT_PREPARED:
+    case XACT_ABORT_PREPARED:
+        return record->rmid == BK_WAL_RM_XACT;
+    default:
+        return false;
+    }
+}
+
+BkWalReading
+bk_wal_record_drops(const BkWalRecord *record, const BkWalParts *parts, const uint8_t **relations,
+                    uint32_t *count)
+{
+    const BkWalReading otherwise = record->size < record->total ? BK_WAL_CUT : BK_WAL_MALFORMED;
+    BkWalCursor cursor = parts->main_data;
+    uint32_t xinfo;
+
+    *count = 0;
+    if (!ends_xact(record))
+        return BK_WAL_READ;
+    if (!bk_wal_skip(&cursor, 8) || !skip_to_drops(&cursor, record->info, &xinfo))
+        return otherwise;
+    if ((xinfo & XINFO_RELATIONS) == 0)
+        return BK_WAL_READ;
+    if (!bk_wal_take_u32(&cursor, count))
+        return otherwise;
+    *relations = cursor.next;
+    return bk_wal_skip(&cursor, (uint64_t)*count * RELATION_SIZE) ? BK_WAL_READ : otherwise;
+}
+
+bool
+bk_wal_record_xact(const BkWalRecord *record, uint16_t magic, BkWalMoment *moment)
+{
+    uint8_t kind = record->info & XACT_KIND;
+    bool prepared = kind == XACT_COMMIT_PREPARED || kind == XACT_ABORT_PREPARED;
+    BkWalCursor cursor;
+    const uint8_t *start;
+
+    if (!ends_xact(record) || !find_main(record, &cursor))
+        return false;
+    start = cursor.next;
+    if (!bk_wal_skip(&cursor, 8))
+        return false;
+    *moment = (BkWalMoment){
+        .lsn = record->lsn,
+        .end_lsn = record->end_lsn,
+        .time_us = time_at(start),
+        .xid = prepared ? prepared_xid(cursor, record->info, magic) : record->xid,
+        .commit = kind == XACT_COMMIT || kind == XACT_COMMIT_PREPARED,
+    };
+    return true;
+}
+
+bool
+bk_wal_record_point(const BkWalRecord *record, BkWalPoint *point)
+{
+    const uint8_t *main_data;
+
+    if (!find_xlog_main(record, XLOG_RESTORE_POINT, 8 + BK_WAL_POINT_NAME_SIZE, &main_data))
+        return false;
+    *point = (BkWalPoint){
+        .lsn = record->lsn,
+        .end_lsn = record->end_lsn,
+        .time_us = time_at(main_data),
+    };
+    memcpy(point->name, main_data + 8, sizeof point->name - 1);
+    return true;
+}
+
+/* Where a checkpoint tells of transactions, 13 to 18. When none was active it says so by no id, and
+ * at a shutdown none is. */
+#define CHECKPOINT_NEXT_XID   24
+#define CHECKPOINT_ACTIVE_XID 80
+
+static void
+take_xids(const BkWalRecord *record, BkWalCheckpoint *checkpoint)
+{
+    const uint8_t kind = checkpoint->shutdown ? XLOG_CHECKPOINT_SHUTDOWN : XLOG_CHECKPOINT_ONLINE;
+    const uint8_t *main_data;
+
+    if (!find_xlog_main(record, kind, CHECKPOINT_ACTIVE_XID + 4, &main_data))
+        return;
+    checkpoint->next_xid = bk_bytes_u32(main_data + CHECKPOINT_NEXT_XID);
+    checkpoint->active_xid = bk_bytes_u32(main_data + CHECKPOINT_ACTIVE_XID);
+    if (checkpoint->active_xid == BK_WAL_XID_NONE)
+        checkpoint->active_xid = checkpoint->shutdown ? checkpoint->next_xid : BK_WAL_XID_NONE;
+}
+
+bool
+bk_wal_record_checkpoint(const BkWalRecord *record, BkWalCheckpoint *checkpoint)
+{
+    const uint8_t *main_data;
+    bool shutdown = find_xlog_main(record, XLOG_CHECKPOINT_SHUTDOWN, 12, &main_data);
+
+    if (!shutdown && !find_xlog_main(record, XLOG_CHECKPOINT_ONLINE, 12, &main_data))
+        return false;
+    *checkpoint = (BkWalCheckpoint){
+        .lsn = record->lsn,
+        .redo = bk_bytes_u64(main_data),
+        .timeline = bk_bytes_u32(main_data + 8),
+        .shutdown = shutdown,
+    };
+    take_xids(record, checkpoint);
+    return true;
+}
+
+bool
+bk_wal_record_end_of_recovery(const BkWalRecord *record, uint32_t *timeline,
+                              uint32_t *prev_timeline)
+{
+    const uint8_t *main_data;
+
+    if (!find_xlog_main(record, XLOG_END_OF_RECOVERY, 16, &main_data))
+        return false;
+    *timeline = bk_bytes_u32(main_data + 8);
+    *prev_timeline = bk_bytes_u32(main_data + 12);
+    return true;
+}
+
+bool
+bk_wal_record_wal_level(const BkWalRecord *record, uint16_t magic, uint8_t *level)
+{
+    static const struct {
+        uint16_t since; /* magic number of the first version that tells it here */
+        uint8_t kind;
+        uint8_t at;
+    } places[] = {
+        {BK_WAL_MAGIC_13, XLOG_PARAMETER_CHANGE, 20},
+        {BK_WAL_MAGIC_17, XLOG_CHECKPOINT_REDO, 0},
+        {BK_WAL_MAGIC_17, XLOG_CHECKPOINT_SHUTDOWN, 20},
+        {BK_WAL_MAGIC_17, XLOG_CHECKPOINT_ONLINE, 20},
+        {BK_WAL_MAGIC_17, XLOG_END_OF_RECOVERY, 16},
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(places); i++) {
+        const uint8_t *main_data;
+        uint32_t value;
+
+        if (magic < places[i].since ||
+            !find_xlog_main(record, places[i].kind, places[i].at + 4u, &main_data))
+            continue;
+        value = bk_bytes_u32(main_data + places[i].at);
+        *level = (uint8_t)MIN(value, UINT8_MAX);
+        return true;
+    }
+    return false;
+}
