@@ -1,6 +1,6 @@
 /* fuzz-snapshot.c - sections of a manifest: what is decoded is sound, and encodes and decodes to
  * itself. */
-#include "repo/file-extension.h"
+#include "repo/snapshot/file-extension.h"
 #include "repo/snapshot/snapshot-priv.h"
 
 #include <string.h>

@@ -8,7 +8,7 @@
 #include "codec/digest.h"
 #include "codec/extension.h"
 #include "codec/wire.h"
-#include "repo/file-extension.h"
+#include "repo/snapshot/file-extension.h"
 #include "repo/snapshot/snapshot-priv.h"
 #include "source/pg/wal/wal-info.h"
 

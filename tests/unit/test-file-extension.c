@@ -1,7 +1,7 @@
 /* test-file-extension.c - files of every kind in a manifest, and what their entries say of them. */
 #include "codec/extension.h"
 #include "repo-fixture.h"
-#include "repo/file-extension.h"
+#include "repo/snapshot/file-extension.h"
 #include "repo/snapshot/snapshot-priv.h"
 
 #define ID     "20261121T003905Z-1a2b3c4d"

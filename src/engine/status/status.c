@@ -1,8 +1,8 @@
 #include "engine/status/status.h"
 
+#include "engine/status/lost-objects.h"
 #include "engine/status/status-lines.h"
 #include "engine/status/status-systems.h"
-#include "repo/targets/host-memory.h"
 #include "repo/targets/repository-space.h"
 #include "source/pg/history/clock-check.h"
 #include "source/pg/history/clock-steps.h"
@@ -232,7 +232,7 @@ bk_status_load(const BkSourceSpec *source, int64_t rpo_us, int64_t now_us, BkSta
         add_problem(self, "there is no snapshot yet");
     else if (!bk_lease_read(find_lease(self), &self->lease, op, error))
         return false;
-    bk_host_memory_note(source, &self->listing, self->problems);
+    bk_lost_objects_find(source, &self->listing, self->problems);
     measure(self, rpo_us, now_us);
     bk_server_check_judge(&self->server, source, &self->listing, rpo_us, now_us, self->problems);
     bk_clock_check_listing(&self->listing, now_us, self->problems);

@@ -1,6 +1,6 @@
 /* snapshot-sections.c - the sections of a manifest in bytes: written, and read with every bound. */
 #include "codec/extension.h"
-#include "repo/file-extension.h"
+#include "repo/snapshot/file-extension.h"
 #include "repo/snapshot/snapshot-priv.h"
 
 #include <string.h>

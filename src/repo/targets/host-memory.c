@@ -103,8 +103,8 @@ has_snapshot(const GPtrArray *entries, const char *id)
 }
 
 /* A new string. */
-static char *
-describe_lost_snapshot(const char *repository, const char *id)
+char *
+bk_host_memory_describe_lost(const char *repository, const char *id)
 {
     return g_strdup_printf(
         "snapshot %s, the last that this host has put into repository \"%s\", is "
@@ -182,7 +182,7 @@ bk_host_memory_compare(const BkSourceSpec *source, const BkSourceRepo *source_re
         return NULL;
     remember_seen(source, source_repo, &(Seen){.marks = {.generation = 0}, .lost = marks.snapshot},
                   op);
-    return describe_lost_snapshot(bk_repository_name(repository), marks.snapshot);
+    return bk_host_memory_describe_lost(bk_repository_name(repository), marks.snapshot);
 }
 
 void
@@ -200,113 +200,4 @@ bk_host_memory_begin_anew(const BkSourceSpec *source, const BkTargets *targets, 
     for (guint i = 0; source->state_dir != NULL && i < targets->source_repos->len; i++)
         remember_seen(source, g_ptr_array_index(targets->source_repos, i), &(Seen){.is_new = true},
                       op);
-}
-
-static const BkSourceRepo *
-find_part(const BkListing *listing, const BkRepository *repository)
-{
-    for (guint i = 0; i < listing->targets.source_repos->len; i++) {
-        const BkSourceRepo *source_repo = g_ptr_array_index(listing->targets.source_repos, i);
-
-        if (bk_source_repo_repository(source_repo) == repository)
-            return source_repo;
-    }
-    return NULL;
-}
-
-/* A manifest that is there and cannot be read is a problem of its own. */
-static bool
-past_has_snapshot(const BkRecoveryIndex *past, const char *id)
-{
-    for (guint i = 0; i < past->snapshots->len; i++)
-        if (strcmp(
-                ((const BkRecoveryIndexSnapshot *)g_ptr_array_index(past->snapshots, i))->head.id,
-                id) == 0)
-            return true;
-    for (guint i = 0; i < past->unreadable->len; i++)
-        if (strcmp(((const BkRecoveryIndexUnreadable *)g_ptr_array_index(past->unreadable, i))->id,
-                   id) == 0)
-            return true;
-    return false;
-}
-
-static bool
-past_has_segment(const BkRecoveryIndex *past, const char *name)
-{
-    BkWalName wanted;
-
-    if (!bk_wal_name_parse(name, &wanted) || wanted.kind != BK_WAL_SEGMENT)
-        return true; /* not a name by which anything could be told */
-    for (guint i = 0; i < past->archive->len; i++) {
-        const BkArchiveTimeline *timeline = g_ptr_array_index(past->archive, i);
-
-        for (guint j = timeline->segments->len; timeline->timeline == wanted.timeline && j-- > 0;) {
-            const BkWalName *each = &g_array_index(timeline->segments, BkWalName, j);
-
-            if (each->log == wanted.log && each->seg == wanted.seg)
-                return true;
-        }
-    }
-    return false;
-}
-
-static void
-note_part(const BkSourceSpec *source, const BkMarks *marks, const BkListing *listing,
-          const BkSourceRepo *source_repo, GPtrArray *problems)
-{
-    const char *name = bk_repository_name(bk_source_repo_repository(source_repo));
-    bool is_loaded = false, has_newest = false, has_lost = false, has_segment = false;
-
-    for (guint i = 0; i < listing->systems.pasts->len; i++) {
-        const BkRecoveryIndex *past = g_ptr_array_index(listing->systems.pasts, i);
-
-        if (past->source_repo != source_repo)
-            continue;
-        is_loaded = true;
-        has_newest = has_newest || past_has_snapshot(past, marks->snapshot);
-        has_lost = has_lost || past_has_snapshot(past, marks->lost);
-        has_segment = has_segment || (past->system_id == marks->system_id &&
-                                      past_has_segment(past, marks->segment));
-    }
-    if (!is_loaded)
-        return;
-    if (marks->snapshot[0] != 0 && !has_newest)
-        g_ptr_array_add(problems, describe_lost_snapshot(name, marks->snapshot));
-    if (marks->lost[0] != 0 && strcmp(marks->lost, marks->snapshot) != 0 && !has_lost)
-        g_ptr_array_add(
-            problems,
-            g_strdup_printf("snapshot %s, which this host had put into repository \"%s\", was "
-                            "removed: once that is cleared up, run \"backup %s --new\" to have it "
-                            "forgotten",
-                            marks->lost, name, source->name));
-    if (marks->segment[0] != 0 && !has_segment)
-        g_ptr_array_add(
-            problems, g_strdup_printf(
-                          "WAL segment %s, which this host has put into repository \"%s\", is not "
-                          "there any more: somebody has removed it",
-                          marks->segment, name));
-}
-
-void
-bk_host_memory_note(const BkSourceSpec *source, const BkListing *listing, GPtrArray *problems)
-{
-    for (size_t i = 0; i < source->repository_count; i++) {
-        const BkRepositorySpec *spec = &source->repositories[i];
-        const GPtrArray *repositories = listing->targets.repositories;
-        BkMarks marks;
-
-        bk_host_memory_load(source, &spec->place, &marks);
-        for (guint j = 0; marks.repository[0] != 0 && j < repositories->len; j++) {
-            const BkRepository *repository = g_ptr_array_index(repositories, j);
-            const BkSourceRepo *source_repo = find_part(listing, repository);
-            g_autoptr(GError) cause = NULL;
-
-            if (strcmp(bk_repository_name(repository), spec->name) != 0)
-                continue;
-            if (!bk_host_memory_check(source, &marks, repository, source_repo, &cause))
-                g_ptr_array_add(problems, g_strdup(cause->message));
-            else if (source_repo != NULL)
-                note_part(source, &marks, listing, source_repo, problems);
-        }
-    }
 }

@@ -6,7 +6,6 @@
 #pragma once
 #include "repo/targets/marks.h"
 #include "repo/targets/source-spec.h"
-#include "source/pg/history/snapshot-list.h"
 
 /* What is remembered of the source in that place; empty when nothing is. */
 void bk_host_memory_load(const BkSourceSpec *source, const BkLocation *place, BkMarks *marks);
@@ -37,6 +36,6 @@ void bk_host_memory_add_all(const BkSourceSpec *source, const BkTargets *targets
 /* Forgets what was before, and remembers that each of `targets` is there. */
 void bk_host_memory_begin_anew(const BkSourceSpec *source, const BkTargets *targets, BkOp *op);
 
-/* Adds to `problems` (of char *) what is missing of what is remembered, in all repositories that
- * could be asked. */
-void bk_host_memory_note(const BkSourceSpec *source, const BkListing *listing, GPtrArray *problems);
+/* The sentence about snapshot `id`, the last that this host has put into that repository, which is
+ * gone: a new string. */
+char *bk_host_memory_describe_lost(const char *repository, const char *id) BK_MUST_USE;

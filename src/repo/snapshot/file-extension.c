@@ -1,5 +1,5 @@
 /* file-extension.c - the extension area of a file's entry in a manifest. */
-#include "repo/file-extension.h"
+#include "repo/snapshot/file-extension.h"
 
 #include "codec/extension.h"
 
