@@ -6,8 +6,9 @@ import re
 import errors as error_file
 import facts as fact_file
 
-SHOW = {"name-list": "list of names", "map": "mapping", "unavailable": "not in this version",
-        "int": "whole number", "cron": "schedule", "connection": "connection string"}
+SHOW = {"name-list": "list of names", "map": "mapping", "texts": "mapping of texts",
+        "bool": "true or false", "unavailable": "not in this version", "int": "whole number",
+        "cron": "schedule", "connection": "connection string"}
 
 
 # ---- manual pages
@@ -32,7 +33,7 @@ def man_options(options):
     for option in fact_file.visible(options):
         text = option["help"]
         if "default" in option:
-            text += f" ({option['default']} when not given)"
+            text += f" (default {option['default']})"
         text += "." + (" " + option["more"].strip() if "more" in option else "")
         out.append(f".TP\n\\fB{roff(fact_file.spelled(option))}\\fR\n{roff(' '.join(text.split()))}\n")
     return "".join(out)
@@ -94,7 +95,7 @@ def key_facts(key):
     if key.get("required"):
         parts.append("required")
     if "default" in key:
-        parts.append(f"{key['default']} when not given")
+        parts.append(f"default {key['default']}")
     return ", ".join(parts)
 
 
@@ -195,7 +196,7 @@ def make_completion(source, path):
 
 # ---- docs/reference
 
-NOTE = "<!-- Made by `make docs` from meta/; a test says when it is stale. -->\n\n"
+NOTE = "<!-- Generated from meta/ by `make docs`; do not edit. -->\n\n"
 
 
 def md_options(options):
@@ -203,7 +204,7 @@ def md_options(options):
     for option in fact_file.visible(options):
         text = option["help"]
         if "default" in option:
-            text += f" (`{option['default']}` when not given)"
+            text += f" (default `{option['default']}`)"
         text += "." + (" " + option["more"].strip() if "more" in option else "")
         out.append(f"- `{fact_file.spelled(option)}`: {' '.join(text.split())}\n")
     return "".join(out)
@@ -246,11 +247,12 @@ def md_configuration(facts):
 
 
 def md_errors(errors):
-    out = ["# Errors\n\n", NOTE, "Every failure is one line on standard error and an exit status. "
-           "Whether trying again can help: never (something must be changed first), later, or now.\n\n",
+    out = ["# Errors: what they mean and what to do\n\n", NOTE,
+           "Every failure is one line on standard error, which names the object concerned and the cause, "
+           "and an exit status. Retry: never (something must be changed first), later, or now.\n\n",
            "| code | exit status | retry | meaning | what to do |\n|---|---|---|---|---|\n"]
     out += [f"| {error['code']} | {error['exit']} | {error['retry']} | {error['meaning']} "
-            f"| {error.get('hint', '')} |\n" for error in errors]
+            f"| {error.get('action', error.get('hint'))} |\n" for error in errors]
     return "".join(out)
 
 
