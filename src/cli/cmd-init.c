@@ -33,16 +33,15 @@ init_repository(const void *item, BkJson *json, void *data, BkOp *op, GError **e
     g_auto(BkKeyFile) key = {0};
     g_autoptr(BkRepository) repository = NULL;
     g_autoptr(GError) cause = NULL;
-    g_autofree char *location = bk_cli_place_describe(config);
-    BkCliPlace place;
+    g_autofree char *location = bk_cli_location_describe(config);
     bool created;
 
     (void)data;
-    bk_cli_place_init(&place, config);
-    if (!bk_cli_nesting_check(config, &place.place, op, error) ||
-        !ready_key(config, &place.place, &key, op, error))
+    if (!bk_cli_nesting_check(config, &config->location, op, error) ||
+        !ready_key(config, &config->location, &key, op, error))
         return false;
-    repository = bk_repository_create_at(&place.place, config->name, &key, &created, op, &cause);
+    repository =
+        bk_repository_create_at(&config->location, config->name, &key, &created, op, &cause);
     if (bk_error_is(cause, BK_ERROR_KEY))
         (void)bk_prefix(&cause, "key file \"%s\"", config->key_file);
     if (repository == NULL)

@@ -182,7 +182,7 @@ static bool
 list_opened(Report *self, const BkConfigRepository *config, BkRepository *repository,
             const GPtrArray *sources, GError **error)
 {
-    g_autofree char *location = bk_cli_place_describe(config);
+    g_autofree char *location = bk_cli_location_describe(config);
     Total total = {0};
 
     if (self->json == NULL) {

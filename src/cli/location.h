@@ -1,17 +1,9 @@
-/* location.h - from the configuration to where a repository is.
+/* location.h - a repository that the configuration names.
  *
  * Threads: belongs to the main thread. */
 #pragma once
 #include "config/config.h"
 #include "repo/repository.h"
-
-typedef struct BkCliPlace {
-    BkLocation place;
-    BkS3Options s3; /* which `place` refers to when it is a bucket */
-} BkCliPlace;
-
-/* Refers to `repository`. */
-void bk_cli_place_init(BkCliPlace *self, const BkConfigRepository *repository);
 
 /* Opens the repository that the configuration, which must outlive it, has under `name`. Fails with
  * BK_ERROR_USAGE when there is none, or as bk_repository_spec_open. */
@@ -19,4 +11,4 @@ BkRepository *bk_cli_repository_open(const BkConfig *config, const char *name, B
                                      GError **error) BK_MUST_USE;
 
 /* For people: a directory's path, or "s3://bucket/prefix at ENDPOINT". A new string. */
-char *bk_cli_place_describe(const BkConfigRepository *repository);
+char *bk_cli_location_describe(const BkConfigRepository *repository);

@@ -10,14 +10,12 @@ static void
 add_repositories(BkCliSource *self, const BkConfigSource *source)
 {
     self->repositories = g_new0(BkRepositorySpec, source->to->len);
-    self->places = g_new0(BkCliPlace, source->to->len);
     for (guint i = 0; i < source->to->len; i++) {
         const BkConfigRepository *repository = g_ptr_array_index(source->to, i);
 
-        bk_cli_place_init(&self->places[i], repository);
         self->repositories[i] = (BkRepositorySpec){
             .name = repository->name,
-            .place = self->places[i].place,
+            .place = repository->location,
             .key_file = repository->key_file,
             .is_required = !g_ptr_array_find(source->best_effort, repository, NULL),
         };
@@ -78,7 +76,6 @@ bk_cli_source_clear(BkCliSource *self)
 {
     bk_config_free(self->config);
     g_free(self->repositories);
-    g_free(self->places);
     g_free(self->state_dir);
     *self = (BkCliSource){0};
 }
@@ -176,13 +173,14 @@ add_held_sources(BkConfig *config, BkOp *op, GError **error)
 {
     for (guint i = 0; i < config->repositories->len; i++) {
         const BkConfigRepository *repository = g_ptr_array_index(config->repositories, i);
-        BkCliPlace place;
-        BkRepositorySpec spec = {.name = repository->name, .key_file = repository->key_file};
+        BkRepositorySpec spec = {
+            .name = repository->name,
+            .place = repository->location,
+            .key_file = repository->key_file,
+        };
         g_autoptr(BkRepository) opened = NULL;
         g_autoptr(GPtrArray) names = NULL;
 
-        bk_cli_place_init(&place, repository);
-        spec.place = place.place;
         opened = bk_repository_spec_open(&spec, NULL, op, error);
         names = opened != NULL ? bk_repository_list_sources(opened, op, error) : NULL;
         if (names == NULL)

@@ -10,7 +10,6 @@ typedef struct BkCliSource {
     BkConfig *config;
     const BkConfigSource *source; /* in `config` */
     BkRepositorySpec *repositories;
-    BkCliPlace *places; /* one for each */
     char *state_dir;
     BkSourceSpec spec; /* refers to the others */
 } BkCliSource;

@@ -1,6 +1,7 @@
 #include "config/config-s3.h"
 
 #include "config/config-take.h"
+#include "repo/object-kind.h"
 
 #include <string.h>
 
@@ -12,28 +13,16 @@ bk_config_s3_free(BkConfigS3 *self)
 {
     if (self == NULL)
         return;
-    g_free(self->bucket);
-    g_free(self->prefix);
-    g_free(self->region);
-    g_free(self->endpoint);
-    g_free(self->ca_file);
-    g_free(self->packs_class);
-    g_free(self->wal_class);
-    g_free(self->manifests_class);
-    g_free(self->kms_key);
-    g_free(self->customer_key_file);
-    g_free(self->tags);
-    g_free(self->proxy);
-    g_free(self->credentials_file);
-    g_free(self->profile);
+    g_ptr_array_unref(self->strings);
     g_free(self);
 }
 
 char *
-bk_config_s3_describe(const BkConfigS3 *self)
+bk_config_s3_describe(const BkS3Options *options)
 {
-    return g_strdup_printf("s3://%s%s%s at %s", self->bucket, self->prefix[0] != 0 ? "/" : "",
-                           self->prefix, self->endpoint != NULL ? self->endpoint : "Amazon");
+    return g_strdup_printf("s3://%s%s%s at %s", options->bucket, options->prefix[0] != 0 ? "/" : "",
+                           options->prefix,
+                           options->endpoint != NULL ? options->endpoint : "Amazon");
 }
 
 /* What is being taken, for messages. */
@@ -41,7 +30,17 @@ typedef struct Taking {
     const BkNode *node;
     const char *file;
     const char *repository;
+    BkConfigS3 *s3; /* that is filled */
 } Taking;
+
+/* What `text` (new, or NULL) becomes as an option. */
+static const char *
+keep_string(const Taking *self, char *text)
+{
+    if (text != NULL)
+        g_ptr_array_add(self->s3->strings, text);
+    return text;
+}
 
 static bool
 complain(const Taking *self, const char *key, const char *what, GError **error)
@@ -124,7 +123,7 @@ check_prefix(const Taking *self, const char *prefix, GError **error)
 }
 
 static bool
-take_tags(const Taking *self, BkConfigS3 *s3, GError **error)
+take_tags(const Taking *self, GError **error)
 {
     const BkNode *tags = bk_node_find(self->node, "tags");
     g_autoptr(GString) text = g_string_new(NULL);
@@ -140,7 +139,7 @@ take_tags(const Taking *self, BkConfigS3 *s3, GError **error)
 
         g_string_append_printf(text, "%s%s=%s", i > 0 ? "&" : "", key, value);
     }
-    s3->tags = g_string_free(g_steal_pointer(&text), FALSE);
+    self->s3->options.tags = keep_string(self, g_string_free(g_steal_pointer(&text), FALSE));
     return true;
 }
 
@@ -156,80 +155,97 @@ find_choice(const BkNode *mapping, const char *key, const char *const *choices)
 }
 
 static bool
-take_protection(const Taking *self, BkConfigS3 *s3, GError **error)
+take_protection(const Taking *self, GError **error)
 {
+    /* In the order of BkS3Sse and BkS3Lock. */
     static const char *const sse[] = {"none", "AES256", "aws:kms", "customer", NULL};
     static const char *const modes[] = {"none", "governance", "compliance", NULL};
     const BkNode *lock = bk_node_find(self->node, "lock");
+    BkS3Options *s3 = &self->s3->options;
 
-    s3->sse = find_choice(self->node, "sse", sse);
-    s3->kms_key = bk_take_text(self->node, "kms_key");
-    s3->customer_key_file = bk_take_path(self->node, "customer_key_file");
-    s3->lock = find_choice(lock, "mode", modes);
+    s3->sse = (BkS3Sse)find_choice(self->node, "sse", sse);
+    s3->kms_key = keep_string(self, bk_take_text(self->node, "kms_key"));
+    s3->customer_key_file = keep_string(self, bk_take_path(self->node, "customer_key_file"));
+    s3->lock = (BkS3Lock)find_choice(lock, "mode", modes);
     s3->lock_us = bk_take_duration(lock, "period");
     if (lock != NULL && s3->lock_us < 60 * BK_USEC_PER_SEC)
         return complain(self, "lock", "its period is less than a minute", error);
     if (s3->lock_us > MAX_LOCK_US)
         return complain(self, "lock", "its period is more than a hundred years", error);
-    if (s3->kms_key != NULL && s3->sse != 2)
+    if (s3->kms_key != NULL && s3->sse != BK_S3_SSE_KMS)
         return complain(self, "kms_key", "is for sse: aws:kms", error);
-    if ((s3->customer_key_file != NULL) != (s3->sse == 3))
-        return complain(self, s3->sse == 3 ? "sse" : "customer_key_file",
+    if ((s3->customer_key_file != NULL) != (s3->sse == BK_S3_SSE_CUSTOMER))
+        return complain(self, s3->sse == BK_S3_SSE_CUSTOMER ? "sse" : "customer_key_file",
                         "sse: customer and customer_key_file belong together", error);
     return true;
 }
 
-static char *
-take_class(const BkNode *node, const char *kind)
+static const char *
+take_class(const Taking *self, const char *kind)
 {
-    char *text = bk_take_text(bk_node_find(node, "storage_classes"), kind);
+    char *text = bk_take_text(bk_node_find(self->node, "storage_classes"), kind);
 
-    return text != NULL ? text : bk_take_text(node, "storage_class");
+    return keep_string(self, text != NULL ? text : bk_take_text(self->node, "storage_class"));
 }
 
 static void
-take_connection(const BkNode *node, BkConfigS3 *s3)
+take_connection(const Taking *self)
 {
+    const BkNode *node = self->node;
+    BkS3Options *s3 = &self->s3->options;
+
     s3->retry_us = bk_take_duration(node, "retry");
-    s3->proxy = bk_take_text(node, "proxy");
+    s3->proxy = keep_string(self, bk_take_text(node, "proxy"));
     s3->connect_timeout_us = bk_take_duration(node, "connect_timeout");
     s3->idle_timeout_us = bk_take_duration(node, "idle_timeout");
     s3->connections = (unsigned)bk_take_int(node, "connections", 8);
     s3->max_send_rate = bk_take_size(node, "max_send_rate");
     s3->max_receive_rate = bk_take_size(node, "max_receive_rate");
-    s3->ca_file = bk_take_path(node, "ca_file");
-    s3->credentials_file = bk_take_path(node, "credentials_file");
-    s3->profile = bk_take_text(node, "profile");
+    s3->ca_file = keep_string(self, bk_take_path(node, "ca_file"));
+    s3->credentials_file = keep_string(self, bk_take_path(node, "credentials_file"));
+    s3->profile = keep_string(self, bk_take_text(node, "profile"));
+}
+
+static void
+take_address(const Taking *self)
+{
+    BkS3Options *s3 = &self->s3->options;
+    g_autofree char *address = bk_take_text(self->node, "address");
+    char *prefix = bk_take_text(self->node, "prefix");
+    char *region = bk_take_text(self->node, "region");
+    bool is_path_style;
+
+    s3->bucket = keep_string(self, bk_take_text(self->node, "bucket"));
+    s3->prefix = prefix != NULL ? keep_string(self, prefix) : "";
+    s3->region = region != NULL ? keep_string(self, region) : "us-east-1";
+    s3->endpoint = keep_string(self, take_endpoint(self->node));
+    is_path_style = address != NULL ? strcmp(address, "path") == 0 : s3->endpoint != NULL;
+    s3->address = is_path_style ? BK_S3_ADDRESS_PATH : BK_S3_ADDRESS_VIRTUAL;
 }
 
 BkConfigS3 *
 bk_config_s3_take(const BkNode *node, const char *file, const char *repository, GError **error)
 {
-    const Taking self = {node, file, repository};
     g_autoptr(BkConfigS3) s3 = g_new0(BkConfigS3, 1);
-    g_autofree char *address = bk_take_text(node, "address");
+    const Taking self = {node, file, repository, s3};
+    BkS3Options *options = &s3->options;
 
-    s3->bucket = bk_take_text(node, "bucket");
-    s3->prefix = bk_take_text(node, "prefix");
-    s3->region = bk_take_text(node, "region");
-    s3->endpoint = take_endpoint(node);
-    s3->packs_class = take_class(node, "packs");
-    s3->wal_class = take_class(node, "wal");
-    s3->manifests_class = take_class(node, "manifests");
-    s3->requester_pays = bk_take_bool(node, "requester_pays", false);
-    s3->checksum = bk_take_bool(node, "checksum", true);
-    s3->conditions = bk_take_bool(node, "conditions", true);
-    s3->is_path_style = address != NULL ? strcmp(address, "path") == 0 : s3->endpoint != NULL;
-    if (s3->prefix == NULL)
-        s3->prefix = g_strdup("");
-    if (s3->region == NULL)
-        s3->region = g_strdup("us-east-1");
-    take_connection(node, s3);
-    if (!check_bucket(&self, s3->bucket, error) || !check_endpoint(&self, s3->endpoint, error) ||
-        !check_prefix(&self, s3->prefix, error) || !take_tags(&self, s3, error) ||
-        !take_protection(&self, s3, error))
+    s3->strings = g_ptr_array_new_with_free_func(g_free);
+    take_address(&self);
+    take_connection(&self);
+    options->storage_class[BK_OBJECT_PACK] = take_class(&self, "packs");
+    options->storage_class[BK_OBJECT_WAL] = take_class(&self, "wal");
+    options->storage_class[BK_OBJECT_MANIFEST] = take_class(&self, "manifests");
+    options->kind_of = bk_object_kind;
+    options->requester_pays = bk_take_bool(node, "requester_pays", false);
+    options->sends_checksum = bk_take_bool(node, "checksum", true);
+    options->is_unconditional = !bk_take_bool(node, "conditions", true);
+    if (!check_bucket(&self, options->bucket, error) ||
+        !check_endpoint(&self, options->endpoint, error) ||
+        !check_prefix(&self, options->prefix, error) || !take_tags(&self, error) ||
+        !take_protection(&self, error))
         return NULL;
-    if (!is_made_of(s3->region, "-"))
+    if (!is_made_of(options->region, "-"))
         return complain(&self, "region", "is not like \"eu-central-1\"", error), NULL;
     return g_steal_pointer(&s3);
 }

@@ -95,6 +95,7 @@ take_repository(BkConfig *config, const BkNode *node, GError **error)
                                    : "\"path\" or \"s3\" is missing");
     if (s3 != NULL)
         self->s3 = bk_config_s3_take(s3, config->path, node->key, error);
+    self->location = (BkLocation){self->path, self->s3 != NULL ? &self->s3->options : NULL};
     return s3 == NULL || self->s3 != NULL;
 }
 
@@ -212,7 +213,7 @@ take_source(BkConfig *config, const BkNode *node, GError **error)
 static char *
 describe_place(const BkConfigRepository *repository)
 {
-    return repository->s3 != NULL ? bk_config_s3_describe(repository->s3)
+    return repository->s3 != NULL ? bk_config_s3_describe(&repository->s3->options)
                                   : g_strdup(repository->path);
 }
 

@@ -6,11 +6,13 @@
 #pragma once
 #include "base/error.h"
 #include "config/config-s3.h"
+#include "repo/repository.h"
 
 typedef struct BkConfigRepository {
     char *name;
-    char *path;     /* absolute; NULL: it is in a bucket */
-    BkConfigS3 *s3; /* NULL: it is in a directory */
+    char *path;          /* absolute; NULL if it is in a bucket */
+    BkConfigS3 *s3;      /* NULL if it is in a directory */
+    BkLocation location; /* of these two */
     char *key_file;
 } BkConfigRepository;
 
