@@ -411,8 +411,7 @@ run(const Command *self, BkRestore *restore, bool as_json, GError **error)
     if (!as_json)
         print_done(self, restore, &report, meta->version / 10000);
     before_us = g_get_monotonic_time();
-    if (start && !bk_cli_start(self->args, self->context, &self->source, &self->request, meta,
-                               &self->start, &started, error))
+    if (start && !bk_cli_start(self->args, self->context, restore, &self->start, &started, error))
         return false;
     if (as_json)
         print_json(self, restore, &report, start ? &started : NULL,
@@ -435,7 +434,7 @@ bk_cmd_restore(const BkArgs *args, BkCliContext *context, GError **error)
     if (restore == NULL)
         return false;
     if (bk_args_get_flag(args, "start") &&
-        !bk_cli_start_check(args, context, &self.request, restore, &self.start, error))
+        !bk_cli_start_check(args, context, restore, &self.start, error))
         return false;
     if (!as_json)
         print_plan(&self, restore);

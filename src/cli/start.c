@@ -1,8 +1,8 @@
+/* start.c - "restore --start": options, progress and report of the start. */
 #include "cli/start.h"
 
 #include "cli/format.h"
 #include "cli/report-fields.h"
-#include "source/pg/cluster/server.h"
 
 #include <stdio.h>
 
@@ -14,7 +14,7 @@ typedef struct Shown {
 } Shown;
 
 static void
-show_progress(BkLsn lsn, int64_t time_us, void *data)
+show_replay(BkLsn lsn, int64_t time_us, void *data)
 {
     Shown *shown = data;
     g_autofree char *time = bk_format_time(time_us);
@@ -27,24 +27,25 @@ show_progress(BkLsn lsn, int64_t time_us, void *data)
                   time != NULL ? ", " : "", time != NULL ? time : "");
 }
 
-bool
-bk_cli_start_check(const BkArgs *args, const BkCliContext *context, const BkRestoreRequest *request,
-                   const BkRestore *restore, BkStartCheck *check, GError **error)
+static BkRestoreStartOptions
+start_options_of(const BkArgs *args, Shown *shown)
 {
-    const BkRecoveryIndexSnapshot *snapshot = bk_restore_get_plan(restore)->snapshot;
-    g_autoptr(GPtrArray) source_repos = bk_restore_list_parts(restore);
-    const BkStartCheckRequest wanted = {
-        .source_repos = source_repos,
-        .snapshot = bk_restore_get_snapshot(restore),
-        .to = request->to,
-        .old_data_dir = snapshot->meta.data_directory,
-        .major = snapshot->meta.version / 10000,
+    return (BkRestoreStartOptions){
         .bin_dir = bk_args_get_string(args, "pg-bin"),
         .config_file = bk_args_get_string(args, "pg-config"),
         .port = (uint16_t)bk_args_get_int(args, "pg-port", 0),
+        .progress = show_replay,
+        .progress_data = shown,
     };
+}
 
-    return bk_start_check(&wanted, check, context->op, error);
+bool
+bk_cli_start_check(const BkArgs *args, const BkCliContext *context, const BkRestore *restore,
+                   BkStartCheck *check, GError **error)
+{
+    const BkRestoreStartOptions options = start_options_of(args, NULL);
+
+    return bk_restore_start_check(restore, &options, check, context->op, error);
 }
 
 void
@@ -58,35 +59,13 @@ bk_cli_start_check_print(const BkStartCheck *check)
 }
 
 bool
-bk_cli_start(const BkArgs *args, const BkCliContext *context, const BkCliSource *source,
-             const BkRestoreRequest *request, const BkPgMeta *meta, const BkStartCheck *check,
-             BkStartResult *result, GError **error)
+bk_cli_start(const BkArgs *args, const BkCliContext *context, const BkRestore *restore,
+             const BkStartCheck *check, BkStartResult *result, GError **error)
 {
-    g_autofree char *log_path = g_build_filename(request->to, "startup.log", NULL);
-    /* On a machine that knows the repository alone libpq's defaults must do. */
-    const char *connection = source->spec.connection != NULL ? source->spec.connection : "";
-    g_autofree char *user = bk_server_user_of(connection);
-    g_autofree char *database = bk_server_database_of(connection);
-    g_autofree char *pid_file =
-        check->pid_file != NULL ? g_strconcat("external_pid_file=", check->pid_file, NULL) : NULL;
-    const char *const settings[] = {pid_file, NULL};
     Shown shown = {.is_quiet = context->is_quiet};
-    BkStartOptions options = {
-        .data_dir = request->to,
-        .major = meta->version / 10000,
-        .bin_dir = bk_args_get_string(args, "pg-bin"),
-        .config_file = check->config_file,
-        .port = (uint16_t)bk_args_get_int(args, "pg-port", 0),
-        .settings = pid_file != NULL ? settings : NULL,
-        .log_path = log_path,
-        .user = user,
-        .database = database,
-        .action = request->action,
-        .progress = show_progress,
-        .progress_data = &shown,
-    };
+    const BkRestoreStartOptions options = start_options_of(args, &shown);
 
-    return bk_start_server(&options, result, context->op, error);
+    return bk_restore_start(restore, &options, check, result, context->op, error);
 }
 
 void

@@ -4,20 +4,17 @@
 #pragma once
 #include "cli/json.h"
 #include "cli/source.h"
-#include "engine/restore/restore.h"
-#include "source/pg/restore/start-check.h"
+#include "engine/restore/restore-start.h"
 
 /* Checks, before anything is touched, that what "--start" needs is there. */
-bool bk_cli_start_check(const BkArgs *args, const BkCliContext *context,
-                        const BkRestoreRequest *request, const BkRestore *restore,
+bool bk_cli_start_check(const BkArgs *args, const BkCliContext *context, const BkRestore *restore,
                         BkStartCheck *check, GError **error) BK_MUST_USE;
 
 void bk_cli_start_check_print(const BkStartCheck *check);
 
-/* Starts the server on what `request` has restored, and waits until it has reached the target. */
-bool bk_cli_start(const BkArgs *args, const BkCliContext *context, const BkCliSource *source,
-                  const BkRestoreRequest *request, const BkPgMeta *meta, const BkStartCheck *check,
-                  BkStartResult *result, GError **error) BK_MUST_USE;
+/* Starts the server on what was restored, and waits until it has reached the target. */
+bool bk_cli_start(const BkArgs *args, const BkCliContext *context, const BkRestore *restore,
+                  const BkStartCheck *check, BkStartResult *result, GError **error) BK_MUST_USE;
 
 void bk_cli_start_print(const BkStartResult *result);
 
