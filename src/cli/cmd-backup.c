@@ -1,10 +1,10 @@
-#include "cli/format.h"
-#include "cli/json.h"
 #include "cli/progress.h"
 #include "cli/report-fields.h"
 #include "cli/requests.h"
 #include "cli/source.h"
 #include "engine/backup/backup.h"
+#include "report/format.h"
+#include "report/json.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -149,6 +149,7 @@ print_json(const BkBackupReport *report, const BkSourceSpec *source, const BkOp 
     bk_json_add_uint(json, "checked_bytes", report->checked_bytes);
     add_damage(json, &report->meta);
     add_repositories(json, report);
+    bk_json_add_problems(json, report->problems);
     add_seconds(json, report);
     bk_cli_end_report(json, op);
 }

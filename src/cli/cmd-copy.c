@@ -1,9 +1,9 @@
-#include "cli/format.h"
-#include "cli/json.h"
 #include "cli/progress.h"
 #include "cli/source.h"
 #include "engine/copy/copy.h"
 #include "repo/snapshot/snapshot.h"
+#include "report/format.h"
+#include "report/json.h"
 #include "source/pg/format/pg-time.h"
 
 #include <stdio.h>

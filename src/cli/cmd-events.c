@@ -1,10 +1,10 @@
-#include "cli/format.h"
-#include "cli/json.h"
 #include "cli/progress.h"
 #include "cli/report-fields.h"
 #include "cli/requests.h"
 #include "cli/source.h"
 #include "cli/system.h"
+#include "report/format.h"
+#include "report/json.h"
 #include "source/pg/events/events.h"
 #include "source/pg/format/pg-time.h"
 
@@ -278,10 +278,7 @@ print_json(const BkEvents *timeline, const char *source, const BkOp *op)
         add_event(json, timeline, g_ptr_array_index(timeline->events, i));
     bk_json_end_array(json);
     bk_json_add_uint(json, "omitted", timeline->omitted);
-    bk_json_begin_array(json, "notes");
-    for (guint i = 0; i < timeline->notes->len; i++)
-        bk_json_add_string(json, NULL, g_ptr_array_index(timeline->notes, i));
-    bk_json_end_array(json);
+    bk_json_add_problems(json, timeline->problems);
     bk_cli_end_report(json, op);
 }
 
@@ -332,10 +329,7 @@ bk_cmd_events(const BkArgs *args, BkCliContext *context, GError **error)
     bk_progress_stop(progress);
     if (!ok)
         return false;
-    for (guint i = 0; i < timeline.failed->len; i++)
-        bk_cli_warn("%s", (const char *)g_ptr_array_index(timeline.failed, i));
-    for (guint i = 0; i < timeline.notes->len; i++)
-        bk_cli_warn("%s", (const char *)g_ptr_array_index(timeline.notes, i));
+    bk_cli_warn_of(timeline.problems);
     if (bk_args_get_flag(args, "json"))
         print_json(&timeline, source.spec.name, context->op);
     else

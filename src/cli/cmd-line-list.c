@@ -1,9 +1,9 @@
-#include "cli/format.h"
 #include "cli/report-fields.h"
 #include "cli/report-line.h"
 #include "cli/requests.h"
 #include "cli/source.h"
 #include "cli/system.h"
+#include "report/format.h"
 #include "source/pg/history/snapshot-list.h"
 
 #include <stdio.h>
@@ -53,7 +53,8 @@ print_report(const BkListing *listing, const char *source, const BkLines *lines)
 }
 
 static void
-print_json(const BkListing *listing, const char *source, const BkLines *lines, const BkOp *op)
+print_json(const BkListing *listing, const char *source, const BkLines *lines,
+           const GPtrArray *problems, const BkOp *op)
 {
     g_autoptr(BkJson) json = bk_json_new();
 
@@ -83,6 +84,7 @@ print_json(const BkListing *listing, const char *source, const BkLines *lines, c
         bk_json_end_object(json);
     }
     bk_json_end_array(json);
+    bk_json_add_problems(json, problems);
     bk_cli_end_report(json, op);
 }
 
@@ -91,6 +93,7 @@ bk_cmd_line_list(const BkArgs *args, BkCliContext *context, GError **error)
 {
     g_auto(BkCliSource) source = {0};
     g_auto(BkListing) listing = {.pasts = NULL};
+    g_autoptr(GPtrArray) problems = NULL;
     uint64_t system_id;
     BkSystem *system;
     BkLines *lines;
@@ -106,12 +109,12 @@ bk_cmd_line_list(const BkArgs *args, BkCliContext *context, GError **error)
     lines = &system->lines;
     if (!bk_lines_load_decisions(lines, context->op, error))
         return false;
-    for (guint i = 0; i < listing.targets.failed->len; i++)
-        bk_cli_warn("%s", (const char *)g_ptr_array_index(listing.targets.failed, i));
-    for (guint i = 0; i < lines->problems->len; i++)
-        bk_cli_warn("%s", (const char *)g_ptr_array_index(lines->problems, i));
+    problems = bk_problem_list_new();
+    bk_targets_add_problems(&listing.targets, &source.spec, problems);
+    bk_problem_add_all(problems, lines->problems);
+    bk_cli_warn_of(problems);
     if (bk_args_get_flag(args, "json"))
-        print_json(&listing, source.spec.name, lines, context->op);
+        print_json(&listing, source.spec.name, lines, problems, context->op);
     else
         print_report(&listing, source.spec.name, lines);
     return true;

@@ -1,7 +1,7 @@
 #include "cli/each.h"
-#include "cli/format.h"
 #include "cli/report-fields.h"
 #include "cli/source.h"
+#include "report/format.h"
 #include "source/pg/history/snapshot-list.h"
 
 #include <stdio.h>
@@ -51,31 +51,20 @@ print_snapshot(const BkListedSnapshot *listed)
                  head->label[0] != 0 ? "  " : "", head->label);
 }
 
-static void
-warn_of_damage(const BkRecoveryIndex *past)
-{
-    for (guint i = 0; i < past->unreadable->len; i++)
-        bk_cli_warn("%s",
-                    ((BkRecoveryIndexUnreadable *)g_ptr_array_index(past->unreadable, i))->why);
-    for (guint i = 0; i < past->problems->len; i++)
-        bk_cli_warn("%s", (const char *)g_ptr_array_index(past->problems, i));
-}
-
 static bool
 list_source(const void *item, BkJson *json, void *data, BkOp *op, GError **error)
 {
     const BkConfigSource *config = item;
     g_auto(BkCliSource) source = {0};
     g_auto(BkListing) listing = {0};
+    g_autoptr(GPtrArray) problems = NULL;
 
     (void)data;
     bk_cli_source_init(&source, config);
     if (!bk_listing_load(&source.spec, BK_RECOVERY_INDEX_NO_ARCHIVE, &listing, op, error))
         return false;
-    for (guint i = 0; i < listing.targets.failed->len; i++)
-        bk_cli_warn("%s", (const char *)g_ptr_array_index(listing.targets.failed, i));
-    for (guint i = 0; i < listing.pasts->len; i++)
-        warn_of_damage(g_ptr_array_index(listing.pasts, i));
+    problems = bk_listing_find_problems(&listing, &source.spec);
+    bk_cli_warn_of(problems);
     if (json != NULL) {
         bk_json_begin_object(json, NULL);
         bk_json_add_string(json, "name", config->name);
@@ -97,6 +86,7 @@ list_source(const void *item, BkJson *json, void *data, BkOp *op, GError **error
     }
     if (json != NULL) {
         bk_json_end_array(json);
+        bk_json_add_problems(json, problems);
         bk_json_end_object(json);
     }
     return true;

@@ -1,10 +1,11 @@
 #include "cli/commands.h"
-#include "cli/format.h"
-#include "cli/json.h"
 #include "cli/location.h"
+#include "cli/report-fields.h"
 #include "config/value.h"
 #include "engine/check/repo-check.h"
 #include "engine/check/repo-compare.h"
+#include "report/format.h"
+#include "report/json.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -63,13 +64,6 @@ add_names(BkJson *json, const char *key, const GPtrArray *names)
 }
 
 static void
-print_problems(const GPtrArray *problems)
-{
-    for (guint i = 0; i < problems->len; i++)
-        (void)printf("  problem     %s\n", (const char *)g_ptr_array_index(problems, i));
-}
-
-static void
 print_check(const Check *self, const char *source, const BkRepoCheck *check)
 {
     g_autofree char *snapshots = bk_format_count(check->snapshots, "snapshot");
@@ -78,13 +72,9 @@ print_check(const Check *self, const char *source, const BkRepoCheck *check)
     g_autofree char *bytes = bk_format_size(check->pack_bytes);
 
     (void)printf("%s in \"%s\": %s\n", source, name_of(self, 0),
-                 check->problems->len == 0 ? "ok" : "NOT OK");
+                 bk_problem_count(check->problems) == 0 ? "ok" : "NOT OK");
     (void)printf("  %s, which need %s (%s); %s\n", snapshots, packs, bytes, wal_files);
-    print_problems(check->problems);
-    for (guint i = 0; i < check->uploads->len; i++)
-        (void)printf(
-            "  incomplete  upload of %s: the next backup removes it, if its writer is gone\n",
-            (const char *)g_ptr_array_index(check->uploads, i));
+    bk_cli_print_problems(check->problems, 10);
 }
 
 static void
@@ -92,13 +82,12 @@ add_check(BkJson *json, const char *source, const BkRepoCheck *check)
 {
     bk_json_begin_object(json, NULL);
     bk_json_add_string(json, "name", source);
-    bk_json_add_bool(json, "ok", check->problems->len == 0);
+    bk_json_add_bool(json, "ok", bk_problem_count(check->problems) == 0);
     bk_json_add_uint(json, "snapshots", check->snapshots);
     bk_json_add_uint(json, "packs", check->packs);
     bk_json_add_uint(json, "pack_bytes", check->pack_bytes);
     bk_json_add_uint(json, "wal_files", check->wal_files);
-    add_names(json, "problems", check->problems);
-    add_names(json, "uploads", check->uploads);
+    bk_json_add_problems(json, check->problems);
     bk_json_end_object(json);
 }
 
@@ -115,7 +104,7 @@ check_one(Check *self, const char *source, BkOp *op, GError **error)
         add_check(self->json, source, &check);
     else
         print_check(self, source, &check);
-    self->is_failed = self->is_failed || check.problems->len > 0;
+    self->is_failed = self->is_failed || bk_problem_count(check.problems) > 0;
     return true;
 }
 
@@ -186,7 +175,7 @@ print_comparison(const Check *self, const char *source, const BkRepoComparison *
         }
         print_lack(&compared->differing, kind_names[kind], "not the same");
     }
-    print_problems(comparison->problems);
+    bk_cli_print_problems(comparison->problems, 10);
 }
 
 static void
@@ -235,7 +224,7 @@ add_comparison(const Check *self, const char *source, const BkRepoComparison *co
         bk_json_end_object(json);
     }
     add_share(json, &share);
-    add_names(json, "problems", comparison->problems);
+    bk_json_add_problems(json, comparison->problems);
     bk_json_end_object(json);
 }
 

@@ -1,8 +1,8 @@
 #include "cli/commands.h"
-#include "cli/format.h"
 #include "cli/location.h"
 #include "cli/report-fields.h"
 #include "engine/copy/inventory.h"
+#include "report/format.h"
 
 #include <stdio.h>
 #include <string.h>

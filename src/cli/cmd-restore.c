@@ -1,6 +1,4 @@
 #include "base/escape.h"
-#include "cli/format.h"
-#include "cli/json.h"
 #include "cli/progress.h"
 #include "cli/report-fields.h"
 #include "cli/requests.h"
@@ -9,6 +7,8 @@
 #include "cli/system.h"
 #include "engine/restore/destination.h"
 #include "engine/restore/restore.h"
+#include "report/format.h"
+#include "report/json.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,9 +1,9 @@
 #include "cli/each.h"
-#include "cli/format.h"
 #include "cli/report-fields.h"
 #include "cli/report-line.h"
 #include "cli/source.h"
 #include "engine/status/status.h"
+#include "report/format.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -72,7 +72,8 @@ print_server(const BkServerCheck *server)
 static void
 print_text(const BkConfigSource *config, const BkStatus *status, int64_t now_us)
 {
-    (void)printf("%s: %s\n", config->name, status->problems->len == 0 ? "ok" : "NOT OK");
+    (void)printf("%s: %s\n", config->name,
+                 bk_problem_count(status->problems) == 0 ? "ok" : "NOT OK");
     if (status->newest != NULL) {
         g_autofree char *age = bk_format_age(now_us - status->newest->head.finished_us);
 
@@ -97,10 +98,7 @@ print_text(const BkConfigSource *config, const BkStatus *status, int64_t now_us)
     if (status->lease.is_held)
         (void)printf("  held by        %s%s\n", status->lease.holder,
                      status->lease.is_dead ? ", which is dead" : "");
-    for (guint i = 0; i < status->problems->len; i++)
-        (void)printf("  problem        %s\n", (const char *)g_ptr_array_index(status->problems, i));
-    for (guint i = 0; i < status->notes->len; i++)
-        (void)printf("  note           %s\n", (const char *)g_ptr_array_index(status->notes, i));
+    bk_cli_print_problems(status->problems, 13);
 }
 
 static void
@@ -276,15 +274,8 @@ add_json(BkJson *json, const BkConfigSource *config, const BkStatus *status, int
 {
     bk_json_begin_object(json, NULL);
     bk_json_add_string(json, "name", config->name);
-    bk_json_add_bool(json, "ok", status->problems->len == 0);
-    bk_json_begin_array(json, "problems");
-    for (guint i = 0; i < status->problems->len; i++)
-        bk_json_add_string(json, NULL, g_ptr_array_index(status->problems, i));
-    bk_json_end_array(json);
-    bk_json_begin_array(json, "notes");
-    for (guint i = 0; i < status->notes->len; i++)
-        bk_json_add_string(json, NULL, g_ptr_array_index(status->notes, i));
-    bk_json_end_array(json);
+    bk_json_add_bool(json, "ok", bk_problem_count(status->problems) == 0);
+    bk_json_add_problems(json, status->problems);
     add_newest(json, status, now_us);
     add_windows(json, "windows", status->windows);
     bk_json_add_systems(json, &status->listing.systems);
@@ -322,7 +313,7 @@ report(const void *item, BkJson *json, void *data, BkOp *op, GError **error)
         add_json(json, config, &status, now_us);
     else
         print_text(config, &status, now_us);
-    *problems += status.problems->len;
+    *problems += bk_problem_count(status.problems);
     return true;
 }
 

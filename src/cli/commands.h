@@ -41,5 +41,8 @@ bool bk_cmd_wal_fetch(const BkArgs *args, BkCliContext *context, GError **error)
 /* Prints "backstay: warning: ..." as one line on standard error. */
 void bk_cli_warn(const char *format, ...) BK_PRINTF(1, 2);
 
+/* The text of each of `problems` (of BkProblem) as a warning. */
+void bk_cli_warn_of(const GPtrArray *problems);
+
 /* Prints "backstay: MESSAGE (HINT)" as one line on standard error. */
 void bk_cli_report(const GError *error);

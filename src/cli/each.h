@@ -3,7 +3,7 @@
  * Threads: belongs to the main thread. */
 #pragma once
 #include "cli/commands.h"
-#include "cli/json.h"
+#include "report/json.h"
 
 /* Reports one `item`: into `json`, or on standard output when that is NULL. */
 typedef bool (*BkCliVisit)(const void *item, BkJson *json, void *data, BkOp *op, GError **error);

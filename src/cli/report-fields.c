@@ -1,6 +1,9 @@
 #include "cli/report-fields.h"
 
-#include "cli/format.h"
+#include "report/format.h"
+#include "report/json-fields.h"
+
+#include <stdio.h>
 
 const char *
 bk_snapshot_state_name(BkSnapshotState state)
@@ -97,4 +100,25 @@ bk_json_add_pg_meta(BkJson *json, const BkPgMeta *meta)
     bk_json_add_format(json, "system_id", "%" G_GUINT64_FORMAT, meta->system_id);
     bk_json_add_uint(json, "pg_version", meta->version);
     bk_json_add_bool(json, "standalone", meta->is_standalone);
+}
+
+void
+bk_json_add_problems(BkJson *json, const GPtrArray *problems)
+{
+    bk_json_begin_array(json, "problems");
+    for (guint i = 0; i < problems->len; i++)
+        bk_json_add_object(json, NULL, bk_problem_fields, g_ptr_array_index(problems, i));
+    bk_json_end_array(json);
+}
+
+void
+bk_cli_print_problems(const GPtrArray *problems, int width)
+{
+    for (guint i = 0; i < problems->len; i++) {
+        const BkProblem *problem = g_ptr_array_index(problems, i);
+
+        (void)printf("  %-*s  %s\n", width,
+                     problem->severity == BK_SEVERITY_INFO ? "note" : "problem", problem->text);
+        (void)printf("  %-*s  %s\n", width, "  to do", problem->action);
+    }
 }

@@ -2,9 +2,10 @@
  *
  * Threads: belongs to one thread. */
 #pragma once
-#include "cli/json.h"
 #include "repo/lease.h"
 #include "repo/snapshot/snapshot.h"
+#include "report/json.h"
+#include "report/problem.h"
 #include "source/pg/cluster/pg-meta.h"
 
 /* "complete", "damaged" or "unfinished": a static string. */
@@ -22,6 +23,12 @@ void bk_json_add_work(BkJson *json, BkSnapshotMode mode, const char *parent, con
 void bk_json_add_system(BkJson *json, const char *key, uint64_t system_id);
 
 void bk_json_add_time(BkJson *json, const char *key, int64_t time_us);
+
+/* The array "problems", of BkProblem. */
+void bk_json_add_problems(BkJson *json, const GPtrArray *problems);
+
+/* A line for each, and what to do below it; labels are of that width. */
+void bk_cli_print_problems(const GPtrArray *problems, int width);
 
 /* As PostgreSQL prints it. */
 void bk_json_add_lsn(BkJson *json, const char *key, BkLsn lsn);

@@ -1,7 +1,7 @@
 #include "cli/report-line.h"
 
-#include "cli/format.h"
 #include "cli/report-fields.h"
+#include "report/format.h"
 
 #include <stdio.h>
 

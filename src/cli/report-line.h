@@ -2,7 +2,7 @@
  *
  * Threads: belongs to the main thread. */
 #pragma once
-#include "cli/json.h"
+#include "report/json.h"
 #include "source/pg/history/systems.h"
 
 /* Prints a row for each line. */

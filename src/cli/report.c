@@ -1,5 +1,7 @@
 #include "cli/commands.h"
 
+#include "report/problem.h"
+
 #include <stdio.h>
 
 /* Messages of servers and libraries have several lines; ours are one. */
@@ -31,6 +33,13 @@ bk_cli_warn(const char *format, ...)
     text = g_strdup_vprintf(format, args);
     va_end(args);
     print_line("warning: ", text, NULL);
+}
+
+void
+bk_cli_warn_of(const GPtrArray *problems)
+{
+    for (guint i = 0; i < problems->len; i++)
+        bk_cli_warn("%s", ((const BkProblem *)g_ptr_array_index(problems, i))->text);
 }
 
 void

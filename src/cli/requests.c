@@ -1,6 +1,6 @@
 #include "cli/requests.h"
 
-#include "cli/format.h"
+#include "report/format.h"
 
 #include <stdio.h>
 

@@ -3,7 +3,7 @@
  * Threads: belongs to the main thread. */
 #pragma once
 #include "base/op.h"
-#include "cli/json.h"
+#include "report/json.h"
 
 /* Adds "requests" to the report, whose outermost object is open, ends it and prints it. */
 void bk_cli_end_report(BkJson *json, const BkOp *op);

@@ -1,8 +1,8 @@
 /* start.c - "restore --start": options, progress and report of the start. */
 #include "cli/start.h"
 
-#include "cli/format.h"
 #include "cli/report-fields.h"
+#include "report/format.h"
 
 #include <stdio.h>
 

@@ -2,9 +2,9 @@
  *
  * Threads: belongs to the main thread. */
 #pragma once
-#include "cli/json.h"
 #include "cli/source.h"
 #include "engine/restore/restore-start.h"
+#include "report/json.h"
 
 /* Checks, before anything is touched, that what "--start" needs is there. */
 bool bk_cli_start_check(const BkArgs *args, const BkCliContext *context, const BkRestore *restore,

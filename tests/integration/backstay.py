@@ -39,6 +39,24 @@ class Result:
                 if not re.match(r"(backstay:|[0-9-]+T[0-9:]+Z) warning: ", line)]
 
 
+class Problem(str):
+    """The text of a problem, and what to do, with its other fields as attributes."""
+
+    def __new__(cls, fields):
+        self = super().__new__(cls, f"{fields['text']}: {fields['action']}")
+        self.code, self.severity = fields["code"], fields["severity"]
+        self.object, self.text, self.action = fields["object"], fields["text"], fields["action"]
+        return self
+
+
+def read_problems(report):
+    """Those that need nobody's attention are moved to "notes"."""
+    problems = [Problem(fields) for fields in report["problems"]]
+    report["notes"] = [each for each in problems if each.severity == "info"]
+    report["problems"] = [each for each in problems if each.severity != "info"]
+    return report
+
+
 class Backstay:
     """One configuration file with a repository and the source `orders`."""
 
@@ -144,7 +162,7 @@ class Backstay:
         """The status report; exit status 0 and 1 both are answers, and must agree with it."""
         result = self.attempt("status", source, "--json")
         assert result.status in (0, 1), result
-        report = result.json()["sources"][0]
+        report = read_problems(result.json()["sources"][0])
         assert report["ok"] == (result.status == 0), result
         assert report["ok"] == (not report["problems"]), result
         return report

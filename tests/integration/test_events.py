@@ -179,7 +179,7 @@ def test_nothing_else_is_told(story, report):
     assert others == [[("rewrote", "public.vacuumed")], [("dropped database", "shop")]]
     times = [each["time"] for each in report["events"]]
     assert times == sorted(times)
-    assert report["omitted"] == 0 and report["notes"] == []
+    assert report["omitted"] == 0 and report["problems"] == []
     assert not any(each["partial"] for each in report["events"])
     assert all(each["prepared"] == (each["xid"] == story.xids["prepared"])
                for each in report["events"])
@@ -376,8 +376,9 @@ def test_missing_wal_is_told_of(ws):
     report = result.json()
     assert [named(each["changes"][0])[1] for each in report["events"]] == [
         "public.first", "public.third"]
-    assert gap in report["notes"][0] and "missing" in report["notes"][0]
-    assert report["notes"][0] in result.stderr
+    problem, = report["problems"]
+    assert problem["code"] == "wal_skipped" and gap in problem["text"]
+    assert problem["text"] in result.stderr
 
 
 def test_nothing_to_read(shared):

@@ -348,7 +348,8 @@ def test_uploads_that_were_left_behind(plain, proxy):
     backstay.next_backup()
     assert left() == {segment, foreign}  # the archiver may be at it
     report = backstay.json("repo", "check", "offsite")
-    assert len(report["sources"][0]["uploads"]) == 1 and report["ok"]
+    problem, = report["sources"][0]["problems"]
+    assert problem["code"] == "upload_incomplete" and report["ok"]
 
 
 def test_repo_check_without_a_name(plain, ws):

@@ -1,4 +1,5 @@
 /* test-clock-check.c - how clocks are compared, and ids of snapshots that are dated ahead. */
+#include "expect-problem.h"
 #include "source/pg/history/clock-check.h"
 
 #include <string.h>
@@ -32,13 +33,16 @@ test_describe(void)
 static void
 test_server(void)
 {
-    g_autofree char *ahead = bk_clock_check_server(BK_CLOCK_SLACK_US + 1);
-    g_autofree char *behind = bk_clock_check_server(-BK_CLOCK_SLACK_US - 1);
+    g_autoptr(GPtrArray) problems = bk_problem_list_new();
 
-    g_assert_null(bk_clock_check_server(BK_CLOCK_SLACK_US));
-    g_assert_null(bk_clock_check_server(-BK_CLOCK_SLACK_US));
-    g_assert_nonnull(strstr(ahead, "60 s ahead of this host's"));
-    g_assert_nonnull(strstr(behind, "60 s behind this host's"));
+    bk_clock_check_server("orders", BK_CLOCK_SLACK_US, problems);
+    bk_clock_check_server("orders", -BK_CLOCK_SLACK_US, problems);
+    g_assert_cmpuint(problems->len, ==, 0);
+    bk_clock_check_server("orders", BK_CLOCK_SLACK_US + 1, problems);
+    bk_clock_check_server("orders", -BK_CLOCK_SLACK_US - 1, problems);
+    g_assert_nonnull(strstr(problem_text(problems, 0), "60 s ahead of this host's"));
+    g_assert_nonnull(strstr(problem_text(problems, 1), "60 s behind this host's"));
+    g_assert_cmpint(problem_at(problems, 1)->code, ==, BK_PROBLEM_SERVER_CLOCK);
 }
 
 static void
@@ -50,16 +54,19 @@ test_ids(void)
         {.id = "20261203T000000Z-00000004"}, {.id = "20261202T000000Z-00000005"},
     };
     g_autoptr(GPtrArray) listed = g_ptr_array_new();
-    g_autofree char *text = NULL;
+    g_autoptr(GPtrArray) problems = bk_problem_list_new();
 
-    g_assert_null(bk_clock_check_ids(listed, NOW));
+    bk_clock_check_ids(listed, NOW, problems);
     for (size_t i = 0; i < G_N_ELEMENTS(entries); i++) {
-        if (i == 4)
-            g_assert_null(bk_clock_check_ids(listed, NOW));
+        if (i == 4) {
+            bk_clock_check_ids(listed, NOW, problems);
+            g_assert_cmpuint(problems->len, ==, 0);
+        }
         g_ptr_array_add(listed, (void *)(uintptr_t)&entries[i]);
     }
-    text = bk_clock_check_ids(listed, NOW);
-    g_assert_nonnull(strstr(text, "20261203T000000Z-00000004 is dated 3 days ahead of"));
+    bk_clock_check_ids(listed, NOW, problems);
+    g_assert_nonnull(
+        strstr(problem_text(problems, 0), "20261203T000000Z-00000004 is dated 3 days ahead of"));
 }
 
 int

@@ -1,5 +1,6 @@
 /* test-recovery-index.c - a past made up of a snapshot and WAL: its window, its end, plans and
  * searches. */
+#include "expect-problem.h"
 #include "past-one.h"
 #include "source/pg/archive/system-id.h"
 #include "source/pg/restore/plan-choice.h"
@@ -318,8 +319,8 @@ test_damaged_history(Fixture *self, const void *data)
     EXPECT_DONE(past_load_one(self->repo.source_repo, BK_RECOVERY_INDEX_WHOLE_ARCHIVE, &past,
                               self->repo.op, &error));
     g_assert_cmpuint(past.problems->len, ==, 2);
-    g_assert_nonnull(strstr(g_ptr_array_index(past.problems, 0), "00000002.history"));
-    g_assert_nonnull(strstr(g_ptr_array_index(past.problems, 1), "00000003.history"));
+    g_assert_nonnull(strstr(problem_text(past.problems, 0), "00000002.history"));
+    g_assert_nonnull(strstr(problem_text(past.problems, 1), "00000003.history"));
     g_assert_cmpuint(past.windows.count, ==, 1);
     EXPECT_DONE(bk_recovery_target_parse("latest", NOON, &target, &error));
     EXPECT_DONE(bk_plan_make(&past, &request, &best, self->repo.op, &error));

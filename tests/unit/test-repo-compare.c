@@ -3,6 +3,7 @@
 #include "engine/check/repo-compare.h"
 #include "engine/copy/copy.h"
 #include "engine/copy/inventory.h"
+#include "expect-problem.h"
 #include "past-fixture.h"
 #include "source/pg/archive/wal-span.h"
 
@@ -135,10 +136,10 @@ expect_problem(Fixture *self, const char *name)
 
     EXPECT_DONE(bk_repo_check_run(&check, self->repo.source_repo, self->repo.op, &error));
     for (guint i = 0; i < check.problems->len; i++)
-        g_test_message("%s", (const char *)g_ptr_array_index(check.problems, i));
+        g_test_message("%s", problem_text(check.problems, i));
     g_assert_cmpuint(check.problems->len, ==, name != NULL ? 1 : 0);
     if (name != NULL)
-        g_assert_nonnull(strstr(g_ptr_array_index(check.problems, 0), name));
+        g_assert_nonnull(strstr(problem_text(check.problems, 0), name));
 }
 
 static void
@@ -341,7 +342,7 @@ test_damage(Fixture *self, const void *data)
     past_damage(self->repo.second_store, MANIFEST(SECOND), self->repo.op);
     run_comparison(self, self->repo.source_repo, self->repo.second, &comparison);
     g_assert_cmpuint(comparison.problems->len, ==, 1);
-    g_assert_nonnull(strstr(g_ptr_array_index(comparison.problems, 0), MANIFEST(SECOND)));
+    g_assert_nonnull(strstr(problem_text(comparison.problems, 0), MANIFEST(SECOND)));
     g_assert_false(bk_repo_comparison_is_equal(&comparison));
 }
 

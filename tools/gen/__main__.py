@@ -2,13 +2,14 @@
 
 usage: gen WHAT INPUT... OUTPUT...
   errors meta/errors.yaml CODES.h TABLE.h      the error codes
+  problems meta/problems.yaml CODES.h TABLE.h  the problems
   keys meta/options.yaml OUT.h                 the table of configuration keys
   options meta/options.yaml OUT.h              the tables of commands and options
   commands meta/options.yaml OUT.h FILE...     the functions of the commands with a file cmd-NAME.c
   man-pages meta/options.yaml                  lists the manual pages
   man meta/options.yaml VERSION DIRECTORY         the manual pages
   completion meta/options.yaml OUT             completion for bash
-  reference OPTIONS.yaml ERRORS.yaml DIRECTORY    docs/reference
+  reference OPTIONS.yaml ERRORS.yaml DIRECTORY    docs/reference; problems.yaml is beside ERRORS.yaml
   check OPTIONS.yaml ERRORS.yaml DIRECTORY        is docs/reference what reference would make?
 """
 
@@ -16,10 +17,12 @@ import sys
 
 import errors
 import pages
+import problems
 import tables
 
 MAKERS = {
     "errors": errors.make,
+    "problems": problems.make,
     "keys": tables.make_keys,
     "options": tables.make_options,
     "commands": tables.make_commands,

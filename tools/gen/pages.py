@@ -5,6 +5,7 @@ import re
 
 import errors as error_file
 import facts as fact_file
+import problems as problem_file
 
 SHOW = {"name-list": "list of names", "map": "mapping", "texts": "mapping of texts",
         "bool": "true or false", "unavailable": "not in this version", "int": "whole number",
@@ -258,8 +259,11 @@ def md_errors(errors):
 
 def reference(options_path, errors_path):
     facts = fact_file.load(options_path)
+    errors = error_file.load(errors_path)
+    problems_path = os.path.join(os.path.dirname(errors_path), "problems.yaml")
     return {"commands.md": md_commands(facts), "configuration.md": md_configuration(facts),
-            "errors.md": md_errors(error_file.load(errors_path))}
+            "errors.md": md_errors(errors),
+            "problems.md": problem_file.page(problems_path, NOTE, errors)}
 
 
 def make_reference(options_path, errors_path, directory):

@@ -7,6 +7,7 @@ bk_backup_report_clear(BkBackupReport *self)
     g_free(self->parent);
     g_free(self->why);
     g_clear_pointer(&self->repositories, g_ptr_array_unref);
+    g_clear_pointer(&self->problems, g_ptr_array_unref);
     *self = (BkBackupReport){0};
 }
 
@@ -56,21 +57,44 @@ bk_backup_report_add_repositories(BkBackupReport *self, const BkSourceSpec *sour
     self->repositories = repositories;
 }
 
+static void
+add_problems(BkBackupReport *self, const char *source, const char *contradiction,
+             const GPtrArray *removed)
+{
+    self->problems = bk_problem_list_new();
+    bk_problem_add_all(self->problems, removed);
+    if (contradiction != NULL)
+        bk_problem_add(self->problems, BK_PROBLEM_WAL_INCOMPLETE, .source = source,
+                       .snapshot = self->id, .cause = contradiction);
+    if (self->state == BK_SNAPSHOT_DAMAGED)
+        bk_problem_add(self->problems, BK_PROBLEM_SNAPSHOT_DAMAGED, .source = source,
+                       .snapshot = self->id, .count = self->meta.damaged_pages);
+    for (guint i = 0; i < self->repositories->len; i++) {
+        const BkBackupRepository *repository = g_ptr_array_index(self->repositories, i);
+
+        if (repository->why != NULL)
+            bk_problem_add(self->problems, BK_PROBLEM_REPOSITORY_BEHIND, .source = source,
+                           .repository = repository->name, .is_best_effort = true,
+                           .cause = repository->why);
+    }
+}
+
 bool
-bk_backup_report_check(const BkBackupReport *self, const char *source, const char *contradiction,
-                       const char *missing, GError **error)
+bk_backup_report_check(BkBackupReport *self, const char *source, const char *contradiction,
+                       const GPtrArray *removed, GError **error)
 {
     const BkPgDamage *first;
 
+    add_problems(self, source, contradiction, removed);
     if (contradiction != NULL)
         return bk_throw(error, BK_ERROR_CONTRADICTION,
                         "snapshot %s of \"%s\" is complete, since everything was read: %s",
                         self->id, source, contradiction);
     if (self->state != BK_SNAPSHOT_DAMAGED)
-        return missing == NULL || bk_throw(error, BK_ERROR_ABSENT,
-                                           "snapshot %s of \"%s\" is complete, but what was there "
-                                           "before is not: %s",
-                                           self->id, source, missing);
+        return removed->len == 0 ||
+               bk_throw(error, BK_ERROR_ABSENT,
+                        "snapshot %s of \"%s\" is complete, but what was there before is not: %s",
+                        self->id, source, ((BkProblem *)g_ptr_array_index(removed, 0))->text);
     first = g_ptr_array_index(self->meta.damage, 0);
     return bk_throw(error, BK_ERROR_DAMAGED,
                     "snapshot %s of \"%s\" is kept but marked damaged: %" G_GUINT64_FORMAT

@@ -13,7 +13,8 @@ void bk_backup_report_fill(BkBackupReport *self, const BkAssembly *assembly);
 void bk_backup_report_add_repositories(BkBackupReport *self, const BkSourceSpec *source,
                                        const BkBestEffort *best_effort);
 
-/* Fails with BK_ERROR_CONTRADICTION or BK_ERROR_DAMAGED when something was found to be wrong. */
-bool bk_backup_report_check(const BkBackupReport *self, const char *source,
-                            const char *contradiction, const char *missing,
-                            GError **error) BK_MUST_USE;
+/* Fills the problems of the report, whose repositories are known. Fails with
+ * BK_ERROR_CONTRADICTION, BK_ERROR_DAMAGED, or BK_ERROR_ABSENT if `removed` (of BkProblem) has any.
+ */
+bool bk_backup_report_check(BkBackupReport *self, const char *source, const char *contradiction,
+                            const GPtrArray *removed, GError **error) BK_MUST_USE;

@@ -58,9 +58,9 @@ typedef struct Backup {
     GPtrArray *wal_files; /* of BkDataDirFile: the WAL of a standalone snapshot */
     BkSelection *wal_selection;
     BkPipeline *copy;
-    char *missing;                               /* that this host has put before; or NULL */
-    GPtrArray *listings;                         /* of snapshots in `targets`, under the leases */
-    GPtrArray *unfinished;                       /* what this and earlier attempts have put down */
+    GPtrArray *removed;    /* of BkProblem: a snapshot that this host has put before */
+    GPtrArray *listings;   /* of snapshots in `targets`, under the leases */
+    GPtrArray *unfinished; /* what this and earlier attempts have put down */
     char checkpoint_id[BK_SNAPSHOT_ID_SIZE + 1]; /* of the last checkpoint manifest, or "" */
 } Backup;
 
@@ -88,7 +88,7 @@ backup_clear(Backup *self)
     bk_parent_clear(&self->base);
     g_free(self->is_given_up);
     g_free(self->contradiction);
-    g_free(self->missing);
+    g_clear_pointer(&self->removed, g_ptr_array_unref);
     g_clear_pointer(&self->wal_files, g_ptr_array_unref);
     g_clear_pointer(&self->listings, g_ptr_array_unref);
     g_clear_pointer(&self->unfinished, g_ptr_array_unref);
@@ -109,8 +109,8 @@ inspect_server(Backup *self, GError **error)
         g_strdup(self->source->data != NULL ? self->source->data : self->facts.data_directory);
     meta->is_standalone = self->options->standalone;
     return bk_backup_meta_fill(meta, &self->facts, self->data_dir, error) &&
-           bk_server_check_before_backup(self->server, self->data_dir, self->options->standalone,
-                                         self->op, error);
+           bk_server_check_before_backup(self->server, self->source->name, self->data_dir,
+                                         self->options->standalone, self->op, error);
 }
 
 static bool
@@ -151,8 +151,8 @@ list_snapshots(Backup *self, const BkSourceRepo *source_repo, GError **error)
     if (entries == NULL)
         return false;
     g_ptr_array_add(self->listings, entries);
-    if (self->missing == NULL)
-        self->missing = bk_host_memory_compare(self->source, source_repo, entries, self->op);
+    if (self->removed->len == 0)
+        bk_host_memory_compare(self->source, source_repo, entries, self->removed, self->op);
     return true;
 }
 
@@ -172,6 +172,7 @@ take_source(Backup *self, GError **error)
         return false;
     self->leases = g_ptr_array_new_with_free_func(release_lease);
     self->listings = g_ptr_array_new_with_free_func((GDestroyNotify)g_ptr_array_unref);
+    self->removed = bk_problem_list_new();
     for (guint i = 0; i < self->targets.source_repos->len; i++) {
         const BkSourceRepo *source_repo = g_ptr_array_index(self->targets.source_repos, i);
         BkLease *lease = bk_system_check_wal(source_repo, self->facts.system_id, self->op, error)
@@ -747,7 +748,7 @@ run(Backup *self, bool *is_overtaken, GError **error)
     if (*is_overtaken)
         return put_resume_point(self->copy, self, error);
     return put_manifest(self, error) &&
-           bk_backup_report_check(report, self->source->name, self->contradiction, self->missing,
+           bk_backup_report_check(report, self->source->name, self->contradiction, self->removed,
                                   error);
 }
 

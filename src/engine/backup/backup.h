@@ -11,6 +11,7 @@
 #pragma once
 #include "repo/snapshot/snapshot.h"
 #include "repo/targets/source-spec.h"
+#include "report/problem.h"
 #include "source/pg/cluster/pg-meta.h"
 
 typedef struct BkBackupOptions {
@@ -24,7 +25,7 @@ typedef struct BkBackupOptions {
     int64_t archive_timeout_us; /* how long to wait for WAL without any arriving */
 } BkBackupOptions;
 
-/* What became of a snapshot in one repository. */
+/* The result in one repository. */
 typedef struct BkBackupRepository {
     const char *name; /* of the source's */
     bool is_required;
@@ -48,6 +49,7 @@ typedef struct BkBackupReport {
     uint64_t checked_bytes;
     BkPgMeta meta;
     GPtrArray *repositories; /* of BkBackupRepository; NULL when there is no snapshot */
+    GPtrArray *problems;     /* of BkProblem; likewise */
     int64_t total_us;        /* durations, by the monotonic clock: of all up to the snapshot, */
     int64_t start_us;        /* starting the backup on the server, */
     int64_t copy_us;         /* copying, */

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "engine/check/manifest-union.h"
 #include "repo/stale-uploads.h"
+#include "report/problem.h"
 #include "source/pg/history/lines.h"
 
 #include <string.h>
@@ -11,16 +12,6 @@ void
 bk_repo_check_clear(BkRepoCheck *self)
 {
     g_clear_pointer(&self->problems, g_ptr_array_unref);
-    g_clear_pointer(&self->uploads, g_ptr_array_unref);
-}
-
-static void BK_PRINTF(2, 3) add_problem(BkRepoCheck *self, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    g_ptr_array_add(self->problems, g_strdup_vprintf(format, args));
-    va_end(args);
 }
 
 static void
@@ -32,30 +23,26 @@ check_packs(BkRepoCheck *self, const BkManifestUnion *manifests, const BkObjectI
 
         self->packs++;
         if (held == NULL)
-            add_problem(self, "\"%s\" is missing, which snapshot %s needs", pack->name,
-                        pack->snapshot);
+            bk_problem_add(self->problems, BK_PROBLEM_PACK_MISSING, .object = pack->name,
+                           .snapshot = pack->snapshot);
         else if (held->size != pack->size)
-            add_problem(self,
-                        "\"%s\" has %" G_GUINT64_FORMAT " bytes instead of %" G_GUINT64_FORMAT,
-                        pack->name, held->size, pack->size);
+            bk_problem_add(self->problems, BK_PROBLEM_OBJECT_SIZE, .object = pack->name,
+                           .count = held->size, .wanted = pack->size);
         else
             self->pack_bytes += held->size;
     }
 }
 
 static void
-add_hole(BkRepoCheck *self, const BkWindowGap *gap, uint32_t segment_size)
+add_hole(BkRepoCheck *self, const char *source, const BkWindowGap *gap, uint32_t segment_size)
 {
     char first[BK_WAL_NAME_SIZE];
     char last[BK_WAL_NAME_SIZE];
 
-    if (gap->first == gap->last)
-        add_problem(self, "WAL segment %s is missing",
-                    bk_wal_segment_name(gap->timeline, gap->first, segment_size, first));
-    else
-        add_problem(self, "WAL segments %s to %s are missing",
-                    bk_wal_segment_name(gap->timeline, gap->first, segment_size, first),
-                    bk_wal_segment_name(gap->timeline, gap->last, segment_size, last));
+    (void)bk_wal_segment_name(gap->timeline, gap->first, segment_size, first);
+    (void)bk_wal_segment_name(gap->timeline, gap->last, segment_size, last);
+    bk_problem_add(self->problems, BK_PROBLEM_WAL_HOLE, .source = source, .first = first,
+                   .last = gap->first != gap->last ? last : NULL);
 }
 
 /* The first segment that any snapshot needs. */
@@ -92,15 +79,18 @@ static void
 check_wal(BkRepoCheck *self, const BkRecoveryIndex *past)
 {
     const uint32_t segment_size = past->input.segment_size;
+    const char *source = bk_source_repo_source(past->source_repo);
     uint64_t first = find_first_needed(&past->input);
 
     for (size_t i = 0; i < past->windows.broken_count; i++) {
         const BkWindowBroken *broken = &past->windows.broken[i];
         char name[BK_WAL_NAME_SIZE];
 
-        add_problem(self, "snapshot %s cannot be recovered: its WAL segment %s is missing",
-                    past->input.snapshots[broken->snapshot].id,
-                    bk_wal_segment_name(broken->timeline, broken->segno, segment_size, name));
+        bk_problem_add(
+            self->problems, BK_PROBLEM_SNAPSHOT_WAL_MISSING, .source = source,
+            .snapshot = past->input.snapshots[broken->snapshot].id,
+            .repository = bk_repository_name(bk_source_repo_repository(past->source_repo)),
+            .first = bk_wal_segment_name(broken->timeline, broken->segno, segment_size, name));
     }
     for (size_t i = 0; i < past->input.timeline_count; i++) {
         g_autofree BkWindowGap *holes = NULL;
@@ -109,14 +99,14 @@ check_wal(BkRepoCheck *self, const BkRecoveryIndex *past)
         holes = bk_window_missing(&past->input.timelines[i], &count);
         for (size_t j = 0; j < count; j++)
             if (holes[j].last >= first)
-                add_hole(self, &holes[j], segment_size);
+                add_hole(self, source, &holes[j], segment_size);
     }
     /* Those from one timeline to the next. */
     for (size_t i = 0; i < past->windows.count; i++) {
         const BkWindowGap *gap = &past->windows.windows[i].gap;
 
         if (gap->timeline != 0 && !is_told(past, gap))
-            add_hole(self, gap, segment_size);
+            add_hole(self, source, gap, segment_size);
     }
 }
 
@@ -131,20 +121,23 @@ check_histories(BkRepoCheck *self, const BkRecoveryIndex *past, BkOp *op, GError
     g_ptr_array_add(pasts, (void *)(uintptr_t)past);
     if (!bk_lines_load(pasts, NULL, &lines, op, error))
         return false;
-    for (guint i = 0; i < lines.problems->len; i++)
-        add_problem(self, "%s", (const char *)g_ptr_array_index(lines.problems, i));
+    bk_problem_add_all(self->problems, lines.problems);
     orphans = bk_lines_find_orphans(&lines);
-    for (guint i = 0; i < orphans->len; i++)
-        add_problem(self, "timeline history %08X.history is missing, though there is WAL of it",
-                    g_array_index(orphans, uint32_t, i));
+    for (guint i = 0; i < orphans->len; i++) {
+        uint32_t timeline = g_array_index(orphans, uint32_t, i);
+        char name[BK_WAL_HISTORY_NAME_SIZE];
+
+        bk_problem_add(self->problems, BK_PROBLEM_HISTORY_MISSING,
+                       .source = bk_source_repo_source(past->source_repo), .timeline = timeline,
+                       .file = bk_wal_history_name(timeline, name));
+    }
     return true;
 }
 
 static bool
 check_past(BkRepoCheck *self, const BkRecoveryIndex *past, BkOp *op, GError **error)
 {
-    for (guint i = 0; i < past->problems->len; i++)
-        add_problem(self, "%s", (const char *)g_ptr_array_index(past->problems, i));
+    bk_problem_add_all(self->problems, past->problems);
     check_wal(self, past);
     return check_histories(self, past, op, error);
 }
@@ -153,12 +146,10 @@ check_past(BkRepoCheck *self, const BkRecoveryIndex *past, BkOp *op, GError **er
 static void
 name_cluster(BkRepoCheck *self, guint first, uint64_t system_id)
 {
-    for (guint i = first; i < self->problems->len; i++) {
-        g_autofree char *before = g_ptr_array_index(self->problems, i);
+    g_autofree char *prefix = g_strdup_printf("cluster %" G_GUINT64_FORMAT, system_id);
 
-        g_ptr_array_index(self->problems, i) =
-            g_strdup_printf("cluster %" G_GUINT64_FORMAT ": %s", system_id, before);
-    }
+    for (guint i = first; i < self->problems->len; i++)
+        bk_problem_prefix(g_ptr_array_index(self->problems, i), prefix);
 }
 
 static bool
@@ -171,7 +162,8 @@ check_pasts(BkRepoCheck *self, const BkSourceRepo *source_repo, BkOp *op, GError
                                     &cause)) {
         if (!bk_error_is(cause, BK_ERROR_CORRUPT))
             return bk_propagate(error, &cause);
-        add_problem(self, "%s", cause->message);
+        bk_problem_add(self->problems, BK_PROBLEM_OBJECT_DAMAGED,
+                       .source = bk_source_repo_source(source_repo), .cause = cause->message);
         return true;
     }
     for (guint i = 0; i < pasts->len; i++) {
@@ -186,17 +178,18 @@ check_pasts(BkRepoCheck *self, const BkSourceRepo *source_repo, BkOp *op, GError
     return true;
 }
 
-/* Who may not list them is told of none: they harm nothing. */
+/* Without the permission to list them there are none: they do no harm. */
 static bool
 find_uploads(BkRepoCheck *self, const BkSourceRepo *source_repo, BkOp *op, GError **error)
 {
     g_autoptr(GError) cause = NULL;
+    g_autoptr(GPtrArray) uploads = bk_stale_uploads_list(source_repo, op, &cause);
 
-    self->uploads = bk_stale_uploads_list(source_repo, op, &cause);
-    if (self->uploads == NULL) {
+    if (uploads == NULL)
         bk_log(BK_LOG_INFO, "%s", cause->message);
-        self->uploads = g_ptr_array_new();
-    }
+    for (guint i = 0; uploads != NULL && i < uploads->len; i++)
+        bk_problem_add(self->problems, BK_PROBLEM_UPLOAD_INCOMPLETE,
+                       .object = g_ptr_array_index(uploads, i));
     return bk_op_check(op, error);
 }
 
@@ -206,7 +199,7 @@ bk_repo_check_run(BkRepoCheck *self, const BkSourceRepo *source_repo, BkOp *op, 
     g_auto(BkObjectIndex) holdings = {NULL};
     g_auto(BkManifestUnion) manifests = {NULL};
 
-    *self = (BkRepoCheck){.problems = g_ptr_array_new_with_free_func(g_free)};
+    *self = (BkRepoCheck){.problems = bk_problem_list_new()};
     bk_object_index_init(&holdings);
     bk_manifest_union_init(&manifests);
     if (!bk_object_index_load(&holdings, source_repo, op, error) ||
@@ -215,10 +208,12 @@ bk_repo_check_run(BkRepoCheck *self, const BkSourceRepo *source_repo, BkOp *op, 
     self->snapshots = manifests.count;
     self->wal_files = holdings.wal->len;
     for (guint i = 0; i < manifests.damage->len; i++)
-        add_problem(self, "%s", (const char *)g_ptr_array_index(manifests.damage, i));
+        bk_problem_add(self->problems, BK_PROBLEM_OBJECT_DAMAGED,
+                       .source = bk_source_repo_source(source_repo),
+                       .cause = g_ptr_array_index(manifests.damage, i));
     for (guint i = 0; i < holdings.strange->len; i++)
-        add_problem(self, "\"%s\" has no place in a repository",
-                    (const char *)g_ptr_array_index(holdings.strange, i));
+        bk_problem_add(self->problems, BK_PROBLEM_OBJECT_UNKNOWN,
+                       .object = g_ptr_array_index(holdings.strange, i));
     check_packs(self, &manifests, &holdings);
     return find_uploads(self, source_repo, op, error) && check_pasts(self, source_repo, op, error);
 }

@@ -10,8 +10,7 @@ typedef struct BkRepoCheck {
     size_t packs;        /* that they name, */
     uint64_t pack_bytes; /* of which so many are there as they should be */
     size_t wal_files;
-    GPtrArray *problems; /* of char *, for people */
-    GPtrArray *uploads;  /* likewise: begun and not completed. No problem, but paid for */
+    GPtrArray *problems; /* of BkProblem; info: uploads that were not completed */
 } BkRepoCheck;
 
 void bk_repo_check_clear(BkRepoCheck *self);

@@ -2,6 +2,7 @@
 
 #include "engine/check/manifest-union.h"
 #include "engine/copy/copied-objects.h"
+#include "report/problem.h"
 #include "source/pg/archive/archive.h"
 
 #include <string.h>
@@ -44,7 +45,7 @@ static void
 comparison_init(BkRepoComparison *self)
 {
     *self = (BkRepoComparison){
-        .problems = g_ptr_array_new_with_free_func(g_free),
+        .problems = bk_problem_list_new(),
         .names = g_string_chunk_new(4096),
     };
     for (size_t kind = 0; kind < BK_COMPARE_KINDS; kind++) {
@@ -174,7 +175,8 @@ is_same_file(const Comparison *self, const Pair *pair, bool *is_same, BkOp *op, 
         return true;
     if (!bk_copied_objects_is_damage(cause))
         return bk_propagate(error, &cause);
-    g_ptr_array_add(self->report->problems, g_strdup(cause->message));
+    bk_problem_add(self->report->problems, BK_PROBLEM_OBJECT_DAMAGED,
+                   .source = bk_source_repo_source(self->source_repos[0]), .cause = cause->message);
     return true;
 }
 
@@ -214,8 +216,10 @@ load(Comparison *self, BkOp *op, GError **error)
             return false;
     }
     for (guint i = 0; i < self->manifests.damage->len; i++)
-        g_ptr_array_add(self->report->problems,
-                        g_strdup(g_ptr_array_index(self->manifests.damage, i)));
+        bk_problem_add(self->report->problems, BK_PROBLEM_OBJECT_DAMAGED,
+                       .source = bk_source_repo_source(
+                           self->source_repos[self->source_repos[0] != NULL ? 0 : 1]),
+                       .cause = g_ptr_array_index(self->manifests.damage, i));
     return true;
 }
 
@@ -232,9 +236,8 @@ bk_repo_comparison_run(BkRepoComparison *report,
         return false;
     if (source_repos[0] != NULL && source_repos[1] != NULL &&
         !bk_source_repo_shares_keys(source_repos[0], source_repos[1]))
-        g_ptr_array_add(report->problems,
-                        g_strdup_printf("\"%s\" is under different keys in the two repositories",
-                                        bk_source_repo_source(source_repos[0])));
+        bk_problem_add(report->problems, BK_PROBLEM_KEYS_DIFFER,
+                       .source = bk_source_repo_source(source_repos[0]));
     compare_snapshots(&self);
     compare_packs(&self);
     return compare_wal(&self, op, error);
@@ -246,7 +249,7 @@ bk_repo_comparison_is_equal(const BkRepoComparison *self)
     for (size_t kind = 0; kind < BK_COMPARE_KINDS; kind++)
         if (self->kinds[kind].replicated != self->kinds[kind].objects)
             return false;
-    return self->problems->len == 0;
+    return bk_problem_count(self->problems) == 0;
 }
 
 double

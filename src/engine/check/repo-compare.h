@@ -34,7 +34,7 @@ typedef enum {
 
 typedef struct BkRepoComparison {
     BkCompared kinds[BK_COMPARE_KINDS];
-    GPtrArray *problems; /* of char *: what is damaged, for people */
+    GPtrArray *problems; /* of BkProblem: what is damaged */
     GStringChunk *names;
 } BkRepoComparison;
 

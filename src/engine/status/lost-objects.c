@@ -75,20 +75,14 @@ add_lost_objects(const BkSourceSpec *source, const BkMarks *marks, const BkListi
     if (!is_loaded)
         return;
     if (marks->snapshot[0] != 0 && !has_newest)
-        g_ptr_array_add(problems, bk_host_memory_describe_lost(name, marks->snapshot));
+        bk_problem_add(problems, BK_PROBLEM_SNAPSHOT_REMOVED, .snapshot = marks->snapshot,
+                       .repository = name);
     if (marks->lost[0] != 0 && strcmp(marks->lost, marks->snapshot) != 0 && !has_lost)
-        g_ptr_array_add(
-            problems,
-            g_strdup_printf("snapshot %s, which this host had put into repository \"%s\", was "
-                            "removed: once that is cleared up, run \"backup %s --new\" to have it "
-                            "forgotten",
-                            marks->lost, name, source->name));
+        bk_problem_add(problems, BK_PROBLEM_SNAPSHOT_REMOVED_BEFORE, .snapshot = marks->lost,
+                       .repository = name, .source = source->name);
     if (marks->segment[0] != 0 && !has_segment)
-        g_ptr_array_add(
-            problems, g_strdup_printf(
-                          "WAL segment %s, which this host has put into repository \"%s\", is not "
-                          "there any more: somebody has removed it",
-                          marks->segment, name));
+        bk_problem_add(problems, BK_PROBLEM_WAL_REMOVED, .first = marks->segment,
+                       .repository = name);
 }
 
 void
@@ -108,7 +102,8 @@ bk_lost_objects_find(const BkSourceSpec *source, const BkListing *listing, GPtrA
             if (strcmp(bk_repository_name(repository), spec->name) != 0)
                 continue;
             if (!bk_host_memory_check(source, &marks, repository, source_repo, &cause))
-                g_ptr_array_add(problems, g_strdup(cause->message));
+                bk_problem_add(problems, BK_PROBLEM_REPOSITORY_REPLACED, .source = source->name,
+                               .repository = spec->name, .cause = cause->message);
             else if (source_repo != NULL)
                 add_lost_objects(source, &marks, listing, source_repo, problems);
         }

@@ -5,7 +5,7 @@
 #pragma once
 #include "source/pg/history/snapshot-list.h"
 
-/* Adds to `problems` (of char *) what is missing of what is remembered, in all repositories that
+/* Adds to `problems` (of BkProblem) what is missing of what is remembered, in all repositories that
  * could be listed. */
 void bk_lost_objects_find(const BkSourceSpec *source, const BkListing *listing,
                           GPtrArray *problems);

@@ -1,14 +1,5 @@
 #include "engine/status/status-lines.h"
 
-static void BK_PRINTF(2, 3) add_text(GPtrArray *texts, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    g_ptr_array_add(texts, g_strdup_vprintf(format, args));
-    va_end(args);
-}
-
 static bool
 is_broken(const BkRecoveryIndex *past, size_t snapshot)
 {
@@ -77,21 +68,40 @@ is_past(const BkStatus *self, const BkLines *lines, const BkRecoveryIndex *past,
            (gap->last + 1) * size <= newest;
 }
 
+/* A problem by where what is missing may still be: nowhere, in another repository, or it no longer
+ * matters. */
+typedef struct Missing {
+    BkProblemCode nowhere, elsewhere, superseded;
+} Missing;
+
+static BkProblemCode
+choose_code(const BkStatus *self, const BkLines *lines, const BkRecoveryIndex *past,
+            const BkWindowGap *gap, const Missing *missing)
+{
+    if (is_elsewhere(lines, gap))
+        return missing->elsewhere;
+    return is_past(self, lines, past, gap) ? missing->superseded : missing->nowhere;
+}
+
 static void
 note_broken(BkStatus *self, const BkRecoveryIndex *past, const BkLines *lines,
-            const char *repository)
+            const BkReplicaLag *standing)
 {
+    static const Missing missing = {BK_PROBLEM_SNAPSHOT_WAL_MISSING,
+                                    BK_PROBLEM_SNAPSHOT_WAL_MISSING_HERE,
+                                    BK_PROBLEM_SNAPSHOT_WAL_MISSING_SUPERSEDED};
+
     for (size_t i = 0; i < past->windows.broken_count; i++) {
         const BkWindowBroken *broken = &past->windows.broken[i];
         const BkWindowGap gap = {broken->timeline, broken->segno, broken->segno};
         char name[BK_WAL_NAME_SIZE];
 
-        add_text(
-            is_past(self, lines, past, &gap) ? self->notes : self->problems,
-            "snapshot %s in %s cannot be recovered%s: its WAL segment %s is missing",
-            past->input.snapshots[broken->snapshot].id, repository,
-            is_elsewhere(lines, &gap) ? " from there alone" : "",
-            bk_wal_segment_name(broken->timeline, broken->segno, past->input.segment_size, name));
+        bk_problem_add(self->problems, choose_code(self, lines, past, &gap, &missing),
+                       .source = bk_source_repo_source(past->source_repo),
+                       .snapshot = past->input.snapshots[broken->snapshot].id,
+                       .repository = standing->name, .is_best_effort = !standing->is_required,
+                       .first = bk_wal_segment_name(broken->timeline, broken->segno,
+                                                    past->input.segment_size, name));
     }
 }
 
@@ -135,11 +145,13 @@ describe_loss(const BkRecoveryIndex *past, const BkWindow *window)
 
 void
 bk_status_note_gaps(BkStatus *self, const BkRecoveryIndex *past, const BkLines *lines,
-                    const char *repository)
+                    const BkReplicaLag *standing)
 {
+    static const Missing missing = {BK_PROBLEM_WAL_MISSING, BK_PROBLEM_WAL_MISSING_HERE,
+                                    BK_PROBLEM_WAL_MISSING_SUPERSEDED};
     const uint32_t size = past->input.segment_size;
 
-    note_broken(self, past, lines, repository);
+    note_broken(self, past, lines, standing);
     for (size_t i = 0; i < past->windows.count; i++) {
         const BkWindow *window = &past->windows.windows[i];
         const BkWindowGap *gap = &window->gap;
@@ -148,18 +160,18 @@ bk_status_note_gaps(BkStatus *self, const BkRecoveryIndex *past, const BkLines *
 
         if (gap->timeline == 0)
             continue;
-        add_text(is_past(self, lines, past, gap) ? self->notes : self->problems,
-                 "WAL segments %s to %s are missing in %s on the way to timeline %u: %s%s%s",
-                 bk_wal_segment_name(gap->timeline, gap->first, size, first),
-                 bk_wal_segment_name(gap->timeline, gap->last, size, last), repository,
-                 window->timeline, is_elsewhere(lines, gap) ? "from there alone, " : "", loss,
-                 is_elsewhere(lines, gap) ? "; \"copy\" from another repository brings them" : "");
+        bk_problem_add(
+            self->problems, choose_code(self, lines, past, gap, &missing),
+            .source = bk_source_repo_source(past->source_repo), .repository = standing->name,
+            .is_best_effort = !standing->is_required, .timeline = window->timeline,
+            .first = bk_wal_segment_name(gap->timeline, gap->first, size, first),
+            .last = bk_wal_segment_name(gap->timeline, gap->last, size, last), .loss = loss);
     }
 }
 
 /* Nothing older leads to a timeline of which nobody knows where it came from. */
 static void
-note_orphans(BkStatus *self)
+note_orphans(BkStatus *self, const char *source)
 {
     const BkLines *lines = self->listing.lines;
     g_autoptr(GArray) orphans = bk_lines_find_orphans(lines);
@@ -169,11 +181,12 @@ note_orphans(BkStatus *self)
         size_t newest = bk_lines_newest_snapshot(lines);
         bool is_behind = lines->map.living != BK_LINE_NONE && newest != SIZE_MAX &&
                          lines->input.snapshots[newest].timeline >= timeline;
+        char name[BK_WAL_HISTORY_NAME_SIZE];
 
-        add_text(is_behind ? self->notes : self->problems,
-                 "the file %08X.history is missing, though there is WAL of timeline %u: nothing of "
-                 "it can be reached from a snapshot before it",
-                 timeline, timeline);
+        bk_problem_add(
+            self->problems,
+            is_behind ? BK_PROBLEM_HISTORY_MISSING_SUPERSEDED : BK_PROBLEM_HISTORY_MISSING,
+            .source = source, .timeline = timeline, .file = bk_wal_history_name(timeline, name));
     }
 }
 
@@ -185,20 +198,12 @@ note_line(BkStatus *self, const char *source, size_t index)
     const BkLine *living = bk_lines_living(lines);
     g_autofree char *what = bk_lines_describe(lines, index);
 
-    if (living == NULL || line == living || line->verdict == BK_LINE_DECLARED)
+    if (living == NULL || line == living || line->verdict == BK_LINE_DECLARED ||
+        (!line->is_copy && !line->grew_beside))
         return;
-    if (line->is_copy)
-        add_text(self->problems,
-                 "another server archives into \"%s\", as a copy of the cluster does: %s; the "
-                 "cluster lives on timeline %u: stop the copy's archiving, then \"backstay line "
-                 "dead %s %u\"",
-                 source, what, living->timeline, source, line->timeline);
-    else if (line->grew_beside)
-        add_text(self->problems,
-                 "two servers have archived into \"%s\" at the same time: %s; the cluster lives on "
-                 "timeline %u: make sure that only one runs, save what is worth it from the other, "
-                 "then \"backstay line dead %s %u\"",
-                 source, what, living->timeline, source, line->timeline);
+    bk_problem_add(
+        self->problems, line->is_copy ? BK_PROBLEM_COPY_ARCHIVES : BK_PROBLEM_TWO_SERVERS,
+        .source = source, .line = what, .timeline = line->timeline, .other = living->timeline);
 }
 
 static void
@@ -214,10 +219,7 @@ note_ambiguity(BkStatus *self, const char *source)
 
         g_string_append_printf(text, "%s%s", i > 0 ? "; " : "", what);
     }
-    add_text(self->problems,
-             "it is ambiguous on which line \"%s\" lives, and \"restore\" needs --timeline: %s: "
-             "decide it by \"backstay line current %s N\"",
-             source, text->str, source);
+    bk_problem_add(self->problems, BK_PROBLEM_LINE_AMBIGUOUS, .source = source, .line = text->str);
 }
 
 void
@@ -225,16 +227,12 @@ bk_status_note_lines(BkStatus *self, const char *source)
 {
     const BkLines *lines = self->listing.lines;
 
-    for (guint i = 0; i < lines->problems->len; i++)
-        add_text(self->problems, "%s", (const char *)g_ptr_array_index(lines->problems, i));
-    note_orphans(self);
+    bk_problem_add_all(self->problems, lines->problems);
+    note_orphans(self, source);
     note_ambiguity(self, source);
     for (size_t i = 0; i < lines->map.line_count; i++)
         note_line(self, source, i);
     if (lines->undecided_parts > 0)
-        add_text(
-            self->problems,
-            "%zu of the repositories of \"%s\" lack a decision about its lines: make the newest "
-            "one again (\"backstay line list %s\" shows it), which brings all of them there",
-            lines->undecided_parts, source, source);
+        bk_problem_add(self->problems, BK_PROBLEM_DECISION_MISSING, .source = source,
+                       .count = lines->undecided_parts);
 }

@@ -5,11 +5,11 @@
 #pragma once
 #include "engine/status/status.h"
 
-/* Gaps, and snapshots that cannot be recovered, of one repository, which is described as
- * `repository`. What lies wholly before the newest snapshot of the living line is a note, since a
- * recovery from that snapshot does not meet it; unless another repository could mend it. */
+/* Gaps, and snapshots that cannot be recovered, of the repository that `standing` is
+ * about. What is before the newest snapshot of the living line is of severity info, since recovery
+ * from that snapshot does not need it, unless another repository could replace it. */
 void bk_status_note_gaps(BkStatus *self, const BkRecoveryIndex *past, const BkLines *lines,
-                         const char *repository);
+                         const BkReplicaLag *standing);
 
 /* The lines themselves, for the source of that name. */
 void bk_status_note_lines(BkStatus *self, const char *source);

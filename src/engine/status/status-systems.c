@@ -1,25 +1,13 @@
 #include "engine/status/status-systems.h"
 
-static void BK_PRINTF(2, 3) add_line(GPtrArray *texts, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    g_ptr_array_add(texts, g_strdup_vprintf(format, args));
-    va_end(args);
-}
-
 static void
 note_current(BkStatus *self, const char *source)
 {
     const BkSystem *current = bk_systems_current(&self->listing.systems);
 
     if (current->declared_us != 0 && !bk_system_has_snapshot(current))
-        add_line(self->problems,
-                 "\"%s\" goes on with a new cluster (system identifier %" G_GUINT64_FORMAT
-                 "), of which there is no snapshot yet: nothing of it can be restored before "
-                 "\"backstay backup %s\" is done",
-                 source, current->id, source);
+        bk_problem_add(self->problems, BK_PROBLEM_NEW_CLUSTER_WITHOUT_SNAPSHOT, .source = source,
+                       .cluster = current->id);
 }
 
 /* When the newest segment of a cluster was put, in any repository. */
@@ -72,18 +60,11 @@ note_former(BkStatus *self, const BkSystem *system, const char *source, BkOp *op
 
     if (current->declared_us == 0 || find_last_put(system) <= current->declared_us)
         return;
-    if (find_last_commit(system, op) > current->declared_us)
-        add_line(self->problems,
-                 "two servers archive into \"%s\": cluster %" G_GUINT64_FORMAT
-                 " has commits from after the source went on with cluster %" G_GUINT64_FORMAT
-                 " (system identifiers): stop one of them, or give it a source of its own",
-                 source, system->id, current->id);
-    else
-        add_line(self->notes,
-                 "WAL of cluster %" G_GUINT64_FORMAT
-                 " still arrived after the source went on with cluster %" G_GUINT64_FORMAT
-                 "; it has no commit from after that",
-                 system->id, current->id);
+    bk_problem_add(self->problems,
+                   find_last_commit(system, op) > current->declared_us
+                       ? BK_PROBLEM_TWO_CLUSTERS
+                       : BK_PROBLEM_FORMER_CLUSTER_LATE,
+                   .source = source, .cluster = system->id, .current = current->id);
 }
 
 void
@@ -91,9 +72,7 @@ bk_status_note_systems(BkStatus *self, const char *source, BkOp *op)
 {
     const GPtrArray *systems = self->listing.systems.systems;
 
-    for (guint i = 0; i < self->listing.systems.problems->len; i++)
-        add_line(self->problems, "%s",
-                 (const char *)g_ptr_array_index(self->listing.systems.problems, i));
+    bk_problem_add_all(self->problems, self->listing.systems.problems);
     note_current(self, source);
     for (guint i = 0; i + 1 < systems->len; i++)
         note_former(self, g_ptr_array_index(systems, i), source, op);

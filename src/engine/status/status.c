@@ -15,20 +15,10 @@ bk_status_clear(BkStatus *self)
     g_clear_pointer(&self->windows, g_array_unref);
     g_clear_pointer(&self->former, g_array_unref);
     g_clear_pointer(&self->problems, g_ptr_array_unref);
-    g_clear_pointer(&self->notes, g_ptr_array_unref);
     g_clear_pointer(&self->standings, g_ptr_array_unref);
     bk_server_check_clear(&self->server);
     bk_lease_info_clear(&self->lease);
     bk_listing_clear(&self->listing);
-}
-
-static void BK_PRINTF(2, 3) add_problem(BkStatus *self, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    g_ptr_array_add(self->problems, g_strdup_vprintf(format, args));
-    va_end(args);
 }
 
 static const BkReplicaLag *
@@ -43,36 +33,23 @@ find_standing(const BkStatus *self, const char *name)
     g_assert_not_reached();
 }
 
-/* A new string. */
-static char *
-describe(const BkReplicaLag *standing)
+static const BkReplicaLag *
+standing_of(const BkStatus *self, const BkRecoveryIndex *past)
 {
-    return g_strdup_printf("repository \"%s\"%s", standing->name,
-                           standing->is_required ? "" : " (best effort)");
-}
-
-static char *
-repository_of(const BkStatus *self, const BkRecoveryIndex *past)
-{
-    return describe(
-        find_standing(self, bk_repository_name(bk_source_repo_repository(past->source_repo))));
+    return find_standing(self, bk_repository_name(bk_source_repo_repository(past->source_repo)));
 }
 
 static void
 note_past(BkStatus *self, const BkRecoveryIndex *past)
 {
-    g_autofree char *repository = repository_of(self, past);
+    const BkReplicaLag *standing = standing_of(self, past);
 
-    for (guint i = 0; i < past->unreadable->len; i++) {
-        const BkRecoveryIndexUnreadable *unreadable = g_ptr_array_index(past->unreadable, i);
-
-        add_problem(self, "%s", unreadable->why);
-    }
-    for (guint i = 0; i < past->problems->len; i++)
-        add_problem(self, "%s", (const char *)g_ptr_array_index(past->problems, i));
-    bk_status_note_gaps(self, past, self->listing.lines, repository);
+    bk_recovery_index_add_problems(past, self->problems);
+    bk_status_note_gaps(self, past, self->listing.lines, standing);
     if (past->windows.count == 0)
-        add_problem(self, "there is no usable snapshot in %s", repository);
+        bk_problem_add(self->problems, BK_PROBLEM_NO_USABLE_SNAPSHOT,
+                       .source = bk_source_repo_source(past->source_repo),
+                       .repository = standing->name, .is_best_effort = !standing->is_required);
 }
 
 static void
@@ -88,10 +65,10 @@ note_newest(BkStatus *self)
             self->newest = listed->snapshot;
     }
     if (self->newest != NULL && self->newest->head.state == BK_SNAPSHOT_DAMAGED)
-        add_problem(self,
-                    "the newest snapshot %s is damaged: %" G_GUINT64_FORMAT
-                    " pages of the source failed their checksum",
-                    self->newest->head.id, self->newest->meta.damaged_pages);
+        bk_problem_add(self->problems, BK_PROBLEM_SNAPSHOT_DAMAGED,
+                       .snapshot = self->newest->head.id,
+                       .source = bk_source_repo_source(self->past->source_repo),
+                       .count = self->newest->meta.damaged_pages);
 }
 
 static bool
@@ -123,7 +100,7 @@ find_windows(const BkRecoveryIndex *past, GArray *windows, GPtrArray *damage, Bk
     return true;
 }
 
-/* What a former cluster can no longer be given is a note. */
+/* What is missing of a former cluster is of severity info. */
 static bool
 find_former(BkStatus *self, BkOp *op, GError **error)
 {
@@ -134,9 +111,8 @@ find_former(BkStatus *self, BkOp *op, GError **error)
 
         for (guint j = 0; j < system->pasts->len; j++) {
             const BkRecoveryIndex *past = g_ptr_array_index(system->pasts, j);
-            g_autofree char *repository = repository_of(self, past);
 
-            bk_status_note_gaps(self, past, &system->lines, repository);
+            bk_status_note_gaps(self, past, &system->lines, standing_of(self, past));
         }
         if (!find_windows(system->lines.past, self->former, self->problems, op, error))
             return false;
@@ -145,7 +121,7 @@ find_former(BkStatus *self, BkOp *op, GError **error)
 }
 
 static void
-measure(BkStatus *self, int64_t rpo_us, int64_t now_us)
+measure(BkStatus *self, const char *source, int64_t rpo_us, int64_t now_us)
 {
     for (guint i = 0; self->past != NULL && i < self->past->archive->len; i++) {
         const BkArchiveTimeline *timeline = g_ptr_array_index(self->past->archive, i);
@@ -155,24 +131,19 @@ measure(BkStatus *self, int64_t rpo_us, int64_t now_us)
     self->rpo_us = self->last_archived_us != 0 ? MAX(now_us - self->last_archived_us, 0) : 0;
     self->rpo_is_met = rpo_us == 0 || (self->last_archived_us != 0 && self->rpo_us <= rpo_us);
     if (!self->rpo_is_met)
-        add_problem(self,
-                    "the last WAL was archived %" G_GINT64_FORMAT
-                    " s ago, promised is at most %" G_GINT64_FORMAT " s",
-                    self->rpo_us / BK_USEC_PER_SEC, rpo_us / BK_USEC_PER_SEC);
+        bk_problem_add(self->problems, BK_PROBLEM_RPO_MISSED, .source = source,
+                       .age_us = self->rpo_us, .limit_us = rpo_us);
 }
 
 static void
-note_standing(BkStatus *self, const BkReplicaLag *standing)
+note_standing(BkStatus *self, const char *source, const BkReplicaLag *standing)
 {
-    g_autofree char *repository = describe(standing);
     g_autofree char *text = bk_replica_lag_describe(standing);
 
-    if (standing->why != NULL && standing->is_required)
-        add_problem(self, "%s", standing->why); /* names it as a rule */
-    else if (standing->why != NULL)
-        add_problem(self, "%s cannot be asked: %s", repository, standing->why);
-    else if (standing->is_behind)
-        add_problem(self, "%s is behind: %s", repository, text);
+    if (standing->is_behind)
+        bk_problem_add(self->problems, BK_PROBLEM_REPOSITORY_BEHIND, .source = source,
+                       .repository = standing->name, .is_best_effort = !standing->is_required,
+                       .cause = text);
 }
 
 /* A backup holds the leases of all required repositories. */
@@ -204,7 +175,7 @@ note_clock_steps(BkStatus *self, BkOp *op, GError **error)
         if (shown->window->timeline == living->timeline && shown->to_lsn > end.lsn)
             end = (BkRecoveryIndexEnd){.lsn = shown->to_lsn, .time_us = shown->to_us};
     }
-    return bk_clock_steps_note(self->listing.lines, &end, self->notes, op, error);
+    return bk_clock_steps_note(self->listing.lines, &end, self->problems, op, error);
 }
 
 bool
@@ -213,14 +184,14 @@ bk_status_load(const BkSourceSpec *source, int64_t rpo_us, int64_t now_us, BkSta
 {
     self->windows = g_array_new(FALSE, FALSE, sizeof(BkStatusWindow));
     self->former = g_array_new(FALSE, FALSE, sizeof(BkStatusWindow));
-    self->problems = g_ptr_array_new_with_free_func(g_free);
-    self->notes = g_ptr_array_new_with_free_func(g_free);
+    self->problems = bk_problem_list_new();
     bk_server_check_ask(source, &self->server, op);
     if (!bk_listing_load(source, BK_RECOVERY_INDEX_KNOWN_ARCHIVE, &self->listing, op, error))
         return false;
+    bk_targets_add_problems(&self->listing.targets, source, self->problems);
     self->standings = bk_replica_lag_find(source, &self->listing, now_us);
     for (guint i = 0; i < self->standings->len; i++)
-        note_standing(self, g_ptr_array_index(self->standings, i));
+        note_standing(self, source->name, g_ptr_array_index(self->standings, i));
     for (guint i = 0; i < self->listing.pasts->len; i++)
         note_past(self, g_ptr_array_index(self->listing.pasts, i));
     if (self->listing.lines->past->windows.count > 0)
@@ -229,11 +200,11 @@ bk_status_load(const BkSourceSpec *source, int64_t rpo_us, int64_t now_us, BkSta
     bk_status_note_lines(self, source->name);
     bk_status_note_systems(self, source->name, op);
     if (self->listing.pasts->len == 0)
-        add_problem(self, "there is no snapshot yet");
+        bk_problem_add(self->problems, BK_PROBLEM_NO_SNAPSHOT, .source = source->name);
     else if (!bk_lease_read(find_lease(self), &self->lease, op, error))
         return false;
     bk_lost_objects_find(source, &self->listing, self->problems);
-    measure(self, rpo_us, now_us);
+    measure(self, source->name, rpo_us, now_us);
     bk_server_check_judge(&self->server, source, &self->listing, rpo_us, now_us, self->problems);
     bk_clock_check_listing(&self->listing, now_us, self->problems);
     bk_repository_space_check(source, self->problems);

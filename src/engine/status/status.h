@@ -20,8 +20,7 @@ typedef struct BkStatus {
     const BkRecoveryIndex *past; /* of all repositories together; NULL if nothing in it is usable */
     GArray *windows;             /* BkStatusWindow, of the current cluster */
     GArray *former;              /* the same of the clusters before it */
-    GPtrArray *problems;         /* of char *, for people */
-    GPtrArray *notes;            /* of char *: what cannot be mended and needs nobody's attention */
+    GPtrArray *problems;         /* of BkProblem; info: what cannot be repaired and does no harm */
     GPtrArray *standings;        /* of BkReplicaLag, one for each repository */
     BkServerCheck server;
     BkLeaseInfo lease;
@@ -37,7 +36,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkStatus, bk_status_clear)
 
 /* Finds out, from the repositories and, if it answers, from the server. `rpo_us` is the promised
  * one, 0 for none. What is wrong with the source is in `problems`: also a line that grew beside the
- * living one, and a gap, unless it lies wholly before the newest snapshot of the living line: then
- * it is among the notes. The call itself fails only when no repository could be asked. */
+ * living one, and a gap, which is of severity info if it is before the newest snapshot of the
+ * living line. The call itself fails only when no repository could be asked. */
 bool bk_status_load(const BkSourceSpec *source, int64_t rpo_us, int64_t now_us, BkStatus *status,
                     BkOp *op, GError **error) BK_MUST_USE;

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/state-dir.h"
+#include "report/problem.h"
 
 #include <string.h>
 
@@ -102,16 +103,6 @@ has_snapshot(const GPtrArray *entries, const char *id)
     return false;
 }
 
-/* A new string. */
-char *
-bk_host_memory_describe_lost(const char *repository, const char *id)
-{
-    return g_strdup_printf(
-        "snapshot %s, the last that this host has put into repository \"%s\", is "
-        "not there any more: somebody has removed it",
-        id, repository);
-}
-
 typedef struct Seen {
     BkMarks marks;
     const char *lost; /* snapshot that was found to be gone, or NULL */
@@ -169,9 +160,9 @@ bk_host_memory_add(const BkSourceSpec *source, const BkSourceRepo *source_repo,
     remember_seen(source, source_repo, &seen, op);
 }
 
-char *
+void
 bk_host_memory_compare(const BkSourceSpec *source, const BkSourceRepo *source_repo,
-                       const GPtrArray *entries, BkOp *op)
+                       const GPtrArray *entries, GPtrArray *problems, BkOp *op)
 {
     const BkRepository *repository = bk_source_repo_repository(source_repo);
     BkMarks marks;
@@ -179,10 +170,11 @@ bk_host_memory_compare(const BkSourceSpec *source, const BkSourceRepo *source_re
     bk_host_memory_load(source, &find_spec(source, source_repo)->place, &marks);
     if (source->is_new || strcmp(marks.repository, bk_repository_id(repository)) != 0 ||
         marks.snapshot[0] == 0 || has_snapshot(entries, marks.snapshot))
-        return NULL;
+        return;
     remember_seen(source, source_repo, &(Seen){.marks = {.generation = 0}, .lost = marks.snapshot},
                   op);
-    return bk_host_memory_describe_lost(bk_repository_name(repository), marks.snapshot);
+    bk_problem_add(problems, BK_PROBLEM_SNAPSHOT_REMOVED, .snapshot = marks.snapshot,
+                   .repository = bk_repository_name(repository));
 }
 
 void

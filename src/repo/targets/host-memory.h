@@ -17,11 +17,11 @@ bool bk_host_memory_check(const BkSourceSpec *source, const BkMarks *marks,
                           const BkRepository *repository, const BkSourceRepo *source_repo,
                           GError **error) BK_MUST_USE;
 
-/* What is missing of what is remembered, the newest snapshot, among the `entries` of
- * bk_snapshot_list: a new string, or NULL. What is missing is remembered as lost: `status` names it
- * until it is there again, or the source is begun anew. */
-char *bk_host_memory_compare(const BkSourceSpec *source, const BkSourceRepo *source_repo,
-                             const GPtrArray *entries, BkOp *op) BK_MUST_USE;
+/* Adds to `problems` (of BkProblem) the newest remembered snapshot, when it is not among the
+ * `entries` of bk_snapshot_list. Then it is remembered as lost: `status` names it until it is there
+ * again, or the source is begun anew. */
+void bk_host_memory_compare(const BkSourceSpec *source, const BkSourceRepo *source_repo,
+                            const GPtrArray *entries, GPtrArray *problems, BkOp *op);
 
 /* Remembers what was put into a part: a snapshot and a segment of that cluster, either may
  * be NULL. */
@@ -35,7 +35,3 @@ void bk_host_memory_add_all(const BkSourceSpec *source, const BkTargets *targets
 
 /* Forgets what was before, and remembers that each of `targets` is there. */
 void bk_host_memory_begin_anew(const BkSourceSpec *source, const BkTargets *targets, BkOp *op);
-
-/* The sentence about snapshot `id`, the last that this host has put into that repository, which is
- * gone: a new string. */
-char *bk_host_memory_describe_lost(const char *repository, const char *id) BK_MUST_USE;

@@ -1,5 +1,7 @@
 #include "repo/targets/repository-space.h"
 
+#include "report/problem.h"
+
 #include <sys/statvfs.h>
 
 /* Nearly full: less than a twentieth is free, and that is not much either. */
@@ -24,26 +26,16 @@ bk_repository_space_check(const BkSourceSpec *source, GPtrArray *problems)
         if (path == NULL || statvfs(path, &space) < 0)
             continue; /* one that cannot be reached is reported by who opens it */
         if ((space.f_flag & ST_RDONLY) != 0)
-            g_ptr_array_add(problems,
-                            g_strdup_printf("repository \"%s\" is read-only: the file system of "
-                                            "\"%s\" is mounted so",
-                                            repository->name, path));
+            bk_problem_add(problems, BK_PROBLEM_REPOSITORY_READ_ONLY,
+                           .repository = repository->name, .path = path);
         else if (is_short(space.f_bavail * space.f_frsize, space.f_blocks * space.f_frsize,
-                          FREE_ENOUGH)) {
-            g_autofree char *available =
-                g_format_size_full(space.f_bavail * space.f_frsize, G_FORMAT_SIZE_IEC_UNITS);
-            g_autofree char *total =
-                g_format_size_full(space.f_blocks * space.f_frsize, G_FORMAT_SIZE_IEC_UNITS);
-
-            g_ptr_array_add(problems,
-                            g_strdup_printf("repository \"%s\" is nearly full: %s of %s are "
-                                            "available in \"%s\"",
-                                            repository->name, available, total, path));
-        } else if (is_short(space.f_favail, space.f_files, NAMES_ENOUGH)) {
-            g_ptr_array_add(
-                problems, g_strdup_printf("repository \"%s\" is nearly full: the file system of "
-                                          "\"%s\" has inodes for %" G_GUINT64_FORMAT " more files",
-                                          repository->name, path, (uint64_t)space.f_favail));
-        }
+                          FREE_ENOUGH))
+            bk_problem_add(problems, BK_PROBLEM_REPOSITORY_NEARLY_FULL,
+                           .repository = repository->name, .path = path,
+                           .available = space.f_bavail * space.f_frsize,
+                           .total = space.f_blocks * space.f_frsize);
+        else if (is_short(space.f_favail, space.f_files, NAMES_ENOUGH))
+            bk_problem_add(problems, BK_PROBLEM_REPOSITORY_FEW_INODES,
+                           .repository = repository->name, .path = path, .count = space.f_favail);
     }
 }

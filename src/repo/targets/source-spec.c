@@ -1,6 +1,7 @@
 #include "repo/targets/source-spec.h"
 
 #include "repo/targets/host-memory.h"
+#include "report/problem.h"
 
 #include <string.h>
 
@@ -30,6 +31,32 @@ bk_targets_add_failed(BkTargets *self, const char *name, const GError *cause)
 {
     g_ptr_array_add(self->failed, g_strdup(cause->message));
     g_ptr_array_add(self->failed_names, g_strdup(name));
+}
+
+static bool
+is_best_effort(const BkSourceSpec *source, const char *repository)
+{
+    for (size_t i = 0; i < source->repository_count; i++)
+        if (strcmp(source->repositories[i].name, repository) == 0)
+            return !source->repositories[i].is_required;
+    return false;
+}
+
+void
+bk_targets_add_problems(const BkTargets *self, const BkSourceSpec *source, GPtrArray *problems)
+{
+    for (guint i = 0; i < self->failed->len; i++) {
+        const char *name = g_ptr_array_index(self->failed_names, i);
+        const char *cause = g_ptr_array_index(self->failed, i);
+        g_autofree char *prefix = g_strdup_printf("repository \"%s\": ", name);
+
+        if (g_str_has_prefix(cause, prefix))
+            cause += strlen(prefix); /* the sentence says so */
+        bk_problem_add(problems,
+                       is_best_effort(source, name) ? BK_PROBLEM_REPOSITORY_UNUSABLE_BEST_EFFORT
+                                                    : BK_PROBLEM_REPOSITORY_UNUSABLE,
+                       .repository = name, .cause = cause);
+    }
 }
 
 void

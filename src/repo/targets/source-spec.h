@@ -41,6 +41,10 @@ typedef struct BkTargets {
 /* Notes that the repository `name` could not be asked. */
 void bk_targets_add_failed(BkTargets *self, const char *name, const GError *cause);
 
+/* Adds to `problems` (of BkProblem) each repository that could not be asked. */
+void bk_targets_add_problems(const BkTargets *self, const BkSourceSpec *source,
+                             GPtrArray *problems);
+
 void bk_targets_clear(BkTargets *self);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkTargets, bk_targets_clear)
 

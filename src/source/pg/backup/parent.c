@@ -324,11 +324,10 @@ find_parent(const BkParentRequest *request, BkParent *base, BkOp *op, GError **e
 {
     GPtrArray *entries = request->entries;
     g_auto(Candidate) finished = {.head = {.source = NULL}};
-    g_autofree char *clock = NULL;
+    g_autoptr(GPtrArray) problems = bk_problem_list_new();
 
-    clock = bk_clock_check_ids(entries, g_get_real_time());
-    if (clock != NULL)
-        bk_log(BK_LOG_WARNING, "%s", clock);
+    bk_clock_check_ids(entries, g_get_real_time(), problems);
+    bk_problem_log(problems);
     order_entries(request, op);
     if (!find_last_finished(request, entries, &finished, op, error))
         return false;

@@ -39,19 +39,16 @@ void
 bk_events_clear(BkEvents *self)
 {
     g_clear_pointer(&self->events, g_ptr_array_unref);
-    g_clear_pointer(&self->notes, g_ptr_array_unref);
-    g_clear_pointer(&self->failed, g_ptr_array_unref);
+    g_clear_pointer(&self->problems, g_ptr_array_unref);
     g_clear_pointer(&self->others, g_ptr_array_unref);
     g_clear_pointer(&self->repositories, g_ptr_array_unref);
 }
 
-static void BK_PRINTF(2, 3) add_note(Reading *self, const char *format, ...)
+static void
+add_problem(const Reading *self, BkProblemCode code, const char *cause)
 {
-    va_list args;
-
-    va_start(args, format);
-    g_ptr_array_add(self->timeline->notes, g_strdup_vprintf(format, args));
-    va_end(args);
+    bk_problem_add(self->timeline->problems, code,
+                   .source = bk_source_repo_source(self->past->source_repo), .cause = cause);
 }
 
 static BkRelationNames *
@@ -109,15 +106,19 @@ read_segment(Reading *self, BkWalXacts *xacts, uint32_t timeline, uint64_t segno
         bk_wal_segment_name(timeline, segno, self->past->input.segment_size, self->timeline->last);
         if (self->timeline->first[0] == 0)
             memcpy(self->timeline->first, self->timeline->last, sizeof self->timeline->first);
-        if (told->reason != NULL)
-            add_note(self, "WAL segment %s could not be read to its end: %s",
-                     bk_wal_segment_name(timeline, segno, self->past->input.segment_size, name),
-                     told->reason);
+        if (told->reason != NULL) {
+            g_autofree char *text = g_strdup_printf(
+                "segment %s ends early: %s",
+                bk_wal_segment_name(timeline, segno, self->past->input.segment_size, name),
+                told->reason);
+
+            add_problem(self, BK_PROBLEM_WAL_UNREADABLE, text);
+        }
         return true;
     }
     if (!bk_error_is(cause, BK_ERROR_CORRUPT))
         return bk_propagate(error, &cause);
-    add_note(self, "%s", cause->message);
+    add_problem(self, BK_PROBLEM_WAL_UNREADABLE, cause->message);
     return true;
 }
 
@@ -181,13 +182,15 @@ static void
 note_bounds(Reading *self, const BkWalXacts *xacts)
 {
     if (bk_wal_xacts_untracked(xacts) > 0)
-        add_note(self,
-                 "%" G_GUINT64_FORMAT " changes of more than %d transactions at once were not "
-                 "followed",
-                 bk_wal_xacts_untracked(xacts), BK_WAL_XACTS_MAX);
-    if (bk_wal_xacts_is_full(xacts))
-        add_note(self, "a database has more than %zu relations: some have no name here",
-                 BK_RELATION_NAMES_ROWS_MAX);
+        bk_problem_add(self->timeline->problems, BK_PROBLEM_EVENTS_INCOMPLETE,
+                       .source = bk_source_repo_source(self->past->source_repo),
+                       .count = bk_wal_xacts_untracked(xacts));
+    if (bk_wal_xacts_is_full(xacts)) {
+        g_autofree char *text =
+            g_strdup_printf("a database has more than %zu relations", BK_RELATION_NAMES_ROWS_MAX);
+
+        add_problem(self, BK_PROBLEM_NAMES_INCOMPLETE, text);
+    }
 }
 
 /* The repositories that have a snapshot's objects, one that has its manifest first. */
@@ -226,7 +229,7 @@ read_window(Reading *self, const BkWindow *window, GError **error)
     if (catalog == NULL) {
         if (!bk_op_check(self->op, error))
             return false;
-        add_note(self, "names of relations are incomplete: %s", cause->message);
+        add_problem(self, BK_PROBLEM_NAMES_INCOMPLETE, cause->message);
     }
     self->catalog = catalog;
     self->system_id = snapshot->meta.system_id;
@@ -246,9 +249,11 @@ note_gap(Reading *self, const BkWindow *window)
     char first[BK_WAL_NAME_SIZE], last[BK_WAL_NAME_SIZE];
 
     if (window->gap.timeline != 0)
-        add_note(self, "WAL segments %s to %s are missing: what happened in them cannot be told",
-                 bk_wal_segment_name(window->gap.timeline, window->gap.first, size, first),
-                 bk_wal_segment_name(window->gap.timeline, window->gap.last, size, last));
+        bk_problem_add(
+            self->timeline->problems, BK_PROBLEM_WAL_SKIPPED,
+            .source = bk_source_repo_source(self->past->source_repo),
+            .first = bk_wal_segment_name(window->gap.timeline, window->gap.first, size, first),
+            .last = bk_wal_segment_name(window->gap.timeline, window->gap.last, size, last));
 }
 
 /* The windows of the way to one timeline follow each other, with gaps between them. */
@@ -411,7 +416,9 @@ load_systems(Reading *self, BkSystems *systems, GError **error)
         }
         if (!bk_op_check(self->op, error))
             return false;
-        g_ptr_array_add(timeline->failed, g_strdup(cause->message));
+        bk_problem_add(timeline->problems, BK_PROBLEM_REPOSITORY_UNUSABLE,
+                       .repository = bk_repository_name(bk_source_repo_repository(source_repo)),
+                       .cause = cause->message);
         if (first == NULL)
             first = g_steal_pointer(&cause);
     }
@@ -459,8 +466,7 @@ bk_events_load(const BkSourceSpec *source, const BkEventsRequest *request, BkEve
 
     *timeline = (BkEvents){
         .events = g_ptr_array_new_with_free_func(free_event),
-        .notes = g_ptr_array_new_with_free_func(g_free),
-        .failed = g_ptr_array_new_with_free_func(g_free),
+        .problems = bk_problem_list_new(),
         .others = g_ptr_array_new_with_free_func(g_free),
         .repositories = g_ptr_array_new_with_free_func(g_free),
     };
@@ -468,8 +474,7 @@ bk_events_load(const BkSourceSpec *source, const BkEventsRequest *request, BkEve
     if (!bk_plan_check_timeline(request->timeline, error) ||
         !bk_targets_open_for_reading(source, request->repository, &targets, op, error))
         return false;
-    for (guint i = 0; i < targets.failed->len; i++)
-        g_ptr_array_add(timeline->failed, g_strdup(g_ptr_array_index(targets.failed, i)));
+    bk_targets_add_problems(&targets, source, timeline->problems);
     self.source_repos = targets.source_repos;
     return load_systems(&self, &systems, error) && choose_system(&self, &systems, error) &&
            read_past(&self, error);

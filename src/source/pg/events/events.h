@@ -6,6 +6,7 @@
  * told can be given to restore, with the same repositories. Threads: belongs to one thread. */
 #pragma once
 #include "repo/targets/source-spec.h"
+#include "report/problem.h"
 #include "source/pg/wal/wal-xacts.h"
 
 #define BK_EVENTS_MAX         10000
@@ -29,7 +30,7 @@ typedef struct BkEvent {
 typedef struct BkEvents {
     GPtrArray *events;            /* of BkEvent, in the order of their commits */
     uint64_t omitted;             /* events beyond the bounds above */
-    GPtrArray *notes;             /* of char *: what could not be looked at, for people */
+    GPtrArray *problems;          /* of BkProblem: what could not be read */
     uint32_t timeline;            /* the WAL of which way was read */
     uint64_t system_id;           /* of the cluster that was read, where there are several; or 0 */
     bool is_only;                 /* there is no other line, which a restore could take */
@@ -39,7 +40,6 @@ typedef struct BkEvents {
     uint64_t segments;            /* that were read */
     char first[BK_WAL_NAME_SIZE]; /* the first of them, and the last; "": none was */
     char last[BK_WAL_NAME_SIZE];
-    GPtrArray *failed;       /* of char *: why a repository could not be asked */
     GPtrArray *repositories; /* of char *: names of those that could, which count together */
 } BkEvents;
 

@@ -20,27 +20,40 @@ bk_clock_describe(int64_t ahead_us)
                            units[unit].name, ahead_us < 0 ? "behind" : "ahead of");
 }
 
-char *
-bk_clock_check_server(int64_t ahead_us)
+void
+bk_clock_check_server(const char *source, int64_t ahead_us, GPtrArray *problems)
 {
-    g_autofree char *text = NULL;
+    g_autofree char *offset = bk_clock_describe(ahead_us);
 
-    if (ABS(ahead_us) <= BK_CLOCK_SLACK_US)
-        return NULL;
-    text = bk_clock_describe(ahead_us);
-    return g_strdup_printf("the server's clock is %s this host's: commits get their time from the "
-                           "one, snapshots and reports from the other",
-                           text);
+    if (ABS(ahead_us) > BK_CLOCK_SLACK_US)
+        bk_problem_add(problems, BK_PROBLEM_SERVER_CLOCK, .source = source, .offset = offset);
 }
 
-static char *
-describe_snapshot(const char *id, int64_t ahead_us)
+static void
+check_snapshot(const char *id, int64_t ahead_us, GPtrArray *problems)
 {
-    g_autofree char *text = bk_clock_describe(ahead_us);
+    g_autofree char *offset = bk_clock_describe(ahead_us);
 
-    return g_strdup_printf("snapshot %s is dated %s this host's clock: either that clock is wrong, "
-                           "or one was when it was taken",
-                           id, text);
+    if (ahead_us > BK_CLOCK_SLACK_US)
+        bk_problem_add(problems, BK_PROBLEM_SNAPSHOT_IN_FUTURE, .snapshot = id, .offset = offset);
+}
+
+static void
+check_archive(const BkRecoveryIndex *past, int64_t now_us, GPtrArray *problems)
+{
+    int64_t newest_us = 0;
+    g_autofree char *offset = NULL;
+
+    for (guint i = 0; i < past->archive->len; i++) {
+        const BkArchiveTimeline *timeline = g_ptr_array_index(past->archive, i);
+
+        newest_us = MAX(newest_us, timeline->modified_us);
+    }
+    offset = bk_clock_describe(newest_us - now_us);
+    if (newest_us - now_us > BK_CLOCK_SLACK_US)
+        bk_problem_add(problems, BK_PROBLEM_WAL_IN_FUTURE, .offset = offset,
+                       .repository =
+                           bk_repository_name(bk_source_repo_repository(past->source_repo)));
 }
 
 void
@@ -48,31 +61,13 @@ bk_clock_check_listing(const BkListing *listing, int64_t now_us, GPtrArray *prob
 {
     for (guint i = 0; i < listing->snapshots->len; i++) {
         const BkListedSnapshot *listed = g_ptr_array_index(listing->snapshots, i);
-        int64_t ahead_us =
-            MAX(listed->snapshot->head.finished_us, listed->snapshot->meta.stop_us) - now_us;
+        const BkRecoveryIndexSnapshot *snapshot = listed->snapshot;
 
-        if (ahead_us > BK_CLOCK_SLACK_US)
-            g_ptr_array_add(problems, describe_snapshot(listed->snapshot->head.id, ahead_us));
+        check_snapshot(snapshot->head.id,
+                       MAX(snapshot->head.finished_us, snapshot->meta.stop_us) - now_us, problems);
     }
-    for (guint i = 0; i < listing->pasts->len; i++) {
-        const BkRecoveryIndex *past = g_ptr_array_index(listing->pasts, i);
-        int64_t newest_us = 0;
-
-        for (guint j = 0; j < past->archive->len; j++)
-            newest_us =
-                MAX(newest_us,
-                    ((const BkArchiveTimeline *)g_ptr_array_index(past->archive, j))->modified_us);
-        if (newest_us - now_us > BK_CLOCK_SLACK_US) {
-            g_autofree char *text = bk_clock_describe(newest_us - now_us);
-
-            g_ptr_array_add(
-                problems,
-                g_strdup_printf("the newest WAL in repository \"%s\" is dated %s this host's "
-                                "clock: either that clock is wrong, or the store's was",
-                                bk_repository_name(bk_source_repo_repository(past->source_repo)),
-                                text));
-        }
-    }
+    for (guint i = 0; i < listing->pasts->len; i++)
+        check_archive(g_ptr_array_index(listing->pasts, i), now_us, problems);
 }
 
 /* When the id was made, to the second; 0 when it is none. */
@@ -85,8 +80,8 @@ time_of_id(const char *id)
     return time != NULL ? g_date_time_to_unix(time) * BK_USEC_PER_SEC : 0;
 }
 
-char *
-bk_clock_check_ids(const GPtrArray *entries, int64_t now_us)
+void
+bk_clock_check_ids(const GPtrArray *entries, int64_t now_us, GPtrArray *problems)
 {
     const char *worst = NULL;
     int64_t ahead_us = BK_CLOCK_SLACK_US;
@@ -100,5 +95,6 @@ bk_clock_check_ids(const GPtrArray *entries, int64_t now_us)
             worst = entry->id;
         }
     }
-    return worst != NULL ? describe_snapshot(worst, ahead_us) : NULL;
+    if (worst != NULL)
+        check_snapshot(worst, ahead_us, problems);
 }

@@ -12,13 +12,13 @@
 /* "2 days ahead of", "90 s behind": how a clock stands against another. A new string. */
 char *bk_clock_describe(int64_t ahead_us);
 
-/* What is wrong with a server's clock that is `ahead_us` ahead of this host's (negative: behind): a
- * new string, or NULL. */
-char *bk_clock_check_server(int64_t ahead_us);
+/* The following add what is wrong to `problems` (of BkProblem). */
 
-/* Adds to `problems` (of char *) what of `listing` is dated after `now_us`. */
+/* A clock of the server of `source` that is `ahead_us` ahead of this host's; negative: behind. */
+void bk_clock_check_server(const char *source, int64_t ahead_us, GPtrArray *problems);
+
+/* What of `listing` is dated after `now_us`. */
 void bk_clock_check_listing(const BkListing *listing, int64_t now_us, GPtrArray *problems);
 
-/* What is wrong with the dates in the ids of `entries` (of BkSnapshotEntry *) at `now_us`: a new
- * string, or NULL. */
-char *bk_clock_check_ids(const GPtrArray *entries, int64_t now_us);
+/* The date in an id of `entries` (of BkSnapshotEntry *) that is furthest after `now_us`. */
+void bk_clock_check_ids(const GPtrArray *entries, int64_t now_us, GPtrArray *problems);

@@ -10,7 +10,7 @@
 
 typedef struct Walk {
     const BkRecoveryIndex *past;
-    GPtrArray *notes;
+    GPtrArray *problems;
     BkOp *op;
     uint64_t stride;     /* between the segments that are looked at */
     bool has_time;       /* of commits before */
@@ -48,20 +48,30 @@ find_first(const Walk *self, uint32_t timeline, uint64_t segno)
     return segno;
 }
 
+/* `where` is the first segment with times after the step; or NULL, then `object` comes after it. */
 static void
-add_note(const Walk *self, uint32_t timeline, uint64_t segno, int64_t low_us, int64_t high_us)
+add_problem(GPtrArray *problems, const BkRecoveryIndex *past, const char *where, const char *object,
+            int64_t high_us, int64_t low_us)
 {
-    const uint32_t size = self->past->input.segment_size;
     char low[BK_PG_TIME_TEXT_SIZE], high[BK_PG_TIME_TEXT_SIZE];
+    g_autofree char *since = g_strdup_printf("%.19s UTC%s", bk_pg_time_format(high_us, high),
+                                             where != NULL ? "" : " or later");
+    g_autofree char *until = g_strdup_printf("%.19s UTC%s", bk_pg_time_format(low_us, low),
+                                             where != NULL ? "" : " or earlier");
+
+    bk_problem_add(problems, BK_PROBLEM_CLOCK_SET_BACK,
+                   .source = bk_source_repo_source(past->source_repo), .first = where,
+                   .object = object, .since = since, .until = until);
+}
+
+static void
+add_segment(const Walk *self, uint32_t timeline, uint64_t segno, int64_t low_us, int64_t high_us)
+{
     char name[BK_WAL_NAME_SIZE];
 
-    g_ptr_array_add(
-        self->notes,
-        g_strdup_printf("the server's clock was set back in or before WAL segment %s, from %.19s "
-                        "UTC to %.19s UTC: it passed the times in between twice, and a restore to "
-                        "one of them says which state is meant, or asks",
-                        bk_wal_segment_name(timeline, segno, size, name),
-                        bk_pg_time_format(high_us, high), bk_pg_time_format(low_us, low)));
+    add_problem(self->problems, self->past,
+                bk_wal_segment_name(timeline, segno, self->past->input.segment_size, name), NULL,
+                high_us, low_us);
 }
 
 static void
@@ -75,11 +85,11 @@ look_at(Walk *self, uint32_t timeline, uint64_t segno)
     high_us = self->has_time ? MAX(self->time_us, info.max_time_us) : info.max_time_us;
     low_us = info.last.time_us < high_us - STEP_US ? info.last.time_us : info.min_time_us;
     if (self->has_time && info.min_time_us < self->time_us - STEP_US) {
-        add_note(self, timeline, find_first(self, timeline, segno), info.min_time_us, high_us);
+        add_segment(self, timeline, find_first(self, timeline, segno), info.min_time_us, high_us);
         self->time_us = info.last.time_us;
     } else if (info.min_time_us < info.first.time_us - STEP_US ||
                info.last.time_us < info.max_time_us - STEP_US) {
-        add_note(self, timeline, segno, low_us, high_us);
+        add_segment(self, timeline, segno, low_us, high_us);
         self->time_us = info.last.time_us;
     } else {
         self->time_us = high_us;
@@ -127,24 +137,9 @@ choose_stride(const BkRecoveryIndex *past, uint32_t timeline)
     return stride;
 }
 
-static void
-add_step(GPtrArray *notes, const char *where, int64_t high_us, int64_t low_us)
-{
-    char low[BK_PG_TIME_TEXT_SIZE], high[BK_PG_TIME_TEXT_SIZE];
-
-    if (high_us != INT64_MIN && low_us < high_us - STEP_US)
-        g_ptr_array_add(
-            notes, g_strdup_printf("the server's clock was set back before %s, from %.19s UTC or "
-                                   "later to %.19s UTC or earlier: it passed the times in between "
-                                   "twice, and a restore to one of them says which state is meant, "
-                                   "or asks",
-                                   where, bk_pg_time_format(high_us, high),
-                                   bk_pg_time_format(low_us, low)));
-}
-
 /* Where each segment is a request, the snapshots' own times have to do, and that of the end. */
 static void
-compare_snapshots(const BkLines *lines, const BkRecoveryIndexEnd *end, GPtrArray *notes)
+compare_snapshots(const BkLines *lines, const BkRecoveryIndexEnd *end, GPtrArray *problems)
 {
     const BkRecoveryIndex *past = lines->past;
     int64_t high_us = INT64_MIN;
@@ -156,11 +151,13 @@ compare_snapshots(const BkLines *lines, const BkRecoveryIndexEnd *end, GPtrArray
 
         if (index == SIZE_MAX || !bk_lines_has_snapshot(lines, lines->map.living, index))
             continue;
-        add_step(notes, where, high_us, snapshot->meta.stop_us);
+        if (high_us != INT64_MIN && snapshot->meta.stop_us < high_us - STEP_US)
+            add_problem(problems, past, NULL, where, high_us, snapshot->meta.stop_us);
         high_us = snapshot->meta.stop_us;
     }
-    if (end->time_us != 0)
-        add_step(notes, "the last transaction in the archive", high_us, end->time_us);
+    if (end->time_us != 0 && high_us != INT64_MIN && end->time_us < high_us - STEP_US)
+        add_problem(problems, past, NULL, "the last transaction in the archive", high_us,
+                    end->time_us);
 }
 
 /* All repositories together; where one of them is remote, the first in a directory that has
@@ -180,17 +177,17 @@ choose_past(const BkLines *lines)
 }
 
 bool
-bk_clock_steps_note(const BkLines *lines, const BkRecoveryIndexEnd *end, GPtrArray *notes, BkOp *op,
-                    GError **error)
+bk_clock_steps_note(const BkLines *lines, const BkRecoveryIndexEnd *end, GPtrArray *problems,
+                    BkOp *op, GError **error)
 {
     const BkLine *living = bk_lines_living(lines);
     const BkRecoveryIndex *past = choose_past(lines);
-    Walk self = {.past = past, .notes = notes, .op = op};
+    Walk self = {.past = past, .problems = problems, .op = op};
 
     if (living == NULL)
         return true;
     if (bk_recovery_index_is_remote(past)) {
-        compare_snapshots(lines, end, notes);
+        compare_snapshots(lines, end, problems);
         return true;
     }
     self.stride = choose_stride(past, living->timeline);

@@ -9,8 +9,8 @@
 #pragma once
 #include "source/pg/history/lines.h"
 
-/* Adds a note to `notes` (of char *) for each step back of more than a second that is found in what
- * can be recovered of the living line of `lines`. `end` is known of that line already (time 0:
- * nothing is). Segments that cannot be read are passed by. Fails only when `op` ended. */
-bool bk_clock_steps_note(const BkLines *lines, const BkRecoveryIndexEnd *end, GPtrArray *notes,
+/* Adds a problem (of severity info) to `problems` for each step back of more than a second that is
+ * found in what can be recovered of the living line of `lines`. `end` is known of that line already
+ * (time 0: nothing is). Segments that cannot be read are passed by. Fails only when `op` ended. */
+bool bk_clock_steps_note(const BkLines *lines, const BkRecoveryIndexEnd *end, GPtrArray *problems,
                          BkOp *op, GError **error) BK_MUST_USE;

@@ -160,7 +160,9 @@ note_unknown(BkLines *self, size_t stretch, GError **cause, BkOp *op, GError **e
     if (!bk_op_check(op, error))
         return false;
     self->activities[stretch].is_unknown = true;
-    g_ptr_array_add(self->problems, g_strdup((*cause)->message));
+    bk_problem_add(self->problems, BK_PROBLEM_LINE_UNREADABLE,
+                   .source = bk_source_repo_source(self->past->source_repo),
+                   .cause = (*cause)->message);
     return true;
 }
 
@@ -229,6 +231,25 @@ apply_decisions(BkLines *self)
 }
 
 bool
+bk_lines_list_decisions(const BkSourceRepo *source_repo, GArray *decisions, GPtrArray *problems,
+                        BkOp *op, GError **error)
+{
+    g_autoptr(GPtrArray) damage = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GError) cause = NULL;
+
+    if (!bk_decision_list(source_repo, decisions, damage, op, &cause)) {
+        if (!bk_op_check(op, error))
+            return false;
+        g_ptr_array_add(damage, g_strdup(cause->message));
+    }
+    for (guint i = 0; i < damage->len; i++)
+        bk_problem_add(problems, BK_PROBLEM_DECISION_UNREADABLE,
+                       .source = bk_source_repo_source(source_repo),
+                       .cause = g_ptr_array_index(damage, i));
+    return true;
+}
+
+bool
 bk_lines_load_decisions(BkLines *self, BkOp *op, GError **error)
 {
     g_autofree guint *counts = g_new0(guint, self->pasts->len + 1);
@@ -238,13 +259,9 @@ bk_lines_load_decisions(BkLines *self, BkOp *op, GError **error)
 
     for (guint i = 0; i < self->pasts->len; i++) {
         g_autoptr(GArray) own = g_array_new(FALSE, FALSE, sizeof(BkDecision));
-        g_autoptr(GError) cause = NULL;
 
-        if (!bk_decision_list(past_at(self, i)->source_repo, own, self->problems, op, &cause)) {
-            if (!bk_op_check(op, error))
-                return false;
-            g_ptr_array_add(self->problems, g_strdup(cause->message));
-        }
+        if (!bk_lines_list_decisions(past_at(self, i)->source_repo, own, self->problems, op, error))
+            return false;
         counts[i] = own->len;
         bk_decision_join(self->decisions, own);
     }
@@ -285,7 +302,7 @@ bk_lines_load(const GPtrArray *pasts, const BkSourceSpec *source, BkLines *self,
         .past = bk_recovery_index_join(pasts),
         .decisions = g_array_new(FALSE, FALSE, sizeof(BkDecision)),
         .valid = g_array_new(FALSE, FALSE, sizeof(BkLineDecision)),
-        .problems = g_ptr_array_new_with_free_func(g_free),
+        .problems = bk_problem_list_new(),
     };
     self->input = self->past->input;
     self->system_id = self->past->system_id;

@@ -22,7 +22,7 @@ typedef struct BkLines {
                                    cluster */
     GArray *valid;              /* of BkLineDecision: those that are not taken back */
     size_t undecided_parts;     /* repositories that lack one of the decisions */
-    GPtrArray *problems;        /* of char *: what could not be read, for people */
+    GPtrArray *problems;        /* of BkProblem: what could not be read */
     uint64_t system_id;         /* of the cluster; 0: there is nothing */
     uint32_t server_timeline;   /* on which the source's server writes; 0: not known */
 } BkLines;
@@ -35,6 +35,11 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkLines, bk_lines_clear)
  */
 bool bk_lines_load(const GPtrArray *pasts, const BkSourceSpec *source, BkLines *lines, BkOp *op,
                    GError **error) BK_MUST_USE;
+
+/* Appends the decisions in `source_repo` to `decisions` as bk_decision_list; those that cannot be
+ * read are added to `problems`. Fails only when `op` ended. */
+bool bk_lines_list_decisions(const BkSourceRepo *source_repo, GArray *decisions,
+                             GPtrArray *problems, BkOp *op, GError **error) BK_MUST_USE;
 
 /* Loads the decisions also where there is one line, for which they mean nothing. Fails only when
  * `op` ended. */

@@ -69,8 +69,8 @@ add_unreadable(BkRecoveryIndex *self, const BkRecoveryIndex *member)
         BkRecoveryIndexUnreadable *unreadable = g_ptr_array_index(member->unreadable, i);
 
         if (has_snapshot(self->snapshots, unreadable->id))
-            g_ptr_array_add(self->problems,
-                            g_strdup_printf("%s: another repository has it", unreadable->why));
+            bk_problem_add(self->problems, BK_PROBLEM_SNAPSHOT_UNREADABLE_HERE,
+                           .snapshot = unreadable->id, .cause = unreadable->why);
         else if (!is_unreadable(self, unreadable->id))
             g_ptr_array_add(self->unreadable, unreadable);
     }
@@ -172,8 +172,7 @@ add_member(BkRecoveryIndex *self, const BkRecoveryIndex *member)
     add_snapshots(self->restorable, member->restorable);
     if (member->snapshots->len > 0)
         self->input.segment_size = member->input.segment_size;
-    for (guint i = 0; i < member->problems->len; i++)
-        g_ptr_array_add(self->problems, g_strdup(g_ptr_array_index(member->problems, i)));
+    bk_problem_add_all(self->problems, member->problems);
     for (guint i = 0; member->archive != NULL && i < member->archive->len; i++)
         g_ptr_array_add(self->archive, g_ptr_array_index(member->archive, i));
 }

@@ -221,7 +221,8 @@ describe_history(BkRecoveryIndex *self, BkWindowTimeline *timeline, BkOp *op, GE
     if (!read_history(self, timeline->timeline, &history, op, &cause)) {
         if (!bk_targets_is_at_fault(cause) && !bk_error_is(cause, BK_ERROR_NOT_FOUND))
             return bk_propagate(error, &cause);
-        g_ptr_array_add(self->problems, g_strdup(cause->message));
+        bk_problem_add(self->problems, BK_PROBLEM_HISTORY_UNREADABLE,
+                       .timeline = timeline->timeline, .cause = cause->message);
         return true;
     }
     switches = g_new0(BkWindowSwitch, history.count);
@@ -276,6 +277,18 @@ describe_archive(BkRecoveryIndex *self, BkOp *op, GError **error)
     return true;
 }
 
+void
+bk_recovery_index_add_problems(const BkRecoveryIndex *self, GPtrArray *problems)
+{
+    for (guint i = 0; i < self->unreadable->len; i++) {
+        const BkRecoveryIndexUnreadable *unreadable = g_ptr_array_index(self->unreadable, i);
+
+        bk_problem_add(problems, BK_PROBLEM_SNAPSHOT_UNREADABLE, .snapshot = unreadable->id,
+                       .cause = unreadable->why);
+    }
+    bk_problem_add_all(problems, self->problems);
+}
+
 BkRecoveryIndex *
 bk_recovery_index_new_empty(const BkSourceRepo *source_repo, uint64_t system_id)
 {
@@ -286,7 +299,7 @@ bk_recovery_index_new_empty(const BkSourceRepo *source_repo, uint64_t system_id)
     self->snapshots = g_ptr_array_new_with_free_func(free_snapshot);
     self->restorable = g_ptr_array_new();
     self->unreadable = g_ptr_array_new_with_free_func(free_unreadable);
-    self->problems = g_ptr_array_new_with_free_func(g_free);
+    self->problems = bk_problem_list_new();
     self->archive = g_ptr_array_new_with_free_func(bk_archive_timeline_free);
     self->input.segment_size = DEFAULT_SEGMENT_SIZE;
     return self;
@@ -552,7 +565,9 @@ look_for_end(const EndSearch *self, uint32_t timeline, uint64_t segno, bool is_l
     if (!bk_recovery_index_get_info(self->past, timeline, segno, &info, self->op, &cause)) {
         if (self->damage == NULL || !is_damage(cause))
             return bk_propagate(error, &cause);
-        g_ptr_array_add(self->damage, g_strdup(cause->message));
+        bk_problem_add(self->damage, BK_PROBLEM_WAL_UNREADABLE,
+                       .source = bk_source_repo_source(self->past->source_repo),
+                       .cause = cause->message);
         return true;
     }
     if (is_last)

@@ -7,6 +7,7 @@
  * reports a state asks it. Threads: belongs to one thread, or is read only. */
 #pragma once
 #include "repo/snapshot/snapshot.h"
+#include "report/problem.h"
 #include "source/pg/archive/archive-list.h"
 #include "source/pg/archive/archive.h"
 #include "source/pg/cluster/pg-meta.h"
@@ -40,7 +41,7 @@ typedef struct BkRecoveryIndex {
     GPtrArray
         *unreadable; /* of BkRecoveryIndexUnreadable, not among `snapshots`: of which cluster they
                         are is not known, so that one past of a repository has them all */
-    GPtrArray *problems; /* of char *: what else is damaged, for people */
+    GPtrArray *problems; /* of BkProblem: what else is damaged */
     GPtrArray *archive;  /* of BkArchiveTimeline */
     BkWindowInput input; /* its arrays are owned by the past */
     BkWindows windows;
@@ -65,6 +66,9 @@ typedef enum BkRecoveryIndexArchive {
  * repository cannot be asked, or none of its manifests be read for another reason than damage. */
 bool bk_recovery_index_load_all(const BkSourceRepo *source_repo, BkRecoveryIndexArchive archive,
                                 GPtrArray *pasts, BkOp *op, GError **error) BK_MUST_USE;
+
+/* Adds to `problems` (of BkProblem) what is unreadable, and the past's own problems. */
+void bk_recovery_index_add_problems(const BkRecoveryIndex *self, GPtrArray *problems);
 
 /* A past of a cluster of which `source_repo` holds nothing. */
 BkRecoveryIndex *bk_recovery_index_new_empty(const BkSourceRepo *source_repo, uint64_t system_id);
@@ -102,8 +106,8 @@ typedef struct BkRecoveryIndexEnd {
     BkLsn last_lsn;  /* where its record begins */
 } BkRecoveryIndexEnd;
 
-/* Finds the end of `path`, looking back no further than `after`. With `damage` (of char *; or NULL)
- * segments whose heads cannot be read are told of in it and passed by. */
+/* Finds the end of `path`, looking back no further than `after`. With `damage` (of BkProblem; or
+ * NULL) segments whose heads cannot be read are added to it and passed by. */
 bool bk_recovery_index_find_end(const BkRecoveryIndex *self, const BkWindowPath *path, BkLsn after,
                                 BkRecoveryIndexEnd *end, GPtrArray *damage, BkOp *op,
                                 GError **error) BK_MUST_USE;

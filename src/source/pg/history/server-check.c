@@ -122,33 +122,34 @@ bk_server_check_is_failing(const BkServerCheck *self)
 
 /* --- judging ------------------------------------------------------------------------------- */
 
-static void BK_PRINTF(2, 3) add(GPtrArray *problems, const char *format, ...)
+/* "2026-11-28 07:00:00". */
+static void
+format_failed(const BkServerState *state, char time[BK_PG_TIME_TEXT_SIZE])
 {
-    va_list args;
+    (void)bk_pg_time_format(state->failed_us, time);
+    time[strcspn(time, ".")] = 0;
+}
 
-    va_start(args, format);
-    g_ptr_array_add(problems, g_strdup_vprintf(format, args));
-    va_end(args);
+/* A new string. An older note is of a failure that was overcome, or of a call by hand. */
+static char *
+explain_failure(const BkServerState *state, const BkPushFailure *failure)
+{
+    if (failure != NULL && failure->time_us > state->archived_us &&
+        strcmp(failure->wal, state->failed_wal) == 0)
+        return g_strdup_printf("\"wal push\" says: %s", failure->message);
+    return g_strdup("archive_command did not get as far as \"wal push\", or that could not note "
+                    "its error in pg_wal: the server's log has the reason");
 }
 
 char *
 bk_archiver_describe_failure(const BkServerState *state, const BkPushFailure *failure)
 {
+    g_autofree char *why = explain_failure(state, failure);
     char time[BK_PG_TIME_TEXT_SIZE];
-    g_autofree char *what = NULL;
 
-    (void)bk_pg_time_format(state->failed_us, time);
-    time[strcspn(time, ".")] = 0;
-    what =
-        g_strdup_printf("the server's archiver failed with %s at %s UTC", state->failed_wal, time);
-
-    /* An older note is of a failure that was overcome, or of a call by hand. */
-    if (failure != NULL && failure->time_us > state->archived_us &&
-        strcmp(failure->wal, state->failed_wal) == 0)
-        return g_strdup_printf("%s: \"wal push\" says: %s", what, failure->message);
-    return g_strdup_printf("%s: archive_command did not get as far as \"wal push\", or that could "
-                           "not note its error in pg_wal: the server's log has the reason",
-                           what);
+    format_failed(state, time);
+    return g_strdup_printf("the server's archiver failed with %s at %s UTC: %s", state->failed_wal,
+                           time, why);
 }
 
 /* A server of another cluster than the current one; with several clusters it may be a former one.
@@ -160,25 +161,22 @@ judge_cluster(const BkServerCheck *self, const BkSourceSpec *source, const BkLis
     const uint64_t id = self->facts.system_id;
     bool is_former = bk_systems_find(&listing->systems, id) != NULL;
 
-    g_ptr_array_add(problems,
-                    bk_system_advise(source->name, is_former ? BK_SYSTEM_FORMER : BK_SYSTEM_FOREIGN,
-                                     id, bk_systems_current(&listing->systems)->id));
+    bk_problem_add(problems,
+                   is_former ? BK_PROBLEM_SERVER_OF_FORMER_CLUSTER
+                             : BK_PROBLEM_SERVER_OF_OTHER_CLUSTER,
+                   .source = source->name, .cluster = id,
+                   .current = bk_systems_current(&listing->systems)->id);
 }
 
 static void
 judge_settings(const BkServerFacts *facts, const BkSourceSpec *source, GPtrArray *problems)
 {
     if (strcmp(facts->wal_level, "minimal") == 0)
-        add(problems, "the server has wal_level minimal, from which nothing can be recovered: set "
-                      "it to replica and restart the server");
+        bk_problem_add(problems, BK_PROBLEM_WAL_LEVEL_MINIMAL, .source = source->name);
     if (strcmp(facts->archive_mode, "off") == 0)
-        add(problems, "the server does not archive its WAL: archive_mode is off (turning it on "
-                      "needs a restart)");
+        bk_problem_add(problems, BK_PROBLEM_ARCHIVE_MODE_OFF, .source = source->name);
     else if (facts->archive_method[0] == 0)
-        add(problems,
-            "the server does not archive its WAL: archive_command is empty (set it to \"backstay "
-            "wal push %s %%p\")",
-            source->name);
+        bk_problem_add(problems, BK_PROBLEM_ARCHIVE_COMMAND_EMPTY, .source = source->name);
 }
 
 static const BkArchiveTimeline *
@@ -226,37 +224,36 @@ judge_destination(const BkServerCheck *self, const BkSourceSpec *source, const B
     if (state->archived_wal == NULL || !bk_wal_name_parse(state->archived_wal, &name) ||
         name.kind != BK_WAL_SEGMENT || listing->targets.failed->len > 0) {
         if (!is_ours && state->archived_wal == NULL)
-            add(problems,
-                "the server archives with \"%s\", which is not \"backstay wal push %s %%p\"",
-                facts->archive_method, source->name);
+            bk_problem_add(problems, BK_PROBLEM_ARCHIVE_COMMAND_OTHER, .source = source->name,
+                           .command = facts->archive_method);
         return;
     }
     if (!archive_has(listing, &name))
-        add(problems,
-            "the server counts WAL segment %s as archived, but no repository of \"%s\" has it: it "
-            "archives with \"%s\"%s",
-            state->archived_wal, source->name, facts->archive_method,
-            is_ours ? ", to another source or with another configuration" : "");
+        bk_problem_add(problems, BK_PROBLEM_ARCHIVED_ELSEWHERE, .source = source->name,
+                       .first = state->archived_wal, .command = facts->archive_method);
 }
 
 static void
-judge_archiver(const BkServerCheck *self, int64_t rpo_us, int64_t now_us, GPtrArray *problems)
+judge_archiver(const BkServerCheck *self, const char *source, int64_t rpo_us, int64_t now_us,
+               GPtrArray *problems)
 {
     int64_t patience_us = rpo_us > 0 ? MIN(rpo_us, READY_PATIENCE_US) : READY_PATIENCE_US;
     int64_t server_now_us = self->why == NULL ? self->state.clock_us : now_us;
     int64_t waits_us = server_now_us - self->ready.oldest_us;
 
     if (bk_server_check_is_failing(self)) {
-        g_autofree char *text =
-            bk_archiver_describe_failure(&self->state, self->has_failure ? &self->failure : NULL);
+        g_autofree char *why =
+            explain_failure(&self->state, self->has_failure ? &self->failure : NULL);
+        char time[BK_PG_TIME_TEXT_SIZE];
 
-        add(problems, "%s (%" G_GUINT64_FORMAT " failures in all)", text, self->state.failed_count);
+        format_failed(&self->state, time);
+        bk_problem_add(problems, BK_PROBLEM_ARCHIVER_FAILING, .source = source,
+                       .first = self->state.failed_wal, .since = time, .cause = why,
+                       .count = self->state.failed_count);
     }
     if (self->ready.count > 0 && waits_us > patience_us)
-        add(problems,
-            "%" G_GUINT64_FORMAT " WAL %s to be archived, %s since %" G_GINT64_FORMAT " s",
-            self->ready.count, self->ready.count == 1 ? "file waits" : "files wait",
-            self->ready.oldest, waits_us / BK_USEC_PER_SEC);
+        bk_problem_add(problems, BK_PROBLEM_WAL_WAITING, .source = source,
+                       .count = self->ready.count, .first = self->ready.oldest, .age_us = waits_us);
 }
 
 /* What is said of lines needs not be said again of their timelines. */
@@ -301,7 +298,8 @@ is_ancestor(const BkRecoveryIndex *past, uint32_t timeline, uint32_t of)
 
 /* What single repositories lack is told of them. */
 static void
-judge_timeline(const BkServerCheck *self, const BkListing *listing, GPtrArray *problems)
+judge_timeline(const BkServerCheck *self, const char *source, const BkListing *listing,
+               GPtrArray *problems)
 {
     const BkRecoveryIndex *past = listing->lines->past;
     const BkArchiveTimeline *newest = find_newest_timeline(past, listing->lines);
@@ -310,15 +308,11 @@ judge_timeline(const BkServerCheck *self, const BkListing *listing, GPtrArray *p
     if (newest == NULL || newest->timeline == timeline)
         return;
     if (find_archived_timeline(past, timeline) == NULL)
-        add(problems,
-            "the server is on timeline %u, of which nothing is archived: the archive's newest WAL "
-            "is of timeline %u",
-            timeline, newest->timeline);
+        bk_problem_add(problems, BK_PROBLEM_TIMELINE_NOT_ARCHIVED, .source = source,
+                       .timeline = timeline, .other = newest->timeline);
     else if (!is_ancestor(past, newest->timeline, timeline))
-        add(problems,
-            "the server is on timeline %u, but the archive's newest WAL is of timeline %u, which "
-            "is not in the server's past: another server archives into this source",
-            timeline, newest->timeline);
+        bk_problem_add(problems, BK_PROBLEM_TIMELINE_OF_OTHER_SERVER, .source = source,
+                       .timeline = timeline, .other = newest->timeline);
 }
 
 void
@@ -326,44 +320,40 @@ bk_server_check_judge(const BkServerCheck *self, const BkSourceSpec *source,
                       const BkListing *listing, int64_t rpo_us, int64_t now_us, GPtrArray *problems)
 {
     const uint64_t system_id = bk_systems_current(&listing->systems)->id;
-    g_autofree char *clock = NULL;
 
     if (!self->is_asked)
         return;
-    clock = self->why == NULL ? bk_clock_check_server(self->ahead_us) : NULL;
-    if (clock != NULL)
-        g_ptr_array_add(problems, g_steal_pointer(&clock));
+    if (self->why == NULL)
+        bk_clock_check_server(source->name, self->ahead_us, problems);
     if (self->why == NULL && system_id != 0 && system_id != self->facts.system_id) {
         judge_cluster(self, source, listing, problems);
-        judge_archiver(self, rpo_us, now_us, problems);
+        judge_archiver(self, source->name, rpo_us, now_us, problems);
         return;
     }
     if (self->why == NULL && self->facts.is_in_recovery) {
-        add(problems, "the server is a standby: backups need the primary, and so does this check "
-                      "(correct \"connection\")");
+        bk_problem_add(problems, BK_PROBLEM_SERVER_IS_STANDBY, .source = source->name);
         return;
     }
-    judge_archiver(self, rpo_us, now_us, problems);
+    judge_archiver(self, source->name, rpo_us, now_us, problems);
     if (self->why != NULL)
         return;
     judge_settings(&self->facts, source, problems);
     judge_destination(self, source, listing, problems);
-    judge_timeline(self, listing, problems);
+    judge_timeline(self, source->name, listing, problems);
 }
 
 bool
-bk_server_check_before_backup(BkServer *server, const char *data_dir, bool is_standalone, BkOp *op,
-                              GError **error)
+bk_server_check_before_backup(BkServer *server, const char *source, const char *data_dir,
+                              bool is_standalone, BkOp *op, GError **error)
 {
     g_auto(BkServerState) state = {0};
     int64_t before_us = g_get_real_time();
-    g_autofree char *clock = NULL;
+    g_autoptr(GPtrArray) problems = bk_problem_list_new();
 
     if (!bk_server_get_state(server, &state, op, error))
         return false;
-    clock = bk_clock_check_server(state.clock_us - (before_us + g_get_real_time()) / 2);
-    if (clock != NULL)
-        bk_log(BK_LOG_WARNING, "%s", clock);
+    bk_clock_check_server(source, state.clock_us - (before_us + g_get_real_time()) / 2, problems);
+    bk_problem_log(problems);
     if (!is_standalone && bk_server_state_is_failing(&state)) {
         g_auto(BkPushFailure) note = {0};
         bool has_note = bk_push_failure_read(data_dir, &note);

@@ -31,7 +31,7 @@ void bk_server_check_ask(const BkSourceSpec *source, BkServerCheck *check, BkOp 
 /* Returns true if the server has answered and its archiver fails. */
 bool bk_server_check_is_failing(const BkServerCheck *self);
 
-/* Adds to `problems` (of char *, for people) what is wrong. `listing` is what the repositories have
+/* Adds to `problems` (of BkProblem) what is wrong. `listing` is what the repositories have
  * of the source, `rpo_us` the promised bound on unarchived time or 0, `now_us` the time. */
 void bk_server_check_judge(const BkServerCheck *self, const BkSourceSpec *source,
                            const BkListing *listing, int64_t rpo_us, int64_t now_us,
@@ -40,8 +40,8 @@ void bk_server_check_judge(const BkServerCheck *self, const BkSourceSpec *source
 /* Warns, in the log, of what a backup that begins is better told before the copying than after it:
  * a clock that differs, an archiver that fails though the backup will need its WAL (unless it
  * `is_standalone`). Fails only if the server does not answer. */
-bool bk_server_check_before_backup(BkServer *server, const char *data_dir, bool is_standalone,
-                                   BkOp *op, GError **error) BK_MUST_USE;
+bool bk_server_check_before_backup(BkServer *server, const char *source, const char *data_dir,
+                                   bool is_standalone, BkOp *op, GError **error) BK_MUST_USE;
 
 /* What the archiver fails with, for people: file, time, and the error of our own "wal push" if
  * `failure` (may be NULL) has it. A new string. */

@@ -111,6 +111,17 @@ bk_listing_load(const BkSourceSpec *source, BkRecoveryIndexArchive archive, BkLi
     return true;
 }
 
+GPtrArray *
+bk_listing_find_problems(const BkListing *self, const BkSourceSpec *source)
+{
+    GPtrArray *problems = bk_problem_list_new();
+
+    bk_targets_add_problems(&self->targets, source, problems);
+    for (guint i = 0; i < self->pasts->len; i++)
+        bk_recovery_index_add_problems(g_ptr_array_index(self->pasts, i), problems);
+    return problems;
+}
+
 BkSystem *
 bk_listing_find_system(const BkListing *self, const char *source, uint64_t system_id,
                        GError **error)

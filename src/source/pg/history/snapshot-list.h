@@ -19,6 +19,9 @@ typedef struct BkListing {
                              current cluster's living line last */
 } BkListing;
 
+/* Repositories that could not be asked, and what is unreadable: a new list of BkProblem. */
+GPtrArray *bk_listing_find_problems(const BkListing *self, const BkSourceSpec *source);
+
 void bk_listing_clear(BkListing *self);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkListing, bk_listing_clear)
 

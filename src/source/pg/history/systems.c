@@ -20,7 +20,7 @@ bk_systems_init(BkSystems *self)
     *self = (BkSystems){
         .pasts = g_ptr_array_new_with_free_func(bk_recovery_index_free),
         .systems = g_ptr_array_new_with_free_func(free_system),
-        .problems = g_ptr_array_new_with_free_func(g_free),
+        .problems = bk_problem_list_new(),
     };
 }
 
@@ -107,14 +107,10 @@ load_decisions(BkSystems *self, GArray *decisions, BkOp *op, GError **error)
 
     for (guint i = 0; i < self->pasts->len; i++) {
         const BkSourceRepo *source_repo = past_at(self->pasts, i)->source_repo;
-        g_autoptr(GError) cause = NULL;
 
         if (source_repo != last &&
-            !bk_decision_list(source_repo, decisions, self->problems, op, &cause)) {
-            if (!bk_op_check(op, error))
-                return false;
-            g_ptr_array_add(self->problems, g_strdup(cause->message));
-        }
+            !bk_lines_list_decisions(source_repo, decisions, self->problems, op, error))
+            return false;
         last = source_repo;
     }
     return true;

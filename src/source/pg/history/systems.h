@@ -15,7 +15,7 @@ typedef struct BkSystem {
 typedef struct BkSystems {
     GPtrArray *pasts;    /* of BkRecoveryIndex: all of them */
     GPtrArray *systems;  /* of BkSystem, in order; the current one last, and there always is one */
-    GPtrArray *problems; /* of char *: what could not be read, for people */
+    GPtrArray *problems; /* of BkProblem: what could not be read */
 } BkSystems;
 
 void bk_systems_init(BkSystems *self);

@@ -17,13 +17,6 @@ bk_plan_choice_clear(BkPlanChoice *self)
 }
 
 static void
-warn_each(const GPtrArray *problems)
-{
-    for (guint i = 0; i < problems->len; i++)
-        bk_log(BK_LOG_WARNING, "%s", (const char *)g_ptr_array_index(problems, i));
-}
-
-static void
 warn(const BkPlanChoice *self, const GPtrArray *failures)
 {
     const BkRecoveryIndex *past = self->system->lines.past;
@@ -34,9 +27,9 @@ warn(const BkPlanChoice *self, const GPtrArray *failures)
         bk_log(BK_LOG_WARNING, "%s: it is left out, and recovery begins at snapshot %s",
                unreadable->why, self->plan.snapshot->head.id);
     }
-    warn_each(past->problems);
-    warn_each(self->systems.problems);
-    warn_each(self->system->lines.problems);
+    bk_problem_log(past->problems);
+    bk_problem_log(self->systems.problems);
+    bk_problem_log(self->system->lines.problems);
     for (guint i = 0; i < failures->len; i++) {
         const GError *failure = g_ptr_array_index(failures, i);
 

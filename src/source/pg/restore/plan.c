@@ -651,7 +651,7 @@ plan_without_search(Planner *self, GError **error)
 {
     const BkRecoveryTarget *target = self->request->target;
     BkPlan *plan = self->plan;
-    g_autoptr(GPtrArray) damage = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GPtrArray) damage = bk_problem_list_new();
     gssize index = find_best(self, UINT64_MAX);
     BkRecoveryIndexEnd end;
 
@@ -663,8 +663,7 @@ plan_without_search(Planner *self, GError **error)
                                     target->kind != BK_RECOVERY_TARGET_LATEST ? damage : NULL,
                                     self->op, error))
         return false;
-    for (guint i = 0; i < damage->len; i++)
-        bk_log(BK_LOG_WARNING, "%s", (const char *)g_ptr_array_index(damage, i));
+    bk_problem_log(damage);
     plan->end_lsn = end.lsn;
     plan->end_time_us = end.time_us;
     self->end = end;

@@ -1,4 +1,5 @@
-#include "cli/json.h"
+/* json.c - writes JSON, with its commas, indentation and escapes. */
+#include "report/json.h"
 
 #include <math.h>
 #include <string.h>

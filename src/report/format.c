@@ -1,5 +1,7 @@
-#include "cli/format.h"
+/* format.c - times, durations, sizes and counts as text. */
+#include "report/format.h"
 
+#include <string.h>
 #include <time.h>
 
 char *
@@ -43,7 +45,19 @@ bk_format_size(uint64_t bytes)
 char *
 bk_format_count(uint64_t count, const char *what)
 {
-    return g_strdup_printf("%" G_GUINT64_FORMAT " %s%s", count, what, count == 1 ? "" : "s");
+    size_t length = strlen(what);
+    bool ends_in_y = length > 0 && what[length - 1] == 'y';
+
+    if (count == 1)
+        return g_strdup_printf("1 %s", what);
+    return g_strdup_printf("%" G_GUINT64_FORMAT " %.*s%s", count,
+                           (int)(ends_in_y ? length - 1 : length), what, ends_in_y ? "ies" : "s");
+}
+
+char *
+bk_format_per_cent(double share)
+{
+    return g_strdup_printf("%.1f %%", (double)(uint64_t)(share * 1000.0) / 10.0);
 }
 
 double
