@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define DEFAULT_CONFIG "/etc/backstay/backstay.yaml"
 
@@ -151,6 +152,21 @@ report_loss(Weight weight, const GError *loss, int status)
     return status != 0 ? status : bk_error_exit_status(loss);
 }
 
+/* Names the page for someone whose restore was refused: the installed one, or that of the source
+ * tree. A mistake in the command line or a cancelled restore needs no guide. */
+static void
+name_recovery_page(const BkArgs *args, const GError *error)
+{
+    const char *name = bk_args_get_command(args);
+    const char *installed = BK_DOC_DIR "/recover-now.md";
+
+    if (name == NULL || strcmp(name, "restore") != 0 || bk_error_is(error, BK_ERROR_USAGE) ||
+        bk_error_is(error, BK_ERROR_CANCELLED))
+        return;
+    (void)fprintf(stderr, "backstay: help: what to do is explained in %s\n",
+                  access(installed, R_OK) == 0 ? installed : "docs/recover-now.md");
+}
+
 /* With --quiet a job that succeeds, and a check that finds nothing, say nothing at all. */
 static int
 run_and_report(const BkArgs *args, BkOp *op)
@@ -167,6 +183,7 @@ run_and_report(const BkArgs *args, BkOp *op)
         bk_output_keep(&output);
     if (!run(args, op, &error)) {
         bk_cli_report(error);
+        name_recovery_page(args, error);
         status = bk_error_exit_status(error);
     }
     return bk_output_end(&output, status == 0, &loss) ? status : report_loss(weight, loss, status);

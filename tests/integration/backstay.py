@@ -34,9 +34,9 @@ class Result:
         return json.loads(self.stdout)
 
     def error_lines(self):
-        """All but warnings, of commands and of the log."""
+        """All but warnings, of commands and of the log, and the page that a refused restore names."""
         return [line for line in self.stderr.splitlines()
-                if not re.match(r"(backstay:|[0-9-]+T[0-9:]+Z) warning: ", line)]
+                if not re.match(r"(backstay:|[0-9-]+T[0-9:]+Z) (warning|help): ", line)]
 
 
 class Problem(str):
