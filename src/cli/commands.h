@@ -33,6 +33,7 @@ bool bk_cmd_line_list(const BkArgs *args, BkCliContext *context, GError **error)
 bool bk_cmd_line_dead(const BkArgs *args, BkCliContext *context, GError **error);
 bool bk_cmd_line_current(const BkArgs *args, BkCliContext *context, GError **error);
 bool bk_cmd_line_forget(const BkArgs *args, BkCliContext *context, GError **error);
+bool bk_cmd_inspect(const BkArgs *args, BkCliContext *context, GError **error);
 bool bk_cmd_repo_list(const BkArgs *args, BkCliContext *context, GError **error);
 bool bk_cmd_repo_check(const BkArgs *args, BkCliContext *context, GError **error);
 bool bk_cmd_wal_push(const BkArgs *args, BkCliContext *context, GError **error);

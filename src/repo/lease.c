@@ -90,8 +90,8 @@ find_epochs(const BkSourceRepo *source_repo, Epochs *epochs, BkOp *op, GError **
                          error);
 }
 
-static bool
-decode(const BkBuf *raw, BkLeaseInfo *info, GError **error)
+bool
+bk_lease_info_decode(BkLeaseInfo *info, const BkBuf *raw, GError **error)
 {
     g_auto(BkLeaseOwner) holder = {0};
     BkWireReader reader;
@@ -127,7 +127,8 @@ read_epoch_once(const BkSourceRepo *source_repo, const char *name, BkLeaseInfo *
     if (!bk_store_get(bk_source_repo_store(source_repo), name, 0, SIZE_MAX, MAX_LEASE, &object, op,
                       error))
         return false;
-    if (!bk_unseal(opener, &as, &object, MAX_LEASE, &raw, error) || !decode(&raw, info, error))
+    if (!bk_unseal(opener, &as, &object, MAX_LEASE, &raw, error) ||
+        !bk_lease_info_decode(info, &raw, error))
         return bk_prefix(error, "object \"%s\"", name);
     return true;
 }

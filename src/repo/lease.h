@@ -26,11 +26,15 @@ typedef struct BkLeaseInfo {
     int64_t expires_us;
     bool is_held;   /* false: given up, or nobody ever had it */
     bool is_dead;   /* held by a process of this host that does not live any more */
-    uint64_t token; /* random, of the lease that put it; 0: put by a program that had none */
+    uint64_t token; /* random, of the lease that put it */
 } BkLeaseInfo;
 
 void bk_lease_info_clear(BkLeaseInfo *self);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkLeaseInfo, bk_lease_info_clear)
+
+/* What one lease object holds. `info->epoch` is set before: that of its name. Fails with
+ * BK_ERROR_CORRUPT or BK_ERROR_UNSUPPORTED. */
+bool bk_lease_info_decode(BkLeaseInfo *info, const BkBuf *raw, GError **error) BK_MUST_USE;
 
 /* Reads the state of the lease. */
 bool bk_lease_read(const BkSourceRepo *source_repo, BkLeaseInfo *info, BkOp *op,

@@ -14,6 +14,23 @@
 #define BK_SEAL_TRAILER_MARK 2  /* stands where a frame has its last-frame mark */
 #define BK_SEAL_MAX_NAME     512
 
+/* What a header says; nothing proves it yet. */
+typedef struct BkSealHeader {
+    uint16_t version;
+    uint16_t kind;
+    uint32_t generation;
+    const uint8_t *salt; /* in the header */
+    const uint8_t *commitment;
+} BkSealHeader;
+
+/* Fails with BK_ERROR_CORRUPT or BK_ERROR_UNSUPPORTED (newer version); then the fields are set as
+ * far as they were read. */
+bool bk_seal_header_decode(const uint8_t *data, size_t size, BkSealHeader *header,
+                           GError **error) BK_MUST_USE;
+
+/* Checks what a trailer says of the object's size; nothing proves it yet. BK_ERROR_CORRUPT. */
+bool bk_seal_check_sizes(const uint8_t *trailer, uint64_t object_size, GError **error) BK_MUST_USE;
+
 /* What is authenticated with a frame: the header, one byte that marks the last frame, the object's
  * name; and with the trailer: the same with another mark, then the trailer's own open bytes. */
 typedef struct BkSealAssociated {

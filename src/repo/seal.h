@@ -125,6 +125,9 @@ bool bk_opener_begin(BkOpener *self, const BkSealAs *as, const uint8_t *header, 
 const uint8_t *bk_opener_salt(const BkOpener *self);
 uint32_t bk_opener_generation(const BkOpener *self);
 
+/* How the frame that was opened last is compressed. */
+uint8_t bk_opener_codec(const BkOpener *self);
+
 typedef struct BkFrame {
     uint64_t ordinal;    /* in: which frame this is, from 0 */
     const uint8_t *data; /* in: where it starts */

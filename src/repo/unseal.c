@@ -1,3 +1,4 @@
+/* unseal.c - opening sealed objects, and checking them without a key. */
 #include "codec/aead.h"
 #include "codec/wire.h"
 #include "repo/seal-priv.h"
@@ -12,6 +13,7 @@ struct BkOpener {
     BkBuf plain; /* a decrypted body */
     BkSealAssociated associated;
     uint32_t generation;
+    uint8_t codec; /* of the frame that was opened last */
 };
 
 BkOpener *
@@ -43,23 +45,21 @@ bk_opener_generation(const BkOpener *self)
     return self->generation;
 }
 
-typedef struct Header {
-    uint16_t kind;
-    uint32_t generation;
-    const uint8_t *salt;
-    const uint8_t *commitment;
-} Header;
+uint8_t
+bk_opener_codec(const BkOpener *self)
+{
+    return self->codec;
+}
 
-static bool
-decode_header(const uint8_t *data, size_t size, Header *header, GError **error)
+bool
+bk_seal_header_decode(const uint8_t *data, size_t size, BkSealHeader *header, GError **error)
 {
     BkWireReader reader;
     const uint8_t *magic;
-    uint16_t version;
 
     bk_wire_reader_init(&reader, data, size);
     magic = bk_wire_get_raw(&reader, strlen(BK_SEAL_MAGIC));
-    version = bk_wire_get_u16(&reader);
+    header->version = bk_wire_get_u16(&reader);
     header->kind = bk_wire_get_u16(&reader);
     header->generation = bk_wire_get_u32(&reader);
     header->salt = bk_wire_get_raw(&reader, BK_SEAL_SALT_SIZE);
@@ -68,11 +68,11 @@ decode_header(const uint8_t *data, size_t size, Header *header, GError **error)
         return bk_throw(error, BK_ERROR_CORRUPT, "object is cut off in its header");
     if (magic == NULL || memcmp(magic, BK_SEAL_MAGIC, strlen(BK_SEAL_MAGIC)) != 0)
         return bk_throw(error, BK_ERROR_CORRUPT, "not a sealed object");
-    if (version > BK_SEAL_VERSION)
+    if (header->version > BK_SEAL_VERSION)
         return bk_throw(error, BK_ERROR_UNSUPPORTED,
-                        "object has format version %u, this program knows up to %d", version,
-                        BK_SEAL_VERSION);
-    if (version == 0)
+                        "object has format version %u, this program knows up to %d",
+                        header->version, BK_SEAL_VERSION);
+    if (header->version == 0)
         return bk_throw(error, BK_ERROR_CORRUPT, "object has format version 0");
     return true;
 }
@@ -83,10 +83,10 @@ bk_opener_begin(BkOpener *self, const BkSealAs *as, const uint8_t *header_data, 
 {
     g_auto(BkSecret) object_key = {{0}};
     uint8_t commitment[BK_SEAL_COMMIT_SIZE];
-    Header header;
+    BkSealHeader header;
     const BkSecret *key;
 
-    if (!decode_header(header_data, size, &header, error))
+    if (!bk_seal_header_decode(header_data, size, &header, error))
         return false;
     if (header.kind != as->kind && bk_seal_kind_is_reserved(header.kind))
         return bk_throw(error, BK_ERROR_UNSUPPORTED,
@@ -126,6 +126,7 @@ decompress_body(BkOpener *self, size_t body_size, BkBuf *raw, GError **error)
 
     bk_wire_reader_init(&reader, self->plain.data, body_size);
     codec = bk_wire_get_u8(&reader);
+    self->codec = codec;
     raw_size = bk_wire_get_u32(&reader);
     if (raw_size > BK_SEAL_MAX_RAW)
         return bk_throw(error, BK_ERROR_CORRUPT, "frame of %u raw bytes is too large", raw_size);
@@ -183,8 +184,8 @@ bk_opener_frame(BkOpener *self, BkFrame *frame, BkBuf *raw, GError **error)
 }
 
 /* Do the trailer's own figures fit an object of that size? */
-static bool
-check_sizes(const uint8_t *trailer, uint64_t object_size, GError **error)
+bool
+bk_seal_check_sizes(const uint8_t *trailer, uint64_t object_size, GError **error)
 {
     BkWireReader reader;
     uint64_t size;
@@ -207,7 +208,7 @@ bk_opener_trailer(BkOpener *self, const uint8_t *trailer, uint64_t object_size, 
     BkAeadFrame sealed;
     uint8_t nothing;
 
-    if (!check_sizes(trailer, object_size, error))
+    if (!bk_seal_check_sizes(trailer, object_size, error))
         return false;
     sealed = bk_seal_trailer(&self->associated, trailer);
     if (bk_aead_open(self->aead, &sealed, trailer + BK_SEAL_OPEN_TRAILER, 0, &nothing))
@@ -219,14 +220,15 @@ bool
 bk_seal_check(const BkBuf *object, GError **error)
 {
     uint8_t digest[BK_SHA256_SIZE];
-    Header header;
+    BkSealHeader header;
     size_t digest_at;
 
-    if (!decode_header(object->data, object->size, &header, error))
+    if (!bk_seal_header_decode(object->data, object->size, &header, error))
         return false;
     if (object->size < BK_SEAL_HEADER_SIZE + BK_SEAL_TRAILER_SIZE)
         return bk_throw(error, BK_ERROR_CORRUPT, "object is cut off");
-    if (!check_sizes(object->data + object->size - BK_SEAL_TRAILER_SIZE, object->size, error))
+    if (!bk_seal_check_sizes(object->data + object->size - BK_SEAL_TRAILER_SIZE, object->size,
+                             error))
         return false;
     digest_at = object->size - BK_AEAD_TAG_SIZE - BK_SHA256_SIZE;
     bk_sha256(object->data, digest_at, digest);

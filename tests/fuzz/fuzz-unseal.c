@@ -1,6 +1,7 @@
 /* fuzz-unseal.c - a sealed object whose key is known, changed as the input says: unchanged or an
- * error. The input itself is tried as an object, too. */
-#include "repo/seal.h"
+ * error, and an inspection finds problems just where a reader finds an error. The input itself is
+ * tried as an object, too. */
+#include "repo/snapshot/inspect.h"
 
 #include <string.h>
 
@@ -40,6 +41,25 @@ is_accepted(const BkKeyring *keys, const uint8_t *data, size_t size)
     return ok;
 }
 
+/* Problems are within the object. */
+static bool
+has_no_problem(const BkKeyring *keys, const uint8_t *data, size_t size)
+{
+    const BkSealAs as = {keys, BK_SEAL_PACK, "orders/packs"};
+    g_autofree uint8_t *exact = g_memdup2(data, size);
+    g_auto(BkInspection) inspection = {.size = 0};
+    BkBuf object = {exact, size, size};
+
+    bk_inspection_init(&inspection, &object);
+    bk_inspection_open(&inspection, &object, &as);
+    for (guint i = 0; i < inspection.problems->len; i++) {
+        const BkInspectProblem *problem = g_ptr_array_index(inspection.problems, i);
+
+        g_assert(problem->offset <= size && problem->size <= size - problem->offset);
+    }
+    return inspection.problems->len == 0;
+}
+
 /* Takes the input as triples: offset (two bytes), what is added there. */
 static void
 change(BkBuf *object, const uint8_t *data, size_t size)
@@ -64,6 +84,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     change(&object, data, size);
     is_same = object.size == before.size && memcmp(object.data, before.data, before.size) == 0;
     g_assert(is_accepted(keys, object.data, object.size) == is_same);
+    g_assert(has_no_problem(keys, object.data, object.size) == is_same);
     g_assert(!is_accepted(keys, data, size));
+    g_assert(!has_no_problem(keys, data, size));
     return 0;
 }

@@ -41,6 +41,19 @@ read_object(RepoFixture *fixture)
     g_assert(error != NULL || content.size <= 20);
 }
 
+/* The head by itself, whatever file it is of. */
+static void
+decode_input(const uint8_t *data, size_t size)
+{
+    g_autofree uint8_t *exact = g_memdup2(data, size);
+    const BkBuf raw = {exact, size, size};
+    g_auto(BkArchiveHead) head = {.size = 0};
+    g_autoptr(GError) error = NULL;
+
+    g_assert(bk_archive_head_decode(&raw, &head, &error) || is_expected(error));
+    g_assert(error != NULL || strlen(head.name) < sizeof head.name);
+}
+
 /* The first frame is the input: a head. A summary and a file of ten bytes follow. */
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -62,6 +75,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         !bk_store_put(fixture.store, OBJECT, &object, fixture.op, NULL))
         g_assert_not_reached();
     read_object(&fixture);
+    decode_input(data, size);
     repo_fixture_clear(&fixture);
     return 0;
 }

@@ -10,7 +10,7 @@ import place
 
 pytestmark = pytest.mark.once
 COMMANDS = ["init", "backup", "restore", "list", "status", "events", "copy", "line list",
-            "line dead", "line current", "line forget", "repo list", "repo check",
+            "line dead", "line current", "line forget", "inspect", "repo list", "repo check",
             "wal push", "wal fetch"]
 
 

@@ -65,9 +65,8 @@ fetch(BkPackReader *self, uint64_t start, size_t size, BkOp *op, GError **error)
     return bk_propagate(error, &cause);
 }
 
-/* The chunks lie one behind the other from the header to the table; anything else is damage. */
-static bool
-decode_table(BkPackReader *self, const BkBuf *raw, GError **error)
+bool
+bk_pack_table_decode(const BkBuf *raw, GArray *chunks, GError **error)
 {
     BkWireReader reader;
     BkPackChunk chunk = {.frame_start = BK_SEAL_HEADER_SIZE};
@@ -75,7 +74,7 @@ decode_table(BkPackReader *self, const BkBuf *raw, GError **error)
 
     bk_wire_reader_init(&reader, raw->data, raw->size);
     count = bk_wire_get_bounded(&reader, raw->size);
-    g_array_set_size(self->chunks, 0);
+    g_array_set_size(chunks, 0);
     for (uint64_t i = 0; i < count && bk_wire_is_ok(&reader); i++) {
         const uint8_t *hash;
 
@@ -84,16 +83,26 @@ decode_table(BkPackReader *self, const BkBuf *raw, GError **error)
         hash = bk_wire_get_raw(&reader, BK_XXH3_SIZE);
         if (hash != NULL)
             memcpy(chunk.hash, hash, BK_XXH3_SIZE);
-        g_array_append_val(self->chunks, chunk);
+        g_array_append_val(chunks, chunk);
         chunk.frame_start += chunk.frame_size;
         chunk.raw_start += chunk.raw_size;
     }
-    if (!bk_extensions_end(&reader, "chunk table", error))
+    return bk_extensions_end(&reader, "chunk table", error);
+}
+
+/* The chunks lie one behind the other from the header to the table; anything else is damage. */
+static bool
+decode_table(BkPackReader *self, const BkBuf *raw, GError **error)
+{
+    const BkPackChunk *last;
+
+    if (!bk_pack_table_decode(raw, self->chunks, error))
         return false;
-    if (chunk.raw_start != self->ref->raw_size ||
-        chunk.frame_start != self->ref->size - self->ref->tail_size)
-        return bk_throw(error, BK_ERROR_CORRUPT, "chunk table does not fit the pack");
-    return true;
+    last = self->chunks->len > 0 ? &g_array_index(self->chunks, BkPackChunk, self->chunks->len - 1)
+                                 : &(const BkPackChunk){.frame_start = BK_SEAL_HEADER_SIZE};
+    return (last->raw_start + last->raw_size == self->ref->raw_size &&
+            last->frame_start + last->frame_size == self->ref->size - self->ref->tail_size) ||
+           bk_throw(error, BK_ERROR_CORRUPT, "chunk table does not fit the pack");
 }
 
 static bool

@@ -87,6 +87,10 @@ typedef struct BkPackChunk {
     uint8_t hash[BK_XXH3_SIZE];
 } BkPackChunk;
 
+/* Decodes the table that the last frame of a pack holds: its chunks (of BkPackChunk) replace the
+ * content of `chunks`. Fails with BK_ERROR_CORRUPT or BK_ERROR_UNSUPPORTED. */
+bool bk_pack_table_decode(const BkBuf *raw, GArray *chunks, GError **error) BK_MUST_USE;
+
 /* Opens a pack and reads its table. With `whole` the object is fetched in one piece now, otherwise
  * the header and the table now and the wanted chunks by bk_pack_reader_read; a small one that is
  * far away is always fetched in one piece. Errors name the object; BK_ERROR_ABSENT becomes

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #define HEAD_VERSION  2
+#define MAX_NAME      64
 #define SYSTEM_DIGITS 16
 #define FRAME_SIZE    ((size_t)512 * 1024)
 #define HEAD_GUESS    ((size_t)256 * 1024) /* holds every head and nearly every summary */
@@ -201,6 +202,8 @@ seal_file(BkArchiveWriter *self, const BkSourceRepo *source_repo, const BkArchiv
 }
 
 typedef struct Head {
+    const uint8_t *name;
+    size_t name_size; /* at most 64 */
     uint64_t size;
     const uint8_t *hash;
     const uint8_t *stamp;  /* hash of the identity of the file that was archived */
@@ -211,27 +214,53 @@ typedef struct Head {
 } Head;
 
 static bool
-decode_head(const BkBuf *raw, const char *name, Head *head, GError **error)
+decode_any_head(const BkBuf *raw, Head *head, GError **error)
 {
     BkWireReader reader;
-    const uint8_t *own_name;
-    size_t own_size;
 
     bk_wire_reader_init(&reader, raw->data, raw->size);
     if (bk_wire_get_u8(&reader) != HEAD_VERSION)
         reader.failed = true;
-    own_name = bk_wire_get_bytes(&reader, 64, &own_size);
+    head->name = bk_wire_get_bytes(&reader, MAX_NAME, &head->name_size);
     head->size = bk_wire_get_bounded(&reader, BK_ARCHIVE_FILE_MAX);
     head->hash = bk_wire_get_raw(&reader, BK_XXH3_SIZE);
     head->stamp = bk_wire_get_bytes(&reader, BK_XXH3_SIZE, &head->stamp_size);
     head->summary_size = bk_wire_get_bounded(&reader, BK_ARCHIVE_FILE_MAX);
     head->info = bk_wire_get_bytes(&reader, bk_wire_left(&reader), &head->info_size);
-    if (!bk_extensions_end(&reader, "head of a WAL object", error))
+    return bk_extensions_end(&reader, "head of a WAL object", error);
+}
+
+static bool
+decode_head(const BkBuf *raw, const char *name, Head *head, GError **error)
+{
+    if (!decode_any_head(raw, head, error))
         return false;
-    if (own_size != strlen(name) || memcmp(own_name, name, own_size) != 0)
-        return bk_throw(error, BK_ERROR_CORRUPT, "object is that of \"%.*s\"", (int)own_size,
-                        (const char *)own_name);
+    if (head->name_size != strlen(name) || memcmp(head->name, name, head->name_size) != 0)
+        return bk_throw(error, BK_ERROR_CORRUPT, "object is that of \"%.*s\"", (int)head->name_size,
+                        (const char *)head->name);
     return true;
+}
+
+void
+bk_archive_head_clear(BkArchiveHead *self)
+{
+    bk_wal_info_clear(&self->info);
+}
+
+bool
+bk_archive_head_decode(const BkBuf *raw, BkArchiveHead *head, GError **error)
+{
+    Head own;
+
+    *head = (BkArchiveHead){.size = 0};
+    if (!decode_any_head(raw, &own, error))
+        return false;
+    memcpy(head->name, own.name, own.name_size);
+    head->size = own.size;
+    memcpy(head->hash, own.hash, sizeof head->hash);
+    head->summary_size = own.summary_size;
+    head->has_info = own.info_size > 0;
+    return !head->has_info || bk_wal_info_decode(own.info, own.info_size, &head->info, error);
 }
 
 /* How many frames between the head and the file hold the summary. */

@@ -74,6 +74,22 @@ bool bk_archive_has_name(GPtrArray *source_repos, uint64_t system_id, const char
 bool bk_archive_get(const BkSourceRepo *source_repo, uint64_t system_id, const char *name,
                     const BkWalName *parsed, BkBuf *content, BkOp *op, GError **error) BK_MUST_USE;
 
+/* What the first frame of a WAL object says. */
+typedef struct BkArchiveHead {
+    char name[65];
+    uint64_t size; /* of the file */
+    uint8_t hash[BK_XXH3_SIZE];
+    uint64_t summary_size;
+    bool has_info; /* the file is a segment */
+    BkWalInfo info;
+} BkArchiveHead;
+
+void bk_archive_head_clear(BkArchiveHead *self);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkArchiveHead, bk_archive_head_clear)
+
+/* `head` is overwritten. Fails with BK_ERROR_CORRUPT or BK_ERROR_UNSUPPORTED. */
+bool bk_archive_head_decode(const BkBuf *raw, BkArchiveHead *head, GError **error) BK_MUST_USE;
+
 /* Reads what the head of a segment's object says. Fails like bk_archive_get. */
 bool bk_archive_get_info(const BkSourceRepo *source_repo, uint64_t system_id, const char *name,
                          const BkWalName *parsed, BkWalInfo *info, BkOp *op,
