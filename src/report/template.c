@@ -14,17 +14,19 @@ typedef struct Filling {
 
 /* A new string. */
 static char *
-format_value(BkValue value, const char *noun)
+format_value(BkValue value, const char *detail)
 {
     switch (value.field->kind) {
     case BK_FIELD_COUNT:
     case BK_FIELD_ID:
-        return noun != NULL ? bk_format_count(bk_value_number(value), noun)
-                            : g_strdup_printf("%" G_GUINT64_FORMAT, bk_value_number(value));
+        return detail != NULL ? bk_format_count(bk_value_number(value), detail)
+                              : g_strdup_printf("%" G_GUINT64_FORMAT, bk_value_number(value));
     case BK_FIELD_BYTES:
         return bk_format_size(bk_value_number(value));
     case BK_FIELD_TIME:
-        return bk_format_time(bk_value_time(value));
+        return bk_format_time(detail != NULL
+                                  ? bk_value_time(value) / BK_USEC_PER_SEC * BK_USEC_PER_SEC
+                                  : bk_value_time(value));
     case BK_FIELD_DURATION:
         return bk_format_age(bk_value_time(value));
     case BK_FIELD_SHARE:
@@ -82,7 +84,7 @@ append_field(Filling *self)
     const char *end = strchr(name, '}');
     size_t length = strcspn(name, "}:?");
     g_autofree char *text = NULL;
-    g_autofree char *noun = NULL;
+    g_autofree char *detail = NULL;
     BkValue value;
 
     g_assert(end != NULL);
@@ -97,8 +99,8 @@ append_field(Filling *self)
     if (!bk_value_is_present(value))
         return false;
     if (name[length] == ':')
-        noun = g_strndup(name + length + 1, (size_t)(end - name) - length - 1);
-    text = format_value(value, noun);
+        detail = g_strndup(name + length + 1, (size_t)(end - name) - length - 1);
+    text = format_value(value, detail);
     append_line(self->out, text != NULL ? text : "?");
     return true;
 }

@@ -190,3 +190,13 @@ bk_text_append(GString *out, const BkTextRow *rows, const BkField *fields, const
             append_indented(out, line->below);
     }
 }
+
+char *
+bk_text_format(const BkReportKind *kind, const void *report)
+{
+    GString *text = g_string_new(NULL);
+
+    bk_text_append(text, kind->rows, kind->text_fields != NULL ? kind->text_fields : kind->fields,
+                   report);
+    return g_string_free(text, FALSE);
+}

@@ -26,11 +26,21 @@ struct BkTextRow {
         .label = NULL                                                                              \
     }
 
+/* A kind of report: a struct's fields for JSON, and its rows for people. */
+typedef struct BkReportKind {
+    const BkField *fields;
+    const BkTextRow *rows;
+    const BkField *text_fields; /* those that the rows mention; NULL: `fields` */
+} BkReportKind;
+
+/* The report as text: a new string. */
+char *bk_text_format(const BkReportKind *kind, const void *report);
+
 /* Appends the rows, each with a line feed; texts behind labels are aligned. */
 void bk_text_append(GString *out, const BkTextRow *rows, const BkField *fields, const void *object);
 
 /* A row for each problem of a list of BkProblem, with what to do below it. */
-#define BK_PROBLEM_ROW(list)                                                                       \
+#define BK_ROW_OF_PROBLEMS(list)                                                                   \
     {                                                                                              \
         .label = "{severity}", .field = list, .text = "{text}", .rows = bk_problem_below           \
     }

@@ -311,7 +311,7 @@ def test_a_gap_before_the_fork(ws):
     report = backstay.status()
     assert report["ok"], report
     assert any(missing[0] in note and "nothing from" in note for note in report["notes"])
-    assert re.search(r"note +WAL segments", backstay.run("status", "orders").stdout)
+    assert re.search(r"info +WAL segments", backstay.run("status", "orders").stdout)
     assert restored_rows(ws, backstay, "after") == {1, 2, 3, 4, 5, 6}
 
 

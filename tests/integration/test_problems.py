@@ -41,4 +41,4 @@ def test_status_says_what_to_do(shared):
                        "text": "there is no snapshot yet",
                        "action": "run \"backstay backup orders\""}
     text = backstay.attempt("status", "orders").stdout
-    assert re.search(r"problem +there is no snapshot yet\n +to do +run \"backstay backup", text), text
+    assert re.search(r"critical +there is no snapshot yet\n +to do: run \"backstay backup", text), text

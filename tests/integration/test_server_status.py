@@ -112,7 +112,7 @@ def test_the_error_of_wal_push_is_told_by_status_and_backup(shared, scene):
         assert report["server"]["archiver"]["failing"]
         assert report["server"]["archiver"]["last_failed_wal"] in problem
         assert report["server"]["ready"]["files"] > 0
-        assert "archiving FAILS" in backstay.attempt("status", "orders").stdout
+        assert "archiving is FAILING" in backstay.attempt("status", "orders").stdout
     assert len(backstay.snapshots()) == before
     server.assert_out_of_backup_mode()
     assert not list((server.data / "pg_wal").glob(".backstay-push*")), "a success removes the note"
