@@ -203,7 +203,8 @@ def read_identity(value):
 def read_attributes(value):
     wire, attributes = Wire(value), {}
     while not wire.is_at_end():
-        attributes[wire.bytes()] = wire.bytes()
+        name = wire.bytes()
+        attributes[name] = wire.bytes()
     assert list(attributes) == sorted(attributes)
     return attributes
 

@@ -10,8 +10,8 @@ DATA = place.ROOT / "tests" / "data"
 OWN = {"postgresql.auto.conf", "recovery.signal", "backup_manifest", "pg_wal"}
 
 
-def names():
-    return sorted(path.parent.name for path in DATA.glob("*/files.json"))
+def names(kind="*"):
+    return sorted(path.parent.name for path in DATA.glob(f"{kind}/files.json"))
 
 
 def expected(name):
