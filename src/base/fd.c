@@ -43,6 +43,12 @@ bk_fd_open_dir(int dir, const char *path, GError **error)
     return bk_fd_open(dir, path, O_RDONLY | O_DIRECTORY, 0, error);
 }
 
+void
+bk_fd_path(int fd, char path[BK_FD_PATH_SIZE])
+{
+    (void)g_snprintf(path, BK_FD_PATH_SIZE, "/proc/self/fd/%d", fd);
+}
+
 GPtrArray *
 bk_dir_list(int dir, const char *path, GError **error)
 {

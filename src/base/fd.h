@@ -16,6 +16,11 @@ int bk_fd_steal(BkFd *fd);
 /* openat with O_CLOEXEC, retried on EINTR. -1 and an errno error naming `path` on failure. */
 int bk_fd_open(int dir, const char *path, int flags, mode_t mode, GError **error) BK_MUST_USE;
 
+/* The path that leads to what `fd` has open, also with O_PATH, whatever became of its name: for
+ * calls that take no descriptor. Needs a mounted /proc. */
+#define BK_FD_PATH_SIZE 32
+void bk_fd_path(int fd, char path[BK_FD_PATH_SIZE]);
+
 /* Opens a directory for *at() calls and syncing. */
 int bk_fd_open_dir(int dir, const char *path, GError **error) BK_MUST_USE;
 
