@@ -3,14 +3,27 @@ import shutil
 import signal
 import subprocess
 import threading
+from pathlib import Path
 
 import pytest
 
 import faketime
 import place
 import s3server
+import template
 from backstay import Backstay
 from pgserver import PgServer
+
+
+# The modules that take longest, in this order: no worker is to begin one when the others are done.
+LONGEST_FIRST = [
+    "test_increments_property", "test_upgrade", "test_s3", "test_increments", "test_faults", "test_s3_lifecycle",
+    "test_second_repository", "test_bytes", "test_main_job", "test_lines", "test_increment_doubts",
+    "test_request_counts", "test_archiving", "test_network", "test_clocks", "test_lease",
+    "test_destinations", "test_clusters", "test_crash", "test_refusals", "test_targets"]
+# Modules whose tests share nothing but an S3 server: they need not run on the same worker.
+APART = {"test_s3", "test_increments", "test_second_repository", "test_increment_doubts",
+         "test_archiving", "test_copy", "test_crash", "test_lease", "test_clocks"}
 
 
 class Workspace:
@@ -71,9 +84,7 @@ class Workspace:
         shutil.rmtree(self.path, ignore_errors=True)
 
 
-def pytest_configure(config):
-    config.addinivalue_line("markers", "once: does not depend on the server's version")
-    config.addinivalue_line("markers", "slow: moves more than a gigabyte")
+def pytest_configure():
     # Servers stop also when the run is told to end, and a run in the background, whose shell has
     # it ignore SIGINT, does not hand that on to the programs that the tests interrupt. On a busy
     # machine execnet may run a worker of pytest-xdist in another thread, which may set no signal:
@@ -84,7 +95,27 @@ def pytest_configure(config):
         signal.signal(number, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: LONGEST_FIRST.index(item.module.__name__)
+               if item.module.__name__ in LONGEST_FIRST else len(LONGEST_FIRST))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        """A module's tests run on one worker, in their order, those of APART each on any."""
+
+        def _split_scope(self, nodeid):
+            path = nodeid.split("::", 1)[0]
+            return nodeid if Path(path).stem in APART else path
+
+    return Scheduling(config, log)
+
+
 def pytest_sessionfinish():
+    template.remove_templates()
     faketime.remove_leftovers()
 
 
@@ -107,12 +138,23 @@ def binary():
     shutil.rmtree(base, ignore_errors=True)
 
 
+@pytest.fixture(scope="session")
+def gateways():
+    """The S3 server of this worker, once one was started."""
+    servers = []
+    yield servers
+    for server in servers:
+        server.stop()
+
+
 @pytest.fixture(scope="module")
-def gateway():
-    """An S3 server for a whole module."""
-    server = s3server.S3Server()
-    yield server
-    server.stop()
+def gateway(gateways):
+    """An S3 server for a whole module, which may hold the buckets of others."""
+    if gateways and not gateways[0].is_usable():
+        gateways.pop().stop()
+    if not gateways:
+        gateways.append(s3server.S3Server())
+    return gateways[0]
 
 
 @pytest.fixture(scope="module")

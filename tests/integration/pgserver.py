@@ -10,6 +10,7 @@ from pathlib import Path
 import psycopg2
 
 import place
+import template
 
 SETTINGS = """
 listen_addresses = ''
@@ -43,14 +44,22 @@ class Marker:
 def wait_for(what, condition, seconds=60):
     """Waits until `condition()` is true. A bound on hanging, not a promise about speed."""
     deadline = time.monotonic() + seconds
+    pause = 0.005
     while not condition():
         assert time.monotonic() < deadline, f"waited {seconds} s in vain for {what}"
-        time.sleep(0.05)
+        time.sleep(pause)
+        pause = min(pause * 1.5, 0.1)
 
 
 def lsn_to_int(lsn):
     high, low = lsn.split("/")
     return (int(high, 16) << 32) + int(low, 16)
+
+
+def segment_name(lsn, timeline=1, size=1 << 20):
+    """Of the WAL segment that holds this position."""
+    high, low = lsn.split("/")
+    return f"{timeline:08X}{int(high, 16):08X}{int(low, 16) // size:08X}"
 
 
 class PgServer:
@@ -73,14 +82,13 @@ class PgServer:
 
     # --- life -------------------------------------------------------------------------------
 
-    def init(self, checksums=True, wal_segsize_mb=16, settings=None):
+    def init(self, checksums=True, wal_segsize_mb=1, settings=None):
         flags = [f"--wal-segsize={wal_segsize_mb}"]
         if checksums:
             flags.append("--data-checksums")
         elif self.major_of_programs() >= 18:
             flags.append("--no-data-checksums")
-        self.program("initdb", "-N", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C",
-                     *flags, "-D", self.data)
+        template.make_cluster(self.programs, flags, self.data)
         with open(self.data / "postgresql.conf", "a", encoding="utf-8") as conf:
             conf.write(SETTINGS.format(port=self.port, sockets=self.sockets))
         self.configure(settings or {})

@@ -9,6 +9,7 @@ PG_CHROOT        a directory with another suite's PostgreSQL; every program then
 BACKSTAY_TEST_BASE  where test directories are made (default: /dev/shm where it has room, since a
                  sync of a shared disk waits for the neighbours, otherwise /tmp); with PG_CHROOT the
                  same path must be visible inside and outside
+BACKSTAY_TEST_KILLS  how often a program is killed at a random moment (default 10)
 
 Root drops to `postgres` (of the directory, when there is one); an ordinary user runs all as himself.
 """
@@ -23,8 +24,9 @@ ROOT = Path(__file__).resolve().parents[2]
 PG_BIN = Path(os.environ.get("PG_BIN", "/usr/lib/postgresql/15/bin"))
 PG_OLD_BIN = Path(os.environ.get("PG_OLD_BIN", PG_BIN))
 CHROOT = os.environ.get("PG_CHROOT", "")
-ROOM_IN_MEMORY = 8 << 30  # free bytes from which on tests run in memory
+ROOM_IN_MEMORY = 6 << 30  # free bytes from which on tests run in memory
 TOOLS = Path(os.environ.get("BACKSTAY_TOOLS", ROOT / "build" / "tests"))
+KILLS = int(os.environ.get("BACKSTAY_TEST_KILLS", "10"))
 IS_ROOT = os.geteuid() == 0
 
 

@@ -3,6 +3,7 @@ would do with it."""
 import json
 import os
 import random
+import re
 import socket
 import subprocess
 import tempfile
@@ -15,6 +16,7 @@ import botocore.exceptions
 import place
 
 SCRIPT = place.ROOT / "tests" / "s3-server"
+MEMORY = 1 << 30  # bytes of a store, from which on a new one is begun
 KEY, SECRET = "testaccesskey", "testsecretkey0123456789"
 
 
@@ -39,6 +41,7 @@ class S3Server:
         self._env = dict(os.environ, S3_CLASSES=classes, S3_SETTINGS=settings,
                          S3_GUARD=str(os.getpid()), **({"S3_TLS": "1"} if tls else {}))
         self._buckets = 0
+        self._users = set()
         for _ in range(5):
             self.dir = Path(tempfile.mkdtemp(prefix="bks3-", dir=place.BASE))
             self.dir.chmod(0o755)
@@ -80,10 +83,20 @@ class S3Server:
         self._buckets += 1
         return Bucket(self, f"bucket-{self._buckets}", versions, lock)
 
+    def is_usable(self):
+        """It answers, and what earlier tests left in it leaves memory for others."""
+        if self._run("probe", check=False).returncode != 0:
+            return False
+        pid = (self.dir / "run" / "osd.0.pid").read_text().strip()
+        resident, = re.findall(r"VmRSS:\s*(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+        return int(resident) << 10 < MEMORY
+
     def user(self, name):
         """Another user: key and secret."""
-        self.admin("user", "create", f"--uid={name}", f"--display-name={name}",
-                   f"--access-key={name}key", f"--secret-key={name}secret0123456789")
+        if name not in self._users:
+            self.admin("user", "create", f"--uid={name}", f"--display-name={name}",
+                       f"--access-key={name}key", f"--secret-key={name}secret0123456789")
+            self._users.add(name)
         return f"{name}key", f"{name}secret0123456789"
 
 

@@ -57,7 +57,7 @@ def quiesced_copy(ws, **init):
 @pytest.mark.parametrize("checksums", [True, False], ids=["checksums", "no-checksums"])
 def test_a_quiesced_cluster_is_equal(ws, checksums):
     """Every data file of a quiesced cluster byte for byte, with and without data checksums."""
-    server, backstay, ignore = quiesced_copy(ws, checksums=checksums)
+    server, backstay, ignore = quiesced_copy(ws, checksums=checksums, wal_segsize_mb=16)
     restored = ws.restored("back")
     backstay.restore(restored.data)
     compare.assert_equal(server.data, restored.data, ignore)
@@ -73,9 +73,10 @@ def test_a_quiesced_cluster_is_equal(ws, checksums):
     restored.script("INSERT INTO unlogged VALUES (1, 'works')")
 
 
-def test_other_segment_sizes_are_equal(ws):
-    """WAL segments of 1 MB: the archive and recovery take any size."""
-    server, backstay, ignore = quiesced_copy(ws, wal_segsize_mb=1)
+@pytest.mark.parametrize("size", [1, pytest.param(64, marks=pytest.mark.nightly)])
+def test_other_segment_sizes_are_equal(ws, size):
+    """The archive and recovery take WAL segments of any size."""
+    server, backstay, ignore = quiesced_copy(ws, wal_segsize_mb=size)
     restored = ws.restored("back")
     backstay.restore(restored.data)
     compare.assert_equal(server.data, restored.data, ignore)

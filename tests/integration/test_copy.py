@@ -8,7 +8,7 @@ import pytest
 import compare
 import place
 from backstay import interrupt, read_problems
-from pgserver import lsn_to_int, wait_for
+from pgserver import segment_name, wait_for
 
 pytestmark = pytest.mark.once
 
@@ -31,8 +31,7 @@ def objects(repository):
 
 def worth_copying(backstay):
     """What a copy of everything brings: not the WAL before the first snapshot."""
-    start = lsn_to_int(backstay.snapshots()[0]["start_lsn"]) // (16 << 20)
-    first = f"{1:08X}{start // 256:08X}{start % 256:08X}"
+    first = segment_name(backstay.snapshots()[0]["start_lsn"])
     return {name: content for name, content in objects(backstay.repository).items()
             if "/wal/" not in name or name.rsplit("/", 1)[1][:24] >= first}
 
@@ -112,6 +111,7 @@ def test_recovery_from_the_second_repository_alone(ws, scene):
     restored.amcheck()
 
 
+@pytest.mark.quick
 def test_a_copied_snapshot_is_byte_for_byte(ws):
     server, backstay = ws.pair()
     add_repository(backstay)

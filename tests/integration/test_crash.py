@@ -30,13 +30,13 @@ def start_slow_backup(backstay):
     return process
 
 
-def test_ten_kills_at_random_moments(ws):
+def test_kills_at_random_moments(ws):
     """A killed backup leaves the server out of backup mode and the repository usable."""
     server, backstay = ws.pair()
     server.bench_init()
     chance = random.Random(20261121)
     complete = 0
-    for _ in range(10):
+    for _ in range(place.KILLS):
         process = backstay.start("backup", "orders", "--max-rate", "30MiB", "--break-lease")
         time.sleep(chance.uniform(0.02, 2.5))
         interrupt(process)

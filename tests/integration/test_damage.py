@@ -7,6 +7,7 @@ import pytest
 
 import compare
 import place
+from pgserver import segment_name
 
 pytestmark = pytest.mark.once
 
@@ -59,10 +60,6 @@ class Scene:
                 for path in [directory, *(os.path.join(directory, name) for name in names)]:
                     place.give_to_owner(path)
 
-    def wal_segment_at(self, lsn):
-        high, low = lsn.split("/")
-        return f"00000001{int(high, 16):08X}{int(low, 16) >> 24:08X}"
-
     def find(self, kind):
         """(the object, another one of the same kind that an attacker could put in its place)"""
         objects, other = self.backstay.objects, self.elsewhere.objects
@@ -81,7 +78,7 @@ class Scene:
             return names[self.newer["snapshot"]], names[self.older["snapshot"]]
         if kind == "history":
             return [path for path in objects("other/wal") if path.name.endswith(".history")][:2]
-        needed = self.wal_segment_at(self.newer["start_lsn"])
+        needed = segment_name(self.newer["start_lsn"])
         segments = [path for path in objects("orders/wal") if len(path.name) == 24]
         [mine] = [path for path in segments if path.name == needed]
         return mine, segments[segments.index(mine) - 1]

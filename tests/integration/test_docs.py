@@ -8,7 +8,7 @@ import pytest
 
 import place
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.once, pytest.mark.quick]
 COMMANDS = ["init", "backup", "restore", "list", "status", "events", "copy", "line list",
             "line dead", "line current", "line forget", "inspect", "repo list", "repo check",
             "wal push", "wal fetch"]

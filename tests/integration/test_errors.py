@@ -8,7 +8,7 @@ import pytest
 
 import place
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.once, pytest.mark.quick]
 
 
 @pytest.fixture

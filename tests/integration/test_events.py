@@ -171,6 +171,7 @@ def test_each_transaction_is_told_for_what_it_was(story, report, name):
         assert changes(report, story.xids[name]) == EXPECTED[name]
 
 
+@pytest.mark.quick
 def test_nothing_else_is_told(story, report):
     """Only the accidents, in their order; VACUUM FULL and DROP DATABASE have no number here."""
     known = set(story.xids.values())

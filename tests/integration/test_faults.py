@@ -73,7 +73,7 @@ class Scene:
         for number in range(1, 200):
             # Numbers of their own, in sparse files: their content past the head is of no interest.
             path = directory / f"00000001000000AA000000{number:02X}"
-            address = (0xAA * 256 + number) * size
+            address = (0xAA << 32) + number * size
             path.write_bytes(head[:8] + address.to_bytes(8, "little") + head[16:]
                              + pattern[:8192 * number % 65536])
             os.truncate(path, size)

@@ -152,6 +152,7 @@ def test_list_tells_what_each_one_cost(scene):
     assert "incremental" in scene.backstay.run("backup", "orders").stdout
 
 
+@pytest.mark.quick
 def test_one_percent_of_the_pages(scene):
     """One percent of the pages, spread: a page changed costs about a page."""
     scene.snapshot()

@@ -1,6 +1,6 @@
 """Snapshot after snapshot of a cluster under random work, and each is what the cluster was.
 
-BACKSTAY_PROPERTY_ROUNDS  snapshots (default 14; by hand some hundreds)
+BACKSTAY_PROPERTY_ROUNDS  snapshots (default 10; make test-nightly takes 200)
 BACKSTAY_PROPERTY_SEED    the seed that a failed run printed (default: a new one)
 
 The seed decides on the cluster, the work and the snapshots; how concurrent sessions interleave it
@@ -20,7 +20,7 @@ from backstay import verify_backup
 from pgserver import wait_for
 from workload import SETTINGS, Marks, Sessions, Workload, end_prepared
 
-ROUNDS = int(os.environ.get("BACKSTAY_PROPERTY_ROUNDS", "14"))
+ROUNDS = int(os.environ.get("BACKSTAY_PROPERTY_ROUNDS", "10"))
 SEED = int(os.environ.get("BACKSTAY_PROPERTY_SEED", secrets.randbelow(10 ** 6)))
 CHECKED = 16      # about so many snapshots are restored and compared, however many there are
 REPLAYED = 3      # and from so many all later WAL is replayed

@@ -129,6 +129,7 @@ def test_targets_on_the_original_are_found(stray, shared):
         1, 2, 3, 4}
 
 
+@pytest.mark.quick
 def test_a_copy_that_archives_is_a_problem_until_it_is_declared_dead(stray):
     backstay = stray.backstay
     report = backstay.status()

@@ -8,6 +8,9 @@ from backstay import Backstay, verify_backup
 from pgserver import Marker, PgServer, lsn_to_int, wait_for
 
 
+pytestmark = pytest.mark.quick
+
+
 @dataclasses.dataclass
 class Story:
     """What happened to one cluster: every marker in order, and pgbench's rows around each."""
@@ -25,7 +28,7 @@ class Story:
 
 @pytest.fixture(scope="module")
 def story(shared):
-    server, backstay = shared.pair()
+    server, backstay = shared.pair(wal_segsize_mb=16)
     markers, rows, snapshots = {}, {}, []
 
     def mark(note) -> Marker:

@@ -198,7 +198,7 @@ def targets_outside(pair):
     yield "2001-01-01 00:00:00Z"
     yield "2199-01-01 00:00:00Z"
     yield f"lsn:{high}/{int(low, 16) + 0x10000000:X}"
-    yield "lsn:0/1000028"
+    yield "lsn:0/100028"
     yield f"lsn:{snapshot['start_lsn']}"
 
 

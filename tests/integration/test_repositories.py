@@ -50,6 +50,7 @@ def test_a_target_is_taken_from_who_has_it(scene):
                    f"xid:{marker.xid}", "--repository", "local")
 
 
+@pytest.mark.quick
 def test_a_repository_that_fails_hides_none(scene):
     backstay, segment, marker = scene
     for path in (backstay.repository / "orders" / "snapshots").iterdir():

@@ -31,6 +31,7 @@ def no_secret_in(result):
     assert s3server.SECRET not in result.stdout + result.stderr
 
 
+@pytest.mark.quick
 def test_the_main_job(ws, gateway):
     """Snapshot, increment, archiving, recovery to a moment: as with a directory."""
     bucket = gateway.bucket()
@@ -85,11 +86,11 @@ def test_two_repositories_in_one_bucket(ws, gateway):
     assert {key.split("/")[0] for key in bucket.keys()} == {"one", "two"}
 
 
-def test_ten_kills_at_random_moments(ws, gateway):
+def test_kills_at_random_moments(ws, gateway):
     server, backstay = ws.bucket_pair(gateway.bucket())
     server.bench_init()
     chance = random.Random(20261124)
-    for _ in range(10):
+    for _ in range(place.KILLS):
         process = backstay.start("backup", "orders", "--max-rate", "30MiB", "--break-lease")
         time.sleep(chance.uniform(0.02, 2.5))
         interrupt(process)
@@ -602,7 +603,7 @@ def test_requests(ws, gateway):
     small = backstay.backup("--full")
     # Random, so that it fills several packs.
     server.script("CREATE EXTENSION pgcrypto", "CREATE TABLE noise AS SELECT gen_random_bytes(1000)"
-                  " FROM generate_series(1, 140000)", "CHECKPOINT")
+                  " FROM generate_series(1, 100000)", "CHECKPOINT")
     server.archive_all()
     large = backstay.backup("--full")
     assert large["packs"] >= small["packs"] + 2

@@ -13,7 +13,8 @@ def raw(shared):
     """Real WAL segments and a backup history file, as an archiver hands them out."""
     directory = shared.directory("raw")
     server = shared.server("maker")
-    server.init(settings={"archive_command": f"cp %p {directory}/%f", "wal_keep_size": "1GB"}).start()
+    server.init(settings={"archive_command": f"cp %p {directory}/%f", "wal_keep_size": "1GB"},
+                wal_segsize_mb=16).start()
     server.script("CREATE TABLE t (id int)")
     for number in range(12):
         server.script(f"INSERT INTO t SELECT generate_series(1, {1000 * (number + 1)})")
@@ -53,6 +54,7 @@ def fetched(archive, name, *options):
     return target.read_bytes()
 
 
+@pytest.mark.quick
 def test_what_is_pushed_is_fetched(archive, raw):
     for path in segments_of(raw)[:3]:
         archive.run("wal", "push", "orders", path)
@@ -153,6 +155,7 @@ def test_a_name_of_a_wrong_form_is_refused(archive, shared, name):
     path.unlink()
 
 
+@pytest.mark.quick
 def test_absent_is_three_and_unknown_is_one(archive, raw, shared):
     """Exit 3 for absent, 1 for unknown."""
     path = segments_of(raw)[0]
@@ -234,7 +237,7 @@ def test_a_flipped_byte_in_the_archive_fails_the_fetch(archive, raw, shared, pla
 def test_the_archiver_end_to_end(ws):
     """Ready segments are pushed in parallel by one process, each is acknowledged to its own call,
     and what was archived is what the server wrote."""
-    server, backstay = ws.pair(settings={"wal_keep_size": "2GB"})
+    server, backstay = ws.pair(settings={"wal_keep_size": "2GB"}, wal_segsize_mb=16)
     server.script("CREATE TABLE t (id int)",
                   "ALTER SYSTEM SET archive_command = '/bin/false'", "SELECT pg_reload_conf()")
     for number in range(25):
