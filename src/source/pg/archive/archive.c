@@ -174,9 +174,9 @@ seal_frames(BkSealer *sealer, const BkBuf *content, size_t step, bool is_end, GE
 
     do {
         size_t size = MIN(content->size - done, step);
+        const uint8_t *data = size > 0 ? content->data + done : NULL;
 
-        if (!bk_sealer_add(sealer, content->data + done, size,
-                           is_end && done + size == content->size, error))
+        if (!bk_sealer_add(sealer, data, size, is_end && done + size == content->size, error))
             return false;
         done += size;
     } while (done < content->size);
