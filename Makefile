@@ -1,5 +1,5 @@
 # A thin face over meson. `make build` leaves build/backstay; `make test` needs PostgreSQL.
-# JOBS=N bounds the compilers, and the test modules, that run at once.
+# JOBS=N bounds the compilers, and the integration tests, that run at once.
 
 PYTHON := /usr/bin/python3
 MESON := $(firstword $(wildcard /usr/bin/meson) meson)
@@ -7,8 +7,8 @@ SUITES := --suite unit --suite contract --suite fuzz
 MESON_TEST := $(MESON) test --no-rebuild --print-errorlogs
 
 .DEFAULT_GOAL := build
-.PHONY: build faults test unit integration test-versions check asan tsan valgrind fuzz fuzz-run lint docs \
-        install bench demo deps clean
+.PHONY: build faults test test-quick test-nightly unit integration test-versions check asan tsan valgrind \
+        coverage fuzz fuzz-run fuzz-unit lint docs install bench demo deps clean
 
 build:
 	@tools/install-deps build
@@ -16,7 +16,7 @@ build:
 
 faults:
 	@tools/install-deps build
-	@tools/compile build/faults -Dfaults=true
+	@TARGETS=backstay tools/compile build/faults -Dfaults=true
 
 unit: build
 	@$(MESON_TEST) -C build $(SUITES)
@@ -32,10 +32,28 @@ test:
 	@$(MAKE) --no-print-directory unit check faults
 	@$(MAKE) --no-print-directory integration
 
+# The parts that fail first: units, the checks, the main job, a test of each command.
+test-quick:
+	@tools/install-deps build test
+	@$(MAKE) --no-print-directory unit check
+	@$(MAKE) --no-print-directory integration ONLY=quick
+
+# Hours. What "make test" proves, under sanitizers, for longer, from other seeds, with other versions.
+test-nightly: export BACKSTAY_TEST_KILLS := 100
+test-nightly: export BACKSTAY_PROPERTY_ROUNDS := 200
+test-nightly:
+	@$(MAKE) --no-print-directory asan tsan valgrind fuzz-unit lint
+	@$(MAKE) --no-print-directory fuzz-run SECONDS=120 SEED=0
+	@$(MAKE) --no-print-directory build faults
+	@$(MAKE) --no-print-directory integration ONLY="nightly or not nightly"
+	@$(MAKE) --no-print-directory test-versions
+
+# One worker more than there are processors, since servers and timeouts are waited for.
 integration:
 	@BACKSTAY=$(CURDIR)/build/backstay BACKSTAY_FAULTS=$(CURDIR)/build/faults/backstay \
 	    BACKSTAY_TOOLS=$(CURDIR)/build/tests $(PYTHON) -B -m pytest tests/integration -q \
-	    -p no:cacheprovider -n $(or $(JOBS),$(shell nproc)) --dist loadfile
+	    -p no:cacheprovider -n $(or $(JOBS),$(shell expr $$(nproc) + 1)) --dist loadfile \
+	    $(if $(ONLY),-m "$(ONLY)")
 
 test-versions: build faults
 	@tests/versions.sh
@@ -56,10 +74,23 @@ valgrind: build
 	@$(MESON_TEST) -C build --suite unit --timeout-multiplier 10 \
 	    --wrap 'valgrind --quiet --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite'
 
+# Lines and branches that unit tests, contract tests and the corpora of the fuzzers reach, as a table.
+coverage:
+	@tools/install-deps build coverage
+	@tools/compile build/coverage -Db_coverage=true -Doptimization=0
+	@find build/coverage -name '*.gcda' -delete
+	@$(MESON_TEST) -C build/coverage $(SUITES)
+	@tools/coverage build/coverage
+
 # The fuzzers as libFuzzer programs: build/fuzz/tests/fuzz-NAME tests/fuzz/corpus/NAME
 fuzz:
 	@tools/install-deps build fuzz
-	@CC=clang tools/compile build/fuzz -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false
+	@CC=clang CC_LD=lld tools/compile build/fuzz -Dfuzz=true -Db_sanitize=address,undefined \
+	    -Db_lundef=false
+
+# The same build has the unit tests, too, under the address and undefined behaviour sanitizers.
+fuzz-unit: fuzz
+	@$(MESON_TEST) -C build/fuzz --suite unit
 
 # Each of them, or those of TARGETS, for SECONDS, from SEED (0: another one each time).
 fuzz-run: fuzz
@@ -88,7 +119,7 @@ demo: build
 	@tools/demo
 
 deps:
-	@tools/install-deps build test lint fuzz valgrind
+	@tools/install-deps build test lint fuzz valgrind coverage
 
 clean:
 	rm -rf build
