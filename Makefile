@@ -16,7 +16,7 @@ build:
 
 faults:
 	@tools/install-deps build
-	@TARGETS=backstay tools/compile build/faults -Dfaults=true
+	@BUILD_ONLY=backstay tools/compile build/faults -Dfaults=true
 
 unit: build
 	@$(MESON_TEST) -C build $(SUITES)

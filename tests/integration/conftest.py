@@ -17,8 +17,8 @@ from pgserver import PgServer
 
 # The modules that take longest, in this order: no worker is to begin one when the others are done.
 LONGEST_FIRST = [
-    "test_increments_property", "test_upgrade", "test_s3", "test_increments", "test_faults", "test_s3_lifecycle",
-    "test_second_repository", "test_bytes", "test_main_job", "test_lines", "test_increment_doubts",
+    "test_increments_property", "test_upgrade", "test_s3", "test_increments", "test_faults",
+    "test_s3_lifecycle", "test_second_repository", "test_bytes", "test_main_job", "test_lines", "test_increment_doubts",
     "test_request_counts", "test_archiving", "test_network", "test_clocks", "test_lease",
     "test_destinations", "test_clusters", "test_crash", "test_refusals", "test_targets"]
 # Modules whose tests share nothing but an S3 server: they need not run on the same worker.

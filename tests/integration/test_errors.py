@@ -41,7 +41,7 @@ CONFIGURATIONS = {
     "text for a list": ("to: [local]", "to: { local: 1 }", "to: {", "sources.orders.to", ""),
     "text for a map": ("workers: 2", "keep: weekly", "weekly", "sources.orders.keep", ""),
     "number out of range": ("workers: 2", "workers: 0", "workers: 0", "sources.orders.workers", ""),
-    "negative number": ("workers: 2", "keep: { last: -1 }", "-1", "sources.orders.keep.last", ""),
+    "negative number": ("workers: 2", "keep: { last: -1 }", "last: -1", "sources.orders.keep.last", ""),
     "dangling repository": ("to: [local]", "to: [offsite]", "offsite", "sources.orders.to",
                             "offsite"),
     "nothing to back up to": ("to: [local]", "to: []", "to: []", "sources.orders.to", ""),
