@@ -1,11 +1,15 @@
 /* test-file-extension.c - files of every kind in a manifest, and what their entries say of them. */
+#include "base/fd.h"
 #include "codec/extension.h"
 #include "repo-fixture.h"
 #include "repo/snapshot/file-extension.h"
 #include "repo/snapshot/snapshot-priv.h"
 
+#include <fcntl.h>
+
 #define ID     "20261121T003905Z-1a2b3c4d"
 #define OBJECT "orders/snapshots/" ID
+#define CORPUS "tests/fuzz/corpus/snapshot/"
 
 static BkSnapshot *
 make_snapshot(void)
@@ -163,7 +167,11 @@ test_wrong_links(RepoFixture *self, const void *data)
 static void
 test_newer(RepoFixture *self, const void *data)
 {
+    g_autoptr(BkSnapshot) snapshot = make_snapshot();
+    g_auto(BkSnapshotHead) decoded = {.source = NULL};
     g_auto(BkBuf) critical = BK_BUF_INIT;
+    g_auto(BkBuf) head = BK_BUF_INIT;
+    g_autoptr(GError) error = NULL;
     BkFile file = {.path = "d", .link = "", .kind = BK_FILE_REGULAR};
 
     (void)data;
@@ -177,6 +185,11 @@ test_newer(RepoFixture *self, const void *data)
     file.flags = 0;
     file.kind = (BkFileKind)8;
     assert_refused(self, &file, BK_ERROR_UNSUPPORTED);
+    bk_snapshot_head_encode(bk_snapshot_head(snapshot), &head);
+    EXPECT_DONE(bk_snapshot_head_decode(&decoded, &head, &error));
+    bk_snapshot_head_clear(&decoded);
+    head.data[1]++; /* the version */
+    EXPECT_ERROR(bk_snapshot_head_decode(&decoded, &head, &error), BK_ERROR_UNSUPPORTED);
 }
 
 /* And what it may pass over: values of a file, of the head, and whole sections. */
@@ -237,6 +250,29 @@ test_malformed_values(RepoFixture *self, const void *data)
     }
 }
 
+/* The fuzzer begins with sections of the present encoding: build/tests/write-seeds writes them. */
+static void
+test_seeds(void)
+{
+    static const char *const names[] = {"packs", "owners", "files"};
+    g_autoptr(BkSnapshot) snapshot = bk_snapshot_new();
+    g_auto(BkSnapshotHead) head = {.source = NULL};
+    g_auto(BkBuf) seed = BK_BUF_INIT;
+    g_autoptr(GError) error = NULL;
+    size_t count;
+
+    EXPECT_DONE(bk_file_read(AT_FDCWD, CORPUS "head", BK_MIB, &seed, &error));
+    EXPECT_DONE(bk_snapshot_head_decode(&head, &seed, &error));
+    for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
+        g_autofree char *path = g_strconcat(CORPUS, names[i], NULL);
+
+        EXPECT_DONE(bk_file_read(AT_FDCWD, path, BK_MIB, &seed, &error));
+        EXPECT_DONE(bk_snapshot_section_decode(snapshot, &seed, &error));
+    }
+    (void)bk_snapshot_files(snapshot, &count);
+    g_assert_cmpuint(count, ==, 7);
+}
+
 static void
 test_source_kinds(void)
 {
@@ -259,6 +295,7 @@ main(int argc, char **argv)
     REPO_TEST("/file-extension/newer", test_newer);
     REPO_TEST("/file-extension/newer-and-harmless", test_newer_and_harmless);
     REPO_TEST("/file-extension/malformed-values", test_malformed_values);
+    g_test_add_func("/file-extension/seeds", test_seeds);
     g_test_add_func("/file-extension/source-kinds", test_source_kinds);
     return g_test_run();
 }

@@ -86,11 +86,18 @@ bool
 bk_snapshot_head_decode(BkSnapshotHead *head, const BkBuf *frame, GError **error)
 {
     BkWireReader reader;
-    uint8_t state;
+    uint8_t version, state;
 
     *head = (BkSnapshotHead){0};
     bk_wire_reader_init(&reader, frame->data, frame->size);
-    if (bk_wire_get_u8(&reader) != BK_SECTION_HEAD || bk_wire_get_u8(&reader) != HEAD_VERSION)
+    if (bk_wire_get_u8(&reader) != BK_SECTION_HEAD)
+        reader.failed = true;
+    version = bk_wire_get_u8(&reader);
+    if (bk_wire_is_ok(&reader) && version > HEAD_VERSION)
+        return bk_throw(error, BK_ERROR_UNSUPPORTED,
+                        "head of the snapshot has version %u, this program knows up to %d", version,
+                        HEAD_VERSION);
+    if (version != HEAD_VERSION)
         reader.failed = true;
     decode_texts(head, &reader);
     state = bk_wire_get_u8(&reader);
