@@ -2,12 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/openat2.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define SAFE_FLAGS (O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
+#define SAFE_FLAGS (O_NONBLOCK | O_NOCTTY)
 #define ATTEMPTS   1000 /* of openat2, which fails with EAGAIN while somebody renames */
 
 typedef struct Mount {
@@ -61,7 +62,8 @@ is_link(int dir, const char *name)
     return is;
 }
 
-/* Where the kernel or a sandbox does not know openat2: one component after the other. */
+/* Where the kernel or a sandbox does not know openat2, and for a path that is longer than a call
+ * takes: one component after the other. */
 static int
 open_by_steps(int dir, const char *path, int flags, mode_t mode)
 {
@@ -95,8 +97,11 @@ open_by_steps(int dir, const char *path, int flags, mode_t mode)
 static int
 open_beneath(const BkBeneath *self, int dir, const char *path, int flags, mode_t mode)
 {
-    return self->has_openat2 ? open_with_openat2(dir, path, flags | SAFE_FLAGS, mode)
-                             : open_by_steps(dir, path, flags | SAFE_FLAGS, mode);
+    /* With O_PATH nothing is opened that could block, and openat2 takes no such flags. */
+    const int all = flags | O_CLOEXEC | ((flags & O_PATH) != 0 ? 0 : SAFE_FLAGS);
+
+    return self->has_openat2 && strlen(path) < PATH_MAX ? open_with_openat2(dir, path, all, mode)
+                                                        : open_by_steps(dir, path, all, mode);
 }
 
 BkBeneath *

@@ -26,8 +26,8 @@ struct BkChownMap {
     Notes modes;
 };
 
-static BkPathOwner
-resolve(const BkOwner *owner)
+BkPathOwner
+bk_chown_map_resolve(const BkOwner *owner)
 {
     g_autofree char *buffer = g_malloc(NAME_BUFFER);
     BkPathOwner resolved = {owner->uid, owner->gid};
@@ -56,7 +56,8 @@ bk_chown_map_new(const BkSnapshot *snapshot, uint32_t owner)
     self->cluster = owner;
     self->owners = g_new0(BkPathOwner, self->count);
     for (size_t i = 0; i < self->count; i++)
-        self->owners[i] = self->gives ? resolve(&owners[i]) : (BkPathOwner){geteuid(), getegid()};
+        self->owners[i] =
+            self->gives ? bk_chown_map_resolve(&owners[i]) : (BkPathOwner){geteuid(), getegid()};
     return self;
 }
 

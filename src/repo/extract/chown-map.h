@@ -13,6 +13,10 @@
 
 #include <sys/stat.h>
 
+/* Who an owner of a snapshot is on this machine: the user and the group of that name, otherwise of
+ * that number. */
+BkPathOwner bk_chown_map_resolve(const BkOwner *owner);
+
 typedef struct BkChownMap BkChownMap;
 
 /* `owner` is the cluster's, an index of the snapshot's owners. */
