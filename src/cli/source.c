@@ -91,6 +91,15 @@ find(const BkConfig *config, const char *name, GError **error)
     return source;
 }
 
+static bool
+check_kind(const BkConfigSource *source, GError **error)
+{
+    return source->kind == BK_SOURCE_POSTGRES ||
+           bk_throw(error, BK_ERROR_UNSUPPORTED,
+                    "source \"%s\" is of files, which no command of this version supports",
+                    source->name);
+}
+
 /* A configuration without sources is that of a machine that knows the repositories alone. In one
  * with sources a name that is not among them is a slip of the pen. */
 static const BkConfigSource *
@@ -120,7 +129,7 @@ load(const BkArgs *args, const BkCliContext *context, bool only_reads, BkCliSour
         return false;
     self->config = config;
     source = only_reads ? find_or_add(config, name, error) : find(config, name, error);
-    if (source == NULL)
+    if (source == NULL || !check_kind(source, error))
         return false;
     bk_cli_source_init(self, source);
     self->config = config;
@@ -201,14 +210,17 @@ bk_cli_sources(const BkArgs *args, BkConfig *config, BkOp *op, GError **error)
     if (name != NULL) {
         const BkConfigSource *source = find_or_add(config, name, error);
 
-        if (source == NULL)
+        if (source == NULL || !check_kind(source, error))
             return NULL;
         g_ptr_array_add(sources, (void *)(uintptr_t)source);
         return g_steal_pointer(&sources);
     }
     if (config->sources->len == 0 && !add_held_sources(config, op, error))
         return NULL;
-    for (guint i = 0; i < config->sources->len; i++)
+    for (guint i = 0; i < config->sources->len; i++) {
+        if (!check_kind(g_ptr_array_index(config->sources, i), error))
+            return NULL;
         g_ptr_array_add(sources, g_ptr_array_index(config->sources, i));
+    }
     return g_steal_pointer(&sources);
 }

@@ -115,6 +115,8 @@ check_text(const BkKeyInfo *info, const BkNode *node, GError **error)
     case BK_KEY_STRING:
     case BK_KEY_MAP:
     case BK_KEY_NAME_LIST:
+    case BK_KEY_PATH_LIST:
+    case BK_KEY_TEXT_LIST:
     case BK_KEY_TEXTS:
     case BK_KEY_UNAVAILABLE:
         break;
@@ -136,24 +138,46 @@ check_scalar(const BkKeyInfo *info, const Place *place, const BkNode *node, GErr
 }
 
 static bool
-check_name_list(const Place *place, const BkNode *node, GError **error)
+is_list(BkKeyType type)
+{
+    return type == BK_KEY_NAME_LIST || type == BK_KEY_PATH_LIST || type == BK_KEY_TEXT_LIST;
+}
+
+/* What a value of a list must be, or NULL when it is. A new string. */
+static char *
+find_list_fault(BkKeyType type, const BkNode *child, GHashTable *seen)
+{
+    if (child->kind != BK_NODE_SCALAR)
+        return g_strdup(type == BK_KEY_NAME_LIST ? "must be a list of names"
+                                                 : "must be a list of texts");
+    if (type != BK_KEY_NAME_LIST && child->text[0] == 0)
+        return g_strdup("has an empty text");
+    if (type == BK_KEY_PATH_LIST && !g_path_is_absolute(child->text))
+        return g_strdup_printf("\"%s\" is not an absolute path", child->text);
+    if (!g_hash_table_add(seen, child->text))
+        return g_strdup_printf("\"%s\" is there twice", child->text);
+    return NULL;
+}
+
+static bool
+check_list(BkKeyType type, const Place *place, const BkNode *node, GError **error)
 {
     g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
 
     if (node->kind != BK_NODE_SEQUENCE)
-        return complain(place, node->line, "must be a list, such as [local]", error);
+        return complain(place, node->line,
+                        type == BK_KEY_NAME_LIST   ? "must be a list, such as [local]"
+                        : type == BK_KEY_PATH_LIST ? "must be a list, such as [/etc]"
+                                                   : "must be a list, such as [\"*.tmp\"]",
+                        error);
     if (node->children->len == 0)
         return complain(place, node->line, "is empty", error);
     for (unsigned i = 0; i < node->children->len; i++) {
         const BkNode *child = g_ptr_array_index(node->children, i);
-        g_autofree char *what = NULL;
+        g_autofree char *what = find_list_fault(type, child, seen);
 
-        if (child->kind != BK_NODE_SCALAR)
-            return complain(place, child->line, "must be a list of names", error);
-        if (g_hash_table_add(seen, child->text))
-            continue;
-        what = g_strdup_printf("\"%s\" is there twice", child->text);
-        return complain(place, child->line, what, error);
+        if (what != NULL)
+            return complain(place, child->line, what, error);
     }
     return true;
 }
@@ -195,8 +219,8 @@ check_child(const Place *parent, const BkNode *node, GError **error)
     }
     if (info->type == BK_KEY_UNAVAILABLE)
         return complain(&place, node->key_line, "not available in this version", error);
-    if (info->type == BK_KEY_NAME_LIST)
-        return check_name_list(&place, node, error);
+    if (is_list(info->type))
+        return check_list(info->type, &place, node, error);
     if (info->type == BK_KEY_TEXTS)
         return check_texts(&place, node, error);
     if (info->type == BK_KEY_MAP)

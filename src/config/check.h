@@ -8,7 +8,9 @@
 typedef enum {
     BK_KEY_MAP,
     BK_KEY_NAME_LIST, /* a list of names of other things */
-    BK_KEY_PATH,      /* absolute */
+    BK_KEY_PATH_LIST, /* of absolute paths */
+    BK_KEY_TEXT_LIST,
+    BK_KEY_PATH, /* absolute */
     BK_KEY_STRING,
     BK_KEY_INT,
     BK_KEY_DURATION,

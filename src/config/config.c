@@ -35,6 +35,7 @@ source_free(void *data)
     g_free(self->name);
     g_free(self->pg.connection);
     g_free(self->pg.data);
+    bk_config_files_free(self->files);
     g_ptr_array_unref(self->to);
     g_ptr_array_unref(self->best_effort);
     g_free(self->schedule_backup);
@@ -177,10 +178,29 @@ take_compress(const BkConfig *config, BkConfigSource *source, const BkNode *node
                     level->line, source->name, method);
 }
 
+/* A source is of one kind. */
+static bool
+take_kind(const BkConfig *config, BkConfigSource *source, const BkNode *node, GError **error)
+{
+    const BkNode *pg = bk_node_find(node, "postgres");
+    const BkNode *files = bk_node_find(node, "files");
+
+    if ((pg != NULL) == (files != NULL))
+        return bk_throw(error, BK_ERROR_CONFIG, "%s:%zu: sources.%s: %s", config->path,
+                        node->key_line, source->name,
+                        pg != NULL ? "has both \"postgres\" and \"files\": it is of one kind"
+                                   : "\"postgres\" or \"files\" is missing");
+    source->kind = pg != NULL ? BK_SOURCE_POSTGRES : BK_SOURCE_FILES;
+    source->pg.connection = bk_take_text(pg, "connection");
+    source->pg.data = bk_take_path(pg, "data");
+    if (files != NULL)
+        source->files = bk_config_files_take(files);
+    return true;
+}
+
 static bool
 take_source(BkConfig *config, const BkNode *node, GError **error)
 {
-    const BkNode *pg = bk_node_find(node, "postgres");
     const BkNode *objectives = bk_node_find(node, "objectives");
     BkConfigSource *source = g_new0(BkConfigSource, 1);
 
@@ -189,9 +209,6 @@ take_source(BkConfig *config, const BkNode *node, GError **error)
     g_ptr_array_add(config->sources, source);
     source->name = g_strdup(node->key);
     source->state_dir = config->state_dir;
-    source->kind = BK_SOURCE_POSTGRES;
-    source->pg.connection = bk_take_text(pg, "connection");
-    source->pg.data = bk_take_path(pg, "data");
     source->schedule_backup = bk_take_text(bk_node_find(node, "schedule"), "backup");
     take_keep(&source->keep, bk_node_find(node, "keep"));
     source->objectives.rpo_us = bk_take_duration(objectives, "rpo");
@@ -205,7 +222,8 @@ take_source(BkConfig *config, const BkNode *node, GError **error)
     source->push_timeout_us = bk_take_duration(node, "push_timeout");
     if (source->push_timeout_us == 0)
         source->push_timeout_us = DEFAULT_PUSH_TIMEOUT_US;
-    return take_compress(config, source, bk_node_find(node, "compress"), error) &&
+    return take_kind(config, source, node, error) &&
+           take_compress(config, source, bk_node_find(node, "compress"), error) &&
            take_destinations(config, source, node, error) &&
            take_best_effort(config, source, node, error);
 }

@@ -5,6 +5,7 @@
  * loaded configuration is never changed, so any thread may read it. */
 #pragma once
 #include "base/error.h"
+#include "config/config-files.h"
 #include "config/config-s3.h"
 #include "repo/repository.h"
 
@@ -18,6 +19,7 @@ typedef struct BkConfigRepository {
 
 typedef enum {
     BK_SOURCE_POSTGRES,
+    BK_SOURCE_FILES,
 } BkSourceKind;
 
 /* How many snapshots to keep of each class; 0: none by that class. */
@@ -38,6 +40,7 @@ typedef struct BkConfigSource {
         char *connection;
         char *data; /* absolute, or NULL: ask the server */
     } pg;
+    BkConfigFiles *files;   /* of BK_SOURCE_FILES, otherwise NULL */
     GPtrArray *to;          /* of const BkConfigRepository, at least one */
     GPtrArray *best_effort; /* of const BkConfigRepository: of these, not all */
     char *schedule_backup;  /* five fields as in cron, or NULL */

@@ -65,6 +65,39 @@ test_whole(void)
 }
 
 static void
+test_files(void)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(BkConfig) config = parse(REPOSITORY "sources:\n"
+                                                  "  web:\n"
+                                                  "    files:\n"
+                                                  "      roots: [/etc/nginx/, /srv/./www]\n"
+                                                  "      exclude: ['*.tmp', cache/]\n"
+                                                  "      include: [keep.tmp]\n"
+                                                  "      one_file_system: true\n"
+                                                  "    to: [local]\n"
+                                                  "  etc: {files: {roots: [/etc]}, to: [local]}\n",
+                                       &error);
+    const BkConfigSource *source;
+
+    g_assert_no_error(error);
+    source = bk_config_find_source(config, "web");
+    g_assert_cmpint(source->kind, ==, BK_SOURCE_FILES);
+    g_assert_null(source->pg.connection);
+    g_assert_cmpuint(source->files->roots->len, ==, 2);
+    g_assert_cmpstr(g_ptr_array_index(source->files->roots, 0), ==, "/etc/nginx");
+    g_assert_cmpstr(g_ptr_array_index(source->files->roots, 1), ==, "/srv/www");
+    g_assert_cmpuint(source->files->exclude->len, ==, 2);
+    g_assert_cmpstr(g_ptr_array_index(source->files->exclude, 1), ==, "cache/");
+    g_assert_cmpuint(source->files->include->len, ==, 1);
+    g_assert_true(source->files->one_file_system);
+    source = bk_config_find_source(config, "etc");
+    g_assert_cmpuint(source->files->exclude->len, ==, 0);
+    g_assert_cmpuint(source->files->include->len, ==, 0);
+    g_assert_false(source->files->one_file_system);
+}
+
+static void
 test_defaults(void)
 {
     g_autoptr(GError) error = NULL;
@@ -163,7 +196,30 @@ static const struct {
     {REPOSITORY "  local: {path: /c, key_file: /k}\n", "/c.yaml:3: \"local\" is there twice"},
     {REPOSITORY "source: {}\n", "/c.yaml:3: source: unknown key (did you mean \"sources\"?)"},
     {REPOSITORY "zzz: {}\n", "/c.yaml:3: zzz: unknown key"},
-    {REPOSITORY "sources:\n  a: {to: [local]}\n", "/c.yaml:4: sources.a: \"postgres\" is missing"},
+    {REPOSITORY "sources:\n  a: {to: [local]}\n",
+     "/c.yaml:4: sources.a: \"postgres\" or \"files\" is missing"},
+    {REPOSITORY
+     "sources:\n  a: {postgres: {connection: host=/tmp}, files: {roots: [/a]}, to: [local]}\n",
+     "/c.yaml:4: sources.a: has both \"postgres\" and \"files\": it is of one kind"},
+    {REPOSITORY "sources:\n  a: {files: {}, to: [local]}\n",
+     "/c.yaml:4: sources.a.files: \"roots\" is missing"},
+    {REPOSITORY "sources:\n  a: {files: {roots: /a}, to: [local]}\n",
+     "/c.yaml:4: sources.a.files.roots: must be a list, such as [/etc]"},
+    {REPOSITORY "sources:\n  a: {files: {roots: []}, to: [local]}\n",
+     "/c.yaml:4: sources.a.files.roots: is empty"},
+    {REPOSITORY "sources:\n  a: {files: {roots: [/a, etc]}, to: [local]}\n",
+     "/c.yaml:4: sources.a.files.roots: \"etc\" is not an absolute path"},
+    {REPOSITORY "sources:\n  a: {files: {roots: [/a, /a]}, to: [local]}\n",
+     "/c.yaml:4: sources.a.files.roots: \"/a\" is there twice"},
+    {REPOSITORY "sources:\n  a: {files: {roots: [[/a]]}, to: [local]}\n",
+     "/c.yaml:4: sources.a.files.roots: must be a list of texts"},
+    {REPOSITORY "sources:\n  a: {files: {roots: [/a], exclude: '*.tmp'}, to: [local]}\n",
+     "/c.yaml:4: sources.a.files.exclude: must be a list, such as [\"*.tmp\"]"},
+    {REPOSITORY "sources:\n  a: {files: {roots: [/a], include: ['']}, to: [local]}\n",
+     "/c.yaml:4: sources.a.files.include: has an empty text"},
+    {REPOSITORY "sources:\n  a: {files: {roots: [/a], one_file_system: maybe}, to: [local]}\n",
+     "/c.yaml:4: sources.a.files.one_file_system: \"maybe\" is neither true nor false"},
+
     {REPOSITORY "sources:\n  a: {redis: {}, to: [local]}\n",
      "/c.yaml:4: sources.a.redis: not available in this version"},
     {REPOSITORY "sources:\n  a:\n    postgres: {connection: host=/tmp}\n",
@@ -388,6 +444,7 @@ main(int argc, char **argv)
     g_test_add_func("/config/whole", test_whole);
     g_test_add_func("/config/bucket", test_bucket);
     g_test_add_func("/config/defaults", test_defaults);
+    g_test_add_func("/config/files", test_files);
     g_test_add_func("/config/mistakes", test_mistakes);
     g_test_add("/config/load", Fixture, NULL, set_up, test_load, tear_down);
     g_test_add("/config/refuse-file", Fixture, NULL, set_up, test_refuse_file, tear_down);

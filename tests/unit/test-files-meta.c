@@ -94,7 +94,11 @@ test_malformed(void)
     }
     bytes.size--;
     bytes.data[0] = 2;
-    g_assert_false(bk_files_meta_decode(&meta, &bytes, NULL));
+    {
+        g_auto(BkFilesMeta) again = {0};
+
+        g_assert_false(bk_files_meta_decode(&again, &bytes, NULL));
+    }
 }
 
 /* Whatever is noted, the lists stay within what a head takes. */

@@ -5,7 +5,7 @@ import re
 import yaml
 
 OPTION_TYPES = {"flag", "count", "string", "path", "int", "size", "choice", "list"}
-KEY_TYPES = {"map", "name-list", "path", "string", "int", "duration", "size", "choice", "cron",
+KEY_TYPES = {"map", "name-list", "path-list", "text-list", "path", "string", "int", "duration", "size", "choice", "cron",
              "connection", "bool", "texts", "unavailable"}
 OPTION_FIELDS = {"name", "letter", "type", "value", "min", "max", "choices", "default", "required",
                  "hidden", "conflicts", "help", "more"}

@@ -7,7 +7,8 @@ import errors as error_file
 import facts as fact_file
 import problems as problem_file
 
-SHOW = {"name-list": "list of names", "map": "mapping", "texts": "mapping of texts",
+SHOW = {"name-list": "list of names", "path-list": "list of paths", "text-list": "list of texts",
+        "map": "mapping", "texts": "mapping of texts",
         "bool": "true or false", "unavailable": "not in this version", "int": "whole number",
         "cron": "schedule", "connection": "connection string"}
 
