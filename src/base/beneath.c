@@ -209,8 +209,10 @@ static bool
 throw_open(GError **error, const char *path)
 {
     if (errno == ELOOP || errno == EXDEV)
-        return bk_throw(error, BK_ERROR_UNFIT,
-                        "\"%s\" is a link, or was made one meanwhile, and is not followed", path);
+        return bk_throw(
+            error, BK_ERROR_UNFIT,
+            "\"%s\" is a symbolic link, or was replaced by one meanwhile, and is not followed",
+            path);
     return bk_throw_errno(error, "open \"%s\"", path);
 }
 
@@ -241,7 +243,7 @@ bk_beneath_open_file(const BkBeneath *self, const char *path, int flags, mode_t 
         return -1;
     }
     if (!S_ISREG(st.st_mode)) {
-        bk_throw(error, BK_ERROR_UNFIT, "\"%s\" is no regular file", path);
+        bk_throw(error, BK_ERROR_UNFIT, "\"%s\" is not a regular file", path);
         return -1;
     }
     return bk_fd_steal(&fd);

@@ -55,7 +55,8 @@ bk_buf_reserve(BkBuf *self, size_t extra, GError **error)
     capacity = MAX(needed, self->capacity + self->capacity / 2);
     data = g_try_realloc(self->data, capacity);
     if (data == NULL)
-        return bk_throw(error, BK_ERROR_MEMORY, "no memory for a buffer of %zu bytes", capacity);
+        return bk_throw(error, BK_ERROR_MEMORY, "not enough memory for a buffer of %zu bytes",
+                        capacity);
     self->data = data;
     self->capacity = capacity;
     use_huge_pages(self);

@@ -21,15 +21,15 @@ print_work(const BkBackupReport *report)
     g_autofree char *refreshed = bk_format_size(work->repacked);
     g_autofree char *taken = bk_format_size(work->reused);
 
-    (void)printf("  %s%s%s: changed %s, refreshed %s, taken over %s\n",
+    (void)printf("  %s%s%s: changed %s, repacked %s, reused %s\n",
                  bk_snapshot_mode_name(report->mode), report->parent[0] != 0 ? " from " : "",
                  report->parent, changed, refreshed, taken);
     if (report->why[0] != 0)
-        (void)printf("  not an increment: %s\n", report->why);
+        (void)printf("  full backup: %s\n", report->why);
     if (report->checked_bytes > 0) {
         g_autofree char *audited = bk_format_size(report->checked_bytes);
 
-        (void)printf("  audited: the pages of %s\n", audited);
+        (void)printf("  checked: the LSNs of all reused pages of %s\n", audited);
     }
 }
 
@@ -75,7 +75,7 @@ print_text(const BkBackupReport *report, const BkSourceSpec *source)
     (void)printf("  timeline %u, WAL from %s to %s%s\n", report->meta.timeline,
                  bk_lsn_format(report->meta.start_lsn, start),
                  bk_lsn_format(report->meta.stop_lsn, stop),
-                 report->meta.is_standalone ? ", which it holds itself" : "");
+                 report->meta.is_standalone ? ", contained in the snapshot" : "");
     (void)printf(
         "  %.1f s: checkpoint %.1f s, copying %.1f s, stopping %.1f s, waiting for WAL %.1f s\n",
         bk_format_seconds(report->total_us), bk_format_seconds(report->start_us),
@@ -163,7 +163,7 @@ check_label(const char *label, GError **error)
                         LABEL_MAX);
     for (; label != NULL && *label != 0; label++)
         if (g_ascii_iscntrl(*label))
-            return bk_throw(error, BK_ERROR_USAGE, "--label: has a control character in it");
+            return bk_throw(error, BK_ERROR_USAGE, "--label: contains a control character");
     return true;
 }
 

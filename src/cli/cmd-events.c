@@ -97,7 +97,7 @@ append_changes(GString *line, const BkWalXact *xact)
     if (xact->omitted > 0)
         g_string_append_printf(line, "; %" G_GUINT64_FORMAT " changes more", xact->omitted);
     if (xact->is_partial)
-        g_string_append(line, "; perhaps more");
+        g_string_append(line, "; maybe more");
 }
 
 /* The arguments of a restore to the state before: a new array, NULL where none leads there. */
@@ -140,7 +140,10 @@ print_event(const BkEvents *timeline, const BkEvent *event)
         g_string_append(line, ": ");
     }
     append_changes(line, xact);
-    g_string_append(line, arguments != NULL ? " " : "  no snapshot leads to the state before it");
+    g_string_append(line,
+                    arguments != NULL
+                        ? " "
+                        : "  the state before it cannot be recovered: no snapshot leads to it");
     for (guint i = 0; arguments != NULL && i < arguments->len; i++)
         g_string_append_printf(line, " %s", (const char *)g_ptr_array_index(arguments, i));
     (void)puts(line->str);
@@ -168,15 +171,13 @@ print_nothing(const BkEvents *timeline)
 
     g_autofree char *repositories = format_repositories(timeline);
 
-    (void)printf(
-        "No transaction dropped, truncated, rewrote or deleted much on the line of timeline "
-        "%u, in %s, in that time.\n",
-        timeline->timeline, repositories);
+    (void)printf("No transaction dropped, truncated or rewrote relations or deleted many rows on "
+                 "the line of timeline %u, in %s, in that time.\n",
+                 timeline->timeline, repositories);
     if (timeline->first[0] != 0)
-        (void)printf(
-            "  read         WAL %s to %s; recovery can begin at %s, the last transaction is "
-            "of %s\n",
-            timeline->first, timeline->last, from, to != NULL ? to : "before that");
+        (void)printf("  read         WAL %s to %s; recovery can begin at %s, the last transaction "
+                     "is at %s\n",
+                     timeline->first, timeline->last, from, to != NULL ? to : "before that");
     else
         (void)printf("  read         no WAL; recovery can begin at %s\n", from);
     for (guint i = 0; i < timeline->others->len; i++)
@@ -190,7 +191,7 @@ print_report(const BkEvents *timeline)
         print_event(timeline, g_ptr_array_index(timeline->events, i));
     if (timeline->omitted > 0)
         (void)printf("%" G_GUINT64_FORMAT
-                     " more transactions are not shown: choose a shorter time\n",
+                     " more transactions are not shown: choose a shorter time span span\n",
                      timeline->omitted);
     if (timeline->events->len == 0)
         print_nothing(timeline);

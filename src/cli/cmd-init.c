@@ -62,7 +62,7 @@ init_repository(const void *item, BkJson *json, void *data, BkOp *op, GError **e
             "  empty machine; without the key nobody can restore anything.\n",
             config->name, location, config->key_file);
     } else {
-        (void)printf("Repository \"%s\" in %s is already initialised.\n", config->name, location);
+        (void)printf("Repository \"%s\" in %s is already initialized.\n", config->name, location);
     }
     return true;
 }

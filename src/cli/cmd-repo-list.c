@@ -70,7 +70,7 @@ print_source(const char *source, const BkInventory *inventory)
     }
     if (inventory->lease.is_held)
         (void)printf("    held by    %s%s\n", inventory->lease.holder,
-                     inventory->lease.is_dead ? ", which is dead" : "");
+                     inventory->lease.is_dead ? ", which has died" : "");
 }
 
 static void
@@ -127,7 +127,7 @@ warn_of_damage(const BkInventory *inventory)
     for (guint i = 0; i < inventory->unreadable->len; i++)
         bk_cli_warn("%s", (const char *)g_ptr_array_index(inventory->unreadable, i));
     for (guint i = 0; i < inventory->holdings.strange->len; i++)
-        bk_cli_warn("\"%s\" has no place in a repository",
+        bk_cli_warn("\"%s\" does not belong in a repository",
                     (const char *)g_ptr_array_index(inventory->holdings.strange, i));
 }
 
@@ -175,7 +175,7 @@ print_total(const Total *total)
     g_autofree char *wal_files = bk_format_count(total->wal_files, "WAL file");
     g_autofree char *bytes = bk_format_size(total->bytes);
 
-    (void)printf("  in all: %s, %s, %s, %s\n", snapshots, packs, wal_files, bytes);
+    (void)printf("  total: %s, %s, %s, %s\n", snapshots, packs, wal_files, bytes);
 }
 
 static bool
@@ -267,6 +267,6 @@ bk_cmd_repo_list(const BkArgs *args, BkCliContext *context, GError **error)
         (void)fputs(bk_json_text(json), stdout);
     }
     return report.failed == 0 ||
-           bk_throw(error, BK_ERROR_STORE, "%zu %s could not be asked", report.failed,
+           bk_throw(error, BK_ERROR_STORE, "%zu %s could not be read", report.failed,
                     report.failed == 1 ? "repository or source" : "repositories or sources");
 }

@@ -71,9 +71,10 @@ parse(Command *self, GError **error)
     self->target.exclusive = bk_args_get_flag(args, "exclusive");
     if (self->target.exclusive && self->target.kind != BK_RECOVERY_TARGET_TIME &&
         self->target.kind != BK_RECOVERY_TARGET_LSN && self->target.kind != BK_RECOVERY_TARGET_XID)
-        return bk_throw(error, BK_ERROR_USAGE, "--exclusive goes with a time, lsn:X/Y or xid:N");
+        return bk_throw(error, BK_ERROR_USAGE,
+                        "--exclusive requires a time, lsn:X/Y or xid:N as the target");
     if (bk_args_get_string(args, "to")[0] == 0)
-        return bk_throw(error, BK_ERROR_USAGE, "--to: an empty path");
+        return bk_throw(error, BK_ERROR_USAGE, "--to: the path is empty");
     self->command = bk_args_format(args, without);
     if (bk_args_get_string(args, "wal-dir") != NULL)
         self->wal_dir = g_canonicalize_filename(bk_args_get_string(args, "wal-dir"), NULL);
@@ -128,16 +129,15 @@ print_places(const Command *self, const BkRestore *restore)
     const char *wal = bk_restore_get_wal_directory(restore);
 
     if (strcmp(self->named, self->to) != 0)
-        (void)printf("               by the link %s\n", self->named);
+        (void)printf("               through the link %s\n", self->named);
     if (bk_restore_moves_inside(restore))
-        (void)printf("               what is there moves into a directory in it\n");
+        (void)printf("               its content is moved into a subdirectory\n");
     if (wal != NULL)
         (void)printf("  pg_wal       %s\n", wal);
     else if (meta->wal_directory != NULL && meta->wal_directory[0] != '\0')
-        (void)printf(
-            "  pg_wal       a plain directory, while the source has it in %s: --wal-dir DIR "
-            "puts it elsewhere\n",
-            meta->wal_directory);
+        (void)printf("  pg_wal       a plain directory; in the source it is a link to %s: use "
+                     "--wal-dir DIR for that\n",
+                     meta->wal_directory);
 }
 
 /* WAL that only the destination has. */
@@ -156,9 +156,9 @@ print_wal_there(const Command *self, const BkRestore *restore)
                  wal->last != NULL ? wal->last : "", wal->directory,
                  time != NULL ? ", last transaction " : "", time != NULL ? time : "");
     if (self->request.delta)
-        (void)printf("               %s archived first, then the plan is made anew%s\n",
+        (void)printf("               %s archived first, then a new plan is made%s\n",
                      lacking + (wal->last != NULL) == 1 ? "is" : "are",
-                     bk_restore_needs_wal(restore) ? ", to the target, which lies in it" : "");
+                     bk_restore_needs_wal(restore) ? ", up to the target, which is in it" : "");
 }
 
 static void
@@ -186,7 +186,7 @@ print_plan(const Command *self, const BkRestore *restore)
                      last, plan->segments, plan->segments == 1 ? "segment" : "segments",
                      plan->timeline);
     } else {
-        (void)printf("  WAL          only what the snapshot holds\n");
+        (void)printf("  WAL          only that in the snapshot\n");
     }
     if (plan->last_commit.lsn != 0) {
         g_autofree char *time = bk_format_time(plan->last_commit.time_us);
@@ -355,7 +355,7 @@ print_how_to_archive(const Command *self, const BkRestore *restore, const char *
 
     if (!bk_destination_wal_is_needed(wal))
         return;
-    (void)printf("It holds WAL that the archive lacks. To archive it:\n");
+    (void)printf("It has WAL that is missing in the archive. To archive it:\n");
     for (guint i = 0; wal->lacking != NULL && i < wal->lacking->len; i++)
         print_push(self, moved, g_ptr_array_index(wal->lacking, i));
     if (wal->last != NULL) {
@@ -379,16 +379,16 @@ print_done(const Command *self, const BkRestore *restore, const BkRestoreReport 
     g_autofree char *reused = bk_format_size(report->reused_bytes);
 
     (void)printf(
-        "Restored: %s written, %s were there already, %.1f s and %.1f s to make it durable.\n",
+        "Restored: %s written, %s already correct, %.1f s and %.1f s to sync it to disk.\n",
         written, reused, bk_format_seconds(report->copy_us), bk_format_seconds(report->sync_us));
     if (report->moved_aside != NULL)
-        (void)printf("The directory that was there is now %s.\n", report->moved_aside);
+        (void)printf("The old directory is now %s.\n", report->moved_aside);
     if (report->moved_aside != NULL)
         print_how_to_archive(self, restore, report->moved_aside);
     if (!bk_restore_archives(restore, &sign) && sign != NULL)
-        (void)printf("The restored server will not archive, since %s.\n", sign);
+        (void)printf("The restored server will not archive, because %s.\n", sign);
     if (!bk_args_get_flag(self->args, "start"))
-        (void)printf("Start PostgreSQL %u on it: it recovers to the target by itself.\n", major);
+        (void)printf("Start PostgreSQL %u on it: it recovers to the target on its own.\n", major);
     (void)fflush(stdout);
 }
 

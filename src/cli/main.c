@@ -142,7 +142,8 @@ static int
 report_loss(Weight weight, const GError *loss, int status)
 {
     if (weight == REPORT && status == 0) {
-        bk_cli_warn("%s; what was asked for is done, and need not be run again", loss->message);
+        bk_cli_warn("%s; the command itself has succeeded and need not be run again",
+                    loss->message);
         return 0;
     }
     if (weight == REPORT)

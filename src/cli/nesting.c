@@ -67,18 +67,18 @@ static bool
 throw_inside(const BkConfigRepository *config, const char *own, const char *around, GError **error)
 {
     return bk_throw(error, BK_ERROR_UNFIT,
-                    "repository \"%s\": \"%s\" is inside the repository in \"%s\": put it beside "
-                    "that",
+                    "repository \"%s\": \"%s\" is inside the repository in \"%s\": choose a "
+                    "directory outside of it",
                     config->name, own, around);
 }
 
 static bool
 throw_around(const BkConfigRepository *config, const char *own, const char *inside, GError **error)
 {
-    return bk_throw(error, BK_ERROR_UNFIT,
-                    "repository \"%s\": in \"%s\" is another repository, \"%s\": put it beside "
-                    "that",
-                    config->name, own, inside);
+    return bk_throw(
+        error, BK_ERROR_UNFIT,
+        "repository \"%s\": \"%s\" contains another repository, \"%s\": choose another directory",
+        config->name, own, inside);
 }
 
 static bool

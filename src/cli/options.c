@@ -159,7 +159,7 @@ check_value(const BkOptionInfo *info, Value *value, const char *text, GError **e
     if (info->type != BK_OPTION_CHOICE || g_strv_contains(info->choices, text))
         return true;
     all = g_strjoinv(", ", (char **)(uintptr_t)info->choices);
-    return bk_throw(error, BK_ERROR_USAGE, "\"%s\" is none of %s", text, all);
+    return bk_throw(error, BK_ERROR_USAGE, "\"%s\" is not one of %s", text, all);
 }
 
 static bool
@@ -176,7 +176,7 @@ take_option(Scan *scan, const BkOptionInfo *info, const char *text, GError **err
     Value *value;
 
     if (!repeats && bk_args_has(scan->args, info->name))
-        return bk_throw(error, BK_ERROR_USAGE, "\"--%s\" is there twice", info->name);
+        return bk_throw(error, BK_ERROR_USAGE, "\"--%s\" is given twice", info->name);
     if (!takes_value(info) && text != NULL)
         return bk_throw(error, BK_ERROR_USAGE, "\"--%s\" takes no value", info->name);
     if (takes_value(info) && text == NULL) {
@@ -275,7 +275,7 @@ take_argument(Scan *scan, const char *word, GError **error)
     if (command == NULL)
         return take_command(scan, word, error);
     if (scan->n_arguments == command->n_arguments)
-        return bk_throw(error, BK_ERROR_USAGE, "\"%s\" is one argument too many for \"%s\"", word,
+        return bk_throw(error, BK_ERROR_USAGE, "unexpected argument \"%s\" for \"%s\"", word,
                         command->name);
     if (word[0] == 0)
         return bk_throw(error, BK_ERROR_USAGE, "%s is empty",
@@ -305,7 +305,7 @@ check_complete(const BkArgs *self, size_t n_arguments, GError **error)
     const BkCommandInfo *command = self->command;
 
     if (command == NULL)
-        return bk_throw(error, BK_ERROR_USAGE, "no command is given");
+        return bk_throw(error, BK_ERROR_USAGE, "no command given");
     if (n_arguments < command->n_arguments && !command->arguments[n_arguments].is_optional)
         return bk_throw(error, BK_ERROR_USAGE, "\"%s\" needs %s", command->name,
                         command->arguments[n_arguments].shown);
@@ -318,8 +318,9 @@ check_complete(const BkArgs *self, size_t n_arguments, GError **error)
                             info->name);
         for (; other != NULL && *other != NULL && bk_args_has(self, info->name); other++)
             if (bk_args_has(self, *other))
-                return bk_throw(error, BK_ERROR_USAGE, "\"--%s\" and \"--%s\" exclude each other",
-                                info->name, *other);
+                return bk_throw(error, BK_ERROR_USAGE,
+                                "\"--%s\" and \"--%s\" cannot be used together", info->name,
+                                *other);
     }
     return true;
 }

@@ -75,7 +75,8 @@ bk_cli_start_print(const BkStartResult *result)
     char lsn[BK_LSN_TEXT_SIZE];
 
     if (result->pid != 0)
-        (void)printf("The server runs (process %" G_GINT64_FORMAT ", port %u in %s) and %s.\n",
+        (void)printf("The server is running (process %" G_GINT64_FORMAT
+                     ", port %u in %s) and %s.\n",
                      result->pid, result->port, result->socket_dir,
                      result->in_recovery ? "is paused at the target"
                      : result->wrote     ? "takes writes"

@@ -40,7 +40,7 @@ compress_zstd(BkCompressor *self, const void *from, size_t size, void *to)
     if (self->zstd_compress == NULL)
         self->zstd_compress = ZSTD_createCCtx();
     if (self->zstd_compress == NULL)
-        g_error("no memory for a zstd context");
+        g_error("not enough memory for zstd");
     result = ZSTD_compressCCtx(self->zstd_compress, to, size, from, size, self->level);
     return ZSTD_isError(result) ? 0 : result;
 }
@@ -89,7 +89,7 @@ decompress_zstd(BkCompressor *self, const void *from, size_t from_size, void *to
     if (self->zstd_decompress == NULL)
         self->zstd_decompress = ZSTD_createDCtx();
     if (self->zstd_decompress == NULL)
-        g_error("no memory for a zstd context");
+        g_error("not enough memory for zstd");
     result = ZSTD_decompressDCtx(self->zstd_decompress, to, to_size, from, from_size);
     return !ZSTD_isError(result) && result == to_size;
 }
@@ -123,5 +123,5 @@ bk_decompress(BkCompressor *self, uint8_t codec, const void *from, size_t from_s
     default:
         return bk_throw(error, BK_ERROR_UNSUPPORTED, "unknown compression method %u", codec);
     }
-    return ok || bk_throw(error, BK_ERROR_CORRUPT, "compressed data are malformed");
+    return ok || bk_throw(error, BK_ERROR_CORRUPT, "compressed data is malformed");
 }

@@ -54,8 +54,8 @@ bk_extensions_check(const uint8_t *area, size_t size, const uint16_t *known, siz
         else if ((extension.tag & BK_EXTENSION_CRITICAL) != 0 &&
                  !is_known_tag(extension.tag, known, count))
             return bk_throw(error, BK_ERROR_UNSUPPORTED,
-                            "%s has extension %u, which only a newer program understands", what,
-                            extension.tag);
+                            "%s has extension %u, which needs a newer version of this program",
+                            what, extension.tag);
         last = extension.tag;
     }
     return bk_wire_is_ok(&reader) ||

@@ -79,7 +79,7 @@ check_choice(const BkKeyInfo *info, const char *text, GError **error)
     if (g_strv_contains(info->choices, text))
         return true;
     all = g_strjoinv(", ", (char **)(uintptr_t)info->choices);
-    return bk_throw(error, BK_ERROR_CONFIG, "\"%s\" is none of %s", text, all);
+    return bk_throw(error, BK_ERROR_CONFIG, "\"%s\" is not one of %s", text, all);
 }
 
 static bool
@@ -155,7 +155,7 @@ find_list_fault(BkKeyType type, const BkNode *child, GHashTable *seen)
     if (type == BK_KEY_PATH_LIST && !g_path_is_absolute(child->text))
         return g_strdup_printf("\"%s\" is not an absolute path", child->text);
     if (!g_hash_table_add(seen, child->text))
-        return g_strdup_printf("\"%s\" is there twice", child->text);
+        return g_strdup_printf("\"%s\" is given twice", child->text);
     return NULL;
 }
 

@@ -67,14 +67,14 @@ check_bucket(const Taking *self, const char *bucket, GError **error)
     for (const char *next = bucket; *next != 0; next++)
         if (g_ascii_isupper(*next))
             return complain(self, "bucket",
-                            "has capitals, which names of buckets do not have: write it as the "
+                            "contains capital letters, which a bucket name cannot: write it as the "
                             "store lists it",
                             error);
     if (strlen(bucket) >= 3 && strlen(bucket) <= 255 && is_made_of(bucket, "._-") &&
         g_ascii_isalnum(bucket[0]))
         return true;
     return complain(self, "bucket",
-                    "is not the name of a bucket: three or more of a to z, 0 to 9, . and -", error);
+                    "is not a bucket name: three or more of a to z, 0 to 9, . and -", error);
 }
 
 /* A slash at the end says nothing: consoles show addresses with one. A new string, or NULL. */
@@ -116,8 +116,8 @@ check_prefix(const Taking *self, const char *prefix, GError **error)
         if (parts[i][0] == 0 || strcmp(parts[i], ".") == 0 || strcmp(parts[i], "..") == 0 ||
             !is_made_of(parts[i], "._-") || strlen(prefix) > 256)
             return complain(self, "prefix",
-                            "must be of A to Z, a to z, 0 to 9, \".\", \"_\" and \"-\", with "
-                            "slashes in between",
+                            "must consist of A to Z, a to z, 0 to 9, \".\", \"_\" and \"-\", "
+                            "separated by slashes",
                             error);
     return true;
 }
@@ -173,10 +173,10 @@ take_protection(const Taking *self, GError **error)
     if (s3->lock_us > MAX_LOCK_US)
         return complain(self, "lock", "its period is more than a hundred years", error);
     if (s3->kms_key != NULL && s3->sse != BK_S3_SSE_KMS)
-        return complain(self, "kms_key", "is for sse: aws:kms", error);
+        return complain(self, "kms_key", "requires sse: aws:kms", error);
     if ((s3->customer_key_file != NULL) != (s3->sse == BK_S3_SSE_CUSTOMER))
         return complain(self, s3->sse == BK_S3_SSE_CUSTOMER ? "sse" : "customer_key_file",
-                        "sse: customer and customer_key_file belong together", error);
+                        "sse: customer and customer_key_file must be used together", error);
     return true;
 }
 

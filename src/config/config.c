@@ -92,7 +92,7 @@ take_repository(BkConfig *config, const BkNode *node, GError **error)
     if ((self->path != NULL) == (s3 != NULL))
         return bk_throw(error, BK_ERROR_CONFIG, "%s:%zu: repositories.%s: %s", config->path,
                         node->key_line, node->key,
-                        s3 != NULL ? "has both \"path\" and \"s3\": it is in one place"
+                        s3 != NULL ? "has both \"path\" and \"s3\": only one is allowed"
                                    : "\"path\" or \"s3\" is missing");
     if (s3 != NULL)
         self->s3 = bk_config_s3_take(s3, config->path, node->key, error);
@@ -132,7 +132,7 @@ take_best_effort(const BkConfig *config, BkConfigSource *source, const BkNode *n
 
         if (repository == NULL || !g_ptr_array_find(source->to, repository, NULL))
             return bk_throw(error, BK_ERROR_CONFIG,
-                            "%s:%zu: sources.%s.best_effort: \"%s\" is not among those in \"to\"",
+                            "%s:%zu: sources.%s.best_effort: \"%s\" is not one of those in \"to\"",
                             config->path, name->line, source->name, name->text);
         g_ptr_array_add(source->best_effort, (void *)(uintptr_t)repository);
     }
@@ -249,7 +249,7 @@ check_distinct(const BkConfig *config, const BkNode *repositories, GError **erro
 
             if (strcmp(one_place, two_place) == 0)
                 return bk_throw(error, BK_ERROR_CONFIG,
-                                "%s:%zu: repositories.%s.%s: is that of \"%s\" too", config->path,
+                                "%s:%zu: repositories.%s.%s: is also used by \"%s\"", config->path,
                                 bk_node_find(bk_node_find(repositories, two->name), key)->line,
                                 two->name, key, one->name);
         }

@@ -5,15 +5,15 @@
 static bool
 refuse_form(GError **error)
 {
-    return bk_throw(error, BK_ERROR_CONFIG, "not a connection string of PostgreSQL");
+    return bk_throw(error, BK_ERROR_CONFIG, "not a PostgreSQL connection string");
 }
 
 static bool
 refuse_password(GError **error)
 {
-    return bk_throw(error, BK_ERROR_CONFIG,
-                    "a password does not belong here: put it into ~/.pgpass or a file that "
-                    "passfile= names");
+    return bk_throw(
+        error, BK_ERROR_CONFIG,
+        "a password is not allowed here: put it into ~/.pgpass or a file given by passfile=");
 }
 
 static bool

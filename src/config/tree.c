@@ -106,7 +106,7 @@ take_text(const Reader *reader, const Event *event, GError **error)
         return NULL;
     if (strlen(text) == event->data.scalar.length)
         return g_strdup(text);
-    complain(reader, event->start_mark.line + 1, "a zero byte in a text", error);
+    complain(reader, event->start_mark.line + 1, "a text contains a zero byte", error);
     return NULL;
 }
 
@@ -161,7 +161,7 @@ take_mapping(Reader *reader, BkNode *node, unsigned depth, GError **error)
         if (key == NULL)
             return false;
         if (!g_hash_table_add(seen, g_strdup(key)))
-            return bk_throw(error, BK_ERROR_CONFIG, "%s:%zu: \"%s\" is there twice", reader->name,
+            return bk_throw(error, BK_ERROR_CONFIG, "%s:%zu: \"%s\" is given twice", reader->name,
                             key_line, key);
         if (!next_event(reader, &event, error))
             return false;

@@ -107,8 +107,8 @@ bk_value_parse_int(const char *text, int64_t min, int64_t max, int64_t *value, G
     *value = negative ? -(int64_t)magnitude : (int64_t)magnitude;
     if (*value < min || *value > max)
         return bk_throw(error, BK_ERROR_USAGE,
-                        "\"%s\" is not from %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT, text, min,
-                        max);
+                        "\"%s\" is not in the range %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT,
+                        text, min, max);
     return true;
 }
 
@@ -122,7 +122,7 @@ bk_value_parse_method(const char *text, int *method, GError **error)
             *method = (int)i;
             return true;
         }
-    return bk_throw(error, BK_ERROR_USAGE, "\"%s\" is none of zstd, lz4, none", text);
+    return bk_throw(error, BK_ERROR_USAGE, "\"%s\" is not one of zstd, lz4, none", text);
 }
 
 typedef struct CronField {
@@ -198,13 +198,14 @@ bk_value_check_cron(const char *text, GError **error)
         if (parts[i][0] == 0)
             continue; /* between two blanks */
         if (count < G_N_ELEMENTS(cron_fields) && !is_cron_field(&cron_fields[count], parts[i]))
-            return bk_throw(error, BK_ERROR_USAGE, "\"%s\" is not a schedule: \"%s\" is no %s",
-                            text, parts[i], cron_fields[count].name);
+            return bk_throw(error, BK_ERROR_USAGE,
+                            "\"%s\" is not a schedule: \"%s\" is not a valid %s", text, parts[i],
+                            cron_fields[count].name);
         count++;
     }
     if (count != G_N_ELEMENTS(cron_fields))
         return bk_throw(error, BK_ERROR_USAGE,
-                        "\"%s\" is not a schedule: it has %zu fields and not 5", text, count);
+                        "\"%s\" is not a schedule: it has %zu fields instead of 5", text, count);
     return true;
 }
 
@@ -216,11 +217,11 @@ bk_value_check_name(const char *text, GError **error)
 
     if (size < 1 || size > 63 || !(g_ascii_islower(*text) || g_ascii_isdigit(*text)) ||
         strspn(text, allowed) != size)
-        return bk_throw(error, BK_ERROR_USAGE,
-                        "\"%s\" is not a name of a to z, 0 to 9, _ and -, of at most 63", text);
+        return bk_throw(
+            error, BK_ERROR_USAGE,
+            "\"%s\" is not a valid name: use a to z, 0 to 9, _ and -, at most 63 characters", text);
     if (strcmp(text, "keys") == 0 || strcmp(text, "audit") == 0)
-        return bk_throw(error, BK_ERROR_USAGE, "\"%s\" is a name that repositories use themselves",
-                        text);
+        return bk_throw(error, BK_ERROR_USAGE, "\"%s\" is reserved", text);
     return true;
 }
 

@@ -165,7 +165,7 @@ bk_frame_reader_next(BkFrameReader *self, BkBuf *raw, GError **error)
     self->has_had_last = frame.is_last;
     return !frame.is_last ||
            self->fetched - self->window.size + self->next == self->size - BK_SEAL_TRAILER_SIZE ||
-           bk_throw(error, BK_ERROR_CORRUPT, "object goes on after its last frame");
+           bk_throw(error, BK_ERROR_CORRUPT, "object has data after its last frame");
 }
 
 bool

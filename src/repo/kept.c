@@ -107,7 +107,7 @@ bk_kept_decode(const void *data, size_t size, BkKept *self, GError **error)
     take_object(&reader, &self->identity);
     take_object(&reader, &self->slot_object);
     take_keys(&reader, self);
-    return bk_wire_end(&reader, "what is kept of a repository", error);
+    return bk_wire_end(&reader, "the cached keys of a repository", error);
 }
 
 static char *
@@ -148,8 +148,8 @@ bk_kept_save(const BkKept *self, const BkLocation *place, const char *source)
     if (content.size > KEPT_MAX || !bk_cache_directory_make(directory) ||
         !bk_cache_file_put(directory, name, &content))
         bk_log(BK_LOG_INFO,
-               "nothing is kept in \"%s\" (it cannot be written, or is not this user's alone): "
-               "each call asks the bucket for more",
+               "nothing is cached in \"%s\" (it cannot be written, or others can read it): each "
+               "command needs more requests",
                directory);
 }
 

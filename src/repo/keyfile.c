@@ -157,7 +157,7 @@ read_private(const char *path, BkBuf *content, GError **error)
     if (bk_error_is(cause, BK_ERROR_ABSENT))
         return bk_throw(
             error, BK_ERROR_KEY,
-            "key file \"%s\" is missing: put it there, or run \"backstay init\" for a new "
+            "key file \"%s\" is missing: copy it there, or run \"backstay init\" for a new "
             "repository",
             path);
     if (fd >= 0 && fstat(fd, &st) < 0)

@@ -215,8 +215,8 @@ lose(BkLease *self, GError **error)
     const int64_t silent_us = g_get_monotonic_time() - self->renewed_us;
     g_autofree char *silence =
         self->renewed_us != 0 && silent_us >= self->ttl_us
-            ? g_strdup_printf(": this one had not renewed it for %" G_GINT64_FORMAT
-                              " s, as when it is stopped or the repository does not answer",
+            ? g_strdup_printf(": this process had not renewed it for %" G_GINT64_FORMAT
+                              " s (was it stopped, or did the repository not answer?)",
                               silent_us / BK_USEC_PER_SEC)
             : g_strdup("");
 
@@ -328,7 +328,8 @@ check_taken(BkLease *self, uint64_t before, BkOp *op, GError **error)
     if (is_next)
         return true;
     withdraw(self, op);
-    return bk_throw(error, BK_ERROR_BUSY, "source \"%s\" is held by another process",
+    return bk_throw(error, BK_ERROR_BUSY,
+                    "the lease of the lease of source \"%s\" is held by another process",
                     bk_source_repo_source(self->source_repo));
 }
 
@@ -381,7 +382,7 @@ throw_held(const BkSourceRepo *source_repo, const BkLeaseInfo *info, GError **er
 {
     return bk_throw(
         error, BK_ERROR_BUSY,
-        "source \"%s\" is held by %s: wait for it, or use --break-lease when it is dead",
+        "the lease of source \"%s\" is held by %s: wait for it, or use --break-lease if it is dead",
         bk_source_repo_source(source_repo), info->holder);
 }
 
@@ -405,8 +406,8 @@ watch_owner(const BkSourceRepo *source_repo, BkLeaseInfo *info, int64_t ttl_us, 
     const uint64_t watched = info->epoch;
 
     bk_log(BK_LOG_INFO,
-           "source \"%s\" is held by %s, whose lease has expired unless a clock is wrong: watching "
-           "for %" G_GINT64_FORMAT " s whether it is renewed",
+           "the lease of source \"%s\" is held by %s and has expired, unless a clock is wrong: "
+           "watching for %" G_GINT64_FORMAT " s whether it is renewed",
            bk_source_repo_source(source_repo), info->holder, ttl_us / 3 * 2 / BK_USEC_PER_SEC);
     while (g_get_monotonic_time() < end_us) {
         if (!bk_op_sleep(op, ttl_us / 12, error))
@@ -561,7 +562,8 @@ begin(BkLease *self, const BkLeaseInfo *info, GError **error)
 
     if (!take_epoch(self, epoch, &is_held, self->op, &cause)) {
         if (bk_error_is(cause, BK_ERROR_LEASE_LOST))
-            bk_throw(error, BK_ERROR_BUSY, "source \"%s\" was just taken by another process",
+            bk_throw(error, BK_ERROR_BUSY,
+                     "another process has just taken the lease of source \"%s\"",
                      bk_source_repo_source(self->source_repo));
         else
             bk_propagate(error, &cause);

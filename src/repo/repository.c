@@ -180,11 +180,10 @@ check_identity(const BkRepository *self, const BkBuf *found, GError **error)
     if (format > BK_REPOSITORY_FORMAT)
         return bk_throw(error, BK_ERROR_UNSUPPORTED,
                         "repository \"%s\" has format version %" G_GUINT64_FORMAT
-                        ", this program knows up to %d: use a newer version",
+                        ", this program supports up to %d: use a newer version",
                         self->name, format, BK_REPOSITORY_FORMAT);
     return bk_throw(error, BK_ERROR_CORRUPT,
-                    "object \"backstay.json\" of repository \"%s\" is not what was written",
-                    self->name);
+                    "object \"backstay.json\" of repository \"%s\" is damaged", self->name);
 }
 
 /* A wrong key must not look like damage, nor like a missing repository. */
@@ -193,8 +192,9 @@ explain_slot_error(const BkRepository *self, const BkKeyFile *key, GError *cause
 {
     if (bk_error_is(cause, BK_ERROR_ABSENT)) {
         g_error_free(cause);
-        return bk_throw(error, BK_ERROR_KEY, "the key (slot %s) is not one of repository \"%s\"",
-                        key->slot, self->name);
+        return bk_throw(error, BK_ERROR_KEY,
+                        "the key (slot %s) does not belong to repository \"%s\"", key->slot,
+                        self->name);
     }
     g_propagate_error(error, cause);
     return false;
@@ -315,11 +315,10 @@ check_first_wins(BkStore *store, BkOp *op, GError **error)
     if (!bk_store_delete(store, name, op, NULL))
         bk_log(BK_LOG_INFO, "\"%s\" stays in %s", name, bk_store_describe(store));
     if (overwrites)
-        return bk_throw(
-            error, BK_ERROR_STORE,
-            "%s lets a second put overwrite the first one: have it keep versions, or set "
-            "\"conditions: false\" and let only one host write",
-            bk_store_describe(store));
+        return bk_throw(error, BK_ERROR_STORE,
+                        "%s lets a second put overwrite the first one: turn on versioning for the "
+                        "bucket, or set \"conditions: false\" and write from one host only",
+                        bk_store_describe(store));
     return bk_error_is(cause, BK_ERROR_EXISTS) || bk_propagate(error, &cause);
 }
 

@@ -26,8 +26,9 @@ bk_reread_is_worth(BkStore *store, const char *name, unsigned *tries, GError **c
     }
     if (!has_other && !(is_first && bk_store_is_remote(store)))
         return false;
-    bk_log(BK_LOG_WARNING, "\"%s\" in %s is not what was put first (%s): it is read again", name,
-           bk_store_describe(store), (*cause)->message);
+    bk_log(BK_LOG_WARNING,
+           "\"%s\" in %s is not the object that was stored first (%s): reading the first version",
+           name, bk_store_describe(store), (*cause)->message);
     g_clear_error(cause);
     return true;
 }

@@ -228,7 +228,7 @@ visit_key(const BkStoreEntry *entry, void *data, GError **error)
         return true;
     }
     if (numbers->len >= MAX_GENERATIONS)
-        return bk_throw(error, BK_ERROR_CORRUPT, "\"%s\": more than %d keys of a source",
+        return bk_throw(error, BK_ERROR_CORRUPT, "\"%s\": a source has more than %d keys",
                         entry->name, MAX_GENERATIONS);
     g_array_append_val(numbers, number);
     return true;
@@ -297,7 +297,7 @@ bk_source_repo_open(BkRepository *repository, const char *source, BkOp *op, GErr
         return bk_prefix(error, "repository \"%s\"", bk_repository_name(repository)), NULL;
     if (bk_keyring_is_empty(self->keys))
         return bk_throw_null(error, BK_ERROR_NOT_FOUND,
-                             "repository \"%s\" holds nothing of source \"%s\"",
+                             "repository \"%s\" has nothing of source \"%s\"",
                              bk_repository_name(repository), source);
     if (bk_repository_kept(repository, source) != NULL)
         bk_repository_keep(repository);

@@ -92,9 +92,8 @@ bk_stale_uploads_abort(const BkSourceRepo *source_repo, const BkLease *lease, ui
         if (is_abandoned(source_repo, leftover) &&
             bk_store_abort_upload(bk_source_repo_store(source_repo), leftover->name, leftover->id,
                                   op, &cause))
-            bk_log(BK_LOG_INFO, "removed parts of \"%s\", which was never completed",
-                   leftover->name);
+            bk_log(BK_LOG_INFO, "removed the incomplete upload of \"%s\"", leftover->name);
     }
     if (cause != NULL)
-        bk_log(BK_LOG_INFO, "uploads that were never completed are left: %s", cause->message);
+        bk_log(BK_LOG_INFO, "incomplete uploads remain: %s", cause->message);
 }

@@ -70,7 +70,7 @@ bk_seal_header_decode(const uint8_t *data, size_t size, BkSealHeader *header, GE
         return bk_throw(error, BK_ERROR_CORRUPT, "not a sealed object");
     if (header->version > BK_SEAL_VERSION)
         return bk_throw(error, BK_ERROR_UNSUPPORTED,
-                        "object has format version %u, this program knows up to %d",
+                        "object has format version %u, this program supports up to %d",
                         header->version, BK_SEAL_VERSION);
     if (header->version == 0)
         return bk_throw(error, BK_ERROR_CORRUPT, "object has format version 0");
@@ -90,7 +90,7 @@ bk_opener_begin(BkOpener *self, const BkSealAs *as, const uint8_t *header_data, 
         return false;
     if (header.kind != as->kind && bk_seal_kind_is_reserved(header.kind))
         return bk_throw(error, BK_ERROR_UNSUPPORTED,
-                        "object is of kind %u (%s), which only a newer program understands",
+                        "object is of kind %u (%s), which needs a newer version of this program",
                         header.kind, bk_seal_kind_name(header.kind));
     if (header.kind != as->kind)
         return bk_throw(error, BK_ERROR_CORRUPT, "object is of kind %u instead of %d", header.kind,
@@ -102,8 +102,7 @@ bk_opener_begin(BkOpener *self, const BkSealAs *as, const uint8_t *header_data, 
                         header.generation);
     bk_seal_commit(key, header.salt, as->kind, commitment);
     if (memcmp(commitment, header.commitment, sizeof commitment) != 0)
-        return bk_throw(error, BK_ERROR_CORRUPT,
-                        "header is not what was written, or the key is wrong");
+        return bk_throw(error, BK_ERROR_CORRUPT, "the header is damaged, or the key is wrong");
     bk_seal_derive_key(key, header.salt, as->kind, &object_key);
     bk_aead_set_key(self->aead, &object_key, false);
     bk_seal_associate(&self->associated, header_data, as->name);
@@ -178,7 +177,7 @@ bk_opener_frame(BkOpener *self, BkFrame *frame, BkBuf *raw, GError **error)
     sealed = bk_seal_frame(&self->associated, frame->ordinal, frame->is_last);
     if (!bk_aead_open(self->aead, &sealed, body, body_size, self->plain.data))
         return bk_throw(error, BK_ERROR_CORRUPT,
-                        "frame %" G_GUINT64_FORMAT " is not what was written under this name",
+                        "frame %" G_GUINT64_FORMAT " is damaged or belongs under another name",
                         frame->ordinal);
     return decompress_body(self, body_size, raw, error);
 }
@@ -198,7 +197,7 @@ bk_seal_check_sizes(const uint8_t *trailer, uint64_t object_size, GError **error
         last_frame < size)
         return true;
     return bk_throw(error, BK_ERROR_CORRUPT,
-                    "object has %" G_GUINT64_FORMAT " bytes, which is not what its trailer says",
+                    "object has %" G_GUINT64_FORMAT " bytes, which is not the size in its trailer",
                     object_size);
 }
 
@@ -213,7 +212,7 @@ bk_opener_trailer(BkOpener *self, const uint8_t *trailer, uint64_t object_size, 
     sealed = bk_seal_trailer(&self->associated, trailer);
     if (bk_aead_open(self->aead, &sealed, trailer + BK_SEAL_OPEN_TRAILER, 0, &nothing))
         return true;
-    return bk_throw(error, BK_ERROR_CORRUPT, "trailer is not what was written under this name");
+    return bk_throw(error, BK_ERROR_CORRUPT, "trailer is damaged or belongs under another name");
 }
 
 bool
@@ -233,7 +232,8 @@ bk_seal_check(const BkBuf *object, GError **error)
     digest_at = object->size - BK_AEAD_TAG_SIZE - BK_SHA256_SIZE;
     bk_sha256(object->data, digest_at, digest);
     if (memcmp(digest, object->data + digest_at, sizeof digest) != 0)
-        return bk_throw(error, BK_ERROR_CORRUPT, "object does not have the SHA-256 that it bears");
+        return bk_throw(error, BK_ERROR_CORRUPT,
+                        "the SHA-256 of the object does not match its trailer");
     return true;
 }
 
@@ -264,7 +264,7 @@ bk_unseal_frames(BkOpener *self, const BkSealAs *as, const BkBuf *object, BkFram
         bk_wipe(raw.data, raw.size); /* it may have been a key */
     if (!ok)
         return false;
-    return next == end || bk_throw(error, BK_ERROR_CORRUPT, "object goes on after its last frame");
+    return next == end || bk_throw(error, BK_ERROR_CORRUPT, "object has data after its last frame");
 }
 
 typedef struct Collected {
@@ -279,7 +279,7 @@ collect(const BkFrame *frame, const BkBuf *raw, void *data, GError **error)
 
     (void)frame;
     if (raw->size > collected->limit - collected->raw->size)
-        return bk_throw(error, BK_ERROR_CORRUPT, "object holds more than %zu bytes",
+        return bk_throw(error, BK_ERROR_CORRUPT, "object has more than %zu bytes",
                         collected->limit);
     if (!bk_buf_reserve(collected->raw, raw->size, error))
         return false;

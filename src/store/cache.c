@@ -384,7 +384,8 @@ bk_store_cache_new(BkStore *inner, const char *directory)
         self->directory = g_strdup(directory);
         empty_when_full(directory);
     } else {
-        bk_log(BK_LOG_INFO, "nothing is kept in \"%s\": it cannot be made, or is not ours alone",
+        bk_log(BK_LOG_INFO,
+               "nothing is cached in \"%s\": it cannot be created, or others can read it",
                directory);
     }
     return &self->base;

@@ -26,7 +26,7 @@ bk_posix_owner_give(const BkPosixOwner *self, int fd, mode_t mode, GError **erro
      * it is. */
     if (self->is_other && fchown(fd, self->uid, self->gid) < 0 && errno != EPERM &&
         errno != EOPNOTSUPP && errno != EINVAL)
-        return bk_throw_errno(error, "give a file to user %u", self->uid);
+        return bk_throw_errno(error, "change the owner of a file to user %u", self->uid);
     if ((mode & 0077) == 0)
         return true; /* as it was made */
     return fchmod(fd, mode) == 0 || errno == EPERM || bk_throw_errno(error, "set the mode");
@@ -62,8 +62,8 @@ bk_posix_owner_explain(const BkPosixOwner *self, const char *root, int dir, cons
     user = name_user(self != NULL && self->uid != 0 ? self->uid : geteuid());
     command = bk_escape_argument(root);
     message =
-        g_strdup_printf("%s: it belongs to user \"%s\" and its mode is %04o (to give all of "
-                        "it to the user who archives, as root: chown -R %s %s)",
+        g_strdup_printf("%s: it belongs to user \"%s\" and its mode is %04o (to change the owner "
+                        "of all of it, as root: chown -R %s %s)",
                         (*error)->message, owner, (unsigned)st.st_mode & 07777, user, command);
     g_free((*error)->message);
     (*error)->message = g_steal_pointer(&message);

@@ -198,7 +198,7 @@ make_part(PosixStore *self, int dir, const char *path, GError **error)
         }
     }
     if (fd < 0) {
-        bk_throw_errno(error, "make the directory \"%s\"", path);
+        bk_throw_errno(error, "create the directory \"%s\"", path);
         explain(self, dir, part, error);
         return -1;
     }
@@ -206,7 +206,7 @@ make_part(PosixStore *self, int dir, const char *path, GError **error)
         return -1;
     if (is_missing || !is_durable(self, path)) {
         if (!bk_fd_sync(dir, error)) {
-            bk_prefix(error, "make the directory \"%s\"", path);
+            bk_prefix(error, "create the directory \"%s\"", path);
             return -1;
         }
         note_durable(self, path);
@@ -276,7 +276,7 @@ open_temp_directory(PosixStore *self, GError **error)
             fd = open_part(self->root, TEMP_DIRECTORY, O_RDONLY);
     }
     if (fd < 0) {
-        bk_throw_errno(error, "make the directory \"" TEMP_DIRECTORY "\"");
+        bk_throw_errno(error, "create the directory \"" TEMP_DIRECTORY "\"");
         explain(self, self->root, TEMP_DIRECTORY, error);
         return -1;
     }

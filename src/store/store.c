@@ -72,7 +72,7 @@ bk_store_throw_absent(GError **error)
 bool
 bk_store_throw_exists(GError **error)
 {
-    return bk_throw(error, BK_ERROR_EXISTS, "the name is taken");
+    return bk_throw(error, BK_ERROR_EXISTS, "the name is already in use");
 }
 
 const char *
@@ -176,7 +176,7 @@ bk_store_reread_original(BkStore *self, const char *name, bool *has_other, BkOp 
         return true;
     if (bk_op_check(op, error) && self->driver->distrust(self, name, has_other, op, error))
         return true;
-    return bk_prefix(error, "look for another version of \"%s\" in %s", name, self->description);
+    return bk_prefix(error, "find another version of \"%s\" in %s", name, self->description);
 }
 
 bool
@@ -223,11 +223,11 @@ check_entry(Listing *self, const BkStoreEntry *entry, GError **error)
     if (entry->name == NULL || !g_str_has_prefix(entry->name, self->prefix) ||
         !is_listed_name(self, entry->name))
         return bk_throw(error, BK_ERROR_STORE,
-                        "the listing of \"%s\" holds \"%.100s\", which was not asked for",
+                        "the listing of \"%s\" contains \"%.100s\", which was not requested",
                         self->prefix, entry->name != NULL ? entry->name : "");
     if (strcmp(entry->name, self->last->str) <= 0)
         return bk_throw(error, BK_ERROR_STORE,
-                        "the listing of \"%s\" is out of order: \"%s\" comes behind \"%s\"",
+                        "the listing of \"%s\" is out of order: \"%s\" follows \"%s\"",
                         self->prefix, entry->name, self->last->str);
     (void)g_string_assign(self->last, entry->name);
     return true;
@@ -339,7 +339,7 @@ bk_store_ensure_durable(BkStore *self, const char *name, BkOp *op, GError **erro
     g_assert(bk_store_is_name(name));
     if (bk_op_check(op, error) && self->driver->settle(self, name, op, error))
         return true;
-    return bk_prefix(error, "settle \"%s\" in %s", name, self->description);
+    return bk_prefix(error, "make \"%s\" in %s durable", name, self->description);
 }
 
 /* Uploads come from outside, too, and several may be of one name. */
@@ -358,7 +358,7 @@ visit_upload(const BkStoreUpload *upload, void *data, GError **error)
 
     if (!g_str_has_prefix(upload->name, self->prefix) || !bk_store_is_name(upload->name))
         return bk_throw(error, BK_ERROR_STORE,
-                        "the uploads of \"%s\" hold \"%.100s\", which was not asked for",
+                        "the uploads of \"%s\" contain \"%.100s\", which was not requested",
                         self->prefix, upload->name);
     checked.begun_us = CLAMP(upload->begun_us, 0, BK_STORE_LAST_US);
     self->visitor_failed = !self->visit(&checked, self->data, error);
@@ -430,7 +430,7 @@ bk_store_retain(BkStore *self, const char *name, BkOp *op, GError **error)
         return true;
     if (bk_op_check(op, error) && self->driver->retain(self, name, op, error))
         return true;
-    return bk_prefix(error, "retain \"%s\" in %s", name, self->description);
+    return bk_prefix(error, "lock \"%s\" in %s", name, self->description);
 }
 
 bool
@@ -444,7 +444,7 @@ bk_store_get_lock(BkStore *self, const char *name, int64_t *until_us, BkOp *op, 
         return bk_store_stat(self, name, &size, op, error);
     if (bk_op_check(op, error) && self->driver->get_lock(self, name, until_us, op, error))
         return true;
-    return bk_prefix(error, "ask for the lock of \"%s\" in %s", name, self->description);
+    return bk_prefix(error, "read the lock of \"%s\" in %s", name, self->description);
 }
 
 void

@@ -427,7 +427,7 @@ test_expired_already(Fixture *self, const void *data)
     use_metadata(self);
     self->metadata.expires_us = START_US;
     start(self, NULL, NULL);
-    expect_failure(self, BK_ERROR_STORE, "instance metadata", "have expired already", NULL);
+    expect_failure(self, BK_ERROR_STORE, "instance metadata", "have already expired", NULL);
     fake_set_expiry(&self->metadata, START_US + HOUR_US);
     expect_key(self, "AK-fake-metadata-2");
 }
@@ -474,7 +474,7 @@ test_metadata_refuses(Fixture *self, const void *data)
     expect_failure(self, BK_ERROR_STORE, "role \"" FAKE_ROLE "\"",
                    "\"AssumeRoleUnauthorizedAccess\"", NULL);
     fake_set_mode(&self->metadata, FAKE_ODD_ROLE);
-    expect_failure(self, BK_ERROR_STORE, self->metadata.url, "no name of a role", NULL);
+    expect_failure(self, BK_ERROR_STORE, self->metadata.url, "no role name", NULL);
     fake_set_mode(&self->metadata, FAKE_NO_ROLE);
     expect_failure(self, BK_ERROR_DENIED, "instance metadata: the instance has no role",
                    self->metadata.url, NULL);
@@ -532,7 +532,7 @@ test_nobody_listens(Fixture *self, const void *data)
     g_assert_cmpstr(url, !=, self->metadata.url);
     start(self, NULL, NULL);
     expect_failure(self, BK_ERROR_DENIED,
-                   "there are no credentials: ", "instance metadata: nobody listens at ", url,
+                   "there are no credentials: ", "instance metadata: nothing answers at ", url,
                    NULL);
 }
 

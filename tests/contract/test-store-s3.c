@@ -915,7 +915,7 @@ test_refusals(void)
          BK_ERROR_STORE, "in \"eu-west-3\""},
         {"HTTP/1.1 403 Forbidden\r\nContent-Length: 73\r\n\r\n"
          "<Error><Code>InvalidObjectState</Code><Message>cold</Message></Error>    ",
-         BK_ERROR_DENIED, "archive's storage class"},
+         BK_ERROR_DENIED, "archive storage class"},
         {"HTTP/1.1 400 Bad Request\r\nContent-Length: 59\r\n\r\n"
          "<Error><Code>A\nB</Code><Message>\xc2\x9b"
          "31mred\x7f</Message></Error>",

@@ -36,7 +36,7 @@ def silent():
 GARBAGE = {
     "00000002.history": (b"", "empty"),
     "00000003.history": (b"nothing of the kind\n", "line 1"),
-    "000000010000000000000007": (bytes(1 << 20), "nothing but zeros"),
+    "000000010000000000000007": (bytes(1 << 20), "contains only zeros"),
     "000000010000000000000008.partial": (b"", "empty"),
     "000000010000000000000008.00000028.backup": (b"\n", "backup history"),
 }

@@ -139,7 +139,7 @@ def goes_on(scene, process):
 
 
 LOST = (r"the lease of source \"orders\" in repository \"{}\" was taken over by another process: this "
-        r"one had not renewed it for \d+ s, as when it is stopped")
+        r"process had not renewed it for \d+ s \(was it stopped")
 
 
 def assert_lost(scene, result, repository="local"):

@@ -85,7 +85,7 @@ def test_a_target_in_the_unarchived_wal_is_reached(ws, origin, kind):
     target = {"time": four.time, "lsn": f"lsn:{four.lsn}", "xid": f"xid:{four.xid}"}[kind]
     plan = backstay.run("restore", "orders", "--to", server.data, "--delta", "--at", target,
                         "--dry-run")
-    assert "lies in it" in plan.stdout, plan
+    assert "is in it" in plan.stdout, plan
     backstay.restore(server.data, "--delta", "--at", target)
     assert recovered(server) == ["one", "two", "three", "four"]
 
@@ -206,7 +206,7 @@ def test_a_copy_beside_its_running_original_does_not_archive(ws, origin):
     server.start()
     copy = ws.restored("copy")
     plan = backstay.run("restore", "orders", "--to", copy.data, "--dry-run")
-    assert "--archive" in plan.stdout and "runs in" in plan.stdout, plan
+    assert "--archive" in plan.stdout and "is running in" in plan.stdout, plan
     report = backstay.restore(copy.data)
     assert not report["archives"] and str(server.data) in report["archives_not_since"]
     assert archive_mode(copy) == "off"
@@ -281,7 +281,7 @@ def test_a_link_as_destination_stays_and_leads_to_the_data(ws, origin, option):
     server.data.rename(disk / "data")
     server.data.symlink_to(disk / "data")
     plan = backstay.run("restore", "orders", "--to", server.data, option, "--dry-run")
-    assert str(disk / "data") in plan.stdout and "by the link" in plan.stdout, plan
+    assert str(disk / "data") in plan.stdout and "through the link" in plan.stdout, plan
     report = backstay.restore(server.data, option)
     assert server.data.is_symlink() and report["destination"] == str(disk / "data")
     if option == "--replace":
@@ -309,7 +309,7 @@ def test_replace_at_a_mount_point_moves_the_content_inside(ws, origin, mount):
     (mount / "precious").write_text("kept")
     place.give_to_owner(mount / "precious")
     plan = backstay.run("restore", "orders", "--to", mount, "--replace", "--dry-run")
-    assert "into a directory in it" in plan.stdout, plan
+    assert "into a subdirectory" in plan.stdout, plan
     assert (mount / "precious").exists()
     report = backstay.restore(mount, "--replace")
     old = old_of(mount)
@@ -412,7 +412,7 @@ def test_pg_wal_goes_where_it_is_told_to(ws, origin):
     assert list(elsewhere.glob("0*"))
     backstay.fails(1, "not empty", "restore", "orders", "--to", ws.path / "b", "--wal-dir",
                    elsewhere)
-    backstay.fails(1, "inside one another", "restore", "orders", "--to", ws.path / "b", "--wal-dir",
+    backstay.fails(1, "must not contain each other", "restore", "orders", "--to", ws.path / "b", "--wal-dir",
                    ws.path / "b" / "w")
     backstay.fails(1, "does not move pg_wal", "restore", "orders", "--to", copy.data, "--delta",
                    "--wal-dir", ws.path / "w")

@@ -86,7 +86,7 @@ def test_an_archive_that_ends_within_a_drop(scene):
 def test_an_archive_that_ends_within_a_drop_behind_others(scene):
     """Their rows come back, the plan says what is missing, and how to have it instead."""
     report, restored = scene.restore_busy
-    assert report["stop"]["kind"] == "latest" and "in name only" in report["caution"], report
+    assert report["stop"]["kind"] == "latest" and "only in name" in report["caution"], report
     assert scene.busy.json()["caution"] == report["caution"]
     assert restored.markers() == ["before", "inside"]
     restored.script("DROP DATABASE doomed")
@@ -128,7 +128,7 @@ def test_a_snapshot_that_lies_within_a_drop(shared):
         open_end = made.plan("--at", snapshot)
     made.archive()
     # While nobody knows how it ends, it is restored as it was.
-    assert "in name only" in open_end.json()["caution"], open_end
+    assert "only in name" in open_end.json()["caution"], open_end
     for at in (snapshot, "immediate"):
         result = made.plan("--at", at)
         assert result.status == 3, result

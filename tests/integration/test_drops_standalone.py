@@ -53,11 +53,11 @@ def plan(scene, *options):
 
 
 def test_a_snapshot_that_ends_within_a_drop_is_told(scene):
-    """There is no state behind it: it is restored as it was, and said what is in name only."""
+    """There is no state behind it: it is restored as it was, and said what is only in name."""
     for at in (scene.cut, "latest", "immediate"):
         result = plan(scene, "--at", at)
         assert result.status == 0 and result.json()["snapshot"] == scene.cut, result
-        assert "in name only" in result.json()["caution"], result
+        assert "only in name" in result.json()["caution"], result
     restored = scene.shared.restored("cut")
     scene.backstay.restore(restored.data, "--at", scene.cut, "--no-archive")
     restored.start_restored()

@@ -60,7 +60,7 @@ CONFIGURATIONS = {
     "reserved source name": ("  orders:", "  keys:", "keys:", "sources", "keys"),
     "relative path": ("path: /", "path: ./", "path: ./", "repositories.local.path", "absolute"),
     "s3": ("local: {", "cloud: { s3: { bucket: b }, key_file: /k }\n  local: {", "s3",
-           "repositories.cloud.s3.bucket", "is not the name of a bucket"),
+           "repositories.cloud.s3.bucket", "is not a bucket name"),
 }
 
 
@@ -120,7 +120,7 @@ def test_init_uses_a_ready_key_and_says_what_exists(plain):
     key = plain.key_file.read_bytes()
     again = plain.json("init")["repositories"][0]
     assert again["created"] is False and again["id"] == first["id"]
-    assert "already initialised" in plain.run("init").stdout
+    assert "already initialized" in plain.run("init").stdout
     shutil.rmtree(plain.repository)
     assert plain.json("init")["repositories"][0]["created"] is True
     assert plain.key_file.read_bytes() == key

@@ -171,7 +171,7 @@ def test_the_snapshot_before_serves(scene, damage):
 def test_one_that_is_asked_for_has_no_substitute(scene, damage):
     scene.damage(damage)
     for option in ("--at", "--snapshot"):
-        scene.backstay.fails(1, f"{scene.newer}.*asked for", "restore", "orders", "--to",
+        scene.backstay.fails(1, f"{scene.newer}.*requested", "restore", "orders", "--to",
                              scene.backstay.home / "never", option, scene.newer)
     assert not (scene.backstay.home / "never").exists()
 

@@ -33,7 +33,7 @@ def test_a_former_cluster_is_backed_up_only_when_it_is_declared(ws, gateway, pla
     backstay.run("wal", "push", "orders", late_segment(old))
     talk_to(backstay, old, new)
     for _ in range(2):
-        backstay.fails(1, "went on with another cluster.*backup orders --new-cluster", "backup",
+        backstay.fails(1, "was continued with another cluster.*backup orders --new-cluster", "backup",
                        "orders", "--standalone")
         backstay.run("wal", "push", "orders", late_segment(old))
     assert len(backstay.snapshots()) == 2
@@ -44,7 +44,7 @@ def test_a_former_cluster_is_backed_up_only_when_it_is_declared(ws, gateway, pla
     backstay.run("backup", "orders", "--standalone", "--new-cluster",
                  env={"BACKSTAY_CACHE": str(ws.path / "second.cache")})
     talk_to(backstay, old, new)
-    backstay.fails(1, "went on with another cluster", "backup", "orders", "--standalone")
+    backstay.fails(1, "was continued with another cluster", "backup", "orders", "--standalone")
     assert len(backstay.snapshots()) == 4
 
     # What this host has noted of the cluster makes no difference to its WAL: it is taken, beside the

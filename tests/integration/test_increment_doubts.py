@@ -133,7 +133,7 @@ def test_a_cluster_that_was_set_back_archives_into_the_other_life(ws):
     go_back()
     live_past(scene.server, parent["stop_lsn"])
     result = scene.backstay.attempt("backup", "orders", "--json")
-    assert result.status == 1 and "two clusters archive to this source" in result.stderr
+    assert result.status == 1 and "two clusters are archiving into this source" in result.stderr
     assert scene.backstay.complete() == before
 
 

@@ -157,7 +157,7 @@ def test_a_copy_that_archives_is_a_problem_until_it_is_declared_dead(stray):
     assert not backstay.status()["ok"]
     assert [each["decision"] for each in backstay.json("line", "list", "orders")["decisions"]] == [
         "dead", "forget"]
-    backstay.fails(3, "nothing is decided", "line", "forget", "orders", "2")
+    backstay.fails(3, "there is no decision", "line", "forget", "orders", "2")
     backstay.fails(3, "no line of .* timeline 9", "line", "dead", "orders", "9")
     backstay.fails(2, "not the number", "line", "dead", "orders", "two")
 

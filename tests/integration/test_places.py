@@ -38,8 +38,8 @@ def test_init_inside_or_around_a_repository_is_refused(shared, pair):
     deep.symlink_to(backstay.repository)  # passed by: it lies elsewhere
     cases = [(backstay.repository / "more" / "deep", "is inside the repository in"),
              (link / "new", "is inside the repository in"),
-             (backstay.home, "is another repository"),
-             (backstay.home.parent, "is another repository")]
+             (backstay.home, "contains another repository"),
+             (backstay.home.parent, "contains another repository")]
     for path, pattern in cases:
         other = shared.backstay(name="other")
         other.edit_config(str(other.repository), str(path))

@@ -134,7 +134,7 @@ def test_wal_of_another_past_of_the_cluster(ws):
     shutil.rmtree(server.data)
     earlier.rename(server.data)
     server.start({"archive_command": "/bin/false"})
-    backstay.fails(1, "already holds other content", "backup", "orders")
+    backstay.fails(1, "already has different content", "backup", "orders")
     assert backstay.snapshots() == []
     server.assert_out_of_backup_mode()
 

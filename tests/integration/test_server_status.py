@@ -122,7 +122,7 @@ def test_a_command_that_does_not_reach_wal_push(scene):
     server, backstay = scene
     with archive_command(server, backstay, "/bin/false"):
         result = backstay.attempt("backup", "orders")
-        assert result.status == 1 and "did not get as far as" in result.stderr, result
+        assert result.status == 1 and "failed before" in result.stderr, result
         assert "the server's log" in problem_of(backstay.status(), "archiver failed with")
 
 

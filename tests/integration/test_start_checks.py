@@ -26,7 +26,7 @@ def scene(shared):
 
 def refused(backstay, target, pattern, *options):
     """--start is refused, and the destination is as it was: not there."""
-    backstay.fails(1, "nothing was touched; --start would fail: .*" + pattern, "restore", "orders",
+    backstay.fails(1, "nothing was changed; --start would fail: .*" + pattern, "restore", "orders",
                    "--to", target, "--start", *options)
     assert not target.exists()
 
@@ -53,9 +53,9 @@ def test_the_program(shared, scene):
     server, backstay = scene
     target = shared.path / "program"
     other = program_that(shared.directory("other"), "echo 'postgres (PostgreSQL) 12.4'")
-    refused(backstay, target, f"is not of PostgreSQL {server.version} but of 12", "--pg-bin", other)
+    refused(backstay, target, f"must be of PostgreSQL {server.version}, but is of 12", "--pg-bin", other)
     broken = program_that(shared.directory("broken"), "exit 127")
-    refused(backstay, target, "cannot be run, or is no server of PostgreSQL", "--pg-bin", broken)
+    refused(backstay, target, "cannot be run, or is not a PostgreSQL server", "--pg-bin", broken)
     refused(backstay, target, "there is no program", "--pg-bin", shared.directory("nothing"))
 
 
@@ -97,7 +97,7 @@ def test_a_setting_of_the_snapshot_that_waits_for_a_restart(shared, scene):
     server, backstay = scene
     server.script("ALTER SYSTEM SET max_connections = 39")
     backstay.backup()
-    refused(backstay, shared.path / "less", "max_connections is 39 in the snapshot's own.*at least"
+    refused(backstay, shared.path / "less", "max_connections is 39 in the snapshot's configuration.*at least"
             " 40.*postgresql.auto.conf", "--pg-port", "5999")
     server.script("ALTER SYSTEM SET hot_standby = off")
     backstay.backup()

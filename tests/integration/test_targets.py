@@ -320,7 +320,7 @@ def test_two_restore_points_of_one_name_are_told_apart(shared):
     server.stop()
     restored = shared.restored("newest-point")
     report = backstay.restore(restored.data, "--at", "name:again")
-    assert "the newest of that name" in report["caution"]
+    assert "the newest restore point of that name" in report["caution"]
     restored.start_restored()
     assert restored.markers() == ["one", "two", "three", "four"]
     restored.stop()
@@ -444,7 +444,7 @@ TIMES = [
     ("Europe/Berlin", "2026-03-29 02:30",
      r'never showed it: write "2026-03-29 01:30:00\+01:00" or "2026-03-29 03:30:00\+02:00"'),
     ("Europe/Nowhere", "2026-11-21 10:15", "TZ=Europe/Nowhere.*add an offset"),
-    ("UTC", "11/12/2026 10:15", "none of the forms.*2026-11-21T09:15:00Z"),
+    ("UTC", "11/12/2026 10:15", "it is not a time.*2026-11-21T09:15:00Z"),
     ("UTC", "2026-11-21 10:15 CET", "\"CET\" is not a known zone"),
 ]
 

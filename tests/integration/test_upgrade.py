@@ -283,7 +283,7 @@ def refuse_former(backstay, current, former):
     before = backstay.snapshots()
     go_on(backstay, current, former)
     former.start()
-    backstay.fails(1, "went on with another cluster .* backup orders --new-cluster", "backup",
+    backstay.fails(1, "was continued with another cluster .* backup orders --new-cluster", "backup",
                    "orders")
     former.stop()
     assert [row["snapshot"] for row in backstay.snapshots()] == [row["snapshot"] for row in before]

@@ -105,7 +105,7 @@ def test_other_content_is_a_conflict(archive, raw, shared):
     content = bytearray(first.read_bytes())
     content[-1] ^= 1
     owned_file(impostor, bytes(content))
-    archive.fails(1, "already holds other content", "wal", "push", "orders", impostor)
+    archive.fails(1, "already has different content", "wal", "push", "orders", impostor)
     assert fetched(archive, first.name) == first.read_bytes()
 
 
@@ -114,7 +114,7 @@ def test_a_segment_under_a_wrong_name_is_refused(archive, raw, shared):
     first, second = segments_of(raw)[:2]
     renamed = shared.directory("renamed") / first.name
     owned_file(renamed, second.read_bytes())
-    archive.fails(1, "its header is that of another segment", "wal", "push", "orders", renamed)
+    archive.fails(1, "its header belongs to another segment", "wal", "push", "orders", renamed)
 
 
 def test_history_partial_and_backup_files_go_the_same_way(archive, raw, shared):

@@ -51,7 +51,7 @@ test_segments(void)
         const char *other =
             i == 0 ? "000000010000000000000006" : "000000010000000000000006.partial";
 
-        expect_refused(name, zeros, WAL_SEGMENT, "nothing but zeros");
+        expect_refused(name, zeros, WAL_SEGMENT, "contains only zeros");
         expect_refused(name, "", 0, "it is empty");
         expect_refused(name, "not WAL", 7, "only 7 bytes");
         expect_refused(name, builder.out.data, WAL_SEGMENT / 2, "bytes instead of");
@@ -71,7 +71,7 @@ test_histories(void)
 
     EXPECT_DONE(check("00000002.history", good, strlen(good), 0, &error));
     expect_refused("00000002.history", "", 0, "it is empty");
-    expect_refused("00000002.history", zeros, 64, "nothing but zeros");
+    expect_refused("00000002.history", zeros, 64, "contains only zeros");
     expect_refused("00000002.history", "garbage\n", 8, "line 1");
     expect_refused("00000002.history", "\n# nothing\n", 11, "names no timeline");
     expect_refused("00000001.history", good, strlen(good), "out of order");
@@ -86,7 +86,7 @@ test_backup_histories(void)
 
     EXPECT_DONE(check(name, "START WAL LOCATION: 0/5000028", 29, 0, &error));
     expect_refused(name, "", 0, "it is empty");
-    expect_refused(name, "STOP", 4, "no backup history");
+    expect_refused(name, "STOP", 4, "not a backup history");
 }
 
 int

@@ -135,26 +135,27 @@ static const struct {
     {"repositories:\n  local: {path: [/b], key_file: /k}\n",
      "/c.yaml:2: repositories.local.path: must be a single value and not a list"},
     {"repositories:\n  Local: {path: /b, key_file: /k}\n",
-     "/c.yaml:2: repositories.Local: \"Local\" is not a name of a to z, 0 to 9, _ and -, of at "
-     "most 63"},
+     "/c.yaml:2: repositories.Local: \"Local\" is not a valid name: use a to z, 0 to 9, _ and -, "
+     "at most 63 characters"},
     {"repositories:\n  keys: {path: /b, key_file: /k}\n",
-     "/c.yaml:2: repositories.keys: \"keys\" is a name that repositories use themselves"},
+     "/c.yaml:2: repositories.keys: \"keys\" is reserved"},
     {"repositories:\n  off: {key_file: /k}\n",
      "/c.yaml:2: repositories.off: \"path\" or \"s3\" is missing"},
     {"repositories:\n  off: {path: /b, s3: {bucket: abc}, key_file: /k}\n",
-     "/c.yaml:2: repositories.off: has both \"path\" and \"s3\": it is in one place"},
+     "/c.yaml:2: repositories.off: has both \"path\" and \"s3\": only one is allowed"},
     {"repositories:\n  off: {s3: {prefix: x}, key_file: /k}\n",
      "/c.yaml:2: repositories.off.s3: \"bucket\" is missing"},
-    {BUCKET("bucket: b"), "/c.yaml:3: repositories.off.s3.bucket: is not the name of a bucket: "
+    {BUCKET("bucket: b"), "/c.yaml:3: repositories.off.s3.bucket: is not a bucket name: "
                           "three or more of a to z, 0 to 9, . and -"},
-    {BUCKET("bucket: Acme"), "/c.yaml:3: repositories.off.s3.bucket: has capitals, which names of "
-                             "buckets do not have: write it as the store lists it"},
+    {BUCKET("bucket: Acme"),
+     "/c.yaml:3: repositories.off.s3.bucket: contains capital letters, which a "
+     "bucket name cannot: write it as the store lists it"},
     {BUCKET("bucket: abc, endpoint: 'https://host/path/'"),
      "/c.yaml:3: repositories.off.s3.endpoint: is not like \"https://host\" or "
      "\"https://host:port\""},
-    {BUCKET("bucket: abc, prefix: /x"),
-     "/c.yaml:3: repositories.off.s3.prefix: must be of A to Z, a to z, 0 to 9, \".\", \"_\" and "
-     "\"-\", with slashes in between"},
+    {BUCKET("bucket: abc, prefix: /x"), "/c.yaml:3: repositories.off.s3.prefix: must consist of A "
+                                        "to Z, a to z, 0 to 9, \".\", \"_\" and "
+                                        "\"-\", separated by slashes"},
     {BUCKET("bucket: abc, endpoint: s3.example.org"),
      "/c.yaml:3: repositories.off.s3.endpoint: is not like \"https://host\" or "
      "\"https://host:port\""},
@@ -178,22 +179,22 @@ static const struct {
      "/c.yaml:3: repositories.off.s3.lock: its period is more than a hundred years"},
     {BUCKET("bucket: abc, lock: {mode: compliance, period: 5s}"),
      "/c.yaml:3: repositories.off.s3.lock: its period is less than a minute"},
-    {BUCKET("bucket: abc, sse: customer"),
-     "/c.yaml:3: repositories.off.s3.sse: sse: customer and customer_key_file belong together"},
+    {BUCKET("bucket: abc, sse: customer"), "/c.yaml:3: repositories.off.s3.sse: sse: customer and "
+                                           "customer_key_file must be used together"},
     {BUCKET("bucket: abc, kms_key: x"),
-     "/c.yaml:3: repositories.off.s3.kms_key: is for sse: aws:kms"},
+     "/c.yaml:3: repositories.off.s3.kms_key: requires sse: aws:kms"},
     {"repositories:\n  a: {s3: {bucket: abc, prefix: x}, key_file: /k}\n"
      "  b: {s3: {bucket: abc, prefix: x}, key_file: /k}\n",
-     "/c.yaml:3: repositories.b.s3: is that of \"a\" too"},
+     "/c.yaml:3: repositories.b.s3: is also used by \"a\""},
     {REPOSITORY "sources:\n  a:\n    postgres: {connection: host=/tmp}\n    to: [local]\n"
                 "    best_effort: [other]\n",
-     "/c.yaml:7: sources.a.best_effort: \"other\" is not among those in \"to\""},
+     "/c.yaml:7: sources.a.best_effort: \"other\" is not one of those in \"to\""},
     {REPOSITORY "sources:\n  a:\n    postgres: {connection: host=/tmp}\n    to: [local]\n"
                 "    best_effort: [local]\n",
      "/c.yaml:7: sources.a.best_effort: names all of \"to\": at least one must be required"},
     {REPOSITORY "  two: {path: /srv/./b, key_file: /k}\n",
-     "/c.yaml:3: repositories.two.path: is that of \"local\" too"},
-    {REPOSITORY "  local: {path: /c, key_file: /k}\n", "/c.yaml:3: \"local\" is there twice"},
+     "/c.yaml:3: repositories.two.path: is also used by \"local\""},
+    {REPOSITORY "  local: {path: /c, key_file: /k}\n", "/c.yaml:3: \"local\" is given twice"},
     {REPOSITORY "source: {}\n", "/c.yaml:3: source: unknown key (did you mean \"sources\"?)"},
     {REPOSITORY "zzz: {}\n", "/c.yaml:3: zzz: unknown key"},
     {REPOSITORY "sources:\n  a: {to: [local]}\n",
@@ -231,40 +232,41 @@ static const struct {
     {REPOSITORY "sources:\n  a:\n    postgres: {connection: host=/tmp}\n    to: []\n",
      "/c.yaml:6: sources.a.to: is empty"},
     {REPOSITORY "sources:\n  a:\n    postgres: {connection: host=/tmp}\n    to: [local, local]\n",
-     "/c.yaml:6: sources.a.to: \"local\" is there twice"},
+     "/c.yaml:6: sources.a.to: \"local\" is given twice"},
     {REPOSITORY "sources:\n  a:\n    postgres: {connection: host=/tmp}\n    to: [[local]]\n",
      "/c.yaml:6: sources.a.to: must be a list of names"},
     {REPOSITORY "sources:\n  a:\n    postgres: {connection: 'host=/tmp password=swordfish'}\n",
-     "/c.yaml:5: sources.a.postgres.connection: a password does not belong here: put it into "
-     "~/.pgpass or a file that passfile= names"},
+     "/c.yaml:5: sources.a.postgres.connection: a password is not allowed here: put it into "
+     "~/.pgpass or a file given by passfile="},
     {REPOSITORY "sources:\n  a:\n    postgres: {connection: 'postgresql://u:swordfish@h/d'}\n",
-     "/c.yaml:5: sources.a.postgres.connection: a password does not belong here: put it into "
-     "~/.pgpass or a file that passfile= names"},
+     "/c.yaml:5: sources.a.postgres.connection: a password is not allowed here: put it into "
+     "~/.pgpass or a file given by passfile="},
     {REPOSITORY "sources:\n  a:\n    postgres: {connection: 'host=x swordfish'}\n",
-     "/c.yaml:5: sources.a.postgres.connection: not a connection string of PostgreSQL"},
+     "/c.yaml:5: sources.a.postgres.connection: not a PostgreSQL connection string"},
     {REPOSITORY "sources:\n  a:\n    postgres: {connection: \"password = 'a b\"}\n",
-     "/c.yaml:5: sources.a.postgres.connection: not a connection string of PostgreSQL"},
+     "/c.yaml:5: sources.a.postgres.connection: not a PostgreSQL connection string"},
     {REPOSITORY "sources:\n  a:\n    postgres: {connection: 'postgres://h/d?pass%77ord=x'}\n",
-     "/c.yaml:5: sources.a.postgres.connection: a password does not belong here: put it into "
-     "~/.pgpass or a file that passfile= names"},
+     "/c.yaml:5: sources.a.postgres.connection: a password is not allowed here: put it into "
+     "~/.pgpass or a file given by passfile="},
     {SOURCE "    keep: {dayly: 7}\n",
      "/c.yaml:7: sources.orders.keep.dayly: unknown key (did you mean \"daily\"?)"},
     {SOURCE "    keep: {daily: many}\n",
      "/c.yaml:7: sources.orders.keep.daily: \"many\" is not a whole number"},
     {SOURCE "    keep: {daily: -1}\n",
-     "/c.yaml:7: sources.orders.keep.daily: \"-1\" is not from 0 to 1000000"},
+     "/c.yaml:7: sources.orders.keep.daily: \"-1\" is not in the range 0 to 1000000"},
     {SOURCE "    keep: {daily: '7'}\n",
      "/c.yaml:7: sources.orders.keep.daily: must be a number without quotes"},
     {SOURCE "    keep: {wal: 7}\n", "/c.yaml:7: sources.orders.keep.wal: \"7\" is not a duration "
                                     "such as 30s, 5m, 12h or 7d"},
     {SOURCE "    schedule: {backup: '0 25 * * *'}\n",
-     "/c.yaml:7: sources.orders.schedule.backup: \"0 25 * * *\" is not a schedule: \"25\" is no "
+     "/c.yaml:7: sources.orders.schedule.backup: \"0 25 * * *\" is not a schedule: \"25\" is not a valid "
      "hour"},
-    {SOURCE "    workers: 0\n", "/c.yaml:7: sources.orders.workers: \"0\" is not from 1 to 256"},
+    {SOURCE "    workers: 0\n",
+     "/c.yaml:7: sources.orders.workers: \"0\" is not in the range 1 to 256"},
     {SOURCE "    max_rate: fast\n",
      "/c.yaml:7: sources.orders.max_rate: \"fast\" is not a size such as 512k, 100MiB or 1GB"},
     {SOURCE "    compress: {method: gzip}\n",
-     "/c.yaml:7: sources.orders.compress.method: \"gzip\" is none of none, zstd, lz4"},
+     "/c.yaml:7: sources.orders.compress.method: \"gzip\" is not one of none, zstd, lz4"},
     {SOURCE "    compress: {method: lz4, level: 3}\n",
      "/c.yaml:7: sources.orders.compress.level: \"lz4\" has no levels"},
     {SOURCE "    compress: zstd\n",
@@ -274,7 +276,7 @@ static const struct {
     {"a: *x\n", "/c.yaml:1: aliases are not accepted"},
     {"? [a]\n: 1\n", "/c.yaml:1: a key must be a word"},
     {"a: [[[[[[[[[[[[1]]]]]]]]]]]]\n", "/c.yaml:1: nested too deeply"},
-    {"a: \"\\0\"\n", "/c.yaml:1: a zero byte in a text"},
+    {"a: \"\\0\"\n", "/c.yaml:1: a text contains a zero byte"},
     {"a: 1\n---\nb: 2\n", "/c.yaml:2: a second document begins"},
     {"a: 1\n b: 2\n", "/c.yaml:2: mapping values are not allowed in this context"},
 };

@@ -50,24 +50,24 @@ test_json(void)
                   "\"Expiration\":\"2026-11-21T12:00:00Z\"}",
                   "HUSHt", NOON_US);
     expect_answer(read, "{\"AccessKeyId\":\"AKONE\",\"SecretAccessKey\":\"HUSH\\/one\"}", NULL, 0);
-    expect_complaint(read, "", "the answer is not understood: no JSON object");
-    expect_complaint(read, "[]", "the answer is not understood: no JSON object");
+    expect_complaint(read, "", "the answer is not understood: not a JSON object");
+    expect_complaint(read, "[]", "the answer is not understood: not a JSON object");
     expect_complaint(read, "{\"SecretAccessKey\":\"HUSH",
-                     "the answer is not understood: no JSON object");
+                     "the answer is not understood: not a JSON object");
     expect_complaint(read, "{\"AccessKeyId\":\"A\",\"AccessKeyId\":\"B\"}",
-                     "the answer is not understood: no JSON object");
+                     "the answer is not understood: not a JSON object");
     expect_complaint(read, "{\"Code\":\"AssumeRoleUnauthorizedAccess\"}",
-                     "the answer says \"AssumeRoleUnauthorizedAccess\"");
+                     "the answer reports \"AssumeRoleUnauthorizedAccess\"");
     expect_complaint(read, "{\"Code\":\"HUSH/1\"}",
-                     "the answer says \"something else than Success\"");
+                     "the answer reports \"an error without a code\"");
     expect_complaint(read, "{\"AccessKeyId\":\"AKONE\",\"SecretAccessKey\":7}",
                      "the answer is not understood: there is no secret key");
     expect_complaint(read, "{\"AccessKeyId\":\"A\\r\\nX: y\",\"SecretAccessKey\":\"HUSH\"}",
-                     "the answer is not understood: the access key cannot be one");
+                     "the answer is not understood: the access key is malformed");
     expect_complaint(
         read,
         "{\"AccessKeyId\":\"AKONE\",\"SecretAccessKey\":\"HUSH\",\"Expiration\":\"tomorrow\"}",
-        "the answer is not understood: the time of expiry is none");
+        "the answer is not understood: the time of expiry is malformed");
 }
 
 #define XML_START                                                                                  \
@@ -89,9 +89,9 @@ test_xml(void)
                             "<Expiration>2026-11-21T12:00:00Z</Expiration>\n"
                             "<AccessKeyId>AKONE</AccessKeyId></Credentials>" XML_END,
                   "HUSH&t", NOON_US);
-    expect_complaint(read, "", "the answer is not understood: no XML");
-    expect_complaint(read, "{}", "the answer is not understood: no XML");
-    expect_complaint(read, XML_START, "the answer is not understood: no XML");
+    expect_complaint(read, "", "the answer is not understood: not XML");
+    expect_complaint(read, "{}", "the answer is not understood: not XML");
+    expect_complaint(read, XML_START, "the answer is not understood: not XML");
     /* The names alone do not make it: they must be where they belong. */
     expect_complaint(read,
                      XML_START "<AccessKeyId>AKONE</AccessKeyId>"
@@ -104,7 +104,7 @@ test_xml(void)
         g_string_append(deep, "<a>");
     for (unsigned i = 0; i < 17; i++)
         g_string_append(deep, "</a>");
-    expect_complaint(read, deep->str, "the answer is not understood: no XML");
+    expect_complaint(read, deep->str, "the answer is not understood: not XML");
 }
 
 static void

@@ -130,18 +130,18 @@ test_what_is_wrong_is_said(void)
     expect_complaint("[default]\naws_access_key_id =\naws_secret_access_key = HUSHone\n",
                      "profile \"default\" of \"/a/file\": there is no access key");
     expect_complaint("[default]\naws_access_key_id = AK ONE\naws_secret_access_key = HUSHone\n",
-                     "profile \"default\" of \"/a/file\": the access key cannot be one");
+                     "profile \"default\" of \"/a/file\": the access key is malformed");
     expect_complaint("[default]\naws_access_key_id = AKONE\naws_secret_access_key = HUSH one\n",
-                     "profile \"default\" of \"/a/file\": the secret key cannot be one");
+                     "profile \"default\" of \"/a/file\": the secret key is malformed");
     expect_complaint("[default]\n" KEYS "aws_session_token = HUSH\x01\n",
-                     "profile \"default\" of \"/a/file\": the session token cannot be one");
+                     "profile \"default\" of \"/a/file\": the session token is malformed");
     expect_complaint("[default\n" KEYS, "\"/a/file\", line 1: \"[\" without \"]\"");
     expect_complaint("[default] HUSH\n" KEYS,
-                     "\"/a/file\", line 1: more than a comment after \"]\"");
+                     "\"/a/file\", line 1: text other than a comment after \"]\"");
     expect_complaint("[default]\n" KEYS "HUSHtwo\n",
                      "\"/a/file\", line 4: is neither \"[profile]\" nor \"key = value\"");
     expect_complaint("[default]\n" KEYS "aws_secret_access_key = HUSHtwo\n",
-                     "\"/a/file\", line 4: is there for a second time in this profile");
+                     "\"/a/file\", line 4: is given twice in this profile");
     expect_complaint("[default]\n" KEYS "  HUSHtwo\n",
                      "\"/a/file\", line 4: continues a value that must be on one line");
     /* Of another profile such a line is nobody's business here. */
@@ -159,11 +159,11 @@ test_bounds(void)
     g_autoptr(GError) error = NULL;
     g_autofree char *note = NULL;
 
-    expect_complaint(text, "profile \"default\" of \"/a/file\": the access key cannot be one");
+    expect_complaint(text, "profile \"default\" of \"/a/file\": the access key is malformed");
     g_assert_cmpint(bk_credential_file_parse(&zero, "/a/file", "default", &found, &note, &error),
                     ==, BK_PLACE_BROKEN);
     g_assert_error(error, BK_ERROR, (int)BK_ERROR_CONFIG);
-    g_assert_cmpstr(error->message, ==, "\"/a/file\", line 2: a zero byte");
+    g_assert_cmpstr(error->message, ==, "\"/a/file\", line 2: it contains a zero byte");
 }
 
 typedef struct Fixture {

@@ -42,7 +42,7 @@ test_unknown_critical(void)
     g_assert_false(check(&area, &error));
     g_assert_true(bk_error_is(error, BK_ERROR_UNSUPPORTED));
     g_assert_cmpstr(error->message, ==,
-                    "a cake has extension 32772, which only a newer program understands");
+                    "a cake has extension 32772, which needs a newer version of this program");
 }
 
 /* Equal and descending tags, and every truncation but those between two values. */

@@ -157,7 +157,7 @@ make_ranges(BkExtent *over, size_t limit, uint64_t size)
 }
 
 /* What is merged is in order, lies within the file, and says of each byte what the newer of both
- * says; of what neither knows it says nothing. */
+ * says; of what neither knows it logged nothing. */
 static void
 check_overlay(const GArray *merged, const Place *expected, const bool *is_known, uint64_t size)
 {

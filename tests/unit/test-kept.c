@@ -1,4 +1,4 @@
-/* test-kept.c - what is kept of a repository on the host, and when it is not used. */
+/* test-kept.c - the cached keys of a repository on the host, and when it is not used. */
 #include "expect.h"
 #include "repo/kept.h"
 #include "temp-dir.h"

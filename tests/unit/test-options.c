@@ -92,30 +92,30 @@ static const struct {
     const char *line;
     const char *complaint;
 } mistakes[] = {
-    {"backstay", "no command is given"},
+    {"backstay", "no command given"},
     {"backstay bakup", "unknown command \"bakup\" (did you mean \"backup\"?)"},
     {"backstay frobnicate", "unknown command \"frobnicate\""},
     {"backstay wal", "\"wal\" needs another word after it"},
     {"backstay wal psuh", "unknown command \"wal psuh\" (did you mean \"wal push\"?)"},
     {"backstay backup", "\"backup\" needs SOURCE"},
     {"backstay wal push orders", "\"wal push\" needs PATH"},
-    {"backstay backup a b", "\"b\" is one argument too many for \"backup\""},
+    {"backstay backup a b", "unexpected argument \"b\" for \"backup\""},
     {"backstay backup a --ful", "unknown option \"--ful\" (did you mean \"--full\"?)"},
     {"backstay --full backup a", "unknown option \"--full\""},
     {"backstay backup a --passwrd=swordfish", "unknown option \"--passwrd\""},
     {"backstay backup a -x", "unknown option \"-x\""},
-    {"backstay backup a --full --full", "\"--full\" is there twice"},
+    {"backstay backup a --full --full", "\"--full\" is given twice"},
     {"backstay backup a --full=yes", "\"--full\" takes no value"},
     {"backstay backup a --workers", "\"--workers\" needs a value"},
     {"backstay backup a --workers=", "--workers: the value is empty"},
     {"backstay backup a --workers many", "--workers: \"many\" is not a whole number"},
-    {"backstay backup a --workers 0", "--workers: \"0\" is not from 1 to 256"},
+    {"backstay backup a --workers 0", "--workers: \"0\" is not in the range 1 to 256"},
     {"backstay backup a --max-rate 1Q", "--max-rate: \"1Q\" is not a size such as 512k, 100MiB or "
                                         "1GB"},
-    {"backstay backup a --checkpoint slow", "--checkpoint: \"slow\" is none of fast, spread"},
+    {"backstay backup a --checkpoint slow", "--checkpoint: \"slow\" is not one of fast, spread"},
     {"backstay restore a", "\"restore\" needs \"--to\""},
-    {"backstay restore a --to d --delta --replace", "\"--delta\" and \"--replace\" exclude each "
-                                                    "other"},
+    {"backstay restore a --to d --delta --replace",
+     "\"--delta\" and \"--replace\" cannot be used together"},
     {"backstay restore  --to d", "SOURCE is empty"},
 };
 

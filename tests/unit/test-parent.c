@@ -145,7 +145,7 @@ test_reason(Fixture *self, const void *data)
     find(self);
     g_assert_null(self->base.snapshot);
     g_assert_cmpstr(self->base.why, ==,
-                    "snapshot " SECOND " was taken when the cluster was further than it is now");
+                    "snapshot " SECOND " was taken when the cluster was at a later LSN than now");
 }
 
 static void

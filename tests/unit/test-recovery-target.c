@@ -156,30 +156,35 @@ test_time_reasons(void)
         {"UTC", "2026-11-31", "month 11 of 2026 has 30 days"},
         {"UTC", "2026-21-11", "there is no month 21: a date is YEAR-MONTH-DAY"},
         {"UTC", "2026-11-21 10:15 Mars/Base",
-         "\"Mars/Base\" is not a known zone: add an offset such as +01:00, Z, UTC, or a name such "
+         "\"Mars/Base\" is not a known time zone: use an offset such as +01:00, Z, UTC, or a name "
+         "such "
          "as "
          "Europe/Berlin"},
         {"Mars/Base", "2026-11-21 10:15",
-         "it has no zone, and the local one is unknown (TZ=Mars/Base): add an offset such as "
+         "it has no time zone, and the local one is unknown (TZ=Mars/Base): add an offset such as "
          "+01:00"},
         {"UTC", "11/21/2026",
-         "it is in none of the forms of a time: write it like 2026-11-21 10:15:00+01:00, "
+         "it is not a time: write it like 2026-11-21 10:15:00+01:00, "
          "2026-11-21T09:15:00Z, 2026-11-21 10:15 Europe/Berlin or 90 minutes ago"},
         {"Europe/Berlin", "2026-10-25 02:30",
-         "the clocks of Europe/Berlin showed it twice: write \"2026-10-25 02:30:00+02:00\" or "
+         "the clock in Europe/Berlin showed this time twice: write \"2026-10-25 02:30:00+02:00\" "
+         "or "
          "\"2026-10-25 02:30:00+01:00\""},
         {"UTC", "2026-10-25T02:30:00 Europe/Berlin",
-         "the clocks of Europe/Berlin showed it twice: write \"2026-10-25 02:30:00+02:00\" or "
+         "the clock in Europe/Berlin showed this time twice: write \"2026-10-25 02:30:00+02:00\" "
+         "or "
          "\"2026-10-25 02:30:00+01:00\""},
         {"Europe/Berlin", "2026-03-29 02:30",
-         "the clocks of Europe/Berlin never showed it: write \"2026-03-29 01:30:00+01:00\" or "
+         "the clock in Europe/Berlin never showed this time: write \"2026-03-29 01:30:00+01:00\" "
+         "or "
          "\"2026-03-29 03:30:00+02:00\""},
         {"America/New_York", "2026-11-01 01:30",
-         "the clocks of America/New_York showed it twice: write \"2026-11-01 01:30:00-04:00\" or "
+         "the clock in America/New_York showed this time twice: write \"2026-11-01 "
+         "01:30:00-04:00\" or "
          "\"2026-11-01 01:30:00-05:00\""},
         {"Australia/Lord_Howe", "2026-10-04 02:15",
-         "the clocks of Australia/Lord_Howe never showed it: write \"2026-10-04 01:45:00+10:30\" "
-         "or "
+         "the clock in Australia/Lord_Howe never showed this time: write \"2026-10-04 "
+         "01:45:00+10:30\" or "
          "\"2026-10-04 02:45:00+11:00\""},
     };
 

@@ -288,8 +288,9 @@ test_reserved_kinds(Fixture *self, const void *data)
     g_assert_null(bk_seal_kind_name(0));
     self->object.data[10] = BK_SEAL_RUN;
     g_assert_false(unseal(self, &self->object, &error));
-    g_assert_cmpstr(error->message, ==,
-                    "object is of kind 12 (run record), which only a newer program understands");
+    g_assert_cmpstr(
+        error->message, ==,
+        "object is of kind 12 (run record), which needs a newer version of this program");
 }
 
 /* An object opens under its own name, also to one who has the key. */

@@ -444,7 +444,7 @@ put_with_fault(Fixture *self, const void *data)
     assert_list(self, "", fault->is_visible ? "new/object\n" : "");
     done = put_text(self, "new/object", "whole", &error);
     if (fault->is_visible)
-        assert_failed(done, &error, BK_ERROR_EXISTS, "the name is taken");
+        assert_failed(done, &error, BK_ERROR_EXISTS, "the name is already in use");
     g_assert_no_error(error);
     g_assert_true(get(self, "new/object", NULL));
     g_assert_cmpuint(self->out.size, ==, 5);

@@ -650,7 +650,7 @@ test_join_long(void)
             g_assert_null(all.unfit);
             check_dropped(&all, cases[i].drops);
         } else {
-            g_assert_cmpstr(all.unfit, ==, "a WAL record is too long to be looked at as a whole");
+            g_assert_cmpstr(all.unfit, ==, "a WAL record is too long to be decoded");
         }
     }
 }

@@ -239,10 +239,10 @@ test_broken(void)
     expect_broken(builder.out.data, second, "a record does not match its checksum");
     builder.out.data[at + 60] ^= 1;
     builder.out.data[at + 8] ^= 8;
-    expect_broken(builder.out.data, second, "a record does not follow the one before");
+    expect_broken(builder.out.data, second, "a record does not link to the previous one");
     builder.out.data[at + 8] ^= 8;
     builder.out.data[at + 17] = 60;
-    expect_broken(builder.out.data, second, "a record is of no known resource manager");
+    expect_broken(builder.out.data, second, "a record is of an unknown resource manager");
     builder.out.data[at + 17] = 10;
     builder.out.data[at + 3] = 0x70;
     expect_broken(builder.out.data, second, "a record's length is impossible");

@@ -186,8 +186,8 @@ compare(const Crew *crew, BkCopiedObject *replica, BkOp *op, GError **error)
         return true;
     }
     return bk_throw(error, BK_ERROR_CONFLICT,
-                    "object \"%s\" of repository \"%s\" is another one than that of repository "
-                    "\"%s\", and stays as it is",
+                    "object \"%s\" of repository \"%s\" differs from that of repository \"%s\", "
+                    "and is left unchanged",
                     replica->name, repository_of(replicas->to), repository_of(replicas->from));
 }
 

@@ -53,8 +53,8 @@ check_parts(const BkSourceRepo *from, const BkSourceRepo *to, GError **error)
                         repository_of(from), repository_of(to));
     return bk_source_repo_shares_keys(from, to) ||
            bk_throw(error, BK_ERROR_CONFLICT,
-                    "repositories \"%s\" and \"%s\" hold \"%s\" under different keys: copy it to a "
-                    "repository that holds nothing of it",
+                    "repositories \"%s\" and \"%s\" have \"%s\" under different keys: copy it to a "
+                    "repository that has nothing of it",
                     repository_of(from), repository_of(to), bk_source_repo_source(from));
 }
 
@@ -385,7 +385,7 @@ replicate(Replication *self, BkOp *op, GError **error)
         !bk_object_index_load(&self->here, self->replicas.from, op, error))
         return false;
     for (guint i = 0; i < self->here.strange->len; i++)
-        bk_log(BK_LOG_WARNING, "skipped \"%s\": it has no place in a repository",
+        bk_log(BK_LOG_WARNING, "skipped \"%s\": it does not belong in a repository",
                (const char *)g_ptr_array_index(self->here.strange, i));
     return choose(self, op, error) && copy_all(self, op, error);
 }

@@ -241,7 +241,7 @@ static const BkTextRow below_rows[] = {
      "{name}{required?| (best effort)}: {reachable?|cannot be asked}[{snapshots:snapshot}, WAL to "
      "{archived_lsn}][; {lacks}]",
      NULL, NULL},
-    {"held by", "lease", "{holder}[{dead?, which is dead}]", NULL, NULL},
+    {"held by", "lease", "{holder}[{dead?, which has died}]", NULL, NULL},
     BK_ROW_OF_PROBLEMS("problems"),
     BK_TEXT_END,
 };

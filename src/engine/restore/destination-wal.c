@@ -324,9 +324,10 @@ judge_last(Look *self, const Entry *entry)
         return;
     if (self->is_standby)
         add_foreign(self, entry,
-                    "received from another server, which archives it when it is finished");
+                    "received from another server, which archives it when it is complete");
     else if (self->original_lives)
-        add_foreign(self, entry, "not finished here, while a server of the source runs elsewhere");
+        add_foreign(self, entry,
+                    "incomplete here, while a server of the source is running elsewhere");
     else
         self->found->last = g_strdup(entry->name);
 }

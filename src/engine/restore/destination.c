@@ -178,13 +178,13 @@ bk_destination_describe(BkDestinationState state)
     case BK_DESTINATION_EMPTY:
         return "is empty";
     case BK_DESTINATION_PART:
-        return "holds a restore that was not finished";
+        return "contains an incomplete restore";
     case BK_DESTINATION_DATA:
-        return "holds a data directory";
+        return "contains a data directory";
     case BK_DESTINATION_OTHER:
         break;
     }
-    return "holds files that are no data directory";
+    return "contains files that are not a data directory";
 }
 
 /* Renames and replaces nothing. NFS and others cannot do both in one step (EINVAL): there it is

@@ -89,7 +89,7 @@ bk_original_find(const BkSourceSpec *source, const BkPgMeta *meta, const GPtrArr
         else
             place = look_at(data[i], meta);
         if (place == PLACE_RUNS && self->sign == NULL)
-            self->sign = g_strdup_printf("the source's server runs in \"%s\"", data[i]);
+            self->sign = g_strdup_printf("the source's server is running in \"%s\"", data[i]);
         is_stopped = is_stopped || place == PLACE_STOPPED;
     }
     if (self->sign == NULL) {

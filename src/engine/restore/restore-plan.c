@@ -91,13 +91,13 @@ check_apart(const BkRestore *self, const char *to, GError **error)
 
         if (repository->place.path != NULL && bk_destination_overlaps(to, repository->place.path))
             return bk_throw(error, BK_ERROR_UNFIT,
-                            "destination \"%s\" and repository \"%s\" in \"%s\" are inside one "
-                            "another: restore elsewhere",
+                            "destination \"%s\" and repository \"%s\" in \"%s\" must not contain "
+                            "each other: restore to another directory",
                             to, repository->name, repository->place.path);
         if (bk_destination_overlaps(to, repository->key_file))
             return bk_throw(error, BK_ERROR_UNFIT,
                             "key file \"%s\" is inside the destination \"%s\": move it, or restore "
-                            "elsewhere",
+                            "to another directory",
                             repository->key_file, to);
     }
     return true;
@@ -117,17 +117,15 @@ check_destination(BkRestore *self, GError **error)
     if (request->replace)
         return bk_aside_check(request->to, error);
     if (!request->delta)
-        return bk_throw(
-            error, BK_ERROR_UNFIT,
-            "destination \"%s\" is not empty: --delta mends what is there, --replace moves "
-            "it aside",
-            request->to);
+        return bk_throw(error, BK_ERROR_UNFIT,
+                        "destination \"%s\" is not empty: use --delta to reuse what is correct in "
+                        "it, or --replace to move it aside",
+                        request->to);
     if (self->state == BK_DESTINATION_OTHER)
-        return bk_throw(
-            error, BK_ERROR_UNFIT,
-            "destination \"%s\" holds files that are no data directory, which --delta would "
-            "remove: restore elsewhere, or use --replace",
-            request->to);
+        return bk_throw(error, BK_ERROR_UNFIT,
+                        "destination \"%s\" contains files that are not a data directory, which "
+                        "--delta would remove: use --replace, or another directory",
+                        request->to);
     return true;
 }
 
@@ -147,11 +145,10 @@ check_wal(const BkRestore *self, GError **error)
     if (!self->request->delta || self->wal.foreign == NULL || self->wal.foreign->len == 0)
         return true;
     names = bk_destination_wal_names(self->wal.foreign);
-    return bk_throw(
-        error, BK_ERROR_UNFIT,
-        "\"%s\" holds WAL that the archive lacks and that --delta would remove: %s (%s): "
-        "save these files, or delete them with --discard-wal",
-        self->wal.directory, names, self->wal.why);
+    return bk_throw(error, BK_ERROR_UNFIT,
+                    "\"%s\" has WAL that is missing in the archive and that --delta would remove: "
+                    "%s (%s): save these files, or delete them with --discard-wal",
+                    self->wal.directory, names, self->wal.why);
 }
 
 /* Looks for what only the destination has. */
@@ -240,9 +237,9 @@ warn_of_failed(const BkRestore *self)
                      is_required(self->source, g_ptr_array_index(targets->failed_names, i));
 
         bk_log(BK_LOG_WARNING, "%s%s", (const char *)g_ptr_array_index(targets->failed, i),
-               stops ? "; unless it answers by then, recovery will stop at the end of the plan "
-                       "instead of opening the server, since it may have more WAL: give "
-                       "--repository for what another one has alone"
+               stops ? "; if it still does not answer then, recovery will stop at the end of the "
+                       "plan instead of opening the server, since it may have more WAL: use "
+                       "--repository to recover from another one alone"
                      : "");
     }
 }

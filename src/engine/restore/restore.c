@@ -85,7 +85,7 @@ lock_destination(BkRestore *self, bool is_empty, GError **error)
         return false;
     bk_beneath_become(self->place, self->identity);
     return flock(self->root, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK ||
-           bk_throw(error, BK_ERROR_UNFIT, "another restore to \"%s\" is at work", to);
+           bk_throw(error, BK_ERROR_UNFIT, "another restore to \"%s\" is running: wait for it", to);
 }
 
 /* Another restore may have been at work since the plan was made, and a server may run by now. */
@@ -99,8 +99,8 @@ check_unchanged(const BkRestore *self, GError **error)
     return now == self->state ||
            (self->state == BK_DESTINATION_NEW && now == BK_DESTINATION_EMPTY) ||
            bk_throw(error, BK_ERROR_UNFIT,
-                    "destination \"%s\" was changed by somebody else since it was looked at: it %s "
-                    "now",
+                    "destination \"%s\" was changed by another process after the plan was made: it "
+                    "%s now",
                     self->request->to, bk_destination_describe(now));
 }
 
@@ -232,8 +232,8 @@ open_destination(BkRestore *self, GError **error)
 
     if (geteuid() == 0 && owner.uid == 0)
         return bk_throw(error, BK_ERROR_UNFIT,
-                        "the files of the snapshot belong to root, as whom no server runs: run the "
-                        "restore as the server's user");
+                        "the files of the snapshot belong to root, but a server cannot run as "
+                        "root: run the restore as the server's user");
     self->above = bk_owned_directory_find_above(request->to, &owner, error);
     if (self->above == NULL || !lock_destination(self, is_empty, error) ||
         !check_unchanged(self, error))
@@ -297,8 +297,9 @@ make_directories(BkRestore *self, GError **error)
         else if (files[i].kind == BK_FILE_SYMLINK)
             ok = bk_tablespace_map_link(self->tablespaces, self->place, &files[i], error);
         else if (files[i].kind != BK_FILE_REGULAR)
-            ok = bk_throw(error, BK_ERROR_UNSUPPORTED, "\"%s\" is no file of a cluster: kind %d",
-                          files[i].path, (int)files[i].kind);
+            ok = bk_throw(error, BK_ERROR_UNSUPPORTED,
+                          "\"%s\" cannot be in a cluster: it is a file of kind %d", files[i].path,
+                          (int)files[i].kind);
         if (!ok)
             return false;
     }
@@ -438,7 +439,7 @@ read_control(BkRestore *self, const BkExtractOptions *options, BkBuf *control, G
         !bk_pg_control_decode(control->data, control->size, &decoded, error))
         return false;
     return decoded.system_id == self->choice.plan.snapshot->meta.system_id ||
-           bk_throw(error, BK_ERROR_CORRUPT, "%s of snapshot %s is that of another cluster",
+           bk_throw(error, BK_ERROR_CORRUPT, "%s of snapshot %s belongs to another cluster",
                     CONTROL_PATH, self->choice.plan.snapshot->head.id);
 }
 
@@ -513,7 +514,7 @@ warn_of_left_out(const BkPgMeta *meta)
         const BkPgLeftOut *link = g_ptr_array_index(meta->left_out, i);
 
         bk_log(BK_LOG_WARNING,
-               "the data directory had a link \"%s\" to \"%s\", which is not in the backup: make "
+               "the data directory had a link \"%s\" to \"%s\", which is not in the backup: create "
                "it again if the server needs it",
                link->path, link->target);
     }

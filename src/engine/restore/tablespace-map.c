@@ -136,8 +136,8 @@ throw_not_empty(const BkRestoreTablespace *tablespace, GError **error)
     g_autofree char *quoted = bk_escape_argument(tablespace->name);
 
     return bk_throw(error, BK_ERROR_UNFIT,
-                    "directory \"%s\" of tablespace \"%s\" is not empty: restore it elsewhere with "
-                    "--tablespace %s=DIR",
+                    "directory \"%s\" of tablespace \"%s\" is not empty: choose another directory "
+                    "with --tablespace %s=DIR",
                     tablespace->to, tablespace->name, quoted);
 }
 
@@ -286,7 +286,7 @@ bk_tablespace_map_check_links(const GArray *self, const BkSnapshot *snapshot, GE
     for (size_t i = 0; i < count; i++)
         if (files[i].kind == BK_FILE_SYMLINK && place_of(self, &files[i]) == NULL)
             return bk_throw(error, BK_ERROR_CORRUPT,
-                            "the link \"%s\" is not that of a tablespace of the cluster",
+                            "the link \"%s\" does not belong to a tablespace of the cluster",
                             files[i].path);
     return true;
 }

@@ -27,8 +27,8 @@ check(const BkRestoreRequest *request, const char *directory, const char *own, G
 
     if (bk_destination_overlaps(request->to, directory))
         return bk_throw(error, BK_ERROR_UNFIT,
-                        "directory \"%s\" for pg_wal and destination \"%s\" are inside one "
-                        "another: choose another one",
+                        "directory \"%s\" for pg_wal and destination \"%s\" must not contain each "
+                        "other: choose another directory",
                         directory, request->to);
     if (own != NULL && strcmp(own, directory) == 0)
         return true;
@@ -54,8 +54,7 @@ bk_wal_directory_find(const BkRestoreRequest *request, BkDestinationState state,
         return true;
     if (is_there && request->delta && g_strcmp0(own, wanted) != 0)
         return bk_throw(error, BK_ERROR_UNFIT,
-                        "--delta does not move pg_wal to \"%s\": use --replace, or leave --wal-dir "
-                        "out",
+                        "--delta does not move pg_wal to \"%s\": use --replace, or omit --wal-dir",
                         wanted);
     if (!check(request, wanted, own, error))
         return false;

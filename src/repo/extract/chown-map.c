@@ -137,8 +137,8 @@ void
 bk_chown_map_warn(const BkChownMap *self)
 {
     warn(&self->strangers,
-         "belonged to another user than the cluster: they belong to the cluster's user now");
-    warn(&self->groups, "belonged to a group that the cluster's user is not in: they have his "
-                        "group now, without rights for it that not everybody had");
-    warn(&self->modes, "had a setuid, setgid or sticky bit: they have it no more");
+         "belonged to another user than the cluster: now they belong to the user of the cluster");
+    warn(&self->groups, "belonged to a group that the user of the cluster is not in: now they have "
+                        "the group of that user, with the rights of others for it");
+    warn(&self->modes, "had a setuid, setgid or sticky bit, which was removed");
 }

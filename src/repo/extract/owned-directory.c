@@ -60,17 +60,17 @@ find_owner(int dir, const char *path, const BkIdentity *above, bool is_empty, Bk
     if (is_empty && may_be_given(path, above, owner, &st))
         return (st.st_uid == owner->uid && st.st_gid == owner->gid) ||
                fchown(dir, owner->uid, owner->gid) == 0 ||
-               bk_throw_errno(error, "give \"%s\" to user %u", path, owner->uid);
+               bk_throw_errno(error, "change the owner of \"%s\" to user %u", path, owner->uid);
     if (st.st_uid == 0)
         return bk_throw(error, BK_ERROR_UNFIT,
-                        "directory \"%s\" belongs to root, as whom no server runs: give it, and "
-                        "what is in it, to the server's user (chown -R)",
+                        "directory \"%s\" belongs to root, but a server cannot run as root: change "
+                        "the owner of it and its content to the server's user (chown -R)",
                         path);
     if (st.st_uid != owner->uid && bk_identity_is_other(above) &&
         st.st_uid != bk_identity_uid(above))
         return bk_throw(error, BK_ERROR_UNFIT,
-                        "directory \"%s\" belongs to user %u, but what leads to it to user %u: run "
-                        "the restore as the server's user",
+                        "directory \"%s\" belongs to user %u, but a directory above it to user %u: "
+                        "run the restore as the server's user",
                         path, st.st_uid, bk_identity_uid(above));
     *owner = (BkPathOwner){st.st_uid, st.st_gid};
     return true;

@@ -102,7 +102,7 @@ decode_table(BkPackReader *self, const BkBuf *raw, GError **error)
                                  : &(const BkPackChunk){.frame_start = BK_SEAL_HEADER_SIZE};
     return (last->raw_start + last->raw_size == self->ref->raw_size &&
             last->frame_start + last->frame_size == self->ref->size - self->ref->tail_size) ||
-           bk_throw(error, BK_ERROR_CORRUPT, "chunk table does not fit the pack");
+           bk_throw(error, BK_ERROR_CORRUPT, "chunk table does not match the pack");
 }
 
 static bool
@@ -114,7 +114,8 @@ read_header(BkPackReader *self, const uint8_t *header, size_t size, GError **err
     if (!bk_opener_begin(self->opener, &as, header, size, error))
         return false;
     if (memcmp(bk_opener_salt(self->opener), self->ref->salt, BK_SEAL_SALT_SIZE) != 0)
-        return bk_throw(error, BK_ERROR_CORRUPT, "object is another pack than its name says");
+        return bk_throw(error, BK_ERROR_CORRUPT,
+                        "the content of the object is that of another pack");
     return true;
 }
 
@@ -232,7 +233,7 @@ read_once(BkPackReader *self, size_t index, size_t read_ahead, BkBuf *raw, BkOp 
     if (!bk_opener_frame(self->opener, &frame, raw, error))
         return false;
     return (raw->size == chunk->raw_size && !frame.is_last) ||
-           bk_throw(error, BK_ERROR_CORRUPT, "chunk %zu is not what the table says", index);
+           bk_throw(error, BK_ERROR_CORRUPT, "chunk %zu differs from the table", index);
 }
 
 bool

@@ -84,7 +84,7 @@ finish(BkCredentials *found, const char *expiration, BkCredentials *credentials,
 
     if (fault == NULL && expiration != NULL &&
         !bk_credential_answer_parse_time(expiration, &found->expires_us))
-        fault = "the time of expiry is none";
+        fault = "the time of expiry is malformed";
     if (fault != NULL)
         return bk_throw(error, BK_ERROR_STORE, "the answer is not understood: %s", fault);
     *credentials = *found;
@@ -152,11 +152,11 @@ bk_credential_answer_read_json(const BkBuf *body, BkCredentials *credentials, GE
     const char *code;
 
     if (root == NULL)
-        return bk_throw(error, BK_ERROR_STORE, "the answer is not understood: no JSON object");
+        return bk_throw(error, BK_ERROR_STORE, "the answer is not understood: not a JSON object");
     code = get_text(root, "Code");
     if (code != NULL && strcmp(code, "Success") != 0)
-        return bk_throw(error, BK_ERROR_STORE, "the answer says \"%s\"",
-                        is_code(code) ? code : "something else than Success");
+        return bk_throw(error, BK_ERROR_STORE, "the answer reports \"%s\"",
+                        is_code(code) ? code : "an error without a code");
     found.access_key = g_strdup(get_text(root, "AccessKeyId"));
     found.secret_key = g_strdup(get_text(root, "SecretAccessKey"));
     found.session_token = g_strdup(get_text(root, "Token"));
@@ -270,7 +270,7 @@ bk_credential_answer_read_xml(const BkBuf *body, BkCredentials *credentials, GEr
     g_autofree char *expiration = steal_text(&wanted[3]);
 
     if (!ok)
-        return bk_throw(error, BK_ERROR_STORE, "the answer is not understood: no XML");
+        return bk_throw(error, BK_ERROR_STORE, "the answer is not understood: not XML");
     return finish(&found, expiration, credentials, error);
 }
 

@@ -106,7 +106,7 @@ take_header(Parser *self, Slice line, GError **error)
     name = trim((Slice){line.data + 1, (size_t)(end - line.data) - 1});
     rest = trim((Slice){end + 1, line.size - (size_t)(end - line.data) - 1});
     if (!is_comment(rest))
-        return complain(self, "more than a comment after \"]\"", error);
+        return complain(self, "text other than a comment after \"]\"", error);
     self->section = NULL;
     self->has_property = false;
     if (equals(name, self->profile)) {
@@ -156,7 +156,7 @@ take_property(Parser *self, Slice line, GError **error)
         return true;
     /* Which of the two is meant cannot be known, and half of each would be worst. */
     if (*place != NULL)
-        return complain(self, "is there for a second time in this profile", error);
+        return complain(self, "is given twice in this profile", error);
     *place = g_strndup(value.data, value.size);
     return true;
 }
@@ -199,7 +199,7 @@ take_lines(Parser *self, const BkBuf *text, GError **error)
 
         self->line++;
         if (memchr(data, 0, length) != NULL)
-            return complain(self, "a zero byte", error);
+            return complain(self, "it contains a zero byte", error);
         if (!take_line(self, (Slice){data, length}, error))
             return false;
         length += end != NULL;

@@ -182,14 +182,16 @@ find_sts(const BkCredentialWish *wish, GError **error)
 
     if (set != NULL && is_url(set) && !bk_http_is_private(set, wish->proxy))
         return bk_throw_null(error, BK_ERROR_CONFIG,
-                             "AWS_ENDPOINT_URL_STS is http to another host, where anybody on the "
-                             "way could take the token: use https");
+                             "AWS_ENDPOINT_URL_STS is http to another host, where others on the "
+                             "network could read the token: use https");
     if (set != NULL && is_url(set))
         return g_strdup_printf("%s%s", set, g_str_has_suffix(set, "/") ? "" : "/");
     if (set != NULL)
-        return bk_throw_null(error, BK_ERROR_CONFIG, "AWS_ENDPOINT_URL_STS is no URL of a host");
+        return bk_throw_null(error, BK_ERROR_CONFIG,
+                             "AWS_ENDPOINT_URL_STS is not the URL of a host");
     if (size == 0 || strspn(region, "abcdefghijklmnopqrstuvwxyz0123456789-") != size)
-        return bk_throw_null(error, BK_ERROR_CONFIG, "there is no region to find STS in");
+        return bk_throw_null(error, BK_ERROR_CONFIG,
+                             "there is no region, which is needed to find STS");
     return g_strdup_printf("https://sts.%s.amazonaws.com%s/", region,
                            g_str_has_prefix(region, "cn-") ? ".cn" : "");
 }
@@ -341,7 +343,8 @@ open_session(Talk *talk, const char *endpoint, bool *is_there, GError **error)
     token = g_strndup((const char *)talk->answer.body.data, talk->answer.body.size);
     g_strchomp(token);
     if (token[0] == 0 || !is_printable(token))
-        return bk_throw_null(error, BK_ERROR_STORE, "\"%s\" gives a session without a token",
+        return bk_throw_null(error, BK_ERROR_STORE,
+                             "\"%s\" returned temporary credentials without a session token",
                              endpoint);
     return g_strconcat("X-aws-ec2-metadata-token: ", token, NULL);
 }
@@ -380,7 +383,7 @@ find_role(Talk *talk, const char *endpoint, const char *session, char **role, ch
     (*role)[strcspn(*role, "\r\n")] = 0;
     if (is_role(*role))
         return BK_PLACE_FULL;
-    bk_throw(error, BK_ERROR_STORE, "\"%s\" gives no name of a role", endpoint);
+    bk_throw(error, BK_ERROR_STORE, "\"%s\" returned no role name", endpoint);
     return BK_PLACE_BROKEN;
 }
 
@@ -412,7 +415,7 @@ ask_instance(const BkCredentialWish *wish, const char *endpoint, BkCredentials *
         return BK_PLACE_BROKEN;
     session = open_session(&talk, endpoint, &is_there, &cause);
     if (!is_there && bk_op_check(op, NULL)) {
-        *note = g_strdup_printf("nobody listens at \"%s\"", endpoint);
+        *note = g_strdup_printf("nothing answers at \"%s\"", endpoint);
         return BK_PLACE_EMPTY;
     }
     if (session == NULL) {
@@ -439,7 +442,8 @@ bk_credential_remote_ask_instance(BkCredentialWish *wish, BkCredentials *credent
         return BK_PLACE_EMPTY;
     }
     if (!is_url(endpoint)) {
-        bk_throw(error, BK_ERROR_CONFIG, "AWS_EC2_METADATA_SERVICE_ENDPOINT is no URL of a host");
+        bk_throw(error, BK_ERROR_CONFIG,
+                 "AWS_EC2_METADATA_SERVICE_ENDPOINT is not the URL of a host");
         return BK_PLACE_BROKEN;
     }
     if (g_str_has_suffix(endpoint, "/"))

@@ -78,12 +78,12 @@ bk_credentials_find_fault(const BkCredentials *self)
     if (self->secret_key == NULL || self->secret_key[0] == 0)
         return "there is no secret key";
     if (!is_graphic(self->access_key) || strlen(self->access_key) > MAX_KEY)
-        return "the access key cannot be one";
+        return "the access key is malformed";
     if (!is_graphic(self->secret_key) || strlen(self->secret_key) > MAX_KEY)
-        return "the secret key cannot be one";
+        return "the secret key is malformed";
     if (self->session_token != NULL &&
         (!is_graphic(self->session_token) || strlen(self->session_token) > MAX_TOKEN))
-        return "the session token cannot be one";
+        return "the session token is malformed";
     return NULL;
 }
 
@@ -227,7 +227,7 @@ look(BkCredentialSource *self, BkCredentials *fresh, BkOp *op, GError **error)
         if (state == BK_PLACE_FULL) {
             if (fresh->expires_us != 0 && fresh->expires_us <= self->clock(self->clock_data))
                 return bk_throw(error, BK_ERROR_STORE,
-                                "credentials: %s: those it gave have expired already (or this "
+                                "credentials: %s: these credentials have already expired (or this "
                                 "host's clock is wrong)",
                                 place->name);
             self->place = place;
@@ -258,8 +258,8 @@ replace(BkCredentialSource *self, BkCredentials *fresh, GError **error)
 {
     if (self->is_refused && is_same(&self->current, fresh))
         return bk_throw(error, BK_ERROR_DENIED,
-                        "credentials: %s: the server says that they have expired, and there are no "
-                        "newer ones",
+                        "credentials: %s: the server reports that they have expired, and there are "
+                        "no newer ones",
                         self->place->name);
     clear_current(self);
     self->current = (BkCredentials){

@@ -62,7 +62,7 @@ load(void)
     void *library = dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL);
 
     if (library == NULL) {
-        cause = g_strdup_printf("load the library for buckets: %s", dlerror());
+        cause = g_strdup_printf("load libcurl, which repositories in buckets need: %s", dlerror());
         return;
     }
 #define FUNCTION(type, name, parameters, arguments) find(library, #name, &loaded.name);
@@ -74,7 +74,7 @@ load(void)
     find(library, "curl_easy_setopt", &loaded.setopt);
     find(library, "curl_easy_getinfo", &loaded.getinfo);
     if (cause == NULL && loaded.curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
-        cause = g_strdup("libcurl cannot be initialised");
+        cause = g_strdup("libcurl cannot be initialized");
 }
 
 bool

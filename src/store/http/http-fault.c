@@ -158,7 +158,7 @@ throw_scheme(Transfer *self, const char *origin, bool needs, GError **error)
                         origin);
     return bk_throw(error, BK_ERROR_STORE,
                     "%s: the server does not speak TLS there: correct the port, or write "
-                    "\"http://\" if nobody else can listen on the way",
+                    "\"http://\" if nobody else can read the traffic",
                     origin);
 }
 
@@ -181,10 +181,10 @@ explain(Transfer *self, CURL *handle, CURLcode code, const char *origin, GError 
                         self->request->limit);
     }
     if (code == CURLE_PEER_FAILED_VERIFICATION)
-        return bk_throw(error, BK_ERROR_STORE,
-                        "%s: the certificate is not trusted: %s: name the file of its authority "
-                        "as ca_file",
-                        origin, text);
+        return bk_throw(
+            error, BK_ERROR_STORE,
+            "%s: the certificate is not trusted: %s: set ca_file to the file of its CA certificate",
+            origin, text);
     if (lacks_tls(code, text))
         return throw_scheme(self, origin, false, error);
     if (needs_tls(self, code, origin))
@@ -220,5 +220,5 @@ bk_http_judge(Transfer *self, CURL *handle, CURLcode code, GError **error)
     }
     /* libcurl takes the end of the connection for the end of the headers. */
     self->answer->outcome = BK_HTTP_BROKEN;
-    return bk_throw(error, BK_ERROR_STORE, "%s: the answer ends within its headers", origin);
+    return bk_throw(error, BK_ERROR_STORE, "%s: the answer ends inside its headers", origin);
 }

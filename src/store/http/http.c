@@ -98,7 +98,7 @@ acquire(BkHttp *self, const BkOp *op, GError **error)
             handle = g_ptr_array_steal_index(self->idle, self->idle->len - 1);
         else if ((handle = curl_easy_init()) == NULL) {
             self->busy--;
-            (void)bk_throw(error, BK_ERROR_MEMORY, "libcurl gave no handle");
+            (void)bk_throw(error, BK_ERROR_MEMORY, "libcurl returned no handle");
         }
     }
     (void)pthread_mutex_unlock(&self->mutex);

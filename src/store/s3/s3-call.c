@@ -120,7 +120,7 @@ check_privacy(const Attempt *self, GError **error)
     self->answer->outcome = BK_HTTP_IMPOSSIBLE;
     return self->credentials.session_token == NULL || self->store->is_private ||
            bk_throw(error, BK_ERROR_CONFIG,
-                    "the credentials have a session token, and anybody on the way could read it "
+                    "the credentials have a session token, which others on the network could read "
                     "over plain http: use https");
 }
 
@@ -275,9 +275,9 @@ explain(const char *code)
         {"NoSuchBucket", "there is no such bucket: create it first"},
         {"QuotaExceeded", "the quota is used up"},
         {"InvalidObjectState",
-         "the object is in an archive's storage class: have the store restore it from there first"},
+         "the object is in an archive storage class: have the store restore it first"},
         {"InvalidStorageClass", "the store has no such storage class"},
-        {"ObjectLockConfigurationNotFoundError", "the bucket was made without object lock"},
+        {"ObjectLockConfigurationNotFoundError", "the bucket was created without object lock"},
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(known); i++)
@@ -350,10 +350,10 @@ check_extent(const Attempt *self, GError **error)
     if (self->call->kind != BK_REQUEST_GET || self->call->name == NULL ||
         (answer->status != 200 && answer->status != 206))
         return true;
-    if (answer->status == 200 ? has_end(answer) || bk_throw(error, BK_ERROR_STORE,
-                                                            "the server does not tell where its "
-                                                            "answer ends")
-                              : bk_s3_total(answer, &total, error))
+    if (answer->status == 200
+            ? has_end(answer) ||
+                  bk_throw(error, BK_ERROR_STORE, "the server does not say where its answer ends")
+            : bk_s3_total(answer, &total, error))
         return true;
     self->answer->outcome = BK_HTTP_BROKEN;
     return false;

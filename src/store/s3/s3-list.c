@@ -150,7 +150,7 @@ check_goes_on(Listing *self, const BkS3Page *page, const char *start, GError **e
                         self->pages, self->empty_pages);
     return !page->is_truncated || (next != NULL && strcmp(next, start) != 0) ||
            bk_throw(error, BK_ERROR_STORE,
-                    "the server says that its listing goes on, and does not say where");
+                    "the server reports that its listing continues, but not where");
 }
 
 /* Whether the bucket keeps versions was not told, nor may they be listed: then nobody knows whether

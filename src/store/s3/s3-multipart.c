@@ -47,8 +47,7 @@ begin(Upload *self, const char *id, BkOp *op, GError **error)
     if (!bk_s3_call(self->store, &call, &answer, NULL, op, error) ||
         !bk_s3_xml_text(&answer.body, "UploadId", &self->id, error))
         return false;
-    return self->id != NULL ||
-           bk_throw(error, BK_ERROR_STORE, "the server gave an upload no number");
+    return self->id != NULL || bk_throw(error, BK_ERROR_STORE, "the server returned no upload id");
 }
 
 static bool
@@ -81,7 +80,7 @@ put_part(Upload *self, const BkBuf *data, size_t offset, BkOp *op, GError **erro
         return false;
     etag = bk_http_answer_get(&answer, "etag");
     if (etag == NULL)
-        return bk_throw(error, BK_ERROR_STORE, "the server gave a part no ETag");
+        return bk_throw(error, BK_ERROR_STORE, "the server returned no ETag for a part");
     g_ptr_array_add(self->etags, g_strdup(etag));
     return true;
 }
@@ -122,7 +121,7 @@ complete(Upload *self, BkHttpAnswer *answer, bool *is_uncertain, BkOp *op, GErro
     if (answer->status == 200 && !bk_s3_xml_text(&answer->body, "Key", &key, error))
         return bk_prefix(error, "complete an upload");
     if (answer->status == 404 && !*is_uncertain)
-        return bk_throw(error, BK_ERROR_STORE, "the server has forgotten an upload");
+        return bk_throw(error, BK_ERROR_STORE, "the server no longer knows the upload");
     if (answer->status == 404)
         answer->status = 412; /* it is there, and perhaps it is ours */
     return true;
@@ -160,8 +159,8 @@ give_up(const Upload *self)
     bk_op_set_deadline(op, g_get_monotonic_time() + ABORT_TIMEOUT_US);
     if (!bk_s3_abort_upload(&self->store->base, self->name, self->id, op, &error))
         bk_log(BK_LOG_INFO,
-               "parts of \"%s\" stay in %s until the next backup or a lifecycle rule removes them: "
-               "%s",
+               "parts of \"%s\" remain in %s until the next backup or a lifecycle rule removes "
+               "them: %s",
                self->name, self->store->base.description, error->message);
 }
 

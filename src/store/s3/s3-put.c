@@ -158,7 +158,7 @@ take_back(const Put *self, const char *version, BkOp *op, GError **error)
     const S3Call call = {
         .kind = BK_REQUEST_DELETE,
         .method = "DELETE",
-        .what = "take an object back",
+        .what = "delete an object that lost to another writer",
         .name = self->name,
         .fields = &fields,
         .limit = BK_S3_ANSWER_MAX,
@@ -199,7 +199,7 @@ check_is_first(const Put *self, const char *version, BkOp *op, GError **error)
         return false;
     first = bk_s3_find_first(versions);
     if (first == NULL)
-        return bk_throw(error, BK_ERROR_STORE, "what was just put is not there");
+        return bk_throw(error, BK_ERROR_STORE, "the object that was just put does not exist");
     if (strcmp(first->version, version) == 0)
         return true;
     if (self->is_uncertain && !is_own(self, first->version, &own, op, error))
@@ -216,9 +216,9 @@ judge(Put *self, const BkHttpAnswer *answer, BkOp *op, GError **error)
 
     if (answer->status == 501)
         return bk_throw(error, BK_ERROR_STORE,
-                        "the store does not know \"If-None-Match\", without which two writers "
-                        "might overwrite each other: have the bucket keep versions, or set "
-                        "\"conditions: false\" and let only one host write");
+                        "the store does not support \"If-None-Match\", without which two writers "
+                        "might overwrite each other: turn on versioning for the bucket, or set "
+                        "\"conditions: false\" and write from one host only");
     if (answer->status == 412) {
         if (self->is_uncertain && !is_own(self, NULL, &own, op, error))
             return false;
@@ -229,10 +229,10 @@ judge(Put *self, const BkHttpAnswer *answer, BkOp *op, GError **error)
             atomic_load(&self->store->is_bare) && !self->store->options.is_unconditional;
 
         return !needs_version ||
-               bk_throw(error, BK_ERROR_STORE,
-                        "the store does not know \"If-None-Match\", and does not tell the version "
-                        "of what it was given: set \"conditions: false\" and let only one host "
-                        "write");
+               bk_throw(
+                   error, BK_ERROR_STORE,
+                   "the store does not support \"If-None-Match\", and does not return the version "
+                   "of a put object: set \"conditions: false\" and write from one host only");
     }
     atomic_store(&self->store->versions, BK_S3_VERSIONS_KEPT);
     return check_is_first(self, version, op, error);

@@ -292,7 +292,7 @@ get_retention(S3Store *self, const char *name, const char *version, int64_t *unt
     const S3Call call = {
         .kind = BK_REQUEST_GET,
         .method = "GET",
-        .what = "ask until when an object is locked",
+        .what = "read the lock of an object",
         .name = name,
         .fields = &fields,
         .limit = BK_S3_ANSWER_MAX,
@@ -325,7 +325,7 @@ put_retention(S3Store *self, const char *name, const char *version, BkOp *op, GE
     S3Call call = {
         .kind = BK_REQUEST_PUT,
         .method = "PUT",
-        .what = "lock an object for longer",
+        .what = "extend the lock of an object",
         .name = name,
         .fields = &fields,
         .headers = &headers,

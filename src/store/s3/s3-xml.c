@@ -110,8 +110,8 @@ walk(Walk *self, const BkBuf *body, const char *root, GError **error)
     if (!g_markup_parse_context_parse(context, body->size > 0 ? (const char *)body->data : "",
                                       (gssize)body->size, &cause) ||
         !g_markup_parse_context_end_parse(context, &cause))
-        return bk_throw(error, BK_ERROR_STORE, "the server's answer is not what S3 answers: %s",
-                        cause->message);
+        return bk_throw(error, BK_ERROR_STORE,
+                        "the server's answer is not that of an S3 server: %s", cause->message);
     /* A processing instruction or a comment alone ends without an error too. */
     if (self->root == NULL)
         return bk_throw(error, BK_ERROR_STORE, "the server's answer is XML without an element");
@@ -346,9 +346,9 @@ bk_s3_xml_page(const BkBuf *body, BkS3Page *page, GError **error)
                         self.root);
     if (!state.tells_end)
         return bk_throw(error, BK_ERROR_STORE,
-                        "the server's listing does not tell whether it is complete (IsTruncated)");
+                        "the server's listing does not say whether it is complete (IsTruncated)");
     if (state.failed || (state.is_encoded && !decode_names(page)) || !is_whole(page))
-        return bk_throw(error, BK_ERROR_STORE, "the server's listing is not what S3 answers");
+        return bk_throw(error, BK_ERROR_STORE, "the server's listing is not that of an S3 server");
     return true;
 }
 

@@ -209,7 +209,7 @@ s3_stat(BkStore *store, const char *name, uint64_t *size, BkOp *op, GError **err
         return stat_by_get(self, name, size, op, error);
     length = bk_http_answer_get(&answer, "content-length");
     if (length == NULL || !g_ascii_string_to_unsigned(length, 10, 0, UINT64_MAX, &value, NULL))
-        return bk_throw(error, BK_ERROR_STORE, "the server does not tell the object's size");
+        return bk_throw(error, BK_ERROR_STORE, "the server does not report the size of the object");
     *size = value;
     return true;
 }
@@ -395,8 +395,8 @@ equip(S3Store *self, const BkS3Options *options, GError **error)
     self->http = bk_http_new(&http, error);
     if (options->sse == BK_S3_SSE_CUSTOMER && !self->is_private)
         return bk_throw(error, BK_ERROR_CONFIG,
-                        "a key of the customer (sse: customer) goes with each request, and anybody "
-                        "on the way could read it over plain http: use https");
+                        "the customer key (sse: customer) is sent with each request, and others on "
+                        "the network could read it over plain http: use https");
     return self->http != NULL && (options->sse != BK_S3_SSE_CUSTOMER ||
                                   read_customer_key(self, options->customer_key_file, error));
 }

@@ -20,7 +20,7 @@ refuse(const BkArchiveFile *file, GError *cause, GError **error)
 {
     g_autoptr(GError) owned = cause;
     const char *reason = file->content->size == 0  ? "it is empty"
-                         : is_zeros(file->content) ? "it holds nothing but zeros"
+                         : is_zeros(file->content) ? "it contains only zeros"
                                                    : cause->message;
 
     if (!bk_error_is(cause, BK_ERROR_CORRUPT)) {
@@ -30,9 +30,8 @@ refuse(const BkArchiveFile *file, GError *cause, GError **error)
     }
     return bk_throw(
         error, BK_ERROR_UNFIT,
-        "\"%s\" is not archived: %s. The server keeps the file and tries again: look at "
-        "its disk and at what else writes into its pg_wal, and when the content is "
-        "lost, take a new snapshot",
+        "\"%s\" is not archived: %s. The server keeps the file and tries again: check its disk and "
+        "what else writes into its pg_wal; if the content is lost, take a new snapshot",
         file->name, reason);
 }
 
@@ -44,7 +43,7 @@ check_header(const BkArchiveFile *file, uint64_t system_id, const BkWalInfo *inf
 
     if (!bk_wal_name_segno(&file->parsed, info->segment_size, &segno) ||
         segno * info->segment_size != info->start_lsn)
-        return bk_throw(error, BK_ERROR_CORRUPT, "its header is that of another segment");
+        return bk_throw(error, BK_ERROR_CORRUPT, "its header belongs to another segment");
     if (file->content->size != info->segment_size)
         return bk_throw(error, BK_ERROR_CORRUPT, "it has %zu bytes instead of %u",
                         file->content->size, info->segment_size);
@@ -84,7 +83,7 @@ check_history(const BkArchiveFile *file, GError **error)
                                    &history, error))
         return false;
     return history.count > 0 ||
-           bk_throw(error, BK_ERROR_CORRUPT, "it names no timeline that this one comes from");
+           bk_throw(error, BK_ERROR_CORRUPT, "it names no timeline that this one descends from");
 }
 
 static bool
@@ -103,7 +102,7 @@ check_backup(const BkArchiveFile *file, GError **error)
     const size_t size = strlen(BACKUP_START);
 
     return (file->content->size >= size && memcmp(file->content->data, BACKUP_START, size) == 0) ||
-           bk_throw(error, BK_ERROR_CORRUPT, "it is no backup history");
+           bk_throw(error, BK_ERROR_CORRUPT, "it is not a backup history");
 }
 
 bool

@@ -352,8 +352,8 @@ put_missing(const Fill *self, BkArchiveFilled *filled, BkOp *op, GError **error)
         }
         if (!bk_op_check(op, error))
             return false;
-        bk_log(BK_LOG_WARNING, "the archive lacks %s, which is in \"%s\": %s", candidate->name,
-               self->request->wal_dir, cause->message);
+        bk_log(BK_LOG_WARNING, "%s is missing in the archive, though it is in \"%s\": %s",
+               candidate->name, self->request->wal_dir, cause->message);
     }
     return true;
 }

@@ -236,7 +236,7 @@ decode_head(const BkBuf *raw, const char *name, Head *head, GError **error)
     if (!decode_any_head(raw, head, error))
         return false;
     if (head->name_size != strlen(name) || memcmp(head->name, name, head->name_size) != 0)
-        return bk_throw(error, BK_ERROR_CORRUPT, "object is that of \"%.*s\"", (int)head->name_size,
+        return bk_throw(error, BK_ERROR_CORRUPT, "object belongs to \"%.*s\"", (int)head->name_size,
                         (const char *)head->name);
     return true;
 }
@@ -426,9 +426,8 @@ compare_with_present(const BkSourceRepo *source_repo, const Own *own, BkOp *op, 
     if (start.head.size == size && memcmp(hash, start.head.hash, sizeof hash) == 0)
         return true;
     return bk_throw(error, BK_ERROR_CONFLICT,
-                    "the archive of \"%s\" in repository \"%s\" already holds "
-                    "other content as \"%s\": two "
-                    "clusters archive to this source",
+                    "the archive of \"%s\" in repository \"%s\" already has different content for "
+                    "\"%s\": two clusters are archiving into this source",
                     bk_source_repo_source(source_repo),
                     bk_repository_name(bk_source_repo_repository(source_repo)), own->name);
 }
@@ -552,11 +551,11 @@ take_content(BkFrameReader *reader, const Head *head, BkBuf *content, GError **e
         if (!bk_frame_reader_next(reader, &raw, error))
             return false;
         if (raw.size > head->size - content->size)
-            return bk_throw(error, BK_ERROR_CORRUPT, "object holds more than its head says");
+            return bk_throw(error, BK_ERROR_CORRUPT, "object has more data than its head says");
         bk_buf_append(content, raw.data, raw.size);
     }
     return content->size == head->size ||
-           bk_throw(error, BK_ERROR_CORRUPT, "object holds %zu bytes instead of %" G_GUINT64_FORMAT,
+           bk_throw(error, BK_ERROR_CORRUPT, "object has %zu bytes instead of %" G_GUINT64_FORMAT,
                     content->size, head->size);
 }
 
@@ -730,7 +729,7 @@ bk_archive_get_blocks(const BkSourceRepo *source_repo, uint64_t system_id, const
         return explain(source_repo, name, object_name, cause, error);
     }
     if (!open_summary(&start, blocks, &damage))
-        bk_log(BK_LOG_WARNING, "the summary of \"%s\" is not usable, the segment is read: %s",
+        bk_log(BK_LOG_WARNING, "the summary of \"%s\" is unusable, reading the segment instead: %s",
                object_name, damage->message);
     else if (blocks->unfit == NULL)
         return true;

@@ -76,7 +76,7 @@ visit_decision(const BkStoreEntry *entry, void *data, GError **error)
 
     if (number == 0 || strcmp(expected, entry->name) != 0)
         g_ptr_array_add(visit->damage,
-                        g_strdup_printf("\"%s\" has no place among decisions", entry->name));
+                        g_strdup_printf("\"%s\" does not belong among decisions", entry->name));
     else if (visit->numbers->len == BK_DECISIONS_MAX)
         return bk_throw(error, BK_ERROR_UNSUPPORTED, "more than %d decisions about \"%s\"",
                         BK_DECISIONS_MAX, bk_source_repo_source(visit->source_repo));
@@ -103,7 +103,8 @@ read_decision(const BkSourceRepo *source_repo, uint64_t number, BkDecision *deci
         return bk_prefix(error, "object \"%s\" of repository \"%s\"", name,
                          bk_repository_name(bk_source_repo_repository(source_repo)));
     return decision->number == number ||
-           bk_throw(error, BK_ERROR_CORRUPT, "object \"%s\" is another one's content", name);
+           bk_throw(error, BK_ERROR_CORRUPT, "the content of object \"%s\" belongs to another one",
+                    name);
 }
 
 bool

@@ -246,11 +246,11 @@ bk_system_advise(const char *source, BkSystemStanding standing, uint64_t system_
                  uint64_t current)
 {
     return standing == BK_SYSTEM_FORMER
-               ? g_strdup_printf("\"%s\" went on with another cluster (system identifier %" PRIu64
-                                 ") than this one (%" PRIu64
-                                 "): if this one is to be current again, "
-                                 "run \"backstay backup %s --new-cluster\" (%s)",
-                                 source, current, system_id, source, GUIDE)
+               ? g_strdup_printf(
+                     "\"%s\" was continued with another cluster (system identifier %" PRIu64
+                     ") than this one (%" PRIu64 "): to make this one current again, "
+                     "run \"backstay backup %s --new-cluster\" (%s)",
+                     source, current, system_id, source, GUIDE)
                : g_strdup_printf("the server is another cluster (system identifier %" PRIu64
                                  ") than that of \"%s\" (%" PRIu64 "): after an upgrade by "
                                  "pg_upgrade run \"backstay backup %s --new-cluster\" once (%s); "
@@ -410,6 +410,6 @@ bk_system_declare(const GPtrArray *source_repos, uint64_t system_id, BkOp *op, G
     }
     for (guint i = source_repos->len; i-- > 0;)
         if (!bring(decisions, g_ptr_array_index(source_repos, i), op, error))
-            return bk_prefix(error, "declaring the new cluster");
+            return bk_prefix(error, "recording the new cluster");
     return true;
 }

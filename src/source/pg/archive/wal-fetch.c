@@ -57,12 +57,11 @@ throw_answers(Answers *self, const BkSourceSpec *source, GError **error)
         (void)bk_propagate(error, &self->outage);
     else if (self->outages > 0)
         (void)bk_throw(error, BK_ERROR_STORE,
-                       "%s; whether it has the file is unknown, and recovery must not end here: "
-                       "try again when it answers, or restore with --repository what another one "
-                       "has",
+                       "%s; it may have the file, so recovery must not end here: try again when it "
+                       "answers, or restore with --repository from another one",
                        self->outage->message);
     else if (self->worst == NULL)
-        (void)bk_throw(error, BK_ERROR_NOT_FOUND, "no repository holds WAL of this source");
+        (void)bk_throw(error, BK_ERROR_NOT_FOUND, "no repository has WAL of this source");
     else
         (void)bk_propagate(error, &self->worst);
 }
@@ -113,7 +112,7 @@ is_passed_by(const BkWalFetch *fetch, const BkWalName *parsed, const BkRepositor
     if (spec->is_required || !is_past(parsed, fetch->reach) ||
         bk_error_is(cause, BK_ERROR_NOT_FOUND) || bk_error_is(cause, BK_ERROR_CORRUPT))
         return false;
-    bk_log(BK_LOG_WARNING, "%s is not waited for, since repository \"%s\" is of best effort: %s",
+    bk_log(BK_LOG_WARNING, "not waiting for %s, since repository \"%s\" is best-effort: %s",
            fetch->name, spec->name, cause->message);
     return true;
 }
@@ -221,8 +220,8 @@ get_or_explain(const BkSourceSpec *source, const BkWalFetch *fetch, const BkWalN
         if (!hole.is_fresh || tries == HOLE_TRIES) {
             (void)bk_throw(error, BK_ERROR_ABSENT,
                            "WAL segment \"%s\" of \"%s\" is missing in every repository, though "
-                           "\"%s\" is there: recovery must not end at this hole; archive the "
-                           "segment from the server's pg_wal, or restore to a target before it",
+                           "\"%s\" exists: recovery must not end at this gap; archive the segment "
+                           "from the server's pg_wal, or restore to a target before it",
                            fetch->name, source->name, hole.evidence);
             return NULL;
         }
@@ -508,15 +507,15 @@ find_only_system(const BkSourceSpec *source, uint64_t *only, BkOp *op, GError **
         const uint64_t one = g_array_index(systems, uint64_t, i);
 
         if (*only != 0 && one != *only)
-            return bk_throw(error, BK_ERROR_UNFIT,
-                            "\"%s\" has WAL of several clusters, and nothing tells which one is "
-                            "meant: give the path in pg_wal of a data directory with a readable "
-                            "global/pg_control, or --system N",
-                            source->name);
+            return bk_throw(
+                error, BK_ERROR_UNFIT,
+                "\"%s\" has WAL of several clusters: choose one with --system N, or give a path in "
+                "pg_wal of a data directory with a readable global/pg_control",
+                source->name);
         *only = one;
     }
     return *only != 0 ||
-           bk_throw(error, BK_ERROR_NOT_FOUND, "no repository holds WAL of this source");
+           bk_throw(error, BK_ERROR_NOT_FOUND, "no repository has WAL of this source");
 }
 
 static bool
@@ -567,10 +566,10 @@ bk_wal_fetch(const BkSourceSpec *source, const BkWalFetch *request, BkOp *op, GE
     source_repo = get_or_explain(source, fetch, &parsed, &content, &targets, op, &cause);
     if (source_repo == NULL) {
         if (is_needless(fetch, &parsed, cause))
-            return bk_throw(error, BK_ERROR_NOT_FOUND,
-                            "%s is not needed, since recovery ends before it, and cannot be read: "
-                            "%s",
-                            fetch->name, cause->message);
+            return bk_throw(
+                error, BK_ERROR_NOT_FOUND,
+                "%s cannot be read, but recovery ends before it and does not need it: %s",
+                fetch->name, cause->message);
         /* Recovery ends with asking for the history of the next timeline, which is not there. */
         if (parsed.kind == BK_WAL_HISTORY && bk_error_is(cause, BK_ERROR_NOT_FOUND))
             bk_prefetch_discard(directory);

@@ -9,7 +9,7 @@ bk_wal_span_init(BkWalSpan *self, const BkSnapshotHead *head, GError **error)
 
     if (strcmp(head->kind, BK_PG_KIND) != 0)
         return bk_throw(error, BK_ERROR_UNSUPPORTED,
-                        "snapshot \"%s\" is of kind \"%s\", which this program does not know",
+                        "snapshot \"%s\" is of kind \"%s\", which this program does not support",
                         head->id, head->kind);
     if (!bk_pg_meta_decode(&meta, &head->meta, error))
         return bk_prefix(error, "snapshot \"%s\"", head->id);

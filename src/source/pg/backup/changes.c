@@ -158,7 +158,7 @@ find_fault(Changes *self, const Segment *segment, bool is_last)
     self->is_contradictory =
         info->start_lsn != segment->start_lsn || info->system_id != self->request->to->system_id;
     if (self->is_contradictory)
-        return g_strdup_printf("WAL segment %s is that of another place", segment->name);
+        return g_strdup_printf("WAL segment %s belongs to another position", segment->name);
     if (is_last ? info->end_lsn < self->request->to->start_lsn
                 : info->end != BK_WAL_END_FULL && info->end != BK_WAL_END_SWITCH)
         return g_strdup_printf("WAL segment %s is not complete", segment->name);

@@ -23,7 +23,7 @@ bk_file_copy_ddl_find(const BkFileCopyDdlRequest *request, bool *is_overtaken, B
         return false;
     *is_overtaken = changes.map == NULL;
     if (*is_overtaken) {
-        bk_log(BK_LOG_INFO, "databases were made or moved, and the WAL does not tell how: %s",
+        bk_log(BK_LOG_INFO, "databases were created or moved, and the WAL does not show how: %s",
                changes.why);
         return true;
     }

@@ -45,7 +45,7 @@ note_unknown_change(Audit *self, const BkSelected *selected, uint64_t offset, Bk
     (void)pthread_mutex_lock(&self->mutex);
     if (self->found == NULL)
         self->found = g_strdup_printf("block %" G_GUINT64_FORMAT
-                                      " of \"%s\" was changed at %s, of which the WAL says nothing",
+                                      " of \"%s\" was changed at %s without a record in the WAL",
                                       block, selected->file->path, bk_lsn_format(lsn, text));
     (void)pthread_mutex_unlock(&self->mutex);
 }

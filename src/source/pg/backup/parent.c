@@ -89,7 +89,7 @@ find_divergence(const BkParentRequest *request, const Candidate *candidate)
     if (then->timeline == now->timeline)
         return reached <= now->start_lsn
                    ? NULL
-                   : g_strdup("was taken when the cluster was further than it is now");
+                   : g_strdup("was taken when the cluster was at a later LSN than now");
     /* Of an unfinished one nobody knows how far its pages had come. */
     if (candidate->head.state == BK_SNAPSHOT_UNFINISHED)
         return g_strdup("is unfinished and of another timeline");
@@ -138,8 +138,10 @@ find_other_history(const BkParentRequest *request, const Candidate *candidate,
     if (!bk_changes_have_mark(&changes, candidate->meta.timeline, &candidate->meta.mark, &have, op,
                               error))
         return false;
-    *why = have ? NULL
-                : g_strdup("is not known to be of the cluster's past: its WAL is gone or another");
+    *why =
+        have
+            ? NULL
+            : g_strdup("may not be in the history of the cluster: its WAL is missing or different");
     return true;
 }
 
@@ -191,7 +193,7 @@ judge(const BkParentRequest *request, const Candidate *candidate, const Candidat
     if (candidate->head.state == BK_SNAPSHOT_UNFINISHED &&
         finished->meta.timeline == candidate->meta.timeline &&
         candidate->meta.start_lsn <= finished->meta.start_lsn)
-        *reason = g_strdup("is unfinished, and a later one is not");
+        *reason = g_strdup("is unfinished, and a later snapshot is complete");
     if (*reason == NULL)
         *reason = find_difference(&candidate->meta, request->now);
     if (*reason == NULL)
@@ -389,7 +391,7 @@ bk_parent_find(const BkParentRequest *request, BkParent *base, BkOp *op, GError 
     *base = (BkParent){.mode = BK_SNAPSHOT_FULL};
     bk_pg_meta_init(&base->meta);
     if (request->is_full) {
-        base->why = g_strdup("a full snapshot was asked for");
+        base->why = g_strdup("a full backup was requested");
         return true;
     }
     if (!find_parent(request, base, op, error))

@@ -21,7 +21,7 @@ give_up_lost(const BkSourceRepo *source_repo, const BkSnapshot *parent, bool *is
             continue;
         is_given_up[i] = true;
         bk_log(BK_LOG_WARNING,
-               "repository \"%s\" has lost object \"%s\": what was in it is read anew",
+               "repository \"%s\" has lost object \"%s\": its content is read and stored again",
                bk_repository_name(bk_source_repo_repository(source_repo)), name);
     }
     return true;

@@ -93,7 +93,7 @@ check_crc(const uint8_t *bytes, size_t size, GError **error)
             return bk_throw(error, BK_ERROR_UNSUPPORTED, "pg_control has another byte order");
         return bk_throw(error, BK_ERROR_UNSUPPORTED,
                         "pg_control has version %" PRIu32
-                        ", known are %d (13 to 16), %d (17) and %d (18)",
+                        ", supported are %d (13 to 16), %d (17) and %d (18)",
                         version, CONTROL_VERSION_13, CONTROL_VERSION_17, CONTROL_VERSION_18);
     }
     crc_at = version == CONTROL_VERSION_18 ? AT_CRC_18 : AT_CRC_13;

@@ -262,8 +262,7 @@ add_tablespace(Walk *walk, const Directory *directory, const char *name, const c
                ? true
                : bk_throw(error, BK_ERROR_UNFIT,
                           "the directory of tablespace \"%s\" cannot be read by the server's user, "
-                          "or was made just now: look at its owner and mode, and run the backup "
-                          "again",
+                          "or was just created: check its owner and mode, and run the backup again",
                           path);
 }
 
@@ -355,7 +354,8 @@ add_entry(Walk *walk, const Directory *directory, const char *name, GError **err
     if (S_ISREG(st.st_mode))
         mark_pages(add_file(walk, path, &st), walk, directory, name);
     else
-        bk_log(BK_LOG_INFO, "\"%s\" is neither file nor directory and is not in the backup", path);
+        bk_log(BK_LOG_INFO, "\"%s\" is neither a file nor a directory and is not in the backup",
+               path);
     return true;
 }
 
@@ -420,8 +420,8 @@ walk_directory(Walk *walk, const Directory *parent, const char *path, Place plac
         return bk_throw_errno(error, "stat \"%s\"", path);
     if (is_around(walk, parent, &st))
         return bk_throw(error, BK_ERROR_UNFIT,
-                        "the link \"%s\" leads to a directory that it is in itself, and would be "
-                        "copied without end: remove it",
+                        "the link \"%s\" points to a directory that contains it, and would be "
+                        "copied endlessly: remove it",
                         path);
     directory.identity = (Identity){st.st_dev, st.st_ino};
     directory.unlogged = unlogged;

@@ -109,11 +109,11 @@ bk_data_dir_throw(const BkDataDir *self, const char *path, GError **error)
 
     if ((number == EACCES || number == EPERM) &&
         bk_beneath_stat(self->files, path, &st, &found, NULL) && found)
-        return bk_throw(error, BK_ERROR_DENIED,
-                        "\"%s\" cannot be read: it belongs to user %u and its mode is %04o: "
-                        "give it "
-                        "to the server's user (chown), or move it out of the data directory",
-                        full, st.st_uid, (unsigned)st.st_mode & 07777);
+        return bk_throw(
+            error, BK_ERROR_DENIED,
+            "\"%s\" cannot be read: it belongs to user %u and its mode is %04o: change its owner "
+            "to the server's user (chown), or move it out of the data directory",
+            full, st.st_uid, (unsigned)st.st_mode & 07777);
     errno = number;
     return bk_throw_errno(error, "read \"%s\"", full);
 }

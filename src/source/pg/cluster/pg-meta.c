@@ -1,4 +1,4 @@
-/* pg-meta.c - the PostgreSQL part of a snapshot's head in bytes. */
+/* pg-meta.c - the PostgreSQL section of a snapshot's head in bytes. */
 #include "source/pg/cluster/pg-meta.h"
 
 #include "codec/extension.h"
@@ -225,7 +225,7 @@ bk_pg_meta_decode(BkPgMeta *self, const BkBuf *meta, GError **error)
     decode_left_out(self, &reader);
     if (!bk_wal_segment_size_is_valid(self->segment_size))
         reader.failed = true;
-    if (bk_extensions_end(&reader, "PostgreSQL part of a snapshot", error))
+    if (bk_extensions_end(&reader, "PostgreSQL section of a snapshot", error))
         return true;
     bk_pg_meta_clear(self);
     bk_pg_meta_init(self);

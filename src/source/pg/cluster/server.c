@@ -306,33 +306,31 @@ bk_server_check_fit(const BkServerFacts *facts, bool standalone, GError **error)
     if (!facts->may_backup)
         return bk_throw(
             error, BK_ERROR_UNFIT,
-            "the server does not permit this user to take a backup: grant it pg_backup_start "
+            "this user may not take a backup: grant it execution of pg_backup_start "
             "and pg_backup_stop (before version 15: pg_start_backup, pg_stop_backup), or "
             "connect as a superuser");
     if (facts->data_directory[0] == 0)
-        return bk_throw(error, BK_ERROR_UNFIT,
-                        "the server does not tell this user its data directory: grant it "
-                        "pg_read_all_settings");
+        return bk_throw(
+            error, BK_ERROR_UNFIT,
+            "this user may not read the server's data_directory: grant it pg_read_all_settings");
     if (facts->is_in_recovery)
         return bk_throw(error, BK_ERROR_UNFIT,
                         "the server is a standby: take the backup from its primary");
     if (strcmp(facts->wal_level, "minimal") == 0)
-        return bk_throw(
-            error, BK_ERROR_UNFIT,
-            "the server has wal_level minimal, from which nothing can be recovered: set it "
-            "to replica and restart the server");
+        return bk_throw(error, BK_ERROR_UNFIT,
+                        "the server has wal_level minimal, which does not allow recovery: set it "
+                        "to replica and restart the server");
     if (standalone)
         return true;
     if (strcmp(facts->archive_mode, "off") == 0)
-        return bk_throw(
-            error, BK_ERROR_UNFIT,
-            "the server does not archive its WAL (archive_mode is off): turn it on, or use "
-            "--standalone for a snapshot that recovers to its own end only");
+        return bk_throw(error, BK_ERROR_UNFIT,
+                        "the server does not archive its WAL (archive_mode is off): turn it on, or "
+                        "use --standalone for a snapshot that can be restored only to its own end");
     if (facts->archive_method[0] == 0)
         return bk_throw(
             error, BK_ERROR_UNFIT,
-            "the server has no archive_command: set it to \"backstay wal push SOURCE %%p\", or "
-            "use --standalone for a snapshot that recovers to its own end only");
+            "the server has no archive_command: set it to \"backstay wal push SOURCE %%p\", or use "
+            "--standalone for a snapshot that can be restored only to its own end");
     return true;
 }
 
@@ -368,7 +366,7 @@ bk_server_describe_databases(BkServer *self, BkOp *op, GError **error)
 bool
 bk_server_hold_wal(BkServer *self, BkOp *op, GError **error)
 {
-    g_autoptr(PGresult) result = query(self, "hold the WAL by a temporary replication slot",
+    g_autoptr(PGresult) result = query(self, "create a temporary replication slot",
                                        "select pg_create_physical_replication_slot("
                                        "'backstay_' || pg_backend_pid(), true, true)",
                                        NULL, 0, op, error);

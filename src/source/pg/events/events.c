@@ -345,7 +345,7 @@ find_names(const Reading *self)
         }
     }
     if (error != NULL)
-        bk_log(BK_LOG_INFO, "the server does not tell more names: %s", error->message);
+        bk_log(BK_LOG_INFO, "more names could not be read from the server: %s", error->message);
 }
 
 /* --- the way that is read -------------------------------------------------------------------- */
@@ -446,8 +446,7 @@ choose_system(Reading *self, const BkSystems *systems, GError **error)
     }
     known = bk_systems_describe(systems);
     return bk_throw(error, BK_ERROR_NOT_FOUND,
-                    "there is nothing of a cluster of \"%s\" with system identifier "
-                    "%" G_GUINT64_FORMAT ": %s",
+                    "\"%s\" has no cluster with system identifier %" G_GUINT64_FORMAT ": %s",
                     self->source->name, wanted, known);
 }
 

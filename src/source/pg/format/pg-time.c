@@ -20,7 +20,7 @@ count_digits(const char *text)
 static bool
 refuse_text(GError **error)
 {
-    return bk_throw(error, BK_ERROR_USAGE, "it is in none of the forms of a time: " FORMS);
+    return bk_throw(error, BK_ERROR_USAGE, "it is not a time: " FORMS);
 }
 
 /* Takes exactly `digits` digits that end there, at `*next`. */
@@ -62,7 +62,7 @@ static bool
 check_date(unsigned year, unsigned month, unsigned day, GError **error)
 {
     if (year < 1970 || year > 9999)
-        return bk_throw(error, BK_ERROR_USAGE, "the year %u is not one from 1970 to 9999", year);
+        return bk_throw(error, BK_ERROR_USAGE, "the year %u is not between 1970 and 9999", year);
     if (month < 1 || month > 12)
         return bk_throw(error, BK_ERROR_USAGE, "there is no month %u: a date is YEAR-MONTH-DAY",
                         month);
@@ -121,7 +121,7 @@ take_clock(const char **next, bool is_basic, int64_t *us, GError **error)
         return refuse_text(error);
     if (hour > 23 || minute > 59 || second > 59)
         return bk_throw(error, BK_ERROR_USAGE,
-                        "there is no such time of day: 00:00:00 to 23:59:59");
+                        "the time of day must be between 00:00:00 and 23:59:59");
     *us = (((int64_t)hour * 60 + minute) * 60 + second) * BK_USEC_PER_SEC;
     if (has_seconds && (take_char(next, '.') || take_char(next, ',')) && !take_fraction(next, us))
         return refuse_text(error);
@@ -168,8 +168,8 @@ resolve_wall(GTimeZone *zone, const char *name, int64_t wall, int64_t *unix_time
     other =
         format_with_offset(wall - MIN(before, after), offset_at(zone, wall - MIN(before, after)));
     return bk_throw(error, BK_ERROR_USAGE,
-                    is_before ? "the clocks of %s showed it twice: write \"%s\" or \"%s\""
-                              : "the clocks of %s never showed it: write \"%s\" or \"%s\"",
+                    is_before ? "the clock in %s showed this time twice: write \"%s\" or \"%s\""
+                              : "the clock in %s never showed this time: write \"%s\" or \"%s\"",
                     name, one, other);
 }
 
@@ -192,8 +192,8 @@ open_local_zone(const char **name, GError **error)
         return g_time_zone_new_utc();
     if (zone == NULL)
         (void)bk_throw(error, BK_ERROR_USAGE,
-                       "it has no zone, and the local one is unknown (%s%s): add an offset such as "
-                       "+01:00",
+                       "it has no time zone, and the local one is unknown (%s%s): add an offset "
+                       "such as +01:00",
                        tz != NULL ? "TZ=" : "/etc/localtime cannot be read", tz != NULL ? tz : "");
     return zone;
 }
@@ -211,7 +211,7 @@ open_named_zone(const char *name, GError **error)
     if (zone == NULL)
         (void)bk_throw(
             error, BK_ERROR_USAGE,
-            "\"%s\" is not a known zone: add an offset such as +01:00, Z, UTC, or a name "
+            "\"%s\" is not a known time zone: use an offset such as +01:00, Z, UTC, or a name "
             "such as Europe/Berlin",
             name);
     return zone;

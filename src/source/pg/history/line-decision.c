@@ -41,9 +41,9 @@ make_decision(const BkLines *lines, const char *source, BkDecision *decision, GE
         for (guint i = 0; i < lines->valid->len; i++)
             is_known = is_known || g_array_index(lines->valid, BkLineDecision, i).timeline ==
                                        decision->timeline;
-        return is_known ||
-               bk_throw(error, BK_ERROR_NOT_FOUND, "nothing is decided about timeline %u of \"%s\"",
-                        decision->timeline, source);
+        return is_known || bk_throw(error, BK_ERROR_NOT_FOUND,
+                                    "there is no decision about timeline %u of \"%s\"",
+                                    decision->timeline, source);
     }
     if (line == BK_LINE_NONE || lines->map.line_count < 2)
         return refuse_timeline(lines, source, decision->timeline, error);
@@ -80,11 +80,11 @@ put_everywhere(const Deciding *self, const BkDecision *decision, GError **error)
             return false;
         if (bk_error_is(cause, BK_ERROR_EXISTS))
             return bk_throw(error, BK_ERROR_CONFLICT,
-                            "another decision about \"%s\" was made at the same time: look at it "
-                            "by \"backstay line list %s\", and decide again",
+                            "another decision about \"%s\" was made at the same time: check "
+                            "\"backstay line list %s\" and run the command again",
                             bk_source_repo_source(source_repo), bk_source_repo_source(source_repo));
         g_ptr_array_add(self->failed,
-                        g_strdup_printf("repository \"%s\" lacks the decision: %s",
+                        g_strdup_printf("the decision is not in repository \"%s\": %s",
                                         bk_repository_name(bk_source_repo_repository(source_repo)),
                                         cause->message));
         bk_targets_keep_worst(&worst, &cause);
@@ -104,7 +104,7 @@ bk_line_decide(const BkSourceSpec *source, BkDecisionKind kind, uint64_t system_
     if (!bk_listing_load(source, BK_RECOVERY_INDEX_WHOLE_ARCHIVE, &listing, op, error))
         return false;
     if (listing.pasts->len == 0)
-        return bk_throw(error, BK_ERROR_NOT_FOUND, "there is nothing of \"%s\" in its repositories",
+        return bk_throw(error, BK_ERROR_NOT_FOUND, "the repositories of \"%s\" have nothing of it",
                         source->name);
     for (guint i = 0; i < listing.targets.failed->len; i++)
         g_ptr_array_add(failed, g_strdup(g_ptr_array_index(listing.targets.failed, i)));

@@ -284,7 +284,7 @@ ask_server(BkLines *self, const BkSourceSpec *source, BkOp *parent)
     bk_op_set_deadline(op, g_get_monotonic_time() + SERVER_WAIT_US);
     server = bk_server_connect(source->connection, op, &error);
     if (server == NULL || !bk_server_get_timeline(server, &system_id, &timeline, op, &error)) {
-        bk_log(BK_LOG_INFO, "the server does not tell its timeline: %s", error->message);
+        bk_log(BK_LOG_INFO, "the timeline of the server could not be read: %s", error->message);
         return;
     }
     if (system_id == self->system_id && find_timeline(&self->input, timeline) != NULL)

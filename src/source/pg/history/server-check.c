@@ -136,9 +136,9 @@ explain_failure(const BkServerState *state, const BkPushFailure *failure)
 {
     if (failure != NULL && failure->time_us > state->archived_us &&
         strcmp(failure->wal, state->failed_wal) == 0)
-        return g_strdup_printf("\"wal push\" says: %s", failure->message);
-    return g_strdup("archive_command did not get as far as \"wal push\", or that could not note "
-                    "its error in pg_wal: the server's log has the reason");
+        return g_strdup_printf("\"wal push\" reported: %s", failure->message);
+    return g_strdup("archive_command failed before \"wal push\" or \"wal push\" could not record "
+                    "its error in pg_wal: see the server's log");
 }
 
 char *

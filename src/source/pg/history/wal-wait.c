@@ -86,7 +86,8 @@ throw_missing(const BkSourceRepo *source_repo, const char *name, BkErrorCode cod
 {
     return bk_throw(error, code, "WAL segment %s did not arrive in repository \"%s\": %s", name,
                     bk_repository_name(bk_source_repo_repository(source_repo)),
-                    why != NULL ? why : "does archive_command call \"wal push\" for this source?");
+                    why != NULL ? why
+                                : "check that archive_command runs \"wal push\" for this source");
 }
 
 /* Fails once the archiver has failed in a whole round of its attempts. Of earlier ones it warns: a
@@ -177,7 +178,7 @@ is_still(const char *path, const struct stat *before)
 static bool
 throw_gone(const char *name, GError **error)
 {
-    return bk_throw(error, BK_ERROR_STORE, "WAL segment %s is gone from the archive", name);
+    return bk_throw(error, BK_ERROR_STORE, "WAL segment %s was removed from the archive", name);
 }
 
 /* Holds the archive what the server has written as this segment? One that is not in the data
@@ -202,7 +203,7 @@ check_content(const BkWalWait *wait, uint64_t system_id, const char *name, BkOp 
     } else if (!bk_error_is(cause, BK_ERROR_ABSENT) &&
                (!bk_error_is(cause, BK_ERROR_CONFLICT) || is_still(path, &st))) {
         if (bk_error_is(cause, BK_ERROR_CONFLICT))
-            (void)bk_prefix(&cause, "the snapshot cannot count on its WAL");
+            (void)bk_prefix(&cause, "the WAL of the snapshot cannot be used");
         return bk_propagate(error, &cause);
     }
     /* The server has it no more. That it marked it as archived does not say where: all are asked.

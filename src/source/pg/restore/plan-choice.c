@@ -24,8 +24,8 @@ warn(const BkPlanChoice *self, const GPtrArray *failures)
     for (guint i = 0; i < past->unreadable->len; i++) {
         const BkRecoveryIndexUnreadable *unreadable = g_ptr_array_index(past->unreadable, i);
 
-        bk_log(BK_LOG_WARNING, "%s: it is left out, and recovery begins at snapshot %s",
-               unreadable->why, self->plan.snapshot->head.id);
+        bk_log(BK_LOG_WARNING, "%s: recovery begins at snapshot %s instead", unreadable->why,
+               self->plan.snapshot->head.id);
     }
     bk_problem_log(past->problems);
     bk_problem_log(self->systems.problems);
@@ -34,7 +34,7 @@ warn(const BkPlanChoice *self, const GPtrArray *failures)
         const GError *failure = g_ptr_array_index(failures, i);
 
         if (!bk_error_is(failure, BK_ERROR_NOT_FOUND))
-            bk_log(BK_LOG_WARNING, "%s: what other repositories have leads to the target",
+            bk_log(BK_LOG_WARNING, "%s: other repositories have what leads to the target",
                    failure->message);
     }
 }
@@ -143,9 +143,8 @@ refuse_systems(const GPtrArray *found, const BkPlanRequest *request, const char 
         g_string_append_printf(text, "; %s", what);
     }
     return bk_throw(error, BK_ERROR_AMBIGUOUS,
-                    "%s of \"%s\" is in %u clusters (system identifiers): say which one is "
-                    "meant%s",
-                    target, source, found->len, text->str);
+                    "%s of \"%s\" is in %u clusters (system identifiers): choose one%s", target,
+                    source, found->len, text->str);
 }
 
 /* The last moment of a cluster that can be restored, or the first: a new string. */
@@ -207,8 +206,8 @@ refuse_everywhere(const BkPlanChoice *self, const BkPlanRequest *request, const 
             g_string_append_printf(text, "; %s", last);
     }
     return bk_throw(error, BK_ERROR_NOT_FOUND,
-                    "%s of \"%s\" cannot be reached in any of its %u clusters, between which "
-                    "nothing can be recovered%s",
+                    "%s of \"%s\" cannot be reached in any of its %u clusters; nothing between "
+                    "them can be recovered%s",
                     target, source, self->systems.systems->len, text->str);
 }
 
@@ -225,7 +224,7 @@ find_doubt(const BkSystem *system, const BkPlanRequest *request, const GError *c
     if (unreadable->len > 0)
         return g_strdup(((const BkRecoveryIndexUnreadable *)g_ptr_array_index(unreadable, 0))->why);
     return request->lacks_repositories
-               ? g_strdup("a repository could not be asked, and may have more of it")
+               ? g_strdup("a repository could not be read and may have more")
                : NULL;
 }
 
@@ -242,7 +241,7 @@ check_doubt(const BkPlanChoice *self, const BkPlanRequest *request, const BkSyst
     if (doubt == NULL)
         return true;
     if (self->system == bk_systems_current(&self->systems)) {
-        bk_log(BK_LOG_WARNING, "cluster %" G_GUINT64_FORMAT " could not be searched as well: %s",
+        bk_log(BK_LOG_WARNING, "cluster %" G_GUINT64_FORMAT " could not be searched: %s",
                doubtful->id, doubt);
         return true;
     }
@@ -250,8 +249,8 @@ check_doubt(const BkPlanChoice *self, const BkPlanRequest *request, const BkSyst
     found = describe_system(self->system, request);
     other = describe_system(doubtful, request);
     return bk_throw(error, BK_ERROR_AMBIGUOUS,
-                    "%s of \"%s\" was found in a former cluster, and may be in another one, too, "
-                    "which could not be searched (%s): say which one is meant; %s; %s",
+                    "%s of \"%s\" was found in a former cluster, and may also be in another one, "
+                    "which could not be searched (%s): choose one; %s; %s",
                     target, source, doubt, found, other);
 }
 
@@ -338,9 +337,9 @@ check_has_snapshot(const BkPlanChoice *self, const BkPlanRequest *request, const
         return true;
     what = describe_system(before, request);
     return bk_throw(error, BK_ERROR_NOT_FOUND,
-                    "\"%s\" went on with a new cluster (system identifier %" G_GUINT64_FORMAT
-                    "), of which there is no snapshot yet: run \"backstay backup %s\"; the cluster "
-                    "before it is restored by naming it; %s",
+                    "\"%s\" was continued with a new cluster (system identifier %" G_GUINT64_FORMAT
+                    "), which has no snapshot yet: run \"backstay backup %s\", or restore the "
+                    "previous cluster; %s",
                     source, self->system->id, source, what);
 }
 
@@ -391,11 +390,12 @@ note_system(const BkPlanChoice *self, BkPlan *plan)
     if (self->system == current)
         plan->note = g_steal_pointer(&before);
     else
-        plan->note = g_strdup_printf("this is of cluster %" G_GUINT64_FORMAT
-                                     ", while the source goes on with cluster "
-                                     "%" G_GUINT64_FORMAT " (system identifiers)%s%s",
-                                     self->system->id, current->id, before != NULL ? "; " : "",
-                                     before != NULL ? before : "");
+        plan->note =
+            g_strdup_printf("this is of cluster %" G_GUINT64_FORMAT
+                            ", while the current cluster of the source is %" G_GUINT64_FORMAT
+                            " (system identifiers)%s%s",
+                            self->system->id, current->id, before != NULL ? "; " : "",
+                            before != NULL ? before : "");
 }
 
 /* --- the proof -------------------------------------------------------------------------------- */

@@ -100,8 +100,8 @@ refuse_places(const BkPlanRequest *request, const char *source, const GArray *ti
     g_autofree char *lines = describe_lines(request, timelines);
 
     return bk_throw(error, BK_ERROR_AMBIGUOUS,
-                    "%s of \"%s\" is on %u lines, as different states: say which one is meant%s",
-                    target, source, timelines->len, lines);
+                    "%s of \"%s\" is on %u lines, in different states: choose one%s", target,
+                    source, timelines->len, lines);
 }
 
 /* --- which lines ------------------------------------------------------------------------------ */
@@ -163,8 +163,8 @@ refuse_ambiguous(const Choice *self, GError **error)
                         "takes that back%s",
                         source, source, lines);
     return bk_throw(error, BK_ERROR_NOT_FOUND,
-                    "it is ambiguous on which line \"%s\" lives: say which one is meant, or decide "
-                    "it for good by \"backstay line current %s N\"%s",
+                    "it is ambiguous which line of \"%s\" is current: choose one, or decide it "
+                    "permanently with \"backstay line current %s N\"%s",
                     source, source, lines);
 }
 
@@ -316,8 +316,7 @@ check_doubt(const Choice *self, uint32_t leaf, uint32_t doubtful, const GError *
     if (doubt == NULL)
         return true;
     if (living != NULL && living->timeline == leaf) {
-        bk_log(BK_LOG_WARNING, "timeline %u could not be searched as well: %s", doubtful,
-               doubt->message);
+        bk_log(BK_LOG_WARNING, "timeline %u could not be searched: %s", doubtful, doubt->message);
         return true;
     }
     g_array_append_val(leaves, leaf);
@@ -325,8 +324,8 @@ check_doubt(const Choice *self, uint32_t leaf, uint32_t doubtful, const GError *
     target = bk_recovery_target_describe(self->request->target);
     lines = describe_lines(self->request, leaves);
     return bk_throw(error, BK_ERROR_AMBIGUOUS,
-                    "%s of \"%s\" was found on timeline %u, and may be on timeline %u, too, which "
-                    "could not be searched (%s): say which one is meant%s",
+                    "%s of \"%s\" was found on timeline %u, and may also be on timeline %u, which "
+                    "could not be searched (%s): choose one%s",
                     target, bk_source_repo_source(self->past->source_repo), leaf, doubtful,
                     doubt->message, lines);
 }
@@ -368,13 +367,13 @@ note_line(const Choice *self, BkPlan *plan)
     if (self->lines->map.line_count < 2 || line == BK_LINE_NONE || line == self->lines->map.living)
         return;
     if (living != NULL)
-        plan->note =
-            g_strdup_printf("this is on timeline %u, while the cluster lives on timeline %u",
-                            plan->timeline, living->timeline);
+        plan->note = g_strdup_printf(
+            "this is on timeline %u, while the current timeline of the cluster is %u",
+            plan->timeline, living->timeline);
     else
-        plan->note = g_strdup_printf("this is on timeline %u; which of %zu lines the cluster lives "
-                                     "on is ambiguous",
-                                     plan->timeline, self->lines->map.line_count);
+        plan->note =
+            g_strdup_printf("this is on timeline %u; it is ambiguous which of %zu lines is current",
+                            plan->timeline, self->lines->map.line_count);
 }
 
 static bool

@@ -38,7 +38,7 @@ load_manifest(const GPtrArray *source_repos, const char *id, BkOp *op, GError **
         BkSnapshot *snapshot = bk_snapshot_load(g_ptr_array_index(source_repos, i), id, op, &cause);
 
         if (snapshot != NULL && first != NULL)
-            bk_log(BK_LOG_WARNING, "%s: another repository has it", first->message);
+            bk_log(BK_LOG_WARNING, "%s: reading it from another repository", first->message);
         if (snapshot != NULL)
             return snapshot;
         if (!bk_op_check(op, error))

@@ -40,9 +40,9 @@ refuse_drop(const BkRecoveryIndex *past, const BkPlanRequest *request, const BkP
     g_autofree char *after = bk_plan_format_choice(request, xid, plan->timeline);
 
     return bk_throw(error, BK_ERROR_AMBIGUOUS,
-                    "%s of \"%s\" is within transaction %u, which drops %s: the files are removed "
+                    "%s of \"%s\" is inside transaction %u, which drops %s: the files are removed "
                     "before it commits, and %" G_GUINT64_FORMAT
-                    " other transactions committed meanwhile; give %s for the state before it, or "
+                    " other transactions committed meanwhile; use %s for the state before it, or "
                     "%s for the state after it",
                     described, bk_source_repo_source(past->source_repo), drop->xid, dropped,
                     check->commits, before, after);
@@ -65,10 +65,10 @@ warn_of_drop(const BkPlanRequest *request, BkPlan *plan, const BkWalDrop *drop)
     g_autofree char *before = choose_lsn(request, plan, drop->lsn, true);
 
     add_caution(plan,
-                g_strdup_printf("transaction %u, which drops %s, does not commit in this WAL: what "
-                                "it drops will be there in name only, drop it again; give %s "
-                                "for the state before",
-                                drop->xid, dropped, before));
+                g_strdup_printf(
+                    "transaction %u, which drops %s, does not commit in this WAL: what it drops "
+                    "will exist only in name, so drop it again; use %s for the state before",
+                    drop->xid, dropped, before));
 }
 
 /* Nothing is lost by stopping before the drop. */
@@ -81,7 +81,7 @@ stop_before(BkPlan *plan, const BkWalDrop *drop)
     plan->stop =
         (BkRecoveryTarget){.kind = BK_RECOVERY_TARGET_LSN, .lsn = drop->lsn, .exclusive = true};
     add_caution(plan, g_strdup_printf("transaction %u drops %s, whose files are removed before it "
-                                      "commits: recovery stops just before that, at lsn %s",
+                                      "commits: recovery will stop just before that, at lsn %s",
                                       drop->xid, dropped, bk_lsn_format(drop->lsn, lsn)));
 }
 
@@ -125,22 +125,21 @@ check_point(const BkRecoveryIndex *past, const BkPlanRequest *request, BkPlan *p
         /* Recovery does not come so far. */
         if (!bk_targets_is_at_fault(cause))
             return bk_propagate(error, &cause);
-        bk_log(BK_LOG_WARNING, "whether there is a later restore point \"%s\" is not known: %s",
+        bk_log(BK_LOG_WARNING, "it is unknown whether there is a later restore point \"%s\": %s",
                target->text, cause->message);
         next = (BkWalMoment){0};
     }
     if (next.lsn != 0) {
         other = choose_lsn(request, plan, next.lsn, false);
         return bk_throw(error, BK_ERROR_AMBIGUOUS,
-                        "there are several restore points \"%s\" of \"%s\": give %s for the one of "
+                        "there are several restore points \"%s\" of \"%s\": use %s for the one of "
                         "%.19s UTC, or %s for the one of %.19s UTC",
                         target->text, bk_source_repo_source(past->source_repo), one, time, other,
                         bk_pg_time_format(next.time_us, next_time));
     }
-    plan->caution = g_strdup_printf(
-        "the restore point is the newest of that name, of %.19s UTC, at lsn %s; any before "
-        "snapshot %s is another one",
-        time, lsn, plan->snapshot->head.id);
+    plan->caution = g_strdup_printf("this is the newest restore point of that name, of %.19s UTC, "
+                                    "at lsn %s; there may be others before snapshot %s",
+                                    time, lsn, plan->snapshot->head.id);
     return true;
 }
 

@@ -59,7 +59,7 @@ describe_windows(const Planner *self)
             window->timeline);
     }
     if (text->len == 0)
-        g_string_append(text, "; there is no recovery window, since there is no usable snapshot");
+        g_string_append(text, "; there is no recovery window, because there is no usable snapshot");
     return g_string_free(g_steal_pointer(&text), FALSE);
 }
 
@@ -137,7 +137,7 @@ check_wanted(const Planner *self, GError **error)
             return bk_throw(error, BK_ERROR_CORRUPT, "%s", unreadable->why);
         if (wanted != NULL && strcmp(unreadable->id, wanted) == 0)
             return bk_throw(error, BK_ERROR_CORRUPT,
-                            "%s (this snapshot was asked for, so that no other one is taken)",
+                            "%s (no other snapshot is used, because this one was requested)",
                             unreadable->why);
     }
     if (wanted == NULL)
@@ -239,7 +239,7 @@ search(Planner *self, GError **error)
             bk_targets_keep_worst(&damage, &cause);
         }
         if (found.lsn != 0 && damage != NULL)
-            bk_log(BK_LOG_WARNING, "whether it is in later WAL, too, is not known: %s",
+            bk_log(BK_LOG_WARNING, "it is unknown whether it is in later WAL, too: %s",
                    damage->message);
         if (found.lsn != 0) {
             self->plan->stop_lsn = found.lsn;
@@ -307,8 +307,8 @@ pass_damage(GError **cause, GError **error)
     if (!bk_targets_is_at_fault(*cause) && !bk_error_is(*cause, BK_ERROR_NOT_FOUND))
         return bk_propagate(error, cause);
     bk_log(BK_LOG_WARNING,
-           "whether the server's clock ran backwards is known only in part, by WAL that recovery "
-           "does not need: %s",
+           "it is not completely known whether the server's clock ran backwards (this WAL is not "
+           "needed for recovery): %s",
            (*cause)->message);
     return true;
 }
@@ -479,26 +479,26 @@ judge_clock(Planner *self, const BkWalStop *first, const Again *second, BkLsn di
 
     bk_lsn_format(dip, lsn);
     if (first == NULL)
-        return bk_throw(
-            error, BK_ERROR_AMBIGUOUS,
-            "%s of \"%s\" cannot be reached: the server's clock ran backwards before lsn "
-            "%s, and no snapshot ended before it passed that time first; give %s for the "
-            "state when it passed it again",
-            described, bk_source_repo_source(self->past->source_repo), lsn, other);
+        return bk_throw(error, BK_ERROR_AMBIGUOUS,
+                        "%s of \"%s\" cannot be reached: the server's clock ran backwards before "
+                        "lsn %s, and no snapshot ended before it passed that time first; use %s "
+                        "for the state when it passed it again",
+                        described, bk_source_repo_source(self->past->source_repo), lsn, other);
     if (first->commit.lsn > self->plan->snapshot->meta.stop_lsn)
         before_us = first->commit.time_us;
     if (target->time_us - second->before_us > 2 * (target->time_us - before_us) + CLOCK_CLEAR_US) {
         self->plan->caution = g_strdup_printf(
             "the server's clock ran backwards before lsn %s: this is the state when it passed that "
-            "time first; give %s for the one when it passed it again",
+            "time first; use %s for the one when it passed it again",
             lsn, other);
         return true;
     }
-    return bk_throw(error, BK_ERROR_AMBIGUOUS,
-                    "%s of \"%s\" is ambiguous, since the server's clock ran backwards before lsn "
-                    "%s: give %s for the state when it passed that time first, or %s for the one "
-                    "when it passed it again",
-                    described, bk_source_repo_source(self->past->source_repo), lsn, one, other);
+    return bk_throw(
+        error, BK_ERROR_AMBIGUOUS,
+        "%s of \"%s\" is ambiguous, because the server's clock ran backwards before lsn %s: use %s "
+        "for the state when it passed that time first, or %s for the one "
+        "when it passed it again",
+        described, bk_source_repo_source(self->past->source_repo), lsn, one, other);
 }
 
 /* The clock is back at `dip` (0: nowhere). */
@@ -548,8 +548,8 @@ check_passed_before(const Planner *self, const BkWalStop *first, GError **error)
         return true;
     one = describe_stop(self, &before);
     return bk_throw(error, BK_ERROR_AMBIGUOUS,
-                    "%s of \"%s\" is ambiguous, since the server's clock was set back after it had "
-                    "come near that time: give %s for the state before that, or %s for the one "
+                    "%s of \"%s\" is ambiguous, because the server's clock was set back after it "
+                    "had come near that time: use %s for the state before that, or %s for the one "
                     "when it passed that time again",
                     described, bk_source_repo_source(self->past->source_repo), one, other);
 }
@@ -559,7 +559,7 @@ refuse_late(const Planner *self, GError **error)
 {
     g_autofree char *choice = bk_plan_format_choice(self->request, "latest", self->leaf);
     g_autofree char *why = g_strdup_printf(
-        "no transaction in the archive is later (use %s for everything there is)", choice);
+        "no transaction in the archive is later (use %s for everything in the archive)", choice);
 
     return refuse(self, why, error);
 }
@@ -635,15 +635,13 @@ check_whole(const Planner *self, const BkRecoveryIndexEnd *end, GError **error)
         return true;
     command = offer_end(self, end);
     windows = describe_windows(self);
-    return bk_throw(
-        error, BK_ERROR_NOT_FOUND,
-        "the end of timeline %u of \"%s\" cannot be reached: WAL segments %s to %s are missing, "
-        "and "
-        "there is WAL behind them; archive them if the old or the new primary still has them, or "
-        "restore up to the last transaction before them by: %s%s",
-        self->leaf, bk_source_repo_source(self->past->source_repo),
-        bk_wal_segment_name(gap->timeline, gap->first, size, first),
-        bk_wal_segment_name(gap->timeline, gap->last, size, last), command, windows);
+    return bk_throw(error, BK_ERROR_NOT_FOUND,
+                    "the end of timeline %u of \"%s\" cannot be reached: WAL segments %s to %s are "
+                    "missing, and there is later WAL; archive them if the old or the new primary "
+                    "still has them, or restore up to the last transaction before them with: %s%s",
+                    self->leaf, bk_source_repo_source(self->past->source_repo),
+                    bk_wal_segment_name(gap->timeline, gap->first, size, first),
+                    bk_wal_segment_name(gap->timeline, gap->last, size, last), command, windows);
 }
 
 static bool

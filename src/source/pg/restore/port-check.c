@@ -44,7 +44,7 @@ check_directory(uint16_t port, const char *directory, GError **error)
         return true;
     if (!g_file_test(directory, G_FILE_TEST_IS_DIR))
         return bk_throw(error, BK_ERROR_UNFIT,
-                        "unix_socket_directories names \"%s\", which does not exist: make it, or "
+                        "unix_socket_directories names \"%s\", which does not exist: create it, or "
                         "use another configuration (--pg-config)",
                         directory);
     return !is_served(path) || throw_in_use(port, path, error);

@@ -62,7 +62,7 @@ take_out(int data_dir, const BkBuf *note, GError **error)
         return false;
     /* A line is text for the server up to a zero byte, which it refuses: then all stays. */
     if (memchr(content.data, 0, content.size) != NULL)
-        return bk_throw(error, BK_ERROR_UNSUPPORTED, "\"%s\" holds a zero byte",
+        return bk_throw(error, BK_ERROR_UNSUPPORTED, "\"%s\" contains a zero byte",
                         BK_RECOVERY_AUTO_CONF);
     lines = split_lines(&content);
     for (guint i = 0; i < noted->len; i++)

@@ -18,8 +18,8 @@ static bool
 fail(GError **error, const char *text, const char *reason)
 {
     g_autofree char *message =
-        g_strdup_printf("\"%s\" is no recovery target: %s; targets are latest, immediate, a "
-                        "snapshot's id, lsn:X/Y, "
+        g_strdup_printf("\"%s\" is not a recovery target: %s; targets are latest, immediate, a "
+                        "snapshot id, lsn:X/Y, "
                         "xid:N, name:POINT and a time like \"2026-11-21 10:15:00+01\"",
                         text, reason);
 
@@ -49,7 +49,7 @@ parse_xid(const char *text, const char *value, BkRecoveryTarget *target, GError 
         return fail(error, text, "a transaction id is a number");
     target->xid = (uint32_t)(xid & G_MAXUINT32);
     if (target->xid < XID_FIRST_NORMAL)
-        return fail(error, text, "no transaction that commits has that id");
+        return fail(error, text, "no transaction can have that id");
     target->kind = BK_RECOVERY_TARGET_XID;
     return true;
 }
@@ -60,9 +60,9 @@ parse_name(const char *text, const char *value, BkRecoveryTarget *target, GError
     size_t size = strlen(value);
 
     if (size == 0 || size > BK_RECOVERY_TARGET_NAME_MAX)
-        return fail(error, text, "a restore point's name has 1 to 63 bytes");
+        return fail(error, text, "the name of a restore point has 1 to 63 bytes");
     if (strpbrk(value, "\n\r") != NULL)
-        return fail(error, text, "a name with a line break cannot be given to the server");
+        return fail(error, text, "the name contains a line break");
     target->kind = BK_RECOVERY_TARGET_NAME;
     target->text = g_strdup(value);
     return true;

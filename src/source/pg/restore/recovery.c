@@ -99,7 +99,7 @@ static bool
 append_setting(GString *out, const char *name, const char *value, GError **error)
 {
     if (strpbrk(value, "\n\r") != NULL)
-        return bk_throw(error, BK_ERROR_USAGE, "the value of %s has a line break in it", name);
+        return bk_throw(error, BK_ERROR_USAGE, "the value of %s contains a line break", name);
     g_string_append_printf(out, "%s = '", name);
     for (const char *c = value; *c != '\0'; c++) {
         if (*c == '\'' || *c == '\\')
@@ -195,7 +195,7 @@ bk_recovery_check_path(const char *path, GError **error)
         return bk_throw(error, BK_ERROR_USAGE, "\"%s\" is not an absolute path", path);
     if (strpbrk(path, "\n\r") != NULL)
         return bk_throw(error, BK_ERROR_USAGE,
-                        "a path with a line break cannot be in a command of the server");
+                        "a path in a server command must not contain a line break");
     return true;
 }
 

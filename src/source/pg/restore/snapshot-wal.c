@@ -80,7 +80,7 @@ bk_snapshot_wal_get(BkSnapshotWal *self, uint64_t segno, BkBuf *content, BkOp *o
     options.snapshot = self->loaded;
     file = bk_snapshot_find_file(self->loaded, path);
     if (file == NULL || file->kind != BK_FILE_REGULAR)
-        return bk_throw(error, BK_ERROR_CORRUPT, "snapshot %s lacks its own WAL, \"%s\"",
+        return bk_throw(error, BK_ERROR_CORRUPT, "snapshot %s is missing its own WAL, \"%s\"",
                         self->snapshot->head.id, path);
     return bk_extract_read(&options, file, meta->segment_size, content, op, error) ||
            bk_prefix(error, "snapshot %s, \"%s\"", self->snapshot->head.id, path);

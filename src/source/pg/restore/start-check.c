@@ -124,14 +124,16 @@ check_settings(Check *self, const BkPgControl *control, GError **error)
         if (value >= settings[i].least)
             continue;
         if (self->config.file != NULL)
-            return bk_throw(error, BK_ERROR_UNFIT,
-                            "%s is %" G_GUINT64_FORMAT " by \"%s\" (and what postgresql.auto.conf "
-                            "of the snapshot changes), which is less than it was: recovery needs "
-                            "at least %u; set it there",
-                            settings[i].name, value, self->config.file, settings[i].least);
+            return bk_throw(
+                error, BK_ERROR_UNFIT,
+                "%s is %" G_GUINT64_FORMAT
+                " by \"%s\" (with the changes of postgresql.auto.conf of the snapshot), which is "
+                "less than before: recovery needs at least %u; set it there",
+                settings[i].name, value, self->config.file, settings[i].least);
         return bk_throw(error, BK_ERROR_UNFIT,
-                        "%s is %" G_GUINT64_FORMAT " in the snapshot's own configuration, which is "
-                        "less than it was in the running server: recovery needs at least %u; "
+                        "%s is %" G_GUINT64_FORMAT
+                        " in the snapshot's configuration, which is less than in the running "
+                        "server: recovery needs at least %u; "
                         "restore without --start, set it in \"%s/postgresql.auto.conf\" and start "
                         "the server, or name another configuration with --pg-config",
                         settings[i].name, value, settings[i].least, self->request->to);
@@ -188,7 +190,7 @@ is_config_readable(const Check *self)
 
     if (cause == NULL)
         return true;
-    bk_log(BK_LOG_WARNING, "whether the server will start is not known: %s", cause->message);
+    bk_log(BK_LOG_WARNING, "it is unknown whether the server will start: %s", cause->message);
     return false;
 }
 
@@ -216,5 +218,5 @@ bk_start_check(const BkStartCheckRequest *request, BkStartCheck *check, BkOp *op
     g_auto(Check) self = {.request = request, .result = check, .op = op};
 
     *check = (BkStartCheck){0};
-    return run(&self, error) || bk_prefix(error, "nothing was touched; --start would fail");
+    return run(&self, error) || bk_prefix(error, "nothing was changed; --start would fail");
 }

@@ -98,7 +98,7 @@ bring_files(const BkStartConfigRequest *request, BkStartConfig *self, BkOp *op, 
 
     self->directory = g_dir_make_tmp("backstay-config-XXXXXX", NULL);
     if (self->directory == NULL)
-        return bk_throw_errno(error, "make a temporary directory");
+        return bk_throw_errno(error, "create a temporary directory");
     if (!open_to_group(request, self->directory, 0750, error))
         return false;
     for (size_t i = 0; i < count && brought < FILES_MAX; i++) {
@@ -174,15 +174,15 @@ throw_many(const BkStartConfigRequest *request, GPtrArray *candidates, GError **
 
     if (candidates->len == 0)
         return bk_throw(error, BK_ERROR_UNFIT,
-                        "the snapshot has no postgresql.conf, since the cluster kept it outside of "
-                        "its data directory, and there is none of PostgreSQL %u in the usual "
-                        "places: name it with --pg-config",
+                        "the snapshot has no postgresql.conf, because the cluster had it outside "
+                        "of its data directory, and the usual directories have none for PostgreSQL "
+                        "%u: give it with --pg-config",
                         request->major);
     g_ptr_array_add(candidates, NULL);
     list = g_strjoinv(" or ", (char **)candidates->pdata);
     return bk_throw(error, BK_ERROR_UNFIT,
-                    "the snapshot has no postgresql.conf, since the cluster kept it outside of its "
-                    "data directory: name it with --pg-config (%s)",
+                    "the snapshot has no postgresql.conf, because the cluster had it outside of "
+                    "its data directory: give it with --pg-config (%s)",
                     list);
 }
 

@@ -106,10 +106,10 @@ use_given_directory(BkServerProcess *self, const BkStartOptions *options, GError
     major = major_of_program(self, program);
     if (major == 0)
         return bk_throw(error, BK_ERROR_UNFIT,
-                        "\"%s\" cannot be run, or is no server of PostgreSQL", program);
+                        "\"%s\" cannot be run, or is not a PostgreSQL server", program);
     if (major != options->major)
-        return bk_throw(error, BK_ERROR_UNFIT, "\"%s\" is not of PostgreSQL %u but of %u", program,
-                        options->major, major);
+        return bk_throw(error, BK_ERROR_UNFIT, "\"%s\" must be of PostgreSQL %u, but is of %u",
+                        program, options->major, major);
     self->program = g_steal_pointer(&program);
     return true;
 }
@@ -136,8 +136,8 @@ find_program(BkServerProcess *self, const BkStartOptions *options, GError **erro
         }
     }
     return bk_throw(error, BK_ERROR_UNFIT,
-                    "the programs of PostgreSQL %u are not found: install them, or say where they "
-                    "are with --pg-bin",
+                    "the programs of PostgreSQL %u were not found: install them, or give their "
+                    "directory with --pg-bin",
                     options->major);
 }
 
@@ -182,8 +182,8 @@ find_owner(BkServerProcess *self, GError **error)
     }
     if (st.st_uid == 0)
         return bk_throw(error, BK_ERROR_UNFIT,
-                        "\"%s\" belongs to root, as whom no server runs: give it to the server's "
-                        "user (chown -R postgres)",
+                        "\"%s\" belongs to root, but a server cannot run as root: change its owner "
+                        "(chown -R postgres)",
                         self->data_dir);
     self->log_mode = (st.st_mode & S_IRGRP) != 0 ? 0640 : 0600;
     self->identity = bk_identity_new(self->uid, self->gid, error);
@@ -262,7 +262,7 @@ open_log(BkServerProcess *self, GError **error)
         return -1;
     }
     if (!S_ISREG(st.st_mode)) {
-        bk_throw(error, BK_ERROR_UNFIT, "\"%s\" is no regular file: remove it", self->log_path);
+        bk_throw(error, BK_ERROR_UNFIT, "\"%s\" is not a regular file: remove it", self->log_path);
         return -1;
     }
     if (st.st_size == 0 && fchmod(fd, self->log_mode) < 0) {
@@ -311,11 +311,10 @@ check_configuration(const BkServerProcess *self, const BkStartOptions *options, 
                                 : g_build_filename(self->data_dir, "postgresql.conf", NULL);
 
     return g_file_test(path, G_FILE_TEST_EXISTS) ||
-           bk_throw(
-               error, BK_ERROR_UNFIT,
-               "there is no \"%s\": the cluster kept its configuration elsewhere; put it there "
-               "and start the server",
-               path);
+           bk_throw(error, BK_ERROR_UNFIT,
+                    "there is no \"%s\", because the cluster had its configuration elsewhere: copy "
+                    "it there and start the server",
+                    path);
 }
 
 bool

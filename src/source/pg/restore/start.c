@@ -246,7 +246,7 @@ write_something(Watch *self, GError **error)
         g_autofree char *message = g_strdup(PQerrorMessage(self->connection));
 
         return bk_throw(error, BK_ERROR_SERVER,
-                        "the restored server has started and takes no writes: %s",
+                        "the restored server is running but refuses writes: %s",
                         g_strdelimit(g_strstrip(message), "\n", ' '));
     }
     self->result->wrote = true;
@@ -264,7 +264,7 @@ describe_reached(const BkStartResult *result)
 
     if (result->lsn == 0)
         return g_strdup("nothing was replayed");
-    g_string_append_printf(text, "replay had come to %s", bk_lsn_format(result->lsn, lsn));
+    g_string_append_printf(text, "replay reached %s", bk_lsn_format(result->lsn, lsn));
     if (result->time_us != 0)
         g_string_append_printf(text, ", last transaction of %s UTC",
                                bk_pg_time_format(result->time_us, time));
@@ -311,7 +311,7 @@ judge_end(Watch *self, GError **error)
         return true;
     reached = describe_reached(self->result);
     return bk_throw(error, BK_ERROR_SERVER, "the restored server has stopped: %s (%s; log: \"%s\")",
-                    errors[0] != '\0' ? errors : "it says nothing", reached,
+                    errors[0] != '\0' ? errors : "it logged nothing", reached,
                     self->options->log_path);
 }
 
@@ -336,8 +336,8 @@ static bool
 refuse_pause(Watch *self, GError **error)
 {
     return bk_throw(error, BK_ERROR_SERVER,
-                    "recovery has paused before its end, most likely since settings such as "
-                    "max_connections are lower than they were (log: \"%s\")",
+                    "recovery has paused before its end, most likely because settings such as "
+                    "max_connections are lower than before (log: \"%s\")",
                     self->options->log_path);
 }
 

@@ -134,8 +134,8 @@ narrow_range(Check *self, guint index, GError **cause, GError **error)
     if (is_read || !(bk_targets_is_at_fault(*cause) || bk_error_is(*cause, BK_ERROR_NOT_FOUND)))
         return bk_propagate(error, cause);
     bk_log(BK_LOG_WARNING,
-           "whether recovery ends within the drop of a database is known only in part, by WAL that "
-           "it does not need: %s",
+           "it is not completely known whether recovery ends inside the drop of a database (this "
+           "WAL is not needed for recovery): %s",
            (*cause)->message);
     self->has_narrowed = true;
     if (index > self->at) {

@@ -264,7 +264,7 @@ bk_block_map_decode(BkBlockMap *self, const void *data, size_t size, GError **er
     bk_wire_reader_init(&reader, data, size);
     version = bk_wire_get_u8(&reader);
     if (bk_wire_is_ok(&reader) && (version < 1 || version > VERSION))
-        return bk_throw(error, BK_ERROR_UNSUPPORTED, "block map has version %u, known is %d",
+        return bk_throw(error, BK_ERROR_UNSUPPORTED, "block map has version %u, supported is %d",
                         version, VERSION);
     get_renewed(&reader, self);
     if (version > 1)

@@ -20,7 +20,7 @@ enum {
 static const char *const unfit_texts[UNFIT_COUNT] = {
     [UNFIT_MINIMAL] = "wal_level was minimal",
     [UNFIT_MALFORMED] = "a WAL record is malformed",
-    [UNFIT_CUT] = "a WAL record is too long to be looked at as a whole",
+    [UNFIT_CUT] = "a WAL record is too long to be decoded",
     [UNFIT_BROKEN] = "the WAL contradicts itself",
     [UNFIT_APART] = "the WAL does not continue what came before",
 };
@@ -312,8 +312,8 @@ bk_wal_blocks_decode(const void *data, size_t size, BkWalBlocks *blocks, GError 
     version = bk_wire_get_u8(&reader);
     if (bk_wire_is_ok(&reader) && version != VERSION) {
         bk_wal_blocks_clear(blocks);
-        return bk_throw(error, BK_ERROR_UNSUPPORTED, "summary of WAL has version %u, known is %d",
-                        version, VERSION);
+        return bk_throw(error, BK_ERROR_UNSUPPORTED,
+                        "summary of WAL has version %u, supported is %d", version, VERSION);
     }
     blocks->first_prev = bk_wire_get_varint(&reader);
     blocks->last = bk_wire_get_varint(&reader);

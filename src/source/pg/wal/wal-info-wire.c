@@ -211,7 +211,8 @@ bk_wal_info_decode(const void *data, size_t size, BkWalInfo *info, GError **erro
     version = bk_wire_get_u8(&reader);
     if (bk_wire_is_ok(&reader) && version != VERSION)
         return bk_throw(error, BK_ERROR_UNSUPPORTED,
-                        "WAL segment information has version %u, known is %d", version, VERSION);
+                        "WAL segment information has version %u, supported is %d", version,
+                        VERSION);
     get_fields(&reader, info);
     if (bk_wire_end(&reader, "WAL segment information", error))
         return true;

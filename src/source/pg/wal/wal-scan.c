@@ -147,7 +147,7 @@ check_segment(Scanner *self, GError **error)
         return bk_throw(error, BK_ERROR_CORRUPT, "WAL segment does not begin with a WAL page");
     if (bk_wal_magic_major(magic) == 0)
         return bk_throw(error, BK_ERROR_UNSUPPORTED,
-                        "WAL page with magic number %04X is of no supported version (13 to 18)",
+                        "WAL page with magic number %04X is not of a supported version (13 to 18)",
                         magic);
     if ((bk_bytes_u16(page + PAGE_FLAGS) & FLAG_LONG) == 0)
         return bk_throw(error, BK_ERROR_CORRUPT, "first WAL page is not the first of a segment");
@@ -179,7 +179,7 @@ check_sizes(const Scanner *self, GError **error)
                         scan->page_size);
     if (scan->start_lsn % scan->segment_size != 0 || scan->start_lsn > UINT64_MAX - BK_GIB)
         return bk_throw(error, BK_ERROR_CORRUPT,
-                        "WAL segment begins at %" PRIX64 ", which is no segment's start",
+                        "WAL segment begins at %" PRIX64 ", which is not the start of a segment",
                         scan->start_lsn);
     return true;
 }
@@ -193,7 +193,8 @@ bk_wal_scan_system_id(const uint8_t *data, size_t size, uint64_t *system_id, GEr
     if (!check_segment(&self, error) || !check_sizes(&self, error))
         return false;
     *system_id = scan.system_id;
-    return scan.system_id != 0 || bk_throw(error, BK_ERROR_CORRUPT, "WAL segment is of no system");
+    return scan.system_id != 0 ||
+           bk_throw(error, BK_ERROR_CORRUPT, "WAL segment has no system identifier");
 }
 
 static bool
@@ -331,10 +332,10 @@ check_record(Scanner *self, const BkWalRecord *record)
     const char *reason = NULL;
 
     if (record->rmid > RMID_BUILTIN_MAX && record->rmid < RMID_CUSTOM_MIN)
-        reason = "a record is of no known resource manager";
+        reason = "a record is of an unknown resource manager";
     else if (record->prev_lsn >= record->lsn ||
              (scan->last_lsn != 0 && record->prev_lsn != scan->last_lsn))
-        reason = "a record does not follow the one before";
+        reason = "a record does not link to the previous one";
     if (reason != NULL)
         end_scan(self, BK_WAL_END_BROKEN, reason);
     return reason == NULL;
@@ -509,7 +510,7 @@ enter_page(Scanner *self)
     /* After a record that ended with the page before, nothing can be continued; after one that was
      * abandoned, the flag is another one. */
     if ((bk_bytes_u16(self->data + self->pos + PAGE_FLAGS) & FLAG_CONTINUES) != 0)
-        end_scan(self, BK_WAL_END_BROKEN, "a page continues a record that did not begin");
+        end_scan(self, BK_WAL_END_BROKEN, "a page continues a record that has no beginning");
     else
         self->pos += PAGE_HEADER;
 }
