@@ -1,3 +1,4 @@
+/* beneath.c - files below a directory that somebody else may change at any time. */
 #include "base/beneath.h"
 
 #include <errno.h>

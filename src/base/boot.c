@@ -1,3 +1,4 @@
+/* boot.c - identifies the current boot of this host. */
 #include "base/boot.h"
 
 #include "base/fd.h"

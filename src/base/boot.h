@@ -1,8 +1,8 @@
-/* boot.h - which run of this host's kernel it is.
+/* boot.h - identifies the current boot of this host.
  *
  * Threads: safe. */
 #pragma once
 #include "base/macros.h"
 
-/* An id that is new with each boot: a new string, "" where the kernel tells none. */
+/* An id that is new with each boot: a new string, "" if the kernel provides none. */
 char *bk_boot_id(void);

@@ -1,3 +1,4 @@
+/* buf.c - growing byte buffers. */
 #include "base/buf.h"
 
 #include <string.h>

@@ -1,3 +1,5 @@
+/* cond.c - a condition whose timed waits follow the monotonic clock: setting the wall clock
+ * neither wakes nor delays a waiter. */
 #include "base/cond.h"
 
 #include <time.h>

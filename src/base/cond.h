@@ -1,5 +1,5 @@
-/* cond.h - a condition whose timed waits follow the steady clock, as g_get_monotonic_time does:
- * setting the wall clock neither wakes nor delays anybody.
+/* cond.h - a condition whose timed waits follow the monotonic clock: setting the wall clock
+ * neither wakes nor delays a waiter.
  *
  * Threads: as pthread_cond_init. */
 #pragma once

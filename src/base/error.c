@@ -1,3 +1,4 @@
+/* error.c - the one error domain: throwing, prefixing, passing on. */
 #include "base/error.h"
 
 #include "base/escape.h"

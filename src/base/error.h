@@ -41,13 +41,13 @@ bk_propagate(GError **error, GError **local)
     return false;
 }
 
-/* Is `error` one of ours with that code? NULL is not. */
+/* Returns true if `error` is one of ours with that code; false if it is NULL. */
 bool bk_error_is(const GError *error, BkErrorCode code);
 
 /* Exit status of the program for `error`: that of its code, 1 for errors of other domains. */
 int bk_error_exit_status(const GError *error);
 
-/* What the user can do about `error`, a static string, or NULL when the message says it all. */
+/* What the user can do about `error`, a static string, or NULL if the message needs none. */
 const char *bk_error_hint(const GError *error);
 
 /* What these four return is known where they are called, as with bk_propagate, not in error.c only:

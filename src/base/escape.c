@@ -1,3 +1,4 @@
+/* escape.c - makes text from outside safe for a terminal and a log. */
 #include "base/escape.h"
 
 #include <string.h>

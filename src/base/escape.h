@@ -1,4 +1,4 @@
-/* escape.h - text from outside made fit for a terminal and a log.
+/* escape.h - makes text from outside safe for a terminal and a log.
  *
  * A server's answer may hold anything: escape sequences that a terminal obeys, line breaks that
  * look like lines of ours, megabytes. Threads: functions have no state. */

@@ -1,3 +1,4 @@
+/* fault.c - named points at which tests make the program die or fail. */
 #include "base/fault.h"
 
 #ifdef BK_FAULTS

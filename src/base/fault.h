@@ -15,7 +15,7 @@ typedef enum {
     BK_FAULT_COUNT
 } BkFaultPoint;
 
-/* Name of a point and where it stands: static strings. */
+/* Name of a point and where it is: static strings. */
 const char *bk_fault_name(BkFaultPoint point);
 const char *bk_fault_where(BkFaultPoint point);
 

@@ -1,3 +1,4 @@
+/* fd.c - file descriptors, complete reads and writes, durable files. */
 #include "base/fd.h"
 
 #include <dirent.h>

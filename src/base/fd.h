@@ -1,4 +1,4 @@
-/* fd.h - file descriptors, whole reads and writes, durable files.
+/* fd.h - file descriptors, complete reads and writes, durable files.
  *
  * "Durable" here: the bytes and the name survive a power loss once the call has returned true.
  * Threads: safe; a descriptor may be shared, the calls that move its offset excepted. */

@@ -1,3 +1,4 @@
+/* identity.c - the user as whom a thread of root works in the file system. */
 #include "base/identity.h"
 
 #include <grp.h>

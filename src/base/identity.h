@@ -1,4 +1,4 @@
-/* identity.h - whom a thread of root becomes for the file system, and for nothing else.
+/* identity.h - the user as whom a thread of root works in the file system.
  *
  * Below a directory that belongs to somebody else root must be able to do no more than its owner
  * is: whoever owns the directory may put another one, or a link, in the place of any name in it at

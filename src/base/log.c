@@ -1,3 +1,4 @@
+/* log.c - the log: lines on standard error, "2026-11-20T10:15:00Z warning: text". */
 #include "base/log.h"
 
 #include "base/escape.h"

@@ -1,3 +1,4 @@
+/* op.c - one running operation: cancelling it, its deadline, its progress. */
 #include "base/op.h"
 
 #include <stdatomic.h>

@@ -65,7 +65,7 @@ typedef struct BkRequests {
     uint64_t received;
 } BkRequests;
 
-/* Counts a request that was made, whatever became of it; also to the topmost operation. */
+/* Counts a request that was made, whatever its outcome; also in the topmost operation. */
 void bk_op_count_request(BkOp *self, BkRequestKind kind, uint64_t sent, uint64_t received);
 void bk_op_get_requests(const BkOp *self, BkRequests *requests);
 

@@ -1,3 +1,4 @@
+/* path-owner.c - who can replace the components of a path. */
 #include "base/path-owner.h"
 
 #include "base/beneath.h"

@@ -1,4 +1,4 @@
-/* path-owner.h - who may put something else in the place of a path.
+/* path-owner.h - who can replace the components of a path.
  *
  * Root that works on a path is led anywhere by whoever owns a directory, or a
  * link, on it. So what root does there it does as the first such owner, down

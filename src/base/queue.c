@@ -1,3 +1,4 @@
+/* queue.c - a bounded queue that moves ownership of items between threads. */
 #include "base/queue.h"
 
 #include "base/cond.h"

@@ -1,3 +1,4 @@
+/* rate.c - a limit on bytes per second, shared by threads. */
 #include "base/rate.h"
 
 #include <stdatomic.h>

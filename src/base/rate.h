@@ -1,4 +1,4 @@
-/* rate.h - a bound on bytes a second, shared by threads.
+/* rate.h - a limit on bytes per second, shared by threads.
  *
  * Threads: safe. */
 #pragma once

@@ -1,3 +1,4 @@
+/* secret.c - 256-bit secrets and randomness. */
 #include "base/secret.h"
 
 #include <errno.h>

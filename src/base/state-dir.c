@@ -1,3 +1,4 @@
+/* state-dir.c - small files of this host about a source, in a directory that survives reboots. */
 #include "base/state-dir.h"
 
 #include "base/beneath.h"

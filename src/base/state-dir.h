@@ -1,4 +1,4 @@
-/* state-dir.h - small files of this host about a source, in a directory that outlives programs.
+/* state-dir.h - small files of this host about a source, in a directory that survives reboots.
  *
  * Writing is atomic and durable. A process of root works as the directory's owner, and directories
  * that it makes belong to the owner of the one that they are in: so WAL archiving as one user and

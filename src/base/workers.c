@@ -1,3 +1,4 @@
+/* workers.c - a team of threads for one task, all of which end before the call returns. */
 #include "base/workers.h"
 
 #include "base/identity.h"

@@ -1,4 +1,4 @@
-/* workers.h - a team of threads that work on one thing, all of which end before the call returns.
+/* workers.h - a team of threads for one task, all of which end before the call returns.
  *
  * The first error cancels the others (through the operation they are given) and is what the call
  * reports.

@@ -1,3 +1,4 @@
+/* cmd-backup.c - the command "backup": takes a snapshot and prints its report. */
 #include "cli/progress.h"
 #include "cli/report-fields.h"
 #include "cli/requests.h"

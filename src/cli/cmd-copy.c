@@ -1,3 +1,4 @@
+/* cmd-copy.c - the command "copy": copies snapshots and WAL to another repository. */
 #include "cli/progress.h"
 #include "cli/source.h"
 #include "engine/copy/copy.h"

@@ -1,3 +1,4 @@
+/* cmd-events.c - the command "events": prints the transactions that destroyed data. */
 #include "cli/progress.h"
 #include "cli/report-fields.h"
 #include "cli/requests.h"

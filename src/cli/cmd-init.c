@@ -1,3 +1,4 @@
+/* cmd-init.c - the command "init": creates repositories and key files. */
 #include "cli/each.h"
 #include "cli/location.h"
 #include "cli/nesting.h"

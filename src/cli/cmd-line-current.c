@@ -1,3 +1,4 @@
+/* cmd-line-current.c - the command "line current": makes a line the current one. */
 #include "cli/line.h"
 
 bool

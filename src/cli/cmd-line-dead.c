@@ -1,3 +1,4 @@
+/* cmd-line-dead.c - the command "line dead": makes restores and status ignore a line. */
 #include "cli/line.h"
 
 bool

@@ -1,3 +1,4 @@
+/* cmd-line-forget.c - the command "line forget": revokes a decision about a line. */
 #include "cli/line.h"
 
 bool

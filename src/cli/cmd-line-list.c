@@ -1,3 +1,4 @@
+/* cmd-line-list.c - the command "line list": prints the lines of a source and the decisions. */
 #include "cli/report-fields.h"
 #include "cli/report-line.h"
 #include "cli/requests.h"

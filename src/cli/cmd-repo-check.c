@@ -1,3 +1,4 @@
+/* cmd-repo-check.c - the command "repo check": checks one repository, or compares two. */
 #include "cli/commands.h"
 #include "cli/location.h"
 #include "cli/report-fields.h"

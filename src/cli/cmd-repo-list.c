@@ -1,3 +1,4 @@
+/* cmd-repo-list.c - the command "repo list": prints what is in the repositories. */
 #include "cli/commands.h"
 #include "cli/location.h"
 #include "cli/report-fields.h"

@@ -1,3 +1,4 @@
+/* cmd-restore.c - the command "restore": prints the plan, restores, and starts the server. */
 #include "base/escape.h"
 #include "cli/progress.h"
 #include "cli/report-fields.h"

@@ -1,3 +1,4 @@
+/* cmd-wal-fetch.c - the command "wal fetch": the server's restore_command. */
 #include "cli/source.h"
 #include "cli/system.h"
 #include "source/pg/archive/wal-fetch.h"

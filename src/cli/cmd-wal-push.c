@@ -1,3 +1,4 @@
+/* cmd-wal-push.c - the command "wal push": the server's archive_command. */
 #include "cli/source.h"
 #include "engine/archive/wal-push.h"
 #include "source/pg/archive/push-failure.h"

@@ -1,3 +1,4 @@
+/* each.c - a report about several things of the configuration, as text or as one JSON document. */
 #include "cli/each.h"
 
 #include "cli/requests.h"

@@ -1,3 +1,4 @@
+/* line.c - the commands that decide about a line of a source's history. */
 #include "cli/line.h"
 
 #include "cli/source.h"

@@ -1,4 +1,4 @@
-/* location.h - a repository that the configuration names.
+/* location.h - from the configuration to the location of a repository.
  *
  * Threads: belongs to the main thread. */
 #pragma once

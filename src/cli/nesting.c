@@ -1,3 +1,4 @@
+/* nesting.c - refuses a repository inside another one. */
 #include "cli/nesting.h"
 
 #include "engine/restore/destination.h"

@@ -1,4 +1,4 @@
-/* nesting.h - no repository inside of another one.
+/* nesting.h - refuses a repository inside another one.
  *
  * It would count as a source of the outer one, and be copied and removed with it.
  * Threads: safe. */

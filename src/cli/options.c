@@ -1,3 +1,4 @@
+/* options.c - the command line, parsed by the tables generated from meta/options.yaml. */
 #include "cli/options.h"
 
 #include "base/escape.h"

@@ -1,4 +1,4 @@
-/* options.h - the command line, read by the tables made from meta/options.yaml.
+/* options.h - the command line, parsed by the tables generated from meta/options.yaml.
  *
  * Global options may stand before or after the command, the options of a command only after it.
  * "--name VALUE", "--name=VALUE", "-c VALUE", "-cVALUE", "-vv" and "--" (no option follows) are
@@ -25,7 +25,7 @@ const char *bk_args_get_help(const BkArgs *self);
  * the program has, or one of another type, is a programming mistake. Strings live as long as
  * `self`. */
 
-/* Was it given on the command line? */
+/* Returns true if it was given on the command line. */
 bool bk_args_has(const BkArgs *self, const char *name);
 
 /* Of an argument, or an option of the types string, path and choice; its default, or NULL, when it

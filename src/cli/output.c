@@ -1,3 +1,4 @@
+/* output.c - what a command writes to standard output, and whether it could be written. */
 #include "cli/output.h"
 
 #include <errno.h>

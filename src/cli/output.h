@@ -1,4 +1,4 @@
-/* output.h - what a command writes to standard output, and whether that got out.
+/* output.h - what a command writes to standard output, and whether it could be written.
  *
  * Threads: belongs to the main thread. */
 #pragma once

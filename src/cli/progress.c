@@ -1,3 +1,4 @@
+/* progress.c - shows the progress of an operation on standard error. */
 #include "cli/progress.h"
 
 #include "base/cond.h"

@@ -1,4 +1,4 @@
-/* progress.h - shows on standard error how far an operation is.
+/* progress.h - shows the progress of an operation on standard error.
  *
  * On a terminal a bar with rate and time left that is drawn anew in place; otherwise a line each
  * ten seconds, so a short operation says nothing. The phases are those of BkOp; a phase whose name

@@ -1,3 +1,4 @@
+/* report-fields.c - fields that several reports have in common, as JSON. */
 #include "cli/report-fields.h"
 
 #include "report/format.h"

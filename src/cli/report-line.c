@@ -1,3 +1,4 @@
+/* report-line.c - lines of a source's history in reports, as text and as JSON. */
 #include "cli/report-line.h"
 
 #include "cli/report-fields.h"

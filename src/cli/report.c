@@ -1,3 +1,4 @@
+/* report.c - prints warnings and the error of a command, each as one line. */
 #include "cli/commands.h"
 
 #include "report/problem.h"

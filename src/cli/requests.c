@@ -1,3 +1,4 @@
+/* requests.c - the requests that a command sent to buckets, for its report. */
 #include "cli/requests.h"
 
 #include "report/format.h"

@@ -1,4 +1,4 @@
-/* requests.h - what a command asked of buckets, for its report.
+/* requests.h - the requests that a command sent to buckets, for its report.
  *
  * Threads: belongs to the main thread. */
 #pragma once

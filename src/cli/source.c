@@ -1,3 +1,4 @@
+/* source.c - from the command line and the configuration to what the engine works on. */
 #include "cli/source.h"
 
 #include "config/value.h"

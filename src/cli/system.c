@@ -1,3 +1,4 @@
+/* system.c - the option --system, which names a cluster of a source. */
 #include "cli/system.h"
 
 bool

@@ -1,3 +1,4 @@
+/* aead.c - AES-256-GCM (NIST SP 800-38D) of numbered frames under one key. */
 #include "codec/aead.h"
 
 #include <limits.h>

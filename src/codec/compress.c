@@ -1,3 +1,5 @@
+/* compress.c - blocks of bytes, each compressed on its own: zstd (RFC 8878), lz4 block, or stored.
+ */
 #include "codec/compress.h"
 
 #include <limits.h>

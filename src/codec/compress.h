@@ -1,4 +1,4 @@
-/* compress.h - blocks of bytes, each compressed by itself: zstd (RFC 8878), lz4 block, or stored.
+/* compress.h - blocks of bytes, each compressed on its own: zstd (RFC 8878), lz4 block, or stored.
  *
  * Threads: a compressor belongs to one thread. */
 #pragma once

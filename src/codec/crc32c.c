@@ -1,3 +1,4 @@
+/* crc32c.c - CRC-32C (Castagnoli), as PostgreSQL uses it for WAL, pg_control and manifests. */
 #include "codec/crc32c.h"
 
 #include <isa-l/crc.h>

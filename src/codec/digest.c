@@ -1,3 +1,5 @@
+/* digest.c - SHA-256 (FIPS 180-4), HMAC-SHA-256 (RFC 2104), HKDF-SHA-256 (RFC 5869), and XXH3-128
+ * with a secret. */
 #include "codec/digest.h"
 
 #include <assert.h>

@@ -1,3 +1,4 @@
+/* wire.c - numbers, bytes and strings to and from little-endian wire form, with bounds. */
 #include "codec/wire.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* check.c - checks a tree against the keys, types and values of meta/options.yaml. */
 #include "config/check.h"
 #include "config/conninfo.h"
 #include "config/value.h"

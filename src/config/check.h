@@ -1,5 +1,4 @@
-/* check.h - whether a tree is a configuration: keys, types and values as meta/options.yaml has
- * them.
+/* check.h - checks a tree against the keys, types and values of meta/options.yaml.
  *
  * Threads: nothing here has state. */
 #pragma once

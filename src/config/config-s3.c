@@ -1,3 +1,4 @@
+/* config-s3.c - the bucket of a repository in the configuration. */
 #include "config/config-s3.h"
 
 #include "config/config-take.h"

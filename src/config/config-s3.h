@@ -1,4 +1,4 @@
-/* config-s3.h - the bucket of a repository, as the configuration has it.
+/* config-s3.h - the bucket of a repository in the configuration.
  *
  * Threads: as config.h. */
 #pragma once

@@ -1,3 +1,4 @@
+/* config-take.c - reads values of a tree that bk_check_tree has accepted. */
 #include "config/config-take.h"
 
 #include "config/value.h"

@@ -1,4 +1,4 @@
-/* config-take.h - values of a tree that bk_check_tree has passed: they are of the right form.
+/* config-take.h - reads values of a tree that bk_check_tree has accepted.
  *
  * A mapping that is NULL or lacks the key gives NULL, 0, false or `otherwise`. Threads: functions
  * have no state. */

@@ -1,3 +1,4 @@
+/* config.c - the configuration file, checked: what to back up, and where to. */
 #include "config/config.h"
 
 #include "base/escape.h"

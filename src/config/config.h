@@ -1,8 +1,8 @@
-/* config.h - what to protect and where its backups go: the configuration file, checked.
+/* config.h - the configuration file, checked: what to back up, and where to.
  *
- * The file is refused when others than its owner can read it. Whatever is wrong with it is told
- * with file, line and the path of the key; a BkConfig that was loaded is wholly right. Threads: a
- * loaded configuration is never changed, so any thread may read it. */
+ * The file is refused when others than its owner can read it. Every mistake in it is reported with
+ * file, line and the path of the key; a loaded BkConfig is valid in every part. Threads: a loaded
+ * configuration is never changed, so any thread may read it. */
 #pragma once
 #include "base/error.h"
 #include "config/config-files.h"
@@ -30,7 +30,7 @@ typedef struct BkConfigKeep {
     int64_t weekly;
     int64_t monthly;
     int64_t yearly;
-    int64_t wal_us; /* any moment of so long ago can be recovered; 0: what the snapshots need */
+    int64_t wal_us; /* how far back every point in time can be recovered; 0: as snapshots need */
 } BkConfigKeep;
 
 typedef struct BkConfigSource {
@@ -54,7 +54,7 @@ typedef struct BkConfigSource {
         int method; /* as on disk: 0 none, 1 zstd, 2 lz4 */
         int level;  /* of zstd */
     } compress;
-    uint64_t max_rate;          /* bytes a second; 0: no bound */
+    uint64_t max_rate;          /* bytes per second; 0: no limit */
     int64_t repack_after_us;    /* no pack in use gets older; 0: no bound */
     int64_t resume_interval_us; /* how often a backup puts down how far it has come */
     int64_t push_timeout_us;    /* wal push fails when nothing has moved for so long */

@@ -1,3 +1,4 @@
+/* conninfo.c - finds what is not allowed in a PostgreSQL connection string. */
 #include "config/conninfo.h"
 
 #include <string.h>

@@ -1,4 +1,4 @@
-/* conninfo.h - looks through a connection string of PostgreSQL for what does not belong in it.
+/* conninfo.h - finds what is not allowed in a PostgreSQL connection string.
  *
  * Reference: the PostgreSQL manual, "Connection Strings" (libpq). Only the form and passwords are
  * looked at; what each keyword means is libpq's to judge, which is not loaded for this.

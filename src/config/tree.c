@@ -1,3 +1,4 @@
+/* tree.c - a YAML file as a tree that knows its line numbers. */
 #include "config/tree.h"
 
 #include <string.h>

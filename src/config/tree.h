@@ -1,4 +1,4 @@
-/* tree.h - a YAML file as a tree that remembers its lines.
+/* tree.h - a YAML file as a tree that knows its line numbers.
  *
  * Only what a configuration needs is accepted: one document of mappings, sequences and scalars. No
  * anchors, aliases or tags (a few bytes of them unfold to gigabytes), no key twice in a mapping,
@@ -17,7 +17,7 @@ typedef struct BkNode {
     BkNodeKind kind;
     size_t line;         /* from 1 */
     char *key;           /* in a mapping: the key of this value; otherwise NULL */
-    size_t key_line;     /* where the key stands; otherwise `line` */
+    size_t key_line;     /* the line of the key; otherwise `line` */
     char *text;          /* of a scalar */
     bool is_quoted;      /* a scalar in quotes or a block: text, whatever it looks like */
     GPtrArray *children; /* of BkNode, in the order of the file; NULL for a scalar */

@@ -1,3 +1,4 @@
+/* value.c - small values in text form: sizes, durations, booleans, schedules, names. */
 #include "config/value.h"
 
 #include <string.h>

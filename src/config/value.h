@@ -1,4 +1,4 @@
-/* value.h - the small values that people write: sizes, durations, yes and no, schedules, names.
+/* value.h - small values in text form: sizes, durations, booleans, schedules, names.
  *
  * Used for the configuration and for the command line. Every failure is BK_ERROR_USAGE with a
  * message that begins with the text in quotes; the configuration passes it on with file and line.
@@ -23,13 +23,13 @@ bool bk_value_parse_int(const char *text, int64_t min, int64_t max, int64_t *val
 /* A method of compression, "zstd", "lz4" or "none", to what is written for it on disk (1, 2, 0). */
 bool bk_value_parse_method(const char *text, int *method, GError **error) BK_MUST_USE;
 
-/* Is `text` a schedule of five fields as in cron: minute, hour, day, month, day of the week? Each
- * is
- * "*", a number, a range or a list of those, with "/STEP"; months and days also by name. */
+/* Returns true if `text` is a schedule of five fields as in cron: minute, hour, day, month, day of
+ * the week. Each is "*", a number, a range or a list of those, with "/STEP"; months and days also
+ * by name. */
 bool bk_value_check_cron(const char *text, GError **error) BK_MUST_USE;
 
-/* Is `text` a name of a source or repository: [a-z0-9][a-z0-9_-]{0,62}, and not one that a
- * repository uses itself ("keys", "audit")? */
+/* Checks that `text` is a name of a source or repository: [a-z0-9][a-z0-9_-]{0,62}, and not one
+ * that a repository uses itself ("keys", "audit"). */
 bool bk_value_check_name(const char *text, GError **error) BK_MUST_USE;
 
 /* That one of `candidates` (NULL-terminated) that `word` is probably a slip of the pen for, or

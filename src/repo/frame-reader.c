@@ -1,3 +1,4 @@
+/* frame-reader.c - a sealed object read from its store frame by frame. */
 #include "repo/frame-reader.h"
 
 #include <string.h>

@@ -1,3 +1,5 @@
+/* kept.c - what is needed to open a source in a bucket, cached on this host, so that most calls
+ * need no request for it. */
 #include "repo/kept.h"
 
 #include "base/log.h"

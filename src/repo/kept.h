@@ -1,5 +1,5 @@
-/* kept.h - what opens a source in a bucket, kept on this host, so that it need not be asked for at
- * each call.
+/* kept.h - what is needed to open a source in a bucket, cached on this host, so that most calls
+ * need no request for it.
  *
  * Kept are the objects themselves, sealed as they are in the bucket: without the key file they are
  * worth nothing. What is found here is never believed alone. Whoever opens a source by it either

@@ -1,3 +1,4 @@
+/* keyfile.c - the key file that opens a repository. */
 #include "repo/keyfile.h"
 
 #include "base/escape.h"

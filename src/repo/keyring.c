@@ -1,3 +1,4 @@
+/* keyring.c - the keys of a source, by generation. */
 #include "repo/seal.h"
 
 typedef struct Generation {

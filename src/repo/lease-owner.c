@@ -1,3 +1,5 @@
+/* lease-owner.c - identifies the process that has a lease, so that another one on the same host
+ * can see that it died. */
 #include "repo/lease-owner.h"
 
 #include "base/boot.h"

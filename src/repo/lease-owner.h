@@ -1,9 +1,8 @@
-/* lease-owner.h - the process that holds something, so that another on the same host can tell that
- * it died.
+/* lease-owner.h - identifies the process that has a lease, so that another one on the same host
+ * can see that it died.
  *
- * A process is known by the boot of its host, its PID namespace, its number and the moment it
- * started; the number alone would be given to another one.
- * Threads: safe. */
+ * A process is identified by the boot of its host, its PID namespace, its number and its start
+ * time; the number alone would be given to another one. Threads: safe. */
 #pragma once
 #include "codec/wire.h"
 

@@ -1,3 +1,4 @@
+/* lease.c - the lease of a source: which process may write its snapshots, and delete from it. */
 #include "repo/lease.h"
 
 #include "base/cond.h"

@@ -1,3 +1,4 @@
+/* object-kind.c - the kind of an object of a repository, by its name. */
 #include "repo/object-kind.h"
 
 #include <string.h>

@@ -1,4 +1,4 @@
-/* object-kind.h - what an object of a repository is, by its name.
+/* object-kind.h - the kind of an object of a repository, by its name.
  *
  * Threads: functions have no state. */
 #pragma once

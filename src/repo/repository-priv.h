@@ -4,17 +4,18 @@
 #pragma once
 #include "repo/kept.h"
 
-/* What is read to open it and the part of one source, to be kept; NULL when nothing is kept of
+/* What is read to open it and one source repository, to be cached; NULL when nothing is kept of
  * `source`. */
 BkKept *bk_repository_kept(const BkRepository *self, const char *source);
 
-/* Keeps that, now that the part is open. */
+/* Caches that, now that the source repository is open. */
 void bk_repository_keep(BkRepository *self);
 
-/* Takes the part that was opened along with the repository; NULL when there is none of `source`. */
+/* Takes the source repository that was opened along with the repository; NULL when there is none of
+ * `source`. */
 BkSourceRepo *bk_repository_take_part(BkRepository *self, const char *source);
 
-/* Opens a part by the keys of those generations, unlisted. */
+/* Opens a source repository by the keys of those generations, without listing them. */
 BkSourceRepo *bk_source_repo_open_known(BkRepository *repository, const char *source,
                                         const BkKept *kept, BkOp *op, GError **error) BK_MUST_USE;
 

@@ -1,3 +1,4 @@
+/* repository.c - a repository: its identity, its keys, and the source repositories in it. */
 #include "base/log.h"
 #include "repo/repository-priv.h"
 #include "repo/reread.h"

@@ -1,11 +1,11 @@
-/* repository.h - a repository: its identity, its keys, and each source's own part of it.
+/* repository.h - a repository: its identity, its keys, and the source repositories in it.
  *
  * Objects: "backstay.json" says that a store is a repository and in which format;
  * "keys/SLOT" holds the repository key sealed with the secret of a key file (the place for further
  * kinds of slot: passphrase, KMS, public key); "SOURCE/key/GENERATION" holds a source's key sealed
  * with the repository key. backstay.json is put last, so a store without it holds no data, and a
  * creation that was cut short is simply continued.
- * Threads: a repository or source part may be read by many threads at once. */
+ * Threads: a repository or source repository may be read by many threads at once. */
 #pragma once
 #include "repo/keyfile.h"
 #include "repo/seal.h"
@@ -15,7 +15,7 @@
 
 typedef struct BkRepository BkRepository;
 
-/* One source's part of a repository: key, packs, snapshots, archive, lease. */
+/* One source in one repository: key, packs, snapshots, archive, lease. */
 typedef struct BkSourceRepo BkSourceRepo;
 
 /* Makes `store` (owned by the result, freed on failure) a repository that `key` opens, or opens it
@@ -36,8 +36,8 @@ typedef struct BkLocation {
 } BkLocation;
 
 /* The same for a place: the first makes a directory, never a bucket. One that is not there:
- * BK_ERROR_STORE. `source` (or NULL) is the one whose part is opened next: from a bucket its key is
- * read along. */
+ * BK_ERROR_STORE. `source` (or NULL) is the one whose source repository is opened next: from a
+ * bucket its key is read along. */
 BkRepository *bk_repository_create_at(const BkLocation *place, const char *name,
                                       const BkKeyFile *key, bool *created, BkOp *op,
                                       GError **error) BK_MUST_USE;
@@ -51,9 +51,9 @@ BkRepository *bk_repository_open_kept(const BkLocation *place, const char *name,
                                       const BkKeyFile *key, const char *source, BkOp *op,
                                       GError **error) BK_MUST_USE;
 
-/* Opens a repository in a bucket, and the part of `source`, by what is kept and without a request.
- * Nothing proves that they are still there: it is good for asking, and for writing only after
- * bk_source_repo_prove. Returns NULL if nothing usable is kept. */
+/* Opens a repository in a bucket, and the source repository of `source`, from the local cache and
+ * without a request. Nothing proves that they are still there: it is good for asking, and for
+ * writing only after bk_source_repo_prove. Returns NULL if nothing usable is kept. */
 BkRepository *bk_repository_recall(const BkLocation *place, const char *name, const BkKeyFile *key,
                                    const char *source, BkSourceRepo **source_repo,
                                    BkOp *op) BK_MUST_USE;
@@ -61,10 +61,10 @@ BkRepository *bk_repository_recall(const BkLocation *place, const char *name, co
 /* Forgets what is kept of a source in that place. */
 void bk_repository_forget_kept(const BkLocation *place, const char *source);
 
-/* Tells places apart: 16 hex digits, a new string. */
+/* Identifies a location: 16 hex digits, a new string. */
 char *bk_location_digest(const BkLocation *place);
 
-/* Is there a repository in that place? */
+/* Returns true if there is a repository in that location. */
 bool bk_repository_is_at(const BkLocation *place, bool *found, BkOp *op,
                          GError **error) BK_MUST_USE;
 
@@ -79,19 +79,19 @@ const char *bk_repository_name(const BkRepository *self);
 const char *bk_repository_id(const BkRepository *self); /* 32 hex digits */
 BkStore *bk_repository_store(const BkRepository *self); /* borrowed */
 
-/* Opens the part of `source`; `repository` must outlive it. When the repository has none:
- * BK_ERROR_NOT_FOUND. */
+/* Opens the source repository of `source`; `repository` must outlive it. When the repository has
+ * none: BK_ERROR_NOT_FOUND. */
 BkSourceRepo *bk_source_repo_open(BkRepository *repository, const char *source, BkOp *op,
                                   GError **error) BK_MUST_USE;
 
-/* The same, but a missing part is created: with the keys of `model` (of the same source in another
- * repository, so that sealed objects serve both), or with a new key when that is NULL. */
+/* The same, but creates it if it is missing: with the keys of `model` (of the same source in
+ * another repository, so that sealed objects serve both), or with a new key when that is NULL. */
 BkSourceRepo *bk_source_repo_create(BkRepository *repository, const char *source,
                                     const BkSourceRepo *model, BkOp *op,
                                     GError **error) BK_MUST_USE;
 
-/* Asks for the newest key of a part that was recalled. `*is_proven` tells whether it is still there
- * and the same. Fails as the store, when that gives no answer. */
+/* Requests the newest key of a source repository that was opened from the cache. `*is_proven` is
+ * set if it still exists and is the same. Fails as the store, when that gives no answer. */
 bool bk_source_repo_prove(const BkSourceRepo *self, bool *is_proven, BkOp *op,
                           GError **error) BK_MUST_USE;
 
@@ -104,12 +104,13 @@ BkStore *bk_source_repo_store(const BkSourceRepo *self);
 const BkKeyring *bk_source_repo_keys(const BkSourceRepo *self);
 const BkXxh3Secret *bk_source_repo_hash_secret(const BkSourceRepo *self, uint32_t generation);
 
-/* Has the store refuse to delete what opens the repository and the part for its time from now on:
- * the identity and every slot and key. Nothing in a store that does not lock. Fails as
- * bk_store_retain. */
+/* Locks what is needed to open the repository and the source repository against deletion, for the
+ * store's time from now on: the identity and every slot and key. Nothing in a store that does not
+ * lock. Fails as bk_store_retain. */
 bool bk_source_repo_retain_keys(const BkSourceRepo *self, BkOp *op, GError **error) BK_MUST_USE;
 
-/* Do both parts seal with the same keys, so that an object sealed for one serves the other? */
+/* Returns true if both source repositories seal with the same keys, so that an object sealed for
+ * one is valid in the other. */
 bool bk_source_repo_shares_keys(const BkSourceRepo *self, const BkSourceRepo *other);
 
 /* "SOURCE/…": a new string. */

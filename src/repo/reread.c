@@ -1,3 +1,4 @@
+/* reread.c - reads an object again from its original when it does not authenticate. */
 #include "repo/reread.h"
 
 #include "base/log.h"

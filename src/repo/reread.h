@@ -1,4 +1,4 @@
-/* reread.h - a second opinion on an object that is not what was put.
+/* reread.h - reads an object again from its original when it does not authenticate.
  *
  * In a bucket that keeps versions, who stole the writer's credentials may put rubbish on top of an
  * object, but the first version is still there; what a local cache holds may have been damaged; and

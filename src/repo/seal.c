@@ -1,3 +1,4 @@
+/* seal.c - the envelope of every object in a repository: sealing and opening. */
 #include "repo/seal.h"
 
 #include "codec/aead.h"

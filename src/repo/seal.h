@@ -1,4 +1,4 @@
-/* seal.h - the one envelope of every object in a repository: sealing and opening.
+/* seal.h - the envelope of every object in a repository: sealing and opening.
  *
  * Layout (docs/format.md has every byte; numbers are little-endian):
  *   header   80 bytes: magic "BKSEALED", format version u16, kind u16, key generation u32,
@@ -101,7 +101,7 @@ bool bk_sealer_add(BkSealer *self, const void *data, size_t size, bool is_last,
 /* Writes the trailer. `digest` (may be NULL) is the SHA-256 of the whole object. */
 bool bk_sealer_finish(BkSealer *self, uint8_t digest[BK_SHA256_SIZE], GError **error) BK_MUST_USE;
 
-/* The salt of the object at hand. */
+/* The salt of the current object. */
 const uint8_t *bk_sealer_salt(const BkSealer *self);
 
 /* Seals `size` bytes as a whole object of as many frames as it takes. */

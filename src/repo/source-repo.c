@@ -1,3 +1,5 @@
+/* source-repo.c - the share of one source in a repository: opening it, its keys, names of its
+ * objects. */
 #include "codec/wire.h"
 #include "repo/repository-priv.h"
 #include "repo/reread.h"

@@ -1,3 +1,5 @@
+/* stale-uploads.c - multipart uploads that a writer began and never completed: they cannot be
+ * read, but are paid for. */
 #include "repo/stale-uploads.h"
 
 #include "base/log.h"

@@ -1,5 +1,5 @@
-/* stale-uploads.h - uploads in parts that a writer has begun and never ended: they cannot be read,
- * and are paid for.
+/* stale-uploads.h - multipart uploads that a writer began and never completed: they cannot be
+ * read, but are paid for.
  *
  * Threads: belongs to one thread. */
 #pragma once

@@ -1,3 +1,4 @@
+/* cache-file.c - small files in a local directory, each of which may be lost at any time. */
 #include "store/cache-file.h"
 
 #include "base/fd.h"

@@ -1,4 +1,4 @@
-/* cache-file.h - small files in a local directory, of which each may be lost at any time.
+/* cache-file.h - small files in a local directory, each of which may be lost at any time.
  *
  * A file is read as it was written or not at all: its SHA-256 stands before the content. Files are
  * replaced in one step and not synced. A directory that is not this user's alone is not used.

@@ -1,3 +1,4 @@
+/* cache.c - a local cache of the beginnings of objects, and of notes, for a remote store. */
 #include "store/cache.h"
 
 #include "base/fd.h"

@@ -1,5 +1,4 @@
-/* cache.h - the beginnings of objects, and notes, kept in a local directory for a store that is far
- * away.
+/* cache.h - a local cache of the beginnings of objects, and of notes, for a remote store.
  *
  * bk_store_get_start answers from the directory when it can; all else goes to the store itself.
  * What is kept are the store's own bytes, which whoever uses them authenticates:

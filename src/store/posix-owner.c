@@ -1,3 +1,4 @@
+/* posix-owner.c - who owns the files of a directory store, and who can read them. */
 #include "store/posix-owner.h"
 
 #include "base/escape.h"

@@ -1,4 +1,4 @@
-/* posix-owner.h - whose the files of a directory store are, and who can read them.
+/* posix-owner.h - who owns the files of a directory store, and who can read them.
  *
  * Root may back up into a repository that another user archives into. What root makes there gets
  * the owner and group of the repository's directory; otherwise that user could not read the keys.

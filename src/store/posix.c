@@ -1,3 +1,4 @@
+/* posix.c - the store driver for a directory. */
 #include "store/posix.h"
 
 #include "base/fault.h"

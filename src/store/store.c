@@ -1,3 +1,4 @@
+/* store.c - immutable objects by name, in a directory, a bucket or memory. */
 #include "store/store-priv.h"
 
 #include <string.h>

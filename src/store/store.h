@@ -30,13 +30,13 @@ typedef bool (*BkStoreVisit)(const BkStoreEntry *entry, void *data, GError **err
 
 bool bk_store_is_name(const char *name);
 
-/* What stands behind the last slash of a name; all of it when it has none. In `name`. */
+/* The part of a name after its last slash; all of it if it has none. In `name`. */
 const char *bk_store_base_name(const char *name);
 
 /* What the store is, for people: `directory "/var/lib/backstay"`. Owned by the store. */
 const char *bk_store_describe(const BkStore *self);
 
-/* Is it far away, so that small reads are slow, and cost? */
+/* Returns true if it is remote, so that small reads are slow and cost money. */
 bool bk_store_is_remote(const BkStore *self);
 
 /* Puts `data` under `name`; borrows both.
@@ -57,19 +57,20 @@ bool bk_store_get(BkStore *self, const char *name, uint64_t offset, size_t size,
                   BkBuf *out, BkOp *op, GError **error) BK_MUST_USE;
 
 /* Reads the first `size` bytes (fewer when the object ends before) of an object that a listing has
- * shown. A store with a local cache may answer from that, as bytes never change; who finds them
- * damaged calls bk_store_reread_original and reads again. Fails as get. */
+ * shown. A store with a local cache may answer from that, as bytes never change; a caller that
+ * finds them damaged calls bk_store_reread_original and reads again. Fails as get. */
 bool bk_store_get_start(BkStore *self, const char *name, size_t size, BkBuf *out, BkOp *op,
                         GError **error) BK_MUST_USE;
 
 /* Reads `count` (>= 1) small objects at once, where each would cost a way of its own: the next
- * bk_store_get of one, whole, is answered by that. It is for who asks right after, and a hint: an
- * absent object is no failure here. Fails otherwise as get, with the first of `names` that did. */
+ * bk_store_get of one, whole, is answered by that. It is a hint for reads that follow at once: an
+ * absent object is not a failure here. Fails otherwise as get, with the first of `names` that did.
+ */
 bool bk_store_prefetch(BkStore *self, const char *const *names, size_t count, BkOp *op,
                        GError **error) BK_MUST_USE;
 
-/* Has the next bk_store_get of `name`, whole, answered by `data`, which was read before: as if it
- * were read ahead now. Nothing in a store that is not remote. */
+/* Makes the next complete bk_store_get of `name` return `data`, which was read before, as if it
+ * were prefetched now. Nothing in a store that is not remote. */
 void bk_store_prefetched(BkStore *self, const char *name, const BkBuf *data);
 
 /* Returns true if the store has said that it keeps no versions of objects; it is not asked. */
@@ -79,9 +80,9 @@ bool bk_store_has_no_versions(const BkStore *self);
  * version tells otherwise, and counts. */
 void bk_store_take_no_versions(BkStore *self);
 
-/* What get returned of an object is not what was put. `*has_other` tells whether the store has
- * another answer, which get, get_start and stat give from now on: what is in the bucket rather than
- * in a cache, or the first of an object's versions rather than the last. */
+/* The caller found that what get returned is not what was put. `*has_other` is set if the store has
+ * another answer, which get, get_start and stat return from now on: what is in the bucket rather
+ * than in a cache, or the first of an object's versions rather than the last. */
 bool bk_store_reread_original(BkStore *self, const char *name, bool *has_other, BkOp *op,
                               GError **error) BK_MUST_USE;
 
@@ -105,7 +106,7 @@ bool bk_store_list_directory(BkStore *self, const char *directory, BkStoreVisit 
  * put, or with BK_ERROR_ABSENT. */
 bool bk_store_ensure_durable(BkStore *self, const char *name, BkOp *op, GError **error) BK_MUST_USE;
 
-/* An object that is put in parts, and not complete: it cannot be read, but is paid for. */
+/* A multipart upload that is not complete: it cannot be read, but is paid for. */
 typedef struct BkStoreUpload {
     const char *name; /* of the object; valid during the visit, like `id` */
     const char *id;
@@ -132,8 +133,8 @@ bool bk_store_delete_many(BkStore *self, const char *const *names, size_t count,
 /* For how long the store refuses to delete what was just put or retained; 0: it does not. */
 int64_t bk_store_lock_us(const BkStore *self);
 
-/* Has an object refused deletion for that time from now on; nothing in a store that does not lock.
- * Fails with BK_ERROR_ABSENT, BK_ERROR_DENIED or BK_ERROR_STORE. */
+/* Locks an object against deletion for that time from now on; does nothing in a store that does not
+ * lock. Fails with BK_ERROR_ABSENT, BK_ERROR_DENIED or BK_ERROR_STORE. */
 bool bk_store_retain(BkStore *self, const char *name, BkOp *op, GError **error) BK_MUST_USE;
 
 /* Until when an object refuses deletion: since 1970; 0 when it does not, INT64_MAX where the store
@@ -141,9 +142,9 @@ bool bk_store_retain(BkStore *self, const char *name, BkOp *op, GError **error) 
 bool bk_store_get_lock(BkStore *self, const char *name, int64_t *until_us, BkOp *op,
                        GError **error) BK_MUST_USE;
 
-/* What a later command need not ask for again: keeps `data` under `name` on this host, for as long
- * as it pleases, where the store has a local cache; bk_store_cache_get reads it back, false when it
- * is not there. What is recalled is as it was kept, or not at all. */
+/* Caches what later commands would request again: keeps `data` under `name` on this host, for as
+ * long as it pleases, where the store has a local cache; bk_store_cache_get reads it back, false
+ * when it is not there. What is recalled is as it was kept, or not at all. */
 void bk_store_cache_put(BkStore *self, const char *name, const BkBuf *data);
 bool bk_store_cache_get(BkStore *self, const char *name, BkBuf *out) BK_MUST_USE;
 

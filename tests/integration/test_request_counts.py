@@ -287,7 +287,7 @@ def test_other_content_under_a_name_is_refused(warm, pool, segments):
             segment.seek(1 << 16)
             segment.write(b"\1" * 8192)
         place.give_to_owner(warm.directory / name)
-        warm.fails_to_push("other content", name)
+        warm.fails_to_push("different content", name)
         warm.holds(pool, name)
 
 

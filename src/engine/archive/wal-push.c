@@ -1,3 +1,4 @@
+/* wal-push.c - archives WAL files: the work of archive_command. */
 #include "engine/archive/wal-push.h"
 
 #include "base/fd.h"

@@ -1,3 +1,4 @@
+/* assemble.c - makes the manifest from what the pipeline has stored. */
 #include "engine/backup/assemble.h"
 
 #include "repo/snapshot/owner-table.h"

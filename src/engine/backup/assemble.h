@@ -1,4 +1,4 @@
-/* assemble.h - makes a manifest of what a copy has done.
+/* assemble.h - makes the manifest from what the pipeline has stored.
  *
  * Packs of the parent stay in its table only as far as extents still lie in them, and so do new
  * ones. Threads: belongs to the thread of the backup. */

@@ -1,3 +1,4 @@
+/* backup-report.c - fills the report of a backup. */
 #include "engine/backup/backup-report.h"
 
 void

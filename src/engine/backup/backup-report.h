@@ -1,4 +1,4 @@
-/* backup-report.h - filling the report of a backup.
+/* backup-report.h - fills the report of a backup.
  *
  * Threads: belongs to the thread of the backup. */
 #pragma once

@@ -1,3 +1,4 @@
+/* backup.c - takes a snapshot of a running PostgreSQL cluster. */
 #include "engine/backup/backup.h"
 
 #include "base/fault.h"

@@ -1,3 +1,4 @@
+/* own-wal.c - the WAL that a standalone snapshot contains. */
 #include "engine/backup/own-wal.h"
 
 #include <sys/stat.h>

@@ -1,4 +1,4 @@
-/* own-wal.h - the WAL that a standalone snapshot has in itself.
+/* own-wal.h - the WAL that a standalone snapshot contains.
  *
  * Threads: belongs to one thread. */
 #pragma once

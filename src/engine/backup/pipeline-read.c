@@ -1,3 +1,5 @@
+/* pipeline-read.c - a worker of the pipeline: reads one piece of a file, checks its pages, and
+ * fills packs. */
 #include "engine/backup/pipeline-priv.h"
 #include "source/pg/format/page.h"
 

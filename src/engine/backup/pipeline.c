@@ -1,3 +1,4 @@
+/* pipeline.c - from files to packs: read, check pages, compress, seal, put. */
 #include "engine/backup/pipeline-priv.h"
 
 #include "base/fault.h"

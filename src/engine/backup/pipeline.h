@@ -1,4 +1,4 @@
-/* pipeline.h - the way of files into packs: read, check pages, compress, seal, put.
+/* pipeline.h - from files to packs: read, check pages, compress, seal, put.
  *
  * Workers each fill a pack of their own; full packs go through a bounded queue to threads that put
  * them into every repository, at last into those of best effort, whose failures are not the copy's.

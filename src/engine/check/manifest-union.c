@@ -1,3 +1,5 @@
+/* manifest-union.c - the packs and the WAL that the manifests of one or more source repositories
+ * name. */
 #include "engine/check/manifest-union.h"
 
 #include "engine/copy/copied-objects.h"

@@ -1,5 +1,5 @@
-/* manifest-union.h - what the manifests of one or more parts say together: which packs and which
- * WAL.
+/* manifest-union.h - the packs and the WAL that the manifests of one or more source repositories
+ * name.
  *
  * Each manifest is read whole, one after the other, and forgotten. Threads: belongs to one thread.
  */

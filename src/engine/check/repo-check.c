@@ -1,3 +1,4 @@
+/* repo-check.c - checks that one repository has everything that the snapshots of a source need. */
 #include "engine/check/repo-check.h"
 
 #include "base/log.h"

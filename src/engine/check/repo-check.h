@@ -1,4 +1,4 @@
-/* repo-check.h - is all there that the snapshots of a source need, in one repository?
+/* repo-check.h - checks that one repository has everything that the snapshots of a source need.
  *
  * Every manifest is read and decoded; packs and WAL are looked for by listing, not read. Threads:
  * belongs to one thread. */

@@ -1,3 +1,4 @@
+/* repo-compare.c - compares what two repositories have of a source. */
 #include "engine/check/repo-compare.h"
 
 #include "engine/check/manifest-union.h"

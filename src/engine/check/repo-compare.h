@@ -1,4 +1,4 @@
-/* repo-compare.h - do two repositories hold the same of a source?
+/* repo-compare.h - compares what two repositories have of a source.
  *
  * Compared are finished snapshots, the packs that any of them names, and the WAL that recovery from
  * any of them can need, from both sides. Packs and WAL are compared by listing, not read. Threads:
@@ -41,8 +41,8 @@ typedef struct BkRepoComparison {
 void bk_repo_comparison_clear(BkRepoComparison *self);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkRepoComparison, bk_repo_comparison_clear)
 
-/* Compares two parts of one source; NULL is one that is not there, but not both. Fails when a
- * repository cannot be asked. */
+/* Compares two source repositories of one source; NULL is one that is not there, but not both.
+ * Fails when a repository cannot be asked. */
 bool bk_repo_comparison_run(BkRepoComparison *self,
                             const BkSourceRepo *const source_repos[BK_COMPARE_SIDES], BkOp *op,
                             GError **error) BK_MUST_USE;

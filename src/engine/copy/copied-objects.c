@@ -1,3 +1,4 @@
+/* copied-objects.c - copies objects of one source repository to another one. */
 #include "engine/copy/copied-objects.h"
 
 #include "base/fault.h"

@@ -1,4 +1,4 @@
-/* copied-objects.h - objects of one part that another part is to have as well.
+/* copied-objects.h - copies objects of one source repository to another one.
  *
  * Each is read whole and checked before it is put. What is damaged, or contradicts what is there,
  * is noted and stays where it is; the others go on. Threads: belongs to one thread; bringing starts
@@ -46,18 +46,20 @@ bool bk_copied_objects_open(BkCopiedObjects *self, BkOp *op, GError **error) BK_
 void bk_copied_objects_clear(BkCopiedObjects *self);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkCopiedObjects, bk_copied_objects_clear)
 
-/* A pack that a manifest names, a WAL file that the other part has: found, or added. Borrowed. */
+/* A pack that a manifest names, a WAL file that the other source repository has: found, or added.
+ * Borrowed. */
 BkCopiedObject *bk_copied_objects_add_pack(BkCopiedObjects *self, const BkPackRef *ref);
 BkCopiedObject *bk_copied_objects_add_wal(BkCopiedObjects *self, const BkHeldObject *file);
 
 /* Copies those of `wanted` (of BkCopiedObject) that are missing. Where a manifest is to name them,
- * `for_manifest` has those that are there be durable, and locked in a store that locks. Fails where
- * a store does; damage is noted, and the state of the replica tells. */
+ * `for_manifest` has those that are there be durable, and locked in a store that locks. Fails if a
+ * store does; damage is recorded, see the state of the object. */
 bool bk_copied_objects_bring(BkCopiedObjects *self, const GPtrArray *wanted, bool for_manifest,
                              const char *phase, BkOp *op, GError **error) BK_MUST_USE;
 
-/* Notes what is wrong with one object, as a warning and for the end. Takes over `*cause`. */
+/* Notes what is wrong with one object, as a warning and for the end. Takes ownership of `*cause`.
+ */
 void bk_copied_objects_note(BkCopiedObjects *self, GError **cause);
 
-/* Is it the fault of the object that was asked for, and of no other? */
+/* Returns true if the error is about the requested object and no other. */
 bool bk_copied_objects_is_damage(const GError *error);

@@ -1,3 +1,4 @@
+/* copy-choice.c - chooses the snapshots that a copy transfers. */
 #include "engine/copy/copy-choice.h"
 
 #include <string.h>

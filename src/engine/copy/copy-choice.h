@@ -1,4 +1,4 @@
-/* copy-choice.h - which snapshots a copy takes.
+/* copy-choice.h - chooses the snapshots that a copy transfers.
  *
  * Pure calculation. Threads: safe; nothing here has state. */
 #pragma once

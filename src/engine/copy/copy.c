@@ -1,3 +1,4 @@
+/* copy.c - copies sealed objects of one source from one repository to another, unchanged. */
 #include "engine/copy/copy.h"
 
 #include "base/fault.h"

@@ -1,3 +1,4 @@
+/* inventory.c - numbers and sizes of what a repository has of a source. */
 #include "engine/copy/inventory.h"
 
 #include "repo/targets/source-spec.h"

@@ -1,4 +1,4 @@
-/* inventory.h - what a repository holds of a source, in numbers.
+/* inventory.h - numbers and sizes of what a repository has of a source.
  *
  * Numbers and sizes are from listings; only the heads of the snapshots are read. Threads: belongs
  * to one thread. */

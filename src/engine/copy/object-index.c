@@ -1,3 +1,5 @@
+/* object-index.c - the objects of one source in one repository, by kind: names and sizes, from
+ * listings. */
 #include "engine/copy/object-index.h"
 
 #include "source/pg/archive/archive.h"

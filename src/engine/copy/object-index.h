@@ -1,7 +1,7 @@
-/* object-index.h - the objects of one source in one repository, by kind: names and sizes, by
- * listing.
+/* object-index.h - the objects of one source in one repository, by kind: names and sizes, from
+ * listings.
  *
- * Objects of the same source have the same names in every repository, so that two holdings compare
+ * Objects of the same source have the same names in every repository, so that two indexes compare
  * by name. Threads: loaded by one thread, then read only. */
 #pragma once
 #include "repo/snapshot/snapshot.h"
@@ -23,7 +23,7 @@ typedef struct BkObjectIndex {
     GStringChunk *names;
 } BkObjectIndex;
 
-/* Empty; all that a source has where there is no part of it. */
+/* Empty, as for a source that the repository has nothing of. */
 void bk_object_index_init(BkObjectIndex *self);
 void bk_object_index_clear(BkObjectIndex *self);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkObjectIndex, bk_object_index_clear)

@@ -1,3 +1,4 @@
+/* destination-wal.c - WAL in the destination of a restore that no repository has. */
 #include "engine/restore/destination-wal.h"
 
 #include "base/fd.h"

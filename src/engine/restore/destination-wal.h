@@ -1,4 +1,4 @@
-/* destination-wal.h - WAL in the directory that a restore writes over which no repository has.
+/* destination-wal.h - WAL in the destination of a restore that no repository has.
  *
  * A server that was stopped may have finished segments that were not archived yet, and a crash
  * leaves the segment that was being written. `--delta` removes what is in pg_wal, so these files go
@@ -27,9 +27,9 @@ typedef struct BkDestinationWal {
 void bk_destination_wal_clear(BkDestinationWal *self);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkDestinationWal, bk_destination_wal_clear)
 
-/* Looks in the data directory `path`, in which no server runs. `source_repos` are the source's
- * opened parts, at least one; `original_lives` tells that the source's server runs elsewhere: then
- * the segment that was being written there is not taken from here. */
+/* Looks in the data directory `path`, in which no server runs. `source_repos` are the opened source
+ * repositories, at least one; `original_lives` says that the source's server is running elsewhere:
+ * then the segment that it is writing is not taken from here. */
 bool bk_destination_wal_find(const char *path, GPtrArray *source_repos, bool original_lives,
                              BkDestinationWal *self, BkOp *op, GError **error) BK_MUST_USE;
 

@@ -1,3 +1,4 @@
+/* destination.c - the destination of a restore: its state, and preparing it. */
 #include "engine/restore/destination.h"
 
 #include "base/fd.h"

@@ -1,4 +1,4 @@
-/* destination.h - the directory that is restored into: what is there, and making it ready.
+/* destination.h - the destination of a restore: its state, and preparing it.
  *
  * Threads: belongs to one thread. */
 #pragma once
@@ -6,7 +6,7 @@
 #include "base/op.h"
 #include "repo/snapshot/snapshot.h"
 
-/* The file that marks a directory as restored in part. */
+/* The file that marks a directory as incompletely restored. */
 #define BK_DESTINATION_MARK "backstay_restore_unfinished"
 
 typedef enum {
@@ -32,7 +32,8 @@ char *bk_destination_resolve(const char *path);
 /* Returns true if both paths lead to the same place, links resolved. */
 bool bk_destination_is_same(const char *path, const char *other);
 
-/* Is one of the two paths inside the other, or are they the same, links resolved? */
+/* Returns true if one of the two paths is inside the other, or they are the same, with links
+ * resolved. */
 bool bk_destination_overlaps(const char *path, const char *other);
 
 /* "is new", "is empty", …: a static string. */

@@ -1,3 +1,6 @@
+/* move-aside.c - makes room in a directory that cannot be renamed itself: a mount point, one whose
+ * parent directory the user may not change, a tablespace's directory, pg_wal on a disk of its own.
+ */
 #include "engine/restore/move-aside.h"
 
 #include "source/pg/cluster/data-dir-list.h"

@@ -1,4 +1,4 @@
-/* move-aside.h - makes room in a directory that cannot be moved itself: a mount point, one whose
+/* move-aside.h - makes room in a directory that cannot be renamed itself: a mount point, one whose
  * parent directory the user may not change, a tablespace's directory, pg_wal on a disk of its own.
  *
  * What is in it moves into a new directory "backstay-before-restore-STAMP" in the same place.

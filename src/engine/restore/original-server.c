@@ -1,3 +1,4 @@
+/* original-server.c - whether the original of a restored copy still seems to be running. */
 #include "engine/restore/original-server.h"
 
 #include "engine/restore/destination.h"

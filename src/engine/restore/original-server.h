@@ -1,5 +1,4 @@
-/* original-server.h - whether the cluster that a restore makes a copy of still lives somewhere
- * else.
+/* original-server.h - whether the original of a restored copy still seems to be running.
  *
  * A copy that archives into its original's source begins a timeline there beside the one that the
  * original is on. So a restored server archives by default only where it takes the original's

@@ -1,3 +1,4 @@
+/* restore.c - restores a PostgreSQL cluster into a directory, ready to recover to a target. */
 #include "engine/restore/restore.h"
 
 #include "base/fault.h"

@@ -1,10 +1,10 @@
-/* restore.h - brings a PostgreSQL cluster back into a directory, ready to recover to a target.
+/* restore.h - restores a PostgreSQL cluster into a directory, ready to recover to a target.
  *
  * Promises:
  *   - Nothing is touched before the plan is made, its manifest was loaded and proven whole, and the
  *     destination was found fit.
  *   - pg_control comes last, when all else is durable: a directory that was restored in part never
- *     starts. Until then it bears the file "backstay_restore_unfinished".
+ *     starts. Until then it has the file "backstay_restore_unfinished".
  *   - --replace moves aside what is there and deletes nothing.
  *   - --delta archives the WAL that only the destination has before it removes it, or refuses.
  * Threads: a BkRestore belongs to one thread; bk_restore_run starts threads of its own. */
@@ -22,7 +22,7 @@ typedef struct BkRestoreTablespace {
 } BkRestoreTablespace;
 
 typedef enum {
-    BK_RESTORE_ARCHIVE_AUTO, /* unless the original seems to live elsewhere */
+    BK_RESTORE_ARCHIVE_AUTO, /* unless the original seems to be running elsewhere */
     BK_RESTORE_ARCHIVE_ON,   /* as the cluster is configured */
     BK_RESTORE_ARCHIVE_OFF,
 } BkRestoreArchive;
@@ -85,24 +85,24 @@ bool bk_restore_moves_inside(const BkRestore *self);
 const BkPlan *bk_restore_get_plan(const BkRestore *self);
 const BkRestoreTablespace *bk_restore_tablespaces(const BkRestore *self, size_t *count);
 
-/* What is at the destination: "is new", "is empty", …: a static string. */
+/* What is in the destination now: "is new", "is empty", …: a static string. */
 const char *bk_restore_describe_destination(const BkRestore *self);
 
-/* The snapshot of the plan, loaded whole. */
+/* The snapshot of the plan, loaded completely. */
 const BkSnapshot *bk_restore_get_snapshot(const BkRestore *self);
 
 /* The repositories from which the snapshot can be read, the best first: a new array of
  * BkSourceRepo. */
 GPtrArray *bk_restore_list_parts(const BkRestore *self);
 
-/* WAL that only the destination has; all of it is empty where nobody looked. */
+/* WAL that only the destination has; empty if it was not searched. */
 const BkDestinationWal *bk_restore_get_wal(const BkRestore *self);
 
 /* Returns true if the target lies in that WAL: then the plan is that to the end of the archive. */
 bool bk_restore_needs_wal(const BkRestore *self);
 
-/* Returns true if the restored server may archive; otherwise `*sign` tells what speaks against it,
- * or is NULL if the request does. */
+/* Returns true if the restored server may archive; otherwise `*sign` says why not, or is NULL if
+ * the request forbids it. */
 bool bk_restore_archives(const BkRestore *self, const char **sign);
 
 /* Carries the plan out, after it has archived the WAL of the destination and planned once more.

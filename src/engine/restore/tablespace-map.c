@@ -1,3 +1,4 @@
+/* tablespace-map.c - where the tablespaces of a restored cluster go. */
 #include "engine/restore/tablespace-map.h"
 
 #include "base/escape.h"

@@ -13,7 +13,7 @@
  * an unknown name, a word of a wrong form or a place inside `root`. */
 GArray *bk_tablespace_map_new(const BkPgMeta *meta, const char *const *remaps, const char *root,
                               GError **error) BK_MUST_USE;
-/* Are these words "NAME=DIR"? BK_ERROR_USAGE otherwise. */
+/* Checks that these words are "NAME=DIR"; BK_ERROR_USAGE otherwise. */
 bool bk_tablespace_map_check_words(const char *const *remaps, GError **error) BK_MUST_USE;
 
 void bk_tablespace_map_free(GArray *self); /* NULL is fine */
@@ -35,8 +35,9 @@ bool bk_tablespace_map_move_aside(const GArray *self, const BkPgMeta *meta, cons
 bool bk_tablespace_map_make(const GArray *self, BkBeneath *place, const BkPathOwner *owner,
                             mode_t mode, GError **error) BK_MUST_USE;
 
-/* Is each link of `snapshot` that of a tablespace of the map? Fails with BK_ERROR_CORRUPT when one
- * is not: a data directory has no others, and where such a one leads nobody has looked at. */
+/* Checks that each link of `snapshot` is that of a tablespace of the map. Fails with
+ * BK_ERROR_CORRUPT when one is not: a data directory has no others, and where such a one leads
+ * nobody has looked at. */
 bool bk_tablespace_map_check_links(const GArray *self, const BkSnapshot *snapshot,
                                    GError **error) BK_MUST_USE;
 

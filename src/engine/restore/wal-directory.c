@@ -1,3 +1,4 @@
+/* wal-directory.c - pg_wal on a disk of its own: a link in the data directory. */
 #include "engine/restore/wal-directory.h"
 
 #include "engine/restore/move-aside.h"

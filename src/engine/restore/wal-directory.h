@@ -1,4 +1,4 @@
-/* wal-directory.h - a pg_wal on a disk of its own: a link in the data directory.
+/* wal-directory.h - pg_wal on a disk of its own: a link in the data directory.
  *
  * It is kept where the destination has it, made where --wal-dir asks for it, and otherwise pg_wal
  * becomes a plain directory.

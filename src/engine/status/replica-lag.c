@@ -1,3 +1,4 @@
+/* replica-lag.c - how each repository of a source stands against the others: what it lacks. */
 #include "engine/status/replica-lag.h"
 
 #include <string.h>

@@ -1,3 +1,5 @@
+/* status-lines.c - what is wrong with the lines of a source's history: gaps, lines that grow
+ * beside each other, decisions that a repository lacks. */
 #include "engine/status/status-lines.h"
 
 static bool

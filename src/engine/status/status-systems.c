@@ -1,3 +1,4 @@
+/* status-systems.c - what is wrong with the clusters of a source, and with their order. */
 #include "engine/status/status-systems.h"
 
 static void

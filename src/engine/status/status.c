@@ -1,3 +1,4 @@
+/* status.c - the state of a source: windows, ages, objectives, and what is wrong. */
 #include "engine/status/status.h"
 
 #include "engine/status/lost-objects.h"

@@ -1,3 +1,5 @@
+/* best-effort.c - the repositories that a backup, or the archiving of WAL, serves as long as they
+ * keep up. */
 #include "engine/targets/best-effort.h"
 
 #include "base/log.h"

@@ -1,3 +1,4 @@
+/* publish.c - puts a manifest into one repository: the last step of a snapshot there. */
 #include "engine/targets/publish.h"
 
 bool

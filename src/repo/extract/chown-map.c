@@ -1,3 +1,4 @@
+/* chown-map.c - owner, group and mode of restored files. */
 #include "repo/extract/chown-map.h"
 
 #include "base/log.h"

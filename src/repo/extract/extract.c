@@ -1,3 +1,4 @@
+/* extract.c - from packs to files: fetch, open, decompress, write. */
 #include "repo/extract/extract.h"
 
 #include "base/log.h"

@@ -1,4 +1,4 @@
-/* extract.h - the way of files out of packs: fetch, open, decompress, write.
+/* extract.h - from packs to files: fetch, open, decompress, write.
  *
  * Each pack is opened once; workers take packs in turn. With `delta` what the destination holds
  * already is compared chunk by chunk and left alone where it is right. Promise: when bk_extract_run

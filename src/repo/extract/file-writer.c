@@ -1,3 +1,4 @@
+/* file-writer.c - the files at a destination, as one worker writes and compares them. */
 #include "repo/extract/file-writer.h"
 
 #include "base/fault.h"

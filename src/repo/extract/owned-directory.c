@@ -1,3 +1,5 @@
+/* owned-directory.c - a directory that a restore fills: as which user it is made, and who owns it.
+ */
 #include "repo/extract/owned-directory.h"
 
 #include "base/fd.h"

@@ -1,4 +1,4 @@
-/* owned-directory.h - a directory that a restore fills: as whom it is made, and to whom it belongs.
+/* owned-directory.h - a directory that a restore fills: as which user it is made, and who owns it.
  *
  * Root could be led anywhere by whoever owns a directory on the path to it. So names are made and
  * moved as root only as long as every directory on the path is root's; from the first other owner

@@ -1,3 +1,5 @@
+/* pack-map.c - which ranges of each pack are needed by which file: the extents of a snapshot,
+ * inverted. */
 #include "repo/extract/pack-map.h"
 
 #include <string.h>

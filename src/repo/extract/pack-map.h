@@ -1,4 +1,5 @@
-/* pack-map.h - what of each pack is needed by which file: a snapshot's extents turned around.
+/* pack-map.h - which ranges of each pack are needed by which file: the extents of a snapshot,
+ * inverted.
  *
  * Threads: built by one thread, then read only. */
 #pragma once

@@ -1,3 +1,4 @@
+/* extent.c - the places in packs that a file's bytes are in: built, encoded compactly, walked. */
 #include "repo/pack/extent.h"
 
 #include <string.h>

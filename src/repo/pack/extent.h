@@ -1,4 +1,4 @@
-/* extent.h - the places in packs that hold a file: built, encoded compactly, walked.
+/* extent.h - the places in packs that a file's bytes are in: built, encoded compactly, walked.
  *
  * The extents of a file cover it from its first byte to its last, in order. Each is a hole of zeros
  * or a run of bytes in the raw stream of one pack. In memory and in a manifest they are the same

@@ -1,3 +1,4 @@
+/* pack-reader.c - opens a pack and reads chunks of it, all at once or in ranges. */
 #include "codec/extension.h"
 #include "repo/pack/pack.h"
 #include "repo/reread.h"

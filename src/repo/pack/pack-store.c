@@ -1,3 +1,4 @@
+/* pack-store.c - names of packs in a repository; putting and listing them. */
 #include "repo/pack/pack.h"
 
 char *

@@ -1,3 +1,4 @@
+/* pack-writer.c - fills a pack chunk by chunk: compress, encrypt, and the table at the end. */
 #include "codec/extension.h"
 #include "repo/pack/pack.h"
 

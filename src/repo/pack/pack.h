@@ -28,8 +28,8 @@ typedef struct BkPackRef {
 /* "SOURCE/packs/…": a new string. */
 char *bk_pack_object_name(const BkSourceRepo *source_repo, const uint8_t name[BK_SHA256_SIZE]);
 
-/* What every pack of a part is sealed as: `directory`, "SOURCE/packs", stands for its name, which
- * is made of the finished object. The salt in the manifest tells one pack from another. */
+/* What every pack of a source repository is sealed as: `directory`, "SOURCE/packs", stands for its
+ * name, which is made of the finished object. The salt in the manifest distinguishes packs. */
 #define BK_PACK_DIRECTORY "packs"
 BkSealAs bk_pack_seal_as(const BkSourceRepo *source_repo, const char *directory);
 
@@ -37,7 +37,7 @@ BkSealAs bk_pack_seal_as(const BkSourceRepo *source_repo, const char *directory)
 bool bk_pack_put(const BkSourceRepo *source_repo, const uint8_t name[BK_SHA256_SIZE],
                  const BkBuf *object, BkOp *op, GError **error) BK_MUST_USE;
 
-/* The packs that a part has, from one listing: name of the object (owned) -> its size
+/* The packs that a source repository has, from one listing: name of the object (owned) -> its size
  * (GPOINTER_TO_SIZE). NULL with `error` when it cannot be asked. */
 GHashTable *bk_pack_list(const BkSourceRepo *source_repo, BkOp *op, GError **error) BK_MUST_USE;
 
@@ -53,20 +53,20 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(BkPackWriter, bk_pack_writer_free)
 bool bk_pack_writer_begin(BkPackWriter *self, BkBuf *object, GError **error) BK_MUST_USE;
 bool bk_pack_writer_is_open(const BkPackWriter *self);
 
-/* The chunk at hand: where the next bytes go, and how many still fit (at least one). The caller
+/* The current chunk: where the next bytes go, and how many still fit (at least one). The caller
  * fills some and commits them; nothing is copied. */
 uint8_t *bk_pack_writer_room(BkPackWriter *self, size_t *available);
 
 /* Takes `size` bytes that were put in the room; a full chunk is compressed and sealed. */
 bool bk_pack_writer_commit(BkPackWriter *self, size_t size, GError **error) BK_MUST_USE;
 
-/* Ends the chunk at hand early, when it holds anything. */
+/* Ends the current chunk early, if it has anything. */
 bool bk_pack_writer_end_chunk(BkPackWriter *self, GError **error) BK_MUST_USE;
 
 /* Offset in the raw stream of the next byte. */
 uint64_t bk_pack_writer_position(const BkPackWriter *self);
 
-/* Is the pack large enough to be closed? */
+/* Returns true if the pack is large enough to be closed. */
 bool bk_pack_writer_is_full(const BkPackWriter *self);
 
 /* Closes the pack: `object` is complete, `ref` describes it. */
@@ -104,12 +104,12 @@ const BkPackChunk *bk_pack_reader_chunks(const BkPackReader *self, size_t *count
 /* Index of the chunk that holds `raw_offset`, which must be below the pack's raw size. */
 size_t bk_pack_reader_find(const BkPackReader *self, uint64_t raw_offset);
 
-/* Opens chunk `index`, fetching it when it is not here: with `read_ahead` more chunks behind it
+/* Opens chunk `index`, fetching it when it is not here: with `read_ahead` more chunks after it
  * (those of a whole pack are here already). Its raw bytes replace the content of `raw`. */
 bool bk_pack_reader_read(BkPackReader *self, size_t index, size_t read_ahead, BkBuf *raw, BkOp *op,
                          GError **error) BK_MUST_USE;
 
-/* Does `data` of the chunk's raw size equal chunk `index` (by hash)? */
+/* Returns true if `data`, of the chunk's raw size, equals chunk `index` (by hash). */
 bool bk_pack_reader_matches(const BkPackReader *self, size_t index, const uint8_t *data);
 
 /* Bytes fetched from the store since the reader was made. */

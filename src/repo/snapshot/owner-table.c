@@ -1,3 +1,4 @@
+/* owner-table.c - the owners of files on their way into a snapshot, each with its names once. */
 #include "repo/snapshot/owner-table.h"
 
 #include <grp.h>

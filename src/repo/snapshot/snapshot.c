@@ -1,3 +1,4 @@
+/* snapshot.c - snapshots and their manifests: one complete copy of a source. */
 #include "base/fault.h"
 #include "repo/frame-reader.h"
 #include "repo/reread.h"

@@ -1,3 +1,4 @@
+/* unfinished.c - doing away with the manifests of backups that did not come to their end. */
 #include "repo/snapshot/unfinished.h"
 
 #include "base/log.h"

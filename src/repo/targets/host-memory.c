@@ -1,3 +1,4 @@
+/* host-memory.c - compares a repository with what this host remembers of it (marks.h). */
 #include "repo/targets/host-memory.h"
 
 #include "base/log.h"

@@ -1,3 +1,4 @@
+/* marks.c - how far a source had come in one repository, as this host has seen it. */
 #include "repo/targets/marks.h"
 
 #include <inttypes.h>

@@ -1,3 +1,4 @@
+/* repository-space.c - whether the directories of repositories can still take something. */
 #include "repo/targets/repository-space.h"
 
 #include "report/problem.h"

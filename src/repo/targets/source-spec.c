@@ -1,3 +1,4 @@
+/* source-spec.c - a source as the engine needs to know it, and its opened repositories. */
 #include "repo/targets/source-spec.h"
 
 #include "repo/targets/host-memory.h"

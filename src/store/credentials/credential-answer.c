@@ -1,3 +1,4 @@
+/* credential-answer.c - reads the answers of credential endpoints: JSON and XML. */
 #include "base/secret.h"
 #include "store/credentials/credentials-priv.h"
 

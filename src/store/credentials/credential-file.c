@@ -1,3 +1,4 @@
+/* credential-file.c - credentials in a file: the configured one and ~/.aws/credentials. */
 #include "base/escape.h"
 #include "base/fd.h"
 #include "base/log.h"

@@ -1,3 +1,5 @@
+/* credential-remote.c - credentials from endpoints: web identity (STS), containers, EC2 instances.
+ */
 #include "base/fd.h"
 #include "base/secret.h"
 #include "store/credentials/credentials-priv.h"

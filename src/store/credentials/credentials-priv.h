@@ -50,8 +50,8 @@ BkPlaceState bk_credential_remote_ask_container(BkCredentialWish *wish, BkCreden
 BkPlaceState bk_credential_remote_ask_instance(BkCredentialWish *wish, BkCredentials *credentials,
                                                char **note, BkOp *op, GError **error);
 
-/* May the token of a container be sent to the URL: over TLS, or to this host itself or one of the
- * addresses of container agents? */
+/* Returns true if the token of a container may be sent to the URL: over TLS, or to this host itself
+ * or one of the addresses of container agents? */
 bool bk_credential_answer_is_safe_url(const char *url);
 
 /* The answer of a container's endpoint or of the metadata, in JSON; of STS, in XML. Fail with

@@ -1,3 +1,4 @@
+/* credentials.c - finds the credentials of a bucket, and renews them before they expire. */
 #include "base/cond.h"
 #include "base/log.h"
 #include "base/secret.h"

@@ -1,4 +1,4 @@
-/* credentials.h - where the credentials of a bucket come from, and fresh ones before they expire.
+/* credentials.h - finds the credentials of a bucket, and renews them before they expire.
  *
  * In the order people know from other tools: a file that the configuration names, the environment
  * (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN), the shared credentials file and

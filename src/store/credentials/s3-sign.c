@@ -1,3 +1,4 @@
+/* s3-sign.c - AWS Signature Version 4, by headers. */
 #include "store/credentials/s3-sign.h"
 
 #include <stdio.h>

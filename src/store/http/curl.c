@@ -1,3 +1,4 @@
+/* curl.c - libcurl, loaded for the first request to a bucket. */
 #include "store/http/curl.h"
 
 #include <dlfcn.h>

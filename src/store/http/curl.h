@@ -1,4 +1,4 @@
-/* curl.h - libcurl, loaded when a bucket is first spoken to.
+/* curl.h - libcurl, loaded for the first request to a bucket.
  *
  * For the reason that libpq is (source/pg/cluster/libpq.h): the server starts this program for
  * every WAL segment, also where that goes into a directory. curl.c defines the functions that are

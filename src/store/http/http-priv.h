@@ -10,7 +10,7 @@
 
 /* When the next byte may pass in one direction. */
 typedef struct Pace {
-    uint64_t rate; /* bytes a second; 0: no bound */
+    uint64_t rate; /* bytes per second; 0: no limit */
     int64_t next_us;
 } Pace;
 
@@ -47,6 +47,6 @@ typedef struct Transfer {
 /* The proxy by which a request to `url` goes, or none. */
 void bk_http_set_proxy(BkCurlSetup *setup, const BkHttp *http, const char *url);
 
-/* What became of a transfer that ended with `code`: true when there is an answer, whole as far as
- * HTTP tells. Sets `answer->outcome` otherwise, and fails as bk_http_send. */
+/* The outcome of a transfer that ended with `code`: true if there is an answer that is complete
+ * according to HTTP. Sets `answer->outcome` otherwise, and fails as bk_http_send. */
 bool bk_http_judge(Transfer *self, CURL *handle, CURLcode code, GError **error) BK_MUST_USE;

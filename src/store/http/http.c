@@ -1,3 +1,4 @@
+/* http.c - one HTTP request and its answer, over libcurl. */
 #include "base/cond.h"
 #include "store/http/http-priv.h"
 

@@ -17,7 +17,7 @@ typedef struct BkHttpOptions {
                                    "": none */
     int64_t connect_timeout_us; /* 0: 10 s */
     int64_t idle_timeout_us;    /* nothing moved for so long; 0: 60 s */
-    uint64_t max_send_rate;     /* bytes a second, of all requests together; 0: no bound */
+    uint64_t max_send_rate;     /* bytes per second, of all requests together; 0: no limit */
     uint64_t max_receive_rate;
     unsigned max_connections; /* requests beyond it wait; 0: no bound */
 } BkHttpOptions;
@@ -42,7 +42,7 @@ typedef struct BkHttpRequest {
     size_t limit; /* an answer with a longer body fails with BK_ERROR_STORE */
 } BkHttpRequest;
 
-/* What became of a request that has no answer: whether it is worth trying again, and whether it may
+/* The outcome of a request without an answer: whether trying again can help, and whether it may
  * have had its effect. */
 typedef enum {
     BK_HTTP_ANSWERED,   /* there is an answer, whatever its status */

@@ -1,3 +1,4 @@
+/* s3-ahead.c - small objects fetched together before they are asked for. */
 #include "base/workers.h"
 #include "store/s3/s3-priv.h"
 

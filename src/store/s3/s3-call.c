@@ -1,3 +1,4 @@
+/* s3-call.c - one call of S3: signing, retries, and what its errors mean. */
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/secret.h"

@@ -1,3 +1,4 @@
+/* s3-list.c - listings of objects, versions and uploads, page by page. */
 #include "store/s3/s3-priv.h"
 
 #include <string.h>

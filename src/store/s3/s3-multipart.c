@@ -1,3 +1,4 @@
+/* s3-multipart.c - puts a large object in parts. */
 #include "base/log.h"
 #include "store/s3/s3-priv.h"
 

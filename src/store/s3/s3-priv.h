@@ -36,7 +36,7 @@ typedef struct S3Store {
     atomic_int versions;             /* BkS3Versions */
     atomic_bool versions_are_untold; /* they are taken for kept since we may not ask */
     atomic_bool has_bucket;          /* an answer has shown that there is one */
-    atomic_bool is_bare;             /* puts bear no condition: the store does not know it */
+    atomic_bool is_bare;             /* puts have no condition: the store does not support it */
 
     pthread_mutex_t mutex; /* guards what follows */
     GHashTable *firsts;    /* name -> version id, where the current version is not the first */
@@ -66,7 +66,7 @@ typedef struct S3Call {
     const uint8_t *sha256;    /* of the body; NULL: computed */
     size_t limit;             /* of the answer's body */
     const unsigned *accepted; /* statuses other than 2xx that are answers, 0-terminated; or NULL */
-    bool may_hold_fault;      /* a 200 may bear an error */
+    bool may_hold_fault;      /* a 200 may contain an error */
 } S3Call;
 
 /* True with an answer of 2xx or one that is accepted. `*is_uncertain` (may be NULL): an attempt
@@ -87,7 +87,7 @@ char *bk_s3_key(const S3Store *self, const char *name);
 /* The name of a key, in `key`; NULL when it is none of ours. */
 const char *bk_s3_name(const S3Store *self, const char *key);
 
-/* What every request about an object's content bears: the customer's key, who pays. */
+/* Headers of every request about an object's content: the customer's key, who pays. */
 void bk_s3_add_access_headers(const S3Store *self, S3Fields *headers);
 
 /* Until when an object that is put now is locked. */
@@ -135,8 +135,8 @@ bool bk_s3_list_uploads(BkStore *store, const char *prefix, BkStoreVisitUpload v
 
 /* --- s3-versions.c --- */
 
-/* Does the bucket keep versions? Asked once. One that does not let us ask counts as one that does:
- * listing versions is right in any bucket. */
+/* Whether the bucket keeps versions. Asked once. One that does not let us ask counts as one that
+ * does: listing versions is right in any bucket. */
 bool bk_s3_keeps_versions(S3Store *self, bool *keeps, BkOp *op, GError **error) BK_MUST_USE;
 
 /* See bk_store_has_no_versions and bk_store_take_no_versions. */
@@ -161,7 +161,7 @@ bool bk_s3_check_first(S3Store *self, const char *name, const char *version, boo
 /* From now on an object is that version of its name. */
 void bk_s3_remember_first(S3Store *self, const char *name, const char *version);
 
-/* Is there a first version? Remembers it. */
+/* Finds the first version, if there is one, and remembers it. */
 bool bk_s3_find_hidden(S3Store *self, const char *name, bool *found, BkOp *op,
                        GError **error) BK_MUST_USE;
 

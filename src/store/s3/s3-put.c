@@ -1,3 +1,4 @@
+/* s3-put.c - puts an object so that the first put of a name wins, and sets its lock. */
 #include "base/log.h"
 #include "base/secret.h"
 #include "store/s3/s3-priv.h"

@@ -1,3 +1,5 @@
+/* s3-versions.c - buckets that keep versions: the oldest version of a name counts; deleting,
+ * locks. */
 #include "store/s3/s3-priv.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* s3-xml.c - reads the XML of S3's answers. */
 #include "store/s3/s3-xml.h"
 
 #include "base/escape.h"

@@ -1,4 +1,4 @@
-/* s3-xml.h - the XML that S3 answers with.
+/* s3-xml.h - reads the XML of S3's answers.
  *
  * Source: the API reference of Amazon S3 (ListObjectsV2, ListObjectVersions, CreateMultipartUpload,
  * CompleteMultipartUpload, DeleteObjects, GetBucketVersioning, error responses). Elements that are
@@ -17,7 +17,7 @@ typedef struct BkS3Fault {
 void bk_s3_fault_clear(BkS3Fault *self);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkS3Fault, bk_s3_fault_clear)
 
-/* Is the body an <Error>? Never fails: what is no XML is none. */
+/* Returns true if the body is an <Error>. Never fails: what is not XML is none. */
 bool bk_s3_xml_is_fault(const BkBuf *body, BkS3Fault *fault);
 
 typedef struct BkS3Entry {

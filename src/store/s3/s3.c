@@ -1,3 +1,4 @@
+/* s3.c - the store driver for a bucket of S3 or of a compatible server. */
 #include "base/escape.h"
 #include "base/fd.h"
 #include "base/secret.h"

@@ -1,8 +1,8 @@
-/* s3.h - the store driver for a bucket of S3, or of what speaks its protocol.
+/* s3.h - the store driver for a bucket of S3 or of a compatible server.
  *
  * The promises of store.h, and what they rest on:
  *   Whole    an object appears by one PUT or by CompleteMultipartUpload, whose payload hash is
- *            signed; an answer 200 that bears an error is an error.
+ *            signed; an answer 200 that contains an error is an error.
  *   Durable  S3 answers when it has stored the object.
  *   First    "If-None-Match: *"; in a bucket with versions, of which some stores ignore the
  *            condition, the versions of the name are listed after the put, and who is not the first

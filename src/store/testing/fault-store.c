@@ -1,3 +1,4 @@
+/* fault-store.c - a store that fails when told to, around another one: for tests. */
 #include "store/testing/fault-store.h"
 
 #include "store/store-priv.h"

@@ -1,3 +1,4 @@
+/* mem.c - the store driver that keeps objects in memory: for unit tests. */
 #include "store/testing/mem.h"
 
 #include "store/store-priv.h"

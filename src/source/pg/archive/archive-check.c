@@ -1,3 +1,4 @@
+/* archive-check.c - refuses files that are not what their name says. */
 #include "source/pg/archive/archive-check.h"
 
 #include "source/pg/format/timeline-history.h"

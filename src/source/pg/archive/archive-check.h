@@ -1,4 +1,4 @@
-/* archive-check.h - what must not get into an archive: files that are not what their name says.
+/* archive-check.h - refuses files that are not what their name says.
  *
  * The messages are for the log of the server's archiver: they say what the file holds and where to
  * look. Threads: safe; nothing here has state. */
@@ -6,7 +6,7 @@
 #include "source/pg/archive/archive.h"
 #include "source/pg/wal/wal-blocks.h"
 
-/* Checks a segment and collects what it tells. Fails with BK_ERROR_UNFIT when its content is not
+/* Checks a segment and collects what is in it. Fails with BK_ERROR_UNFIT when its content is not
  * that of the segment that it is named after, when it is still being written, or when it is of a
  * system other than `system_id` (0: not known yet); BK_ERROR_UNSUPPORTED for a version that is not
  * known. Both outputs are overwritten, and empty on failure. */

@@ -1,3 +1,5 @@
+/* archive-fill.c - archives WAL that is missing in the archive and still in the server's own
+ * pg_wal. */
 #include "source/pg/archive/archive-fill.h"
 
 #include "base/fd.h"

@@ -1,4 +1,5 @@
-/* archive-fill.h - archives what the archive lacks and the server's own pg_wal still has.
+/* archive-fill.h - archives WAL that is missing in the archive and still in the server's own
+ * pg_wal.
  *
  * A standby marks the segments that it streams as done, so after its promotion nobody archives
  * those which the old primary had not archived yet; nor does anybody archive what an

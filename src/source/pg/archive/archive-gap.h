@@ -1,4 +1,4 @@
-/* archive-gap.h - distinguishes a hole in archived WAL from its end.
+/* archive-gap.h - distinguishes a gap in archived WAL from its end.
  *
  * An absent segment is a hole when the archive shows that its timeline went on: it holds a later
  * segment of that timeline, or the history of a timeline that left it in a later segment. Recovery

@@ -1,3 +1,4 @@
+/* archive-list.c - lists what is in a WAL archive. */
 #include "source/pg/archive/archive-list.h"
 
 #include "codec/wire.h"

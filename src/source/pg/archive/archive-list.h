@@ -1,4 +1,4 @@
-/* archive-list.h - what a WAL archive holds.
+/* archive-list.h - lists what is in a WAL archive.
  *
  * Threads: functions are safe from any thread. */
 #pragma once

@@ -1,3 +1,4 @@
+/* archive.c - the WAL archive of a source: segments and the small files beside them. */
 #include "source/pg/archive/archive.h"
 
 #include "base/boot.h"

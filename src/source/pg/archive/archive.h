@@ -59,9 +59,9 @@ bool bk_archive_put_again(BkArchiveWriter *self, const BkSourceRepo *source_repo
                           const BkArchiveFile *file, uint64_t system_id, BkOp *op,
                           GError **error) BK_MUST_USE;
 
-/* Does every one of `source_repos` hold the file at `path`, durably and with this content? Other
- * content fails with BK_ERROR_CONFLICT. The file is read only when the archive has one of its name,
- * which was not read from this very file as it is. */
+/* Finds out whether every one of `source_repos` has the file at `path`, durably and with this
+ * content. Other content fails with BK_ERROR_CONFLICT. The file is read only when the archive has
+ * one of its name, which was not read from this very file as it is. */
 bool bk_archive_has(GPtrArray *source_repos, uint64_t system_id, const char *path,
                     const BkWalName *parsed, bool *has, BkOp *op, GError **error) BK_MUST_USE;
 
@@ -95,8 +95,8 @@ bool bk_archive_get_info(const BkSourceRepo *source_repo, uint64_t system_id, co
                          const BkWalName *parsed, BkWalInfo *info, BkOp *op,
                          GError **error) BK_MUST_USE;
 
-/* Reads the head and the summary of a segment: which blocks its records change. Where the summary
- * is damaged, the segment itself is read and summarised anew. Fails like bk_archive_get. */
+/* Reads the head and the summary of a segment: which blocks its records change. If the summary is
+ * damaged, the segment itself is read and summarized again. Fails like bk_archive_get. */
 bool bk_archive_get_blocks(const BkSourceRepo *source_repo, uint64_t system_id, const char *name,
                            const BkWalName *parsed, BkWalInfo *info, BkWalBlocks *blocks, BkOp *op,
                            GError **error) BK_MUST_USE;
@@ -107,8 +107,9 @@ bool bk_archive_prove_size(const BkSourceRepo *source_repo, uint64_t system_id, 
                            const BkWalName *parsed, uint64_t size, BkOp *op,
                            GError **error) BK_MUST_USE;
 
-/* Have both parts the same content under this name? Sealed at different times its objects need not
- * be of the same bytes, nor size. Reads both whole, and fails like bk_archive_get. */
+/* Finds out whether both source repositories have the same content under this name. Sealed at
+ * different times its objects need not be of the same bytes, nor size. Reads both whole, and fails
+ * like bk_archive_get. */
 bool bk_archive_is_same(const BkSourceRepo *source_repo, const BkSourceRepo *other,
                         uint64_t system_id, const char *name, const BkWalName *parsed,
                         bool *is_same, BkOp *op, GError **error) BK_MUST_USE;

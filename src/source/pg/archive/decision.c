@@ -1,3 +1,5 @@
+/* decision.c - decisions of an operator about a source: about the lines of its history
+ * (source/pg/history/line.h), and its current cluster (source/pg/history/system.h). */
 #include "source/pg/archive/decision.h"
 
 #include "codec/extension.h"

@@ -1,6 +1,5 @@
-/* decision.h - what an operator decided about a source: about the lines of a cluster's history
- * (source/pg/history/line.h), and with which cluster the source goes on
- * (source/pg/history/system.h).
+/* decision.h - decisions of an operator about a source: about the lines of its history
+ * (source/pg/history/line.h), and its current cluster (source/pg/history/system.h).
  *
  * A decision is the sealed object "SOURCE/decisions/NUMBER", NUMBER of 16 hex digits from 1 on. It
  * is put once, like every object, and taken back by a later one. Each repository of the source gets
@@ -41,8 +40,8 @@ bool bk_decision_decode(const void *data, size_t size, BkDecision *decision,
                         GError **error) BK_MUST_USE;
 
 /* Appends every decision in `source_repo` to `decisions` (of BkDecision), by number. Of a damaged
- * one only the number is known, which is taken for ever; `damage` (of char *) gets what is wrong
- * with it, and with names that are no decision's. Fails as the store. */
+ * one only the number is known, which stays in use permanently; `damage` (of char *) gets what is
+ * wrong with it, and with names that are no decision's. Fails as the store. */
 bool bk_decision_list(const BkSourceRepo *source_repo, GArray *decisions, GPtrArray *damage,
                       BkOp *op, GError **error) BK_MUST_USE;
 

@@ -1,3 +1,5 @@
+/* object-lock.c - keeps what a snapshot needs locked, in stores that lock: its packs, the keys,
+ * its WAL. */
 #include "source/pg/archive/object-lock.h"
 
 #include "base/workers.h"

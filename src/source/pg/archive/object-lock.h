@@ -1,5 +1,5 @@
-/* object-lock.h - keeps what a snapshot needs locked, in stores that lock: its packs, the keys, its
- * WAL.
+/* object-lock.h - keeps what a snapshot needs locked, in stores that lock: its packs, the keys,
+ * its WAL.
  *
  * Promise: when a manifest is put, each pack that it names, each key that is needed to read them,
  * and each WAL file that it needs to be consistent refuses deletion for at least the lock's time
@@ -9,33 +9,34 @@
 #pragma once
 #include "repo/snapshot/snapshot.h"
 
-/* What is known of the locks in one part. */
+/* What is known of the locks in one source repository. */
 typedef struct BkObjectLock {
-    int64_t taken_us; /* packs taken over were locked in its quarter or later; at first the moment
-                         when their snapshot was begun */
+    int64_t taken_us; /* reused packs were locked in its quarter or later; at first the time when
+                         their snapshot was begun */
     int64_t keys_us;  /* the same of the keys: each snapshot sees to them */
     int64_t made_us;  /* the same of new ones; at first the time when this snapshot was begun */
     int64_t wal_us;   /* the same of its WAL */
 } BkObjectLock;
 
-/* What the state is before a snapshot begun at `started_us` that takes packs over from `parent`
- * (NULL: from none). */
+/* The state before a snapshot begun at `started_us` that reuses packs of `parent` (NULL: from
+ * none). */
 void bk_object_lock_init(BkObjectLock *self, int64_t started_us, BkSnapshot *parent);
 
-/* The same for the part that it is put into, which may lack the parent, or have had it put when
- * locks were shorter: then nothing is known of its locks. Fails as bk_store_get_lock. */
+/* The same for the source repository that it is put into, which may not have the parent, or have
+ * got it when locks were shorter: then nothing is known of its locks. Fails as bk_store_get_lock.
+ */
 bool bk_object_lock_begin(BkObjectLock *self, const BkSourceRepo *source_repo, int64_t started_us,
                           BkSnapshot *parent, BkOp *op, GError **error) BK_MUST_USE;
 
 typedef struct BkObjectLockRequest {
     const BkSourceRepo *source_repo;
     const BkSnapshot *snapshot; /* whose manifest is to be put */
-    const BkSnapshot *parent;   /* its packs are those taken over; may be NULL */
+    const BkSnapshot *parent;   /* its packs are those that are reused; may be NULL */
     int64_t now_us;
     unsigned workers;
 } BkObjectLockRequest;
 
-/* Has what was locked at `since_us` to be locked anew? */
+/* Returns true if what was locked at `since_us` must be locked again. */
 bool bk_object_lock_is_due(int64_t lock_us, int64_t since_us, int64_t now_us);
 
 /* Extends the locks of keys, of the repository and of the source, when they are due. */

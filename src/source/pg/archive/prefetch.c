@@ -1,3 +1,4 @@
+/* prefetch.c - WAL segments that were fetched before the server asked for them. */
 #include "source/pg/archive/prefetch.h"
 
 #include "base/boot.h"

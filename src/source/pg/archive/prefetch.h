@@ -1,7 +1,7 @@
 /* prefetch.h - WAL segments that were fetched before the server asked for them.
  *
  * They wait in a directory beside the place where the server wants its files, so that giving one is
- * a rename. A lock tells whether a process is filling the directory. Threads: belongs to one
+ * a rename. A lock shows whether a process is filling the directory. Threads: belongs to one
  * thread. */
 #pragma once
 #include "base/op.h"
@@ -15,8 +15,7 @@ void bk_prefetch_free(BkPrefetch *self); /* releases the lock; NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BkPrefetch, bk_prefetch_free)
 
 /* Moves `name` to `path` when it is there, or waits for it while another process is about to fetch
- * it.
- * `*taken` tells whether it was. */
+ * it. `*taken` is set if it was. */
 bool bk_prefetch_take(BkPrefetch *self, const char *name, const char *path, bool *taken, BkOp *op,
                       GError **error) BK_MUST_USE;
 

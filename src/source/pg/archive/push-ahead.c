@@ -1,3 +1,4 @@
+/* push-ahead.c - which segments a call of wal push has archived before the server asks for them. */
 #include "source/pg/archive/push-ahead.h"
 
 #include "base/log.h"

@@ -1,9 +1,8 @@
 /* push-ahead.h - which segments a call of wal push has archived before the server asks for them.
  *
- * A note in the local cache of a repository in a bucket. It proves nothing: it only tells for which
- * file the repository is worth asking first, since all others are put without asking. Without it
- * such a segment is put once more, which the repository refuses, and is then compared.
- * Threads: safe. */
+ * A note in the local cache of a repository in a bucket. It proves nothing: it only says for which
+ * file the repository is asked first, since all others are put without asking. Without it such a
+ * segment is put once more, which the repository refuses, and is then compared. Threads: safe. */
 #pragma once
 #include "repo/targets/source-spec.h"
 #include "source/pg/archive/archive.h"

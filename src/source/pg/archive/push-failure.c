@@ -1,3 +1,5 @@
+/* push-failure.c - why the last "wal push" failed, recorded beside the WAL for status and backups.
+ */
 #include "source/pg/archive/push-failure.h"
 
 #include "base/fd.h"

@@ -1,4 +1,4 @@
-/* push-failure.h - why the last "wal push" failed, kept beside the WAL for those who wait for it.
+/* push-failure.h - why the last "wal push" failed, recorded beside the WAL for status and backups.
  *
  * The server counts failures of archive_command and keeps their text in its log alone. So a failed
  * "wal push" leaves one small file in pg_wal, which no backup contains, and a later success removes

@@ -1,3 +1,4 @@
+/* system-id.c - which PostgreSQL clusters a source consists of, by system identifier. */
 #include "source/pg/archive/system-id.h"
 
 #include "base/log.h"

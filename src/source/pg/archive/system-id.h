@@ -16,15 +16,15 @@ typedef enum BkSystemStanding {
                           of several clusters, or none */
 } BkSystemStanding;
 
-/* What `system_id` is for the source, as one part of it says. `*current` gets the identifier of the
- * current cluster, 0 if there is none yet; if UNKNOWN, a cluster in the archive: this one if it is
- * there, 0 if there is none. May be NULL. Asks for a listing of the snapshots and the
- * head of the newest one whose manifest can be read; only where that is not of this cluster also
- * for the decisions, and only for a cluster that these do not name, for the other heads. Damaged
- * manifests stop nothing; where nothing else is there, the WAL archive is listed: the only cluster
- * with a directory in it is the current one.
- * CURRENT may become FORMER, and FORMER CURRENT, by a later decision; that a cluster is one of the
- * source's (either of them) holds for as long as the source is there, and may be remembered. */
+/* What `system_id` is for the source, according to one source repository. `*current` gets the
+ * identifier of the current cluster, 0 if there is none yet; if UNKNOWN, a cluster in the archive:
+ * this one if it is there, 0 if there is none. May be NULL. Asks for a listing of the snapshots and
+ * the head of the newest one whose manifest can be read; only where that is not of this cluster
+ * also for the decisions, and only for a cluster that these do not name, for the other heads.
+ * Damaged manifests stop nothing; where nothing else is there, the WAL archive is listed: the only
+ * cluster with a directory in it is the current one. CURRENT may become FORMER, and FORMER CURRENT,
+ * by a later decision; that a cluster is one of the source's (either of them) holds for as long as
+ * the source is there, and may be remembered. */
 bool bk_system_judge(const BkSourceRepo *source_repo, uint64_t system_id,
                      BkSystemStanding *standing, uint64_t *current, BkOp *op,
                      GError **error) BK_MUST_USE;

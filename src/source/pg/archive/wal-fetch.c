@@ -1,3 +1,4 @@
+/* wal-fetch.c - fetches WAL files from the archive: the work of restore_command. */
 #include "source/pg/archive/wal-fetch.h"
 
 #include "base/fd.h"

@@ -1,4 +1,4 @@
-/* wal-fetch.h - brings WAL files back from the archive: the work of restore_command.
+/* wal-fetch.h - fetches WAL files from the archive: the work of restore_command.
  *
  * A file appears at its path whole or not at all. Never is a file of
  * another cluster handed out that has the same name. The server asks for one after another, so

@@ -1,3 +1,4 @@
+/* wal-origin.c - which cluster a WAL file belongs to, according to the server's own files. */
 #include "source/pg/archive/wal-origin.h"
 
 #include "base/fd.h"

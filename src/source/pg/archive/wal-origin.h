@@ -1,4 +1,4 @@
-/* wal-origin.h - of which cluster a WAL file is, or is asked for: told by the server's own files.
+/* wal-origin.h - which cluster a WAL file belongs to, according to the server's own files.
  *
  * Threads: safe. */
 #pragma once
@@ -13,6 +13,6 @@ uint64_t bk_wal_origin_of_directory(const char *wal_dir);
  * clusters lie side by side. */
 uint64_t bk_wal_origin_of_segments(const char *wal_dir);
 
-/* The system identifier of the cluster that a WAL file is of: a segment says so itself, others are
- * those of their directory, or of the segments in it. 0: nothing tells. */
+/* The system identifier of the cluster that a WAL file belongs to: a segment has it, other files
+ * have that of their directory, or of the segments in it. 0: unknown. */
 uint64_t bk_wal_origin_of_file(const char *path, const BkWalName *parsed);

@@ -1,3 +1,4 @@
+/* wal-span.c - which files of a WAL archive a snapshot needs. */
 #include "source/pg/archive/wal-span.h"
 
 #include <string.h>

@@ -19,10 +19,10 @@ typedef struct BkWalSpan {
  * kind of source. */
 bool bk_wal_span_init(BkWalSpan *self, const BkSnapshotHead *head, GError **error) BK_MUST_USE;
 
-/* Does the snapshot itself need the file of that cluster: one of its segments, or its own backup
- * history? Its first segments may bear the name of an earlier timeline. */
+/* Returns true if the snapshot itself needs the file of that cluster: one of its segments, or its
+ * own backup history? Its first segments may bear the name of an earlier timeline. */
 bool bk_wal_span_needs(const BkWalSpan *self, uint64_t system_id, const BkWalName *file);
 
-/* Does recovery from the snapshot need the file of that cluster, to whatever moment: one that
- * begins no earlier, of its timeline or a later one? */
+/* Returns true if recovery from the snapshot, to any target, needs the file of that cluster: one
+ * that begins no earlier, of its timeline or a later one? */
 bool bk_wal_span_leads_to(const BkWalSpan *self, uint64_t system_id, const BkWalName *file);

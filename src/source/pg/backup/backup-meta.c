@@ -1,3 +1,5 @@
+/* backup-meta.c - what a snapshot records of the server and of its data directory before it is
+ * read. */
 #include "source/pg/backup/backup-meta.h"
 
 #include "source/pg/cluster/control.h"

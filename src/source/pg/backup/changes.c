@@ -1,3 +1,23 @@
+/* changes.c - what changed in a cluster between two LSNs, according to its WAL.
+ *
+ * From the segment with the parent's start LSN to the one with this backup's, in batches of 64:
+ *
+ *   workers: for each segment of the batch  kept content │ summary from the archive │ pg_wal
+ *   then in order: complete? of this cluster and position? do its records link up with the one
+ * before? ► added to the total map
+ *
+ * The outcome is a map, or a reason why there is none. There is no third: a map that lacks one
+ * segment is wrong. What can happen:
+ * - A segment is missing or damaged everywhere: a gap. No map, and the backup compares LSNs.
+ * - Its records do not continue those before, or it is of another system: two histories under one
+ *   name (a cluster set back by a copy of its disk). No map, and is_contradictory: this is a
+ *   finding.
+ * - A repository does not answer: an error, since another attempt may save reading everything.
+ * - A segment is archived and removed from pg_wal between two looks: so pg_wal is asked, then the
+ *   archive once more.
+ * - The last segment is still being written: the server's own is read, up to the start LSN.
+ * - WAL written with wal_level minimal, or a record too long to keep: the summary says that it is
+ *   unusable, and so is the total. */
 #include "source/pg/backup/changes.h"
 
 #include "base/fd.h"

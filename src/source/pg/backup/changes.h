@@ -1,4 +1,4 @@
-/* changes.h - what changed in a cluster between two of its moments, by the word of its WAL.
+/* changes.h - what changed in a cluster between two LSNs, according to its WAL.
  *
  * The summaries of the archived segments are added up; what is not archived yet is read from the
  * server's own pg_wal. The records of neighbours must link up, so that WAL of another history under
@@ -25,7 +25,7 @@ typedef struct BkChangesRequest {
 } BkChangesRequest;
 
 typedef struct BkChanges {
-    BkBlockMap *map;       /* NULL: nobody may rely on the WAL for this */
+    BkBlockMap *map;       /* NULL: the WAL cannot be relied on for this */
     char *why;             /* then */
     bool is_contradictory; /* then: not because WAL is missing, but since it is of two histories */
 } BkChanges;
@@ -37,7 +37,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkChanges, bk_changes_clear)
 bool bk_changes_find(const BkChangesRequest *request, BkChanges *changes, BkOp *op,
                      GError **error) BK_MUST_USE;
 
-/* Is the record that `mark` names in the WAL of `timeline` that the server or the archive has?
- * False also when neither has that place any more. */
+/* Finds out whether the WAL of `timeline` in the server or the archive has the record that `mark`
+ * names. False also when neither has that place any more. */
 bool bk_changes_have_mark(const BkChangesRequest *request, uint32_t timeline, const BkWalMark *mark,
                           bool *have, BkOp *op, GError **error) BK_MUST_USE;

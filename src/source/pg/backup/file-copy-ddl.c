@@ -1,3 +1,5 @@
+/* file-copy-ddl.c - whether databases copied file by file during a backup make its snapshot wrong.
+ */
 #include "source/pg/backup/file-copy-ddl.h"
 
 #include "base/log.h"

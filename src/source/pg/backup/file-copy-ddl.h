@@ -1,4 +1,4 @@
-/* file-copy-ddl.h - whether what happened during a backup makes its snapshot wrong.
+/* file-copy-ddl.h - whether databases copied file by file during a backup make its snapshot wrong.
  *
  * For CREATE DATABASE by file copy and ALTER DATABASE SET TABLESPACE, replay copies the files of a
  * directory again, from what the snapshot has of it. The backup may have read that directory later

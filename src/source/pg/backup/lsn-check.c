@@ -1,3 +1,4 @@
+/* lsn-check.c - checks the map of changes against the LSNs of pages that it calls unchanged. */
 #include "source/pg/backup/lsn-check.h"
 
 #include "base/fd.h"

@@ -1,5 +1,5 @@
-/* lsn-check.h - does the map of changes tell the truth? Pages that it calls unchanged are looked
- * at.
+/* lsn-check.h - checks the map of changes against the LSNs of pages that it calls unchanged. Pages
+ * that it calls unchanged are looked at.
  *
  * The LSN of a page says independently of the WAL's summaries when it was last changed: one between
  * the parent's redo and this backup's contradicts the map. A sample is compared with what the

@@ -1,3 +1,5 @@
+/* page-sample.c - a random sample of the pages that a backup stores: each page with the same
+ * chance, however many there are and in whatever order they come. */
 #include "source/pg/backup/page-sample.h"
 
 #include "base/sorted.h"

@@ -1,4 +1,4 @@
-/* page-sample.h - some of the pages that a backup stores, drawn at random: each page with the same
+/* page-sample.h - a random sample of the pages that a backup stores: each page with the same
  * chance, however many there are and in whatever order they come.
  *
  * Each page gets a random rank, and those of the lowest ranks are kept. A page that a later

@@ -1,3 +1,5 @@
+/* parent.c - the parent snapshot of an incremental backup, and what is known to have changed
+ * since. */
 #include "source/pg/backup/parent.h"
 
 #include "base/fd.h"

@@ -1,11 +1,10 @@
-/* parent.h - what a backup builds upon: its parent snapshot, and what is known to have changed
+/* parent.h - the parent snapshot of an incremental backup, and what is known to have changed
  * since.
  *
  * The parent is the newest snapshot, finished or not, that every required repository has and that
- * lies in this cluster's own past; those of the source's other clusters count for nothing. Whatever
- * is in doubt leads to more reading, never to less: from the WAL's word (increment) to comparing
- * every page (compared) to trusting nothing (full).
- * Threads: belongs to one thread. */
+ * lies in this cluster's own past; those of the source's other clusters count for nothing. Any
+ * doubt leads to more reading, never to less: from an incremental backup by the WAL, to a full scan
+ * that compares LSNs, to a full backup that reuses nothing. Threads: belongs to one thread. */
 #pragma once
 #include "repo/snapshot/snapshot.h"
 #include "source/pg/backup/changes.h"
@@ -38,5 +37,5 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkParent, bk_parent_clear)
 bool bk_parent_find(const BkParentRequest *request, BkParent *base, BkOp *op,
                     GError **error) BK_MUST_USE;
 
-/* Nothing is trusted any more, because of `why` (taken over). */
+/* Nothing is trusted any more, because of `why` (takes ownership). */
 void bk_parent_distrust(BkParent *self, char *why);

@@ -1,3 +1,5 @@
+/* repack.c - chooses the packs of the parent that a backup rewrites: what is in use of them is
+ * read from the source and stored again, so that they can be deleted with the earlier snapshots. */
 #include "source/pg/backup/repack.h"
 
 #include "base/log.h"

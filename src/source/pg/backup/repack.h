@@ -1,9 +1,9 @@
-/* repack.h - which packs of the parent a backup gives up: what lives in them is read from the
- * source and stored anew, so that they can be deleted with the snapshots before.
+/* repack.h - chooses the packs of the parent that a backup rewrites: what is in use of them is
+ * read from the source and stored again, so that they can be deleted with the earlier snapshots.
  *
- * Given up are packs that a repository has lost, packs of which less than half is still in use, and
- * with a period set, day by day the oldest ones, so that nothing in use is ever older than it.
- * Threads: safe. */
+ * These are packs that a repository has lost, packs of which less than half is still in use, and,
+ * if a period is set, day by day the oldest ones, so that no pack in use is older than it. Threads:
+ * safe. */
 #pragma once
 #include "source/pg/backup/selection.h"
 

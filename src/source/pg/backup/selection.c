@@ -1,3 +1,27 @@
+/* selection.c - what of each file a backup reads, and what it reuses from the parent snapshot.
+ *
+ * The decision for one file; the first line that holds counts:
+ *
+ *   no such file in the parent, or of another kind              ► ALL
+ *   not a main fork: the parent has digests                     ► DIGESTED, otherwise ALL
+ *   main fork whose size is no multiple of a page               ► ALL
+ *   main fork of a database or relation created since           ► ALL   (map: renewed, limit 0)
+ *   main fork, no map: its packs stay, its database is not new  ► COMPARED, otherwise ALL
+ *   main fork, map: more than 90 % changed                      ► ALL
+ *   main fork, map                                              ► RANGES
+ *
+ * ALL      read and store everything. COMPARED: read everything, reuse pages with an LSN older
+ * than the parent. DIGESTED: read everything, reuse pieces whose digest is the parent's. RANGES:
+ * read the blocks of the map, what lies above a truncation limit or past the parent's length, and,
+ * of packs that are to be rewritten, what is in use of them; the rest is reused without being
+ * read.
+ *
+ * Why the exceptions: a file may shrink below the parent's length and grow again, which the map
+ * says as a limit; blocks above it are new even if the map does not name them. A database that was
+ * dropped and created again under its OID by copying files has pages with old LSNs that the parent
+ * never saw: the WAL says so (renewed), and without it the time of its PG_VERSION does, with a
+ * slack for clocks. When nearly everything has changed, the few extents that are left would cost
+ * more to read than to store again. */
 #include "source/pg/backup/selection.h"
 
 #include "source/pg/format/page.h"

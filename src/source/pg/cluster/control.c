@@ -1,3 +1,4 @@
+/* control.c - pg_control of PostgreSQL 13 to 18. */
 #include "source/pg/cluster/control.h"
 
 #include "codec/crc32c.h"

@@ -1,3 +1,5 @@
+/* data-dir-list.c - the files of a data directory to copy, without those that PostgreSQL's manual
+ * leaves out. */
 #include "source/pg/cluster/data-dir-list.h"
 
 #include "base/log.h"

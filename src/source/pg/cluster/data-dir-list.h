@@ -1,4 +1,4 @@
-/* data-dir-list.h - what to copy of a data directory: its files, without those that the manual
+/* data-dir-list.h - the files of a data directory to copy, without those that PostgreSQL's manual
  * leaves out.
  *
  * Reference: "Continuous Archiving and Point-in-Time Recovery", "Making a Base Backup Using the Low

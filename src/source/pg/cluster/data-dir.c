@@ -1,3 +1,4 @@
+/* data-dir.c - the data directory of a cluster, read as its owner and without following links. */
 #include "source/pg/cluster/data-dir.h"
 
 #include "base/path-owner.h"

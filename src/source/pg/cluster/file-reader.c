@@ -1,3 +1,5 @@
+/* file-reader.c - reads files of a running cluster without evicting what the server has in the
+ * page cache. */
 #include "source/pg/cluster/file-reader.h"
 
 #include "base/fault.h"

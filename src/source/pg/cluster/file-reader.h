@@ -1,5 +1,5 @@
-/* file-reader.h - reads files of a running cluster politely: without evicting what the server has
- * cached.
+/* file-reader.h - reads files of a running cluster without evicting what the server has in the
+ * page cache.
  *
  * Threads: a reader belongs to one thread. */
 #pragma once

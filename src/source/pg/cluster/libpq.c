@@ -1,3 +1,4 @@
+/* libpq.c - PostgreSQL's client library, loaded for the first connection. */
 #include "source/pg/cluster/libpq.h"
 
 #include <dlfcn.h>

@@ -1,4 +1,4 @@
-/* libpq.h - PostgreSQL's client library, loaded when a server is first spoken to.
+/* libpq.h - PostgreSQL's client library, loaded for the first connection.
  *
  * It brings some twenty libraries (Kerberos, LDAP, TLS) along, whose loading takes several
  * milliseconds. The server starts this program for every WAL segment, where no connection is made;

@@ -1,3 +1,4 @@
+/* server.c - the connection to the PostgreSQL server that is backed up (libpq). */
 #include "source/pg/cluster/server.h"
 
 #include "base/log.h"

@@ -1,4 +1,4 @@
-/* server.h - talking to the PostgreSQL server that is backed up (libpq).
+/* server.h - the connection to the PostgreSQL server that is backed up (libpq).
  *
  * The connection string never holds a password: that comes from the password file or service file
  * of libpq, so no secret passes through here.

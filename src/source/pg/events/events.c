@@ -1,3 +1,4 @@
+/* events.c - what destroyed data between two points in time: transactions in the archived WAL. */
 #include "source/pg/events/events.h"
 
 #include "base/log.h"

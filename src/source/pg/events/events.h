@@ -1,9 +1,9 @@
-/* events.h - what happened in the WAL between two moments: which transactions did away with data.
+/* events.h - what destroyed data between two points in time: transactions in the archived WAL.
  *
- * For finding an accident: each event comes with the position at which recovery stops just before
- * it. The archived WAL is read from the newest snapshot before the first moment on, so that the
- * whole of each transaction is seen and names are those of its time. Promise: a position that is
- * told can be given to restore, with the same repositories. Threads: belongs to one thread. */
+ * Each event has the LSN at which recovery stops just before it. The archived WAL is read from the
+ * newest snapshot before the first point in time on, so that the whole of each transaction is seen
+ * and names are those of its time. Promise: the LSN of an event is a valid target for restore, with
+ * the same repositories. Threads: belongs to one thread. */
 #pragma once
 #include "repo/targets/source-spec.h"
 #include "report/problem.h"
@@ -35,7 +35,7 @@ typedef struct BkEvents {
     uint64_t system_id;           /* of the cluster that was read, where there are several; or 0 */
     bool is_only;                 /* there is no other line, which a restore could take */
     GPtrArray *others;            /* of char *: what other lines there are, which were not read */
-    int64_t start_us;             /* the first moment that can be told of */
+    int64_t start_us;             /* the first point in time that is covered */
     int64_t end_us;               /* the last transaction's; 0: none */
     uint64_t segments;            /* that were read */
     char first[BK_WAL_NAME_SIZE]; /* the first of them, and the last; "": none was */

@@ -1,3 +1,4 @@
+/* snapshot-relation-names.c - the catalogs that name relations, read from a snapshot. */
 #include "source/pg/events/snapshot-relation-names.h"
 
 #include "base/log.h"

@@ -1,4 +1,4 @@
-/* snapshot-relation-names.h - the catalogs that name relations, read out of a snapshot.
+/* snapshot-relation-names.h - the catalogs that name relations, read from a snapshot.
  *
  * Only the few files of pg_class, pg_namespace and pg_database are read, by their extents. What
  * cannot be read leaves a catalog without names: it is logged, and nothing fails.

@@ -1,3 +1,4 @@
+/* lsn.c - positions in the WAL, and the names of its files. */
 #include "source/pg/format/lsn.h"
 
 #include <stdio.h>

@@ -1,3 +1,5 @@
+/* page-note.c - LSN and layout of some data pages, recorded in a snapshot, so that the next backup
+ * can compare pages that it calls unchanged without reading the pack that they are in. */
 #include "source/pg/format/page-note.h"
 
 #include "codec/wire.h"

@@ -1,5 +1,5 @@
-/* page-note.h - what a snapshot notes of some of its data pages, so that the next backup can
- * compare pages that it calls unchanged without reading the pack that holds them.
+/* page-note.h - LSN and layout of some data pages, recorded in a snapshot, so that the next backup
+ * can compare pages that it calls unchanged without reading the pack that they are in.
  *
  * Noted is what only logged changes alter: the LSN and the layout. The rows may differ in hints,
  * which are not logged. Threads: safe; nothing here has state. */
@@ -21,8 +21,8 @@ typedef struct BkPageNote {
 bool bk_page_note_take(const uint8_t *page, uint64_t offset, uint64_t rank,
                        BkPageNote *note) BK_MUST_USE;
 
-/* Can the page be the one that was noted? That a page is all-visible is set by a logged change, and
- * may be cleared with one or without. */
+/* Returns true if the page can be the one that was noted. That a page is all-visible is set by a
+ * logged change, and may be cleared with one or without. */
 bool bk_page_note_fits(const BkPageNote *note, const uint8_t *page);
 
 /* Appends `count` notes of one file, sorted by offset, in the form of docs/format.md. */

@@ -1,3 +1,4 @@
+/* page.c - data pages of 8 KiB: header and checksum. */
 #include "source/pg/format/page.h"
 
 #include "source/pg/format/bytes.h"

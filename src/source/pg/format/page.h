@@ -38,10 +38,10 @@ uint16_t bk_pg_page_checksum(const uint8_t *page, uint32_t block);
  * trustworthy one: new, without an LSN, or with a header that contradicts itself. */
 bool bk_pg_page_get_lsn(const uint8_t *page, BkLsn *lsn) BK_MUST_USE;
 
-/* Does the page's header say that all its rows are visible to everybody? */
+/* Returns true if the page's header says that all its rows are visible to everybody. */
 bool bk_pg_page_is_all_visible(const uint8_t *page);
 
-/* Is the page valid (see above)? `result` may be NULL. */
+/* Returns true if the page is valid (see above). `result` may be NULL. */
 bool bk_pg_page_verify(const uint8_t *page, uint32_t block, BkPgPageResult *result) BK_MUST_USE;
 
 /* Verifies `pages` consecutive pages, the first being block `first_block`; more than 5 GB/s a core.

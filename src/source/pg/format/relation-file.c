@@ -1,3 +1,5 @@
+/* relation-file.c - the names of relation files: "16384", "16384.2", "16384_vm", "16384_init",
+ * "t3_16384", and where they are. */
 #include "source/pg/format/relation-file.h"
 
 #include <string.h>

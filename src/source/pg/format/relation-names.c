@@ -1,3 +1,27 @@
+/* relation-names.c - the names of relations, read from the pages of pg_class, pg_namespace and
+ * pg_database, and kept up to date from the WAL.
+ *
+ * A catalog knows two things and keeps them apart:
+ *
+ *   rows    place (block, line pointer) ► the first bytes of the row version there, whoever sees it
+ *   oids    OID ► the relation as committed transactions left it; files: file node ► OID
+ *
+ * The WAL describes an update as a difference to a version at a place: the bytes that the versions
+ * share at the front and the back are not in the record. So every version must be followed from
+ * place to place (note_row), while its transaction is still open; only its commit makes it visible
+ * (put, remove), and an abort or commit makes one of the two versions useless (forget_place). A
+ * version whose place was never seen cannot be decoded: the relation keeps the name that it had,
+ * and the row has no OID.
+ *
+ * A snapshot's pages are read while the server writes: they may be torn, and hold versions that
+ * nobody sees. The hint bits of a version grade it: DEAD (its insertion failed, or its deletion is
+ * known to have committed), REPLACED (a deletion is under way or unknown), SEEN. The best grade
+ * wins; between equals the later xmin. Torn pages are repaired by the full-page images in the WAL
+ * since the snapshot's start.
+ *
+ * pg_class and pg_namespace are mapped relations or have fixed file nodes in a new cluster. A
+ * rewrite of a catalog (VACUUM FULL pg_class) changes the map: then all places are unknown from
+ * there on, and the names are those known so far. */
 #include "source/pg/format/relation-names.h"
 
 #include "codec/crc32c.h"

@@ -1,5 +1,5 @@
-/* relation-names.h - the names of relations, read from the pages of pg_class and its like and kept
- * up to date by what the WAL says of their rows. PostgreSQL 13 to 18.
+/* relation-names.h - the names of relations, read from the pages of pg_class, pg_namespace and
+ * pg_database, and kept up to date from the WAL. PostgreSQL 13 to 18.
  *
  * A catalog begins with the pages of a snapshot, which may be torn or hold versions of a row that
  * no one sees any more: what cannot be is passed over, and of several versions the likeliest is
@@ -88,7 +88,7 @@ typedef struct BkRelationNamesPlace {
     uint16_t offset;
 } BkRelationNamesPlace;
 
-/* The new version of a row, as far as the WAL tells it. */
+/* The new version of a row, as far as the WAL has it. */
 typedef struct BkRelationNamesRow {
     const uint8_t *data; /* its columns, without the first `prefix` and the last `suffix` bytes */
     size_t size;
@@ -118,5 +118,5 @@ const BkPgRelation *bk_relation_names_find_file(const BkRelationNames *self, uin
 const char *bk_relation_names_find_name(const BkRelationNames *self,
                                         uint32_t oid); /* of a schema, database */
 
-/* Were rows left out, because there are too many? */
+/* Returns true if rows were left out because there are too many. */
 bool bk_relation_names_is_full(const BkRelationNames *self);

@@ -1,3 +1,4 @@
+/* timeline-history.c - timeline history files: where a timeline forked from its ancestors. */
 #include "source/pg/format/timeline-history.h"
 
 #include <inttypes.h>

@@ -1,4 +1,4 @@
-/* timeline-history.h - timeline history files: where a timeline and its ancestors left one another.
+/* timeline-history.h - timeline history files: where a timeline forked from its ancestors.
  *
  * Memory is bounded: a file of more than BK_HISTORY_MAX_SIZE bytes or BK_HISTORY_MAX_ENTRIES
  * ancestors is refused.

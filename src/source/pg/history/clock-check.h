@@ -1,4 +1,4 @@
-/* clock-check.h - dates that cannot be: clocks that differ, and what is dated in the future.
+/* clock-check.h - dates that cannot be right: clocks that differ, and what is dated in the future.
  *
  * Nothing is ordered by these dates, but people read them, objectives are measured by them, and
  * targets are given as times.

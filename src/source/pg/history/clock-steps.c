@@ -1,3 +1,5 @@
+/* clock-steps.c - where the server's clock was set back along the current line, by the times of
+ * its commits. */
 #include "source/pg/history/clock-steps.h"
 
 #include "source/pg/format/pg-time.h"

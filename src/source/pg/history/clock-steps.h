@@ -1,5 +1,5 @@
-/* clock-steps.h - where the server's clock was set back along the living line, by the times of its
- * commits.
+/* clock-steps.h - where the server's clock was set back along the current line, by the times of
+ * its commits.
  *
  * A target that is a time is ambiguous there. Heads of segments know the times; of very many
  * segments some are looked at, evenly spread, in a repository in a directory. Where there are only

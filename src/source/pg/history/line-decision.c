@@ -1,3 +1,4 @@
+/* line-decision.c - stores an operator's decision about a line in every repository. */
 #include "source/pg/history/line-decision.h"
 
 #include "source/pg/history/snapshot-list.h"

@@ -1,8 +1,8 @@
-/* line-decision.h - puts an operator's decision about a line of the history into every repository.
+/* line-decision.h - stores an operator's decision about a line in every repository.
  *
  * Promise: on success at least one repository has the decision durably; those that could not be
- * asked or written are told of, and the next decision brings them what they lack.
- * Threads: belongs to one thread. */
+ * read or written are reported, and the next decision brings them what they are missing. Threads:
+ * belongs to one thread. */
 #pragma once
 #include "source/pg/history/lines.h"
 

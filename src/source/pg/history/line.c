@@ -1,3 +1,4 @@
+/* line.c - lines: the branches of a source's history, and which of them is current. */
 #include "source/pg/history/line.h"
 
 /* Where a timeline comes from. */

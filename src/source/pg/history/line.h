@@ -1,4 +1,4 @@
-/* line.h - lines: the branches of a source's history, and the one on which its cluster lives.
+/* line.h - lines: the branches of a source's history, and which of them is current.
  *
  * Each promotion forks a timeline off another one, and both may go on. The forks cut the timelines
  * into stretches, which form a tree; a line is the way from its root to an end: one history that
@@ -41,10 +41,10 @@ typedef struct BkLineActivity {
 
 typedef enum BkLineVerdict {
     BK_LINE_LIVING,
-    BK_LINE_OPEN,     /* ambiguous: one of several that may be the living one */
+    BK_LINE_OPEN,     /* ambiguous: one of several that may be current */
     BK_LINE_ENDED,    /* another one goes on */
-    BK_LINE_EMPTY,    /* nothing happened in what it does not share with the living one */
-    BK_LINE_DECLARED, /* dead, by the operator's decision */
+    BK_LINE_EMPTY,    /* nothing happened in what it does not share with the current one */
+    BK_LINE_DECLARED, /* declared dead by the operator */
 } BkLineVerdict;
 
 typedef struct BkLine {
@@ -52,9 +52,9 @@ typedef struct BkLine {
     size_t end;        /* its last stretch */
     BkLineVerdict verdict;
     bool is_declared_current;
-    bool is_empty; /* nothing happened in the stretches that it alone has */
-    bool is_copy;  /* it forked off the timeline on which the cluster still lives, and archives */
-    bool grew_beside; /* something happened in it at the same time as in the living one */
+    bool is_empty;    /* nothing happened in the stretches that it alone has */
+    bool is_copy;     /* it forked from the timeline of the running cluster, and archives */
+    bool grew_beside; /* something happened in it at the same time as in the current one */
 } BkLine;
 
 /* A decision of the operator: about each line that passes through this position. */
@@ -86,8 +86,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkLineMap, bk_line_map_clear)
  * off is no line of its own, unless it is `server_timeline`. Nothing is judged yet. */
 void bk_line_map_find(const BkWindowInput *input, uint32_t server_timeline, BkLineMap *map);
 
-/* Judges the lines: sets `living` and what each line is. Lines of which nothing but the segment of
- * the fork is there, without a commit behind it, are removed first. */
+/* Judges the lines: sets `living`, the current one, and the state of each. Lines of which nothing
+ * but the segment of the fork is there, without a commit behind it, are removed first. */
 void bk_line_map_judge(BkLineMap *self, const BkWindowInput *input, const BkLineEvidence *evidence);
 
 /* The line that ends on `timeline`, BK_LINE_NONE when none does. */

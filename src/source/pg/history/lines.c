@@ -1,3 +1,5 @@
+/* lines.c - the lines of one cluster's history over all repositories of its source, judged from
+ * the archive, the operator's decisions and the server (source/pg/history/line.h has the rules). */
 #include "source/pg/history/lines.h"
 
 #include "base/log.h"

@@ -1,11 +1,9 @@
-/* lines.h - the lines of one cluster's history over all repositories of its source, judged from all
- * that can be asked: the archive, the operator's decisions, the server (source/pg/history/line.h
- * has the rules).
+/* lines.h - the lines of one cluster's history over all repositories of its source, judged from
+ * the archive, the operator's decisions and the server (source/pg/history/line.h has the rules).
  *
- * A repository that lacks part of a line hides nothing that another one has. What is damaged is a
- * problem and leaves what it would have told unknown: then lines may be ambiguous.
- * Nothing but what is loaded already is read where there is only one timeline.
- * Threads: belongs to one thread, or is read only. */
+ * What one repository is missing of a line, another one may have. Damage is reported as a problem,
+ * and its content stays unknown: then lines may be ambiguous. Nothing but what is loaded already is
+ * read where there is only one timeline. Threads: belongs to one thread, or is read only. */
 #pragma once
 #include "repo/targets/source-spec.h"
 #include "source/pg/archive/decision.h"
@@ -45,10 +43,10 @@ bool bk_lines_list_decisions(const BkSourceRepo *source_repo, GArray *decisions,
  * `op` ended. */
 bool bk_lines_load_decisions(BkLines *self, BkOp *op, GError **error) BK_MUST_USE;
 
-/* The living line, or NULL where it is ambiguous or there is none. */
+/* The current line, or NULL if it is ambiguous or there is none. */
 const BkLine *bk_lines_living(const BkLines *self);
 
-/* The newest snapshot of the living line, by position; where that is ambiguous, of all lines. An
+/* The newest snapshot of the current line, by position; where that is ambiguous, of all lines. An
  * index into `input`'s; SIZE_MAX: there is none. */
 size_t bk_lines_newest_snapshot(const BkLines *self);
 

@@ -1,3 +1,5 @@
+/* recovery-index.c - what one repository, or several together, have of the history of one cluster:
+ * snapshots, WAL, timelines, windows. */
 #include "source/pg/history/recovery-index.h"
 
 #include "repo/targets/source-spec.h"

@@ -1,4 +1,4 @@
-/* recovery-index.h - what one repository, or several together, hold of the past of one cluster:
+/* recovery-index.h - what one repository, or several together, have of the history of one cluster:
  * snapshots, WAL, timelines, windows.
  *
  * A source that was upgraded (pg_upgrade) consists of several clusters, each with a system
@@ -70,7 +70,7 @@ bool bk_recovery_index_load_all(const BkSourceRepo *source_repo, BkRecoveryIndex
 /* Adds to `problems` (of BkProblem) what is unreadable, and the past's own problems. */
 void bk_recovery_index_add_problems(const BkRecoveryIndex *self, GPtrArray *problems);
 
-/* A past of a cluster of which `source_repo` holds nothing. */
+/* The index of a cluster of which `source_repo` has nothing. */
 BkRecoveryIndex *bk_recovery_index_new_empty(const BkSourceRepo *source_repo, uint64_t system_id);
 
 /* What all of `members` (of BkRecoveryIndex, of one cluster; borrowed, with all in them) hold
@@ -89,8 +89,8 @@ void bk_recovery_index_set_segment_size(BkRecoveryIndex *self, uint32_t segment_
 const BkRecoveryIndex *bk_recovery_index_find_member(const BkRecoveryIndex *self, const char *id);
 
 /* Takes a restorable snapshot that has turned out to be unusable away from what can be restored: it
- * counts as unreadable, for the reason `why`. Nothing happens when it is not there. Frees it, and
- * whatever refers to the past's snapshots or windows is void. */
+ * counts as unreadable, for the reason `why`. Nothing happens when it is not there. Frees it;
+ * references to its snapshots or windows become invalid. */
 void bk_recovery_index_exclude(BkRecoveryIndex *self, const char *id, const char *why);
 
 /* Returns true if looking at a segment may be a request to a bucket. */
@@ -99,7 +99,7 @@ bool bk_recovery_index_is_remote(const BkRecoveryIndex *self);
 /* Returns true if that segment is listed under the name of `timeline`. */
 bool bk_recovery_index_has_segment(const BkRecoveryIndex *self, uint32_t timeline, uint64_t segno);
 
-/* The last moments of a path of recovery, read from the heads of its last segments. */
+/* The last transactions of a path of recovery, read from the heads of its last segments. */
 typedef struct BkRecoveryIndexEnd {
     BkLsn lsn;       /* end of the valid WAL */
     int64_t time_us; /* of the last commit or abort past `after`; 0: there was none */

@@ -1,3 +1,5 @@
+/* recovery-window.c - recovery windows: the spans of time to which a PostgreSQL source can be
+ * recovered. */
 #include "source/pg/history/recovery-window.h"
 
 #include <string.h>

@@ -1,4 +1,4 @@
-/* recovery-window.h - recovery windows: to which spans of its past a PostgreSQL source can be
+/* recovery-window.h - recovery windows: the spans of time to which a PostgreSQL source can be
  * recovered.
  *
  * Pure calculation from the snapshots, the WAL segments present, and the timeline histories. The

@@ -1,3 +1,5 @@
+/* server-check.c - what the running server reports about its archiving, and what is wrong with it.
+ */
 #include "source/pg/history/server-check.h"
 
 #include "base/fd.h"

@@ -1,4 +1,4 @@
-/* server-check.h - what the running server says about its archiving, and what is wrong with it.
+/* server-check.h - what the running server reports about its archiving, and what is wrong with it.
  *
  * A repository shows only what has arrived. Whether more will, the server knows: this asks it, in a
  * few seconds at most, and compares its answers with what is in the archive. Without a server that

@@ -1,3 +1,4 @@
+/* snapshot-list.c - the snapshots of a source over all its repositories. */
 #include "source/pg/history/snapshot-list.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* system.c - the clusters of a source, and which of them is current. */
 #include "source/pg/history/system.h"
 
 #include <string.h>

@@ -1,4 +1,4 @@
-/* system.h - the clusters of a source, and the one on which it goes on.
+/* system.h - the clusters of a source, and which of them is current.
  *
  * pg_upgrade makes a new cluster, with a system identifier of its own. A source goes on with it
  * once an operator has declared it current; nothing else makes a cluster current beside another

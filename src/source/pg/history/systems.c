@@ -1,3 +1,5 @@
+/* systems.c - the clusters of a source, over all of its repositories (source/pg/history/system.h).
+ */
 #include "source/pg/history/systems.h"
 
 #include "source/pg/history/system.h"

@@ -1,3 +1,4 @@
+/* wal-wait.c - waits until the archive has the WAL that a snapshot needs. */
 #include "source/pg/history/wal-wait.h"
 
 #include "base/log.h"

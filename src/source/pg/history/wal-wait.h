@@ -1,4 +1,4 @@
-/* wal-wait.h - waits until the archive holds the WAL that a snapshot needs.
+/* wal-wait.h - waits until the archive has the WAL that a snapshot needs.
  *
  * Threads: the call blocks. */
 #pragma once

@@ -1,3 +1,4 @@
+/* backup-manifest.c - writes PostgreSQL's backup_manifest, which pg_verifybackup reads. */
 #include "source/pg/restore/backup-manifest.h"
 
 #include "base/fd.h"

@@ -1,6 +1,6 @@
 /* backup-manifest.h - writes PostgreSQL's backup_manifest, which pg_verifybackup reads.
  *
- * Version 1 for servers up to 16, version 2 (which bears the system identifier) from 17 on. Rows
+ * Version 1 for servers up to 16, version 2 (which has the system identifier) from 17 on. Rows
  * are written as they come, in any order; memory does not grow with them. The file appears whole
  * and durable when it is committed, or not at all.
  * Threads: a manifest belongs to one thread. */

@@ -1,3 +1,4 @@
+/* plan-choice.c - the plan of a restore from several repositories. */
 #include "source/pg/restore/plan-choice.h"
 
 #include "base/log.h"

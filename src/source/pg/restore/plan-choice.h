@@ -1,4 +1,4 @@
-/* plan-choice.h - the plan of a restore when several repositories hold something of the source.
+/* plan-choice.h - the plan of a restore from several repositories.
  *
  * Promise: the plan goes by what all of them have together, as recovery does, which asks each for a
  * segment (wal-fetch.h): a repository that lacks something, has it damaged or cannot be asked hides

@@ -1,3 +1,4 @@
+/* plan-proof.c - checks that the snapshot of a plan can be restored, before anything is changed. */
 #include "source/pg/restore/plan-proof.h"
 
 #include "base/log.h"

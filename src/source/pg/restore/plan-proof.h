@@ -1,4 +1,4 @@
-/* plan-proof.h - proves that the snapshot of a plan can be restored, before anything is touched.
+/* plan-proof.h - checks that the snapshot of a plan can be restored, before anything is changed.
  *
  * The manifest is loaded, which proves every byte of it. Packs are opened by the code that a
  * restore reads them with, up to 64 of them, evenly spread; when there are more, listings tell that

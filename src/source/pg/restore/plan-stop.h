@@ -1,4 +1,4 @@
-/* plan-stop.h - the position at which recovery along a plan stops, so that the state is whole.
+/* plan-stop.h - the LSN at which recovery along a plan stops, so that the state is consistent.
  *
  * Threads: the calls block. */
 #pragma once

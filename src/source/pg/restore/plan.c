@@ -1,3 +1,4 @@
+/* plan.c - from a recovery target to the snapshot and the WAL that lead to it. */
 #include "source/pg/restore/plan.h"
 
 #include "base/log.h"

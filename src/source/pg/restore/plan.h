@@ -1,4 +1,4 @@
-/* plan.h - from a target to the snapshot and the WAL that lead there.
+/* plan.h - from a recovery target to the snapshot and the WAL that lead to it.
  *
  * Promise: a plan that is made can be carried out with what the repository holds; a target that
  * cannot be reached is refused, with the windows that exist, and so is one that may mean two
@@ -41,7 +41,7 @@ typedef struct BkPlan {
 void bk_plan_clear(BkPlan *self);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkPlan, bk_plan_clear)
 
-/* Is that a timeline as a request names it (see there)? BK_ERROR_USAGE otherwise. */
+/* Checks that it is a timeline as a request names it (see there); BK_ERROR_USAGE otherwise. */
 bool bk_plan_check_timeline(const char *timeline, GError **error) BK_MUST_USE;
 
 /* The plan that follows one timeline, whatever the request says of timelines; it needs
@@ -67,7 +67,7 @@ char *bk_plan_format_choice(const BkPlanRequest *request, const char *at, uint32
  * before it. Fails with BK_ERROR_NOT_FOUND when there is no such snapshot, the target is outside
  * every window, or it is ambiguous on which line the cluster lives, BK_ERROR_AMBIGUOUS when the
  * target is, or may be, in several places (either says by which commands each is reached),
- * BK_ERROR_USAGE for a timeline of a wrong form, BK_ERROR_CORRUPT when the wanted
- * snapshot's manifest, or every one, is damaged. `past` must outlive the plan. */
+ * BK_ERROR_USAGE for a timeline of a wrong form, BK_ERROR_CORRUPT when the wanted snapshot's
+ * manifest, or every one, is damaged. The index must outlive the plan. */
 bool bk_plan_make(const BkRecoveryIndex *past, const BkPlanRequest *request, BkPlan *plan, BkOp *op,
                   GError **error) BK_MUST_USE;

@@ -1,3 +1,4 @@
+/* port-check.c - checks that a server can listen on the sockets that its configuration names. */
 #include "source/pg/restore/port-check.h"
 
 #include "base/fd.h"

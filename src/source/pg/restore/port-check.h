@@ -1,4 +1,4 @@
-/* port-check.h - whether a server can listen where its configuration tells it to.
+/* port-check.h - checks that a server can listen on the sockets that its configuration names.
  *
  * Threads: safe; nothing here has state. */
 #pragma once

@@ -1,3 +1,5 @@
+/* recovery-end.c - removes the settings of a recovery from postgresql.auto.conf when it has ended.
+ */
 #include "source/pg/restore/recovery-end.h"
 
 #include "base/fd.h"

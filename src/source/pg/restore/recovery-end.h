@@ -1,4 +1,4 @@
-/* recovery-end.h - takes the settings of a recovery out of postgresql.auto.conf once it has ended.
+/* recovery-end.h - removes the settings of a recovery from postgresql.auto.conf when it has ended.
  *
  * Settings that stayed would act again in every standby that is made of the recovered server: it
  * would stop at the target, or follow the old timeline only. The lines that a restore writes are

@@ -1,3 +1,4 @@
+/* recovery-target.c - the recovery target, parsed from the form that the user types. */
 #include "source/pg/restore/recovery-target.h"
 
 #include "repo/snapshot/snapshot.h"

@@ -1,8 +1,7 @@
-/* recovery-target.h - the moment to which a cluster is recovered, as the user names it.
+/* recovery-target.h - the recovery target, parsed from the form that the user types.
  *
- * What is accepted here is accepted by the server as well; whether the moment lies in a recovery
- * window is for others to say.
- * Threads: safe; a target belongs to one thread, or is read only. */
+ * What is accepted here is accepted by the server as well; whether it is inside a recovery window
+ * is decided elsewhere. Threads: safe; a target belongs to one thread, or is read only. */
 #pragma once
 #include "source/pg/format/lsn.h"
 

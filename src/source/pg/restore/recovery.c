@@ -1,3 +1,4 @@
+/* recovery.c - prepares a restored data directory so that the server recovers it to a target. */
 #include "source/pg/restore/recovery.h"
 
 #include "base/fd.h"

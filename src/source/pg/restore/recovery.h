@@ -1,4 +1,4 @@
-/* recovery.h - what a restored data directory needs so that the server recovers it to a target.
+/* recovery.h - prepares a restored data directory so that the server recovers it to a target.
  *
  * PostgreSQL 13 to 18: recovery.signal, and settings in postgresql.auto.conf, which wins over the
  * user's own postgresql.conf; his other lines in it stay. All but archive_mode leave the file when

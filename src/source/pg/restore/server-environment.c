@@ -1,3 +1,4 @@
+/* server-environment.c - the part of the caller's environment that a started server gets. */
 #include "source/pg/restore/server-environment.h"
 
 #include <string.h>

@@ -1,4 +1,4 @@
-/* server-environment.h - what of the caller's environment a server that we start gets.
+/* server-environment.h - the part of the caller's environment that a started server gets.
  *
  * Threads: as the environment. */
 #pragma once

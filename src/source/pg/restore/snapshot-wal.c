@@ -1,3 +1,4 @@
+/* snapshot-wal.c - the WAL that a standalone snapshot contains, read from its packs. */
 #include "source/pg/restore/snapshot-wal.h"
 
 #include "repo/extract/extract.h"

@@ -1,4 +1,4 @@
-/* snapshot-wal.h - the WAL that a standalone snapshot holds itself, read out of its packs.
+/* snapshot-wal.h - the WAL that a standalone snapshot contains, read from its packs.
  *
  * Nothing is read before the first segment is asked for. Threads: belongs to one thread. */
 #pragma once

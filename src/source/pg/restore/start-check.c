@@ -1,3 +1,4 @@
+/* start-check.c - checks that a server will start on what is going to be restored. */
 #include "source/pg/restore/start-check.h"
 
 #include "base/log.h"

@@ -1,4 +1,4 @@
-/* start-check.h - whether a server will start on what is going to be restored.
+/* start-check.h - checks that a server will start on what is going to be restored.
  *
  * A restore of hours that ends in "could not start" is found out before anything is touched: the
  * programs, the configuration and what recovery demands of it, the port.

@@ -1,3 +1,5 @@
+/* start-config.c - the configuration with which a restored server will start, read before it is
+ * restored. */
 #include "source/pg/restore/start-config.h"
 
 #include "repo/extract/extract.h"

@@ -1,4 +1,5 @@
-/* start-config.h - the configuration with which a restored server will start, before it is there.
+/* start-config.h - the configuration with which a restored server will start, read before it is
+ * restored.
  *
  * The files of the snapshot that belong to it are brought into a temporary directory, and the
  * server's own program is asked for the values: only it knows what its files mean.

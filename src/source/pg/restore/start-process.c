@@ -1,3 +1,5 @@
+/* start-process.c - the server as a process: finding its program, starting, stopping, reading its
+ * log. */
 #include "source/pg/restore/start-priv.h"
 
 #include "base/secret.h"

@@ -1,3 +1,4 @@
+/* start.c - starts the server on a restored data directory and waits for the end of recovery. */
 #include "source/pg/restore/start.h"
 
 #include "source/pg/cluster/control.h"

@@ -1,3 +1,4 @@
+/* wal-search.c - finds a transaction or a restore point in archived WAL. */
 #include "source/pg/restore/wal-search.h"
 
 #include <string.h>

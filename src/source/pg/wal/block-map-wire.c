@@ -1,3 +1,4 @@
+/* block-map-wire.c - the encoding of a block map, with bounds on what is read. */
 #include "source/pg/wal/block-map-priv.h"
 
 #include "codec/wire.h"

@@ -1,3 +1,4 @@
+/* block-map.c - which blocks of which relation forks may differ from an older copy of a cluster. */
 #include "source/pg/wal/block-map-priv.h"
 
 #define SPARE_BITMAPS 256 /* 2 MiB */

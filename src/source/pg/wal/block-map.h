@@ -52,7 +52,7 @@ void bk_block_map_copy(BkBlockMap *self, const BkDatabaseCopy *copy);
 /* The copies, in order of their numbers: a new array of BkDatabaseCopy. */
 GArray *bk_block_map_get_copies(const BkBlockMap *self);
 
-/* Does the map say anything of files in this directory? */
+/* Returns true if the map has anything about files in this directory. */
 bool bk_block_map_is_touched(const BkBlockMap *self, const BkDatabaseDirectory *directory);
 
 bool bk_block_map_is_renewed(const BkBlockMap *self, uint32_t tablespace, uint32_t database);

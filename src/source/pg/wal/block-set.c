@@ -1,3 +1,4 @@
+/* block-set.c - a set of block numbers: what block-map.h holds for each fork. */
 #include "source/pg/wal/block-set.h"
 
 #include <string.h>

@@ -1,3 +1,5 @@
+/* wal-blocks.c - the blocks that a stretch of WAL changes, by the block references of its records,
+ * 13 to 18. */
 #include "source/pg/wal/wal-blocks.h"
 
 #include "codec/wire.h"

@@ -1,11 +1,12 @@
-/* wal-blocks.h - what a stretch of WAL changes: the block references of its records, 13 to 18.
+/* wal-blocks.h - the blocks that a stretch of WAL changes, by the block references of its records,
+ * 13 to 18.
  *
  * Reference: "Write-Ahead Log Internals" in the manual, and the layout of records as the servers'
  * headers give it (access/xlogrecord.h, storage_xlog.h, dbcommands_xlog.h, xact.h). A record that
  * crosses from one segment into the next counts for neither until bk_wal_blocks_join is told of
- * both. What cannot be summarised (wal_level minimal, a record that is malformed or was too long to
- * keep) makes the summary unusable and says why: then nobody may rely on it.
- * Threads: a summary belongs to one thread, or is read only. */
+ * both. What cannot be summarized (wal_level minimal, a record that is malformed or was too long to
+ * keep) makes the summary unusable and says why. Threads: a summary belongs to one thread, or is
+ * read only. */
 #pragma once
 #include "source/pg/wal/block-map.h"
 #include "source/pg/wal/wal-info.h"
@@ -14,10 +15,11 @@ typedef struct BkWalBlocks {
     BkBlockMap *map;   /* owned */
     BkLsn first_prev;  /* where the first record that begins here says the one before it began */
     BkLsn last;        /* where the last whole record that begins here began; 0: none */
-    const char *unfit; /* static text why nobody may rely on the map, else NULL */
+    const char *unfit; /* static text why the map cannot be relied on, else NULL */
 } BkWalBlocks;
 
-/* Is it unfit because its records do not follow each other: WAL of two histories? */
+/* Returns true if it is unusable because its records do not follow each other: WAL of two
+ * histories. */
 bool bk_wal_blocks_is_apart(const BkWalBlocks *self);
 
 void bk_wal_blocks_init(BkWalBlocks *self);

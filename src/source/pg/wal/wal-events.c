@@ -1,3 +1,5 @@
+/* wal-events.c - what single WAL records do to relations, files and databases: rows deleted, files
+ * created, catalogs changed, transactions ended. */
 #include "source/pg/wal/wal-events.h"
 
 #include "source/pg/wal/wal-image.h"

@@ -1,5 +1,5 @@
-/* wal-events.h - what single records of WAL do to relations, files and databases: rows deleted,
- * files created, catalogs changed, transactions ended. PostgreSQL 13 to 18.
+/* wal-events.h - what single WAL records do to relations, files and databases: rows deleted, files
+ * created, catalogs changed, transactions ended. PostgreSQL 13 to 18.
  *
  * Only the beginning of a record may be there: what that does not tell is left out, and a list that
  * is cut off says so. Pointers lead into the record. Threads: safe; nothing here has state. */
@@ -51,7 +51,7 @@ typedef struct BkWalEvent {
     BkWalList files;    /* dropped: 12 bytes each, see bk_wal_list_file */
 } BkWalEvent;
 
-/* May the record be of any interest? By its resource manager. */
+/* Returns true if the record's resource manager is one whose records matter. */
 bool bk_wal_event_may_be(const BkWalRecord *record) BK_MUST_USE;
 
 /* Decodes a record that has been taken apart into `parts`. */

@@ -1,3 +1,5 @@
+/* wal-image.c - what a WAL record contains of a block that it refers to: an image of the page, and
+ * data about the change. */
 #include "source/pg/wal/wal-image.h"
 
 #include "source/pg/format/page.h"

@@ -1,5 +1,5 @@
-/* wal-image.h - what a record of WAL holds of a block that it refers to: an image of the whole
- * page, and what it says of the change. PostgreSQL 13 to 18.
+/* wal-image.h - what a WAL record contains of a block that it refers to: an image of the page, and
+ * data about the change. PostgreSQL 13 to 18.
  *
  * Threads: safe; nothing here has state. */
 #pragma once

@@ -1,3 +1,4 @@
+/* wal-info-wire.c - the encoding of what a WAL segment contains, with bounds on what is read. */
 #include "source/pg/wal/wal-info.h"
 
 #include "codec/wire.h"

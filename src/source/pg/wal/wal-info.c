@@ -1,3 +1,4 @@
+/* wal-info.c - transactions, restore points and checkpoints in one WAL segment. */
 #include "source/pg/wal/wal-info.h"
 
 #include "source/pg/wal/wal-events.h"

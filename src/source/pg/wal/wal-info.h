@@ -1,4 +1,4 @@
-/* wal-info.h - what one WAL segment tells about transactions, restore points and checkpoints.
+/* wal-info.h - transactions, restore points and checkpoints in one WAL segment.
  *
  * The answers that a catalog of the archive needs without opening segments again. Times are
  * microseconds of Unix time. A record that crosses into the segment from the one before counts for

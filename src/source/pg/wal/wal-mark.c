@@ -1,3 +1,4 @@
+/* wal-mark.c - identifies a WAL history by one record of it. */
 #include "source/pg/wal/wal-mark.h"
 
 static bool

@@ -1,4 +1,4 @@
-/* wal-mark.h - one record of a WAL, by which its history is recognised.
+/* wal-mark.h - identifies a WAL history by one record of it.
  *
  * Two lives of a cluster that was set back by a copy of its disk have the same timeline and the
  * same positions, but not the same records there: the checksum of a record covers its content and

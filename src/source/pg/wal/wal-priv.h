@@ -70,7 +70,7 @@ void bk_wal_info_note(BkWalInfo *info, const BkWalRecord *record);
 /* Sets what a scan tells as a whole, and takes over its edges. */
 void bk_wal_info_take(BkWalInfo *info, BkWalScan *scan);
 
-/* Do the segments follow each other, and does the second continue what the first began? */
+/* Returns true if the segments follow each other and the second continues what the first began. */
 bool bk_wal_info_fits(const BkWalInfo *left, const BkWalInfo *right);
 
 /* The start of the record that goes from `left` to `right`, which fit, as much as was kept of it:

@@ -1,3 +1,29 @@
+/* wal-record.c - the contents of WAL records: their parts, and commits, aborts, restore points,
+ * checkpoints, ends of recovery, changes of wal_level.
+ *
+ * The layout of a record, as XLogRecordAssemble writes it:
+ *
+ *   header (24 bytes)   total length, xid, prev LSN, info, rmid, CRC
+ *   parts, each led by one byte:
+ *     0..32   a block reference: fork and flags, length of data; [image header]; [relation]; block
+ *     252     top-level xid    253  origin    254, 255  main data, long or short: always the last
+ *   images and data of the block references, in their order
+ *   main data           what the resource manager (rmid) knows how to read
+ *
+ * bk_wal_record_parts walks the parts without a table of record types: lengths alone tell where
+ * they end, so records of extensions and of later minor versions are walked as well. "Announced"
+ * is the sum of what the parts say will follow; it must equal what is left, otherwise the record
+ * is malformed.
+ *
+ * A record may be there in part (it continues in the next segment, or more was not kept). So a
+ * reading has three outcomes: READ; CUT, the bytes that are there do not reach as far, which is no
+ * error; and MALFORMED, the bytes contradict each other, after which nothing is derived from the
+ * record.
+ *
+ * A commit or abort has its time first, so that a short beginning is enough for time and outcome;
+ * then optional lists in a fixed order (XINFO_*), then, of a prepared transaction, its xid near
+ * the end: the header of its commit names none. Versions differ in the size of the items of one
+ * list only. */
 #include "source/pg/wal/wal-record.h"
 
 #include "source/pg/wal/wal-priv.h"

@@ -1,5 +1,5 @@
-/* wal-record.h - the contents of the WAL records that mark moments: commits, aborts, restore
- * points, checkpoints, ends of recovery, changes of wal_level.
+/* wal-record.h - the contents of WAL records: their parts, and commits, aborts, restore points,
+ * checkpoints, ends of recovery, changes of wal_level.
  *
  * Every decoder stays within record->size bytes and works on the beginning of a record too, as far
  * as that tells: the time of a commit is at its start, the transaction of a prepared one near its
@@ -10,7 +10,7 @@
 #define BK_WAL_POINT_NAME_SIZE 64 /* of a restore point, with the zero byte */
 #define BK_WAL_XID_NONE        0
 
-/* A record that bears a time: commit, abort or restore point. */
+/* A record with a time: commit, abort or restore point. */
 typedef struct BkWalMoment {
     BkLsn lsn;     /* of its start; 0: none */
     BkLsn end_lsn; /* aligned end */

@@ -1,3 +1,4 @@
+/* wal-scan.c - walks the records of one WAL segment in memory, PostgreSQL 13 to 18. */
 #include "source/pg/wal/wal-scan.h"
 
 #include "codec/crc32c.h"

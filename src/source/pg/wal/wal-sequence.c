@@ -1,3 +1,5 @@
+/* wal-sequence.c - the records of segments that are scanned one after another, in the order of the
+ * path of recovery. */
 #include "source/pg/wal/wal-sequence.h"
 
 #include "source/pg/wal/wal-priv.h"

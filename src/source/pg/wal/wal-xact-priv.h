@@ -71,7 +71,7 @@ void bk_wal_xact_add_op(Xact *self, const RowOp *op); /* copies the relation */
 /* Moves all that `sub` did to `self`. */
 void bk_wal_xact_merge(Xact *self, Xact *sub);
 
-/* What became of relations and databases. */
+/* What happened to relations and databases. */
 typedef struct BkWalVerdict BkWalVerdict;
 void bk_wal_verdict_free(BkWalVerdict *self); /* NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BkWalVerdict, bk_wal_verdict_free)

@@ -1,3 +1,24 @@
+/* wal-xact.c - what one transaction has done so far, and the judgement when it commits.
+ *
+ * The states of a relation in one transaction, by the changes of its row in pg_class (Fate):
+ *
+ *   row added      is_new       made by the transaction: its loss is none
+ *   row deleted    is_deleted   dropped
+ *   row changed    last         the row as it is now: its file tells what happened
+ *   a row "pg_temp_OID" added   is_refilled   a rewrite (VACUUM FULL, CLUSTER, ALTER TABLE) fills a
+ *                               new file for relation OID under this name
+ *
+ * The commit record lists the files that it removes. For each that is not the transaction's own:
+ *
+ *   relation deleted ► DROPPED      refilled, or moved to another tablespace ► REWRITTEN
+ *   another file in the same place ► TRUNCATED
+ *   no row known ► guess: refilled ► REWRITTEN; any relation dropped, or no row at all ► DROPPED;
+ *                  otherwise ► TRUNCATED
+ *
+ * Not reported: indexes, TOAST tables, what belongs to one session, system catalogs other than
+ * large objects, and files of mapped catalogs that the transaction has given another file.
+ * Relations without a file (views, foreign and partitioned tables) are judged by their row alone.
+ * Deleted rows count for the transaction as a whole, since many partitions may each lose few. */
 #include "source/pg/wal/wal-xact-priv.h"
 
 #include <string.h>

@@ -1,3 +1,26 @@
+/* wal-xacts.c - which committed transactions of a stretch of WAL destroyed data, and which data.
+ *
+ * What a transaction did is collected under its xid until it ends; only then is it judged:
+ *
+ *   record ──► BkWalEvent ──► Xact (by xid): files used, rows of pg_class changed
+ *                               │ subtransactions are merged into their parent at its commit
+ *              commit ──► bk_wal_xact_judge, by the catalogs as they were before ──► on_xact
+ *                     ──► bk_wal_xact_apply: its changes become visible in the catalogs
+ *              abort  ──► its changes are forgotten
+ *              crash  ──► no record ends it: the next record of running transactions drops what is
+ *                         older than the oldest of them (forget_older)
+ *
+ * What can happen, and what follows:
+ * - The WAL begins in the middle of a transaction: what came before is unknown; its commit is
+ *   judged by what is known, and files that it drops are named by the catalogs alone.
+ * - Too many transactions, files or rows at once: further ones are not followed. They are counted
+ *   (untracked), or the transaction is marked partial.
+ * - DROP DATABASE removes files before it commits. Recovery must stop before the removal, or,
+ *   where the server has marked the row of pg_database as invalid first (an in-place update
+ *   outside of any transaction, by newer minor versions), before that mark. The last marks are
+ *   kept, and one counts when the deletion of the same row follows within 16 MiB of WAL.
+ * - Hints and images: a full-page image of pg_class or pg_namespace is read into the catalogs,
+ *   since it may have rows that no record since the snapshot has told. */
 #include "source/pg/wal/wal-xacts.h"
 
 #include "source/pg/wal/wal-events.h"

@@ -1,4 +1,4 @@
-/* wal-xacts.h - which committed transactions of a stretch of WAL did away with data, and of what.
+/* wal-xacts.h - which committed transactions of a stretch of WAL destroyed data, and which data.
  *
  * Segments are given in order. What subtransactions and prepared transactions did counts for the
  * top-level transaction when that commits; what was rolled back is forgotten. Names come from
@@ -22,7 +22,7 @@ typedef enum {
     BK_WAL_DATABASE_DROPPED,
 } BkWalChangeKind;
 
-/* What became of one relation or database. */
+/* What happened to one relation or database. */
 typedef struct BkWalChange {
     BkWalChangeKind kind;
     uint32_t database; /* OID; 0 of a shared relation */
@@ -64,7 +64,7 @@ BkWalXacts *bk_wal_xacts_new(const BkWalXactsOptions *options);
 void bk_wal_xacts_free(BkWalXacts *self); /* NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BkWalXacts, bk_wal_xacts_free)
 
-/* What a segment told beside its transactions. */
+/* What was found in a segment besides its transactions. */
 typedef struct BkWalXactsSegment {
     int64_t min_time_us; /* of commits and aborts; 0: there was none */
     int64_t max_time_us;
@@ -78,5 +78,5 @@ bool bk_wal_xacts_scan(BkWalXacts *self, const uint8_t *data, size_t size, BkWal
 /* Transactions that were not followed since there were too many at once. */
 uint64_t bk_wal_xacts_untracked(const BkWalXacts *self);
 
-/* Is one of the catalogs too large to be kept whole? */
+/* Returns true if one of the catalogs is too large to be kept completely. */
 bool bk_wal_xacts_is_full(const BkWalXacts *self);
