@@ -102,12 +102,12 @@ def test_the_error_of_wal_push_is_told_by_status_and_backup(shared, scene):
         started = time.monotonic()
         result = backstay.attempt("backup", "orders")
         assert result.status == 1 and re.search(
-            'backstay: .* the server\'s archiver failed with 0{7}1.*"wal push" says: .*/nowhere/key',
+            'backstay: .* the server\'s archiver failed with 0{7}1.*"wal push" reported: .*/nowhere/key',
             result.stderr), result
         assert "warning: waiting for WAL segment" in result.stderr, result
         assert time.monotonic() - started < 80, "it must not wait for its whole time"
         report = backstay.status()
-        problem = problem_of(report, '"wal push" says: ')
+        problem = problem_of(report, '"wal push" reported: ')
         assert "/nowhere/key" in problem and " in all)" in problem
         assert report["server"]["archiver"]["failing"]
         assert report["server"]["archiver"]["last_failed_wal"] in problem

@@ -60,7 +60,7 @@ def test_a_hole_is_no_absence(archive, raw, shared):
     for path in (raw[0], raw[1], raw[3]):
         archive.run("wal", "push", "orders", path)
     grow_old(archive)
-    archive.fails(1, f'"{raw[2].name}".*is missing.*"{raw[3].name}" is there', "wal", "fetch",
+    archive.fails(1, f'"{raw[2].name}".*is missing.*"{raw[3].name}" exists', "wal", "fetch",
                   "orders", raw[2].name, target)
     archive.fails(3, raw[4].name, "wal", "fetch", "orders", raw[4].name, target)
     # The server has the next segment asked for before it has replayed its target.
@@ -108,8 +108,8 @@ def test_a_younger_timeline_proves_that_its_parent_went_on(archive, raw, shared)
     place.give_to_owner(shutil.copy(raw[0], directory))  # tells of which cluster the history is
     archive.run("wal", "push", "orders", history(directory, 2, f"1\t{fork}\tno recovery target\n"))
     grow_old(archive)
-    archive.fails(1, '"00000002.history" is there', "wal", "fetch", "orders", raw[1].name, target)
-    archive.fails(1, '"00000002.history" is there', "wal", "fetch", "orders", raw[2].name, target)
+    archive.fails(1, '"00000002.history" exists', "wal", "fetch", "orders", raw[1].name, target)
+    archive.fails(1, '"00000002.history" exists', "wal", "fetch", "orders", raw[2].name, target)
     # The parent's last segment may never have been whole; and what servers probe for is absent.
     for name in (raw[3].name, "00000002" + raw[3].name[8:], "00000003.history",
                  "00000003" + raw[3].name[8:], "00000002" + raw[1].name[8:]):
@@ -400,7 +400,7 @@ def test_a_time_that_only_the_wrong_clock_showed_is_refused_with_the_target(behi
     result = backstay.attempt("-q", "restore", "orders", "--to", never, "--at",
                               rows["5"].commit_time)
     assert result.status == 3, result
-    target = re.search(r"give --at (lsn:\S+) --exclusive for the state when it passed it again",
+    target = re.search(r"use --at (lsn:\S+) --exclusive for the state when it passed it again",
                        result.stderr).group(1)
     restored = shared.restored("behind-5")
     backstay.restore(restored.data, "--at", target, "--exclusive")
@@ -442,10 +442,10 @@ TIMES = [
     ("Europe/Berlin", "2026-10-25 02:30",
      r'twice: write "2026-10-25 02:30:00\+02:00" or "2026-10-25 02:30:00\+01:00"'),
     ("Europe/Berlin", "2026-03-29 02:30",
-     r'never showed it: write "2026-03-29 01:30:00\+01:00" or "2026-03-29 03:30:00\+02:00"'),
+     r'never showed this time: write "2026-03-29 01:30:00\+01:00" or "2026-03-29 03:30:00\+02:00"'),
     ("Europe/Nowhere", "2026-11-21 10:15", "TZ=Europe/Nowhere.*add an offset"),
     ("UTC", "11/12/2026 10:15", "it is not a time.*2026-11-21T09:15:00Z"),
-    ("UTC", "2026-11-21 10:15 CET", "\"CET\" is not a known zone"),
+    ("UTC", "2026-11-21 10:15 CET", "\"CET\" is not a known time zone"),
 ]
 
 

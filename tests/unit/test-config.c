@@ -211,7 +211,7 @@ static const struct {
     {REPOSITORY "sources:\n  a: {files: {roots: [/a, etc]}, to: [local]}\n",
      "/c.yaml:4: sources.a.files.roots: \"etc\" is not an absolute path"},
     {REPOSITORY "sources:\n  a: {files: {roots: [/a, /a]}, to: [local]}\n",
-     "/c.yaml:4: sources.a.files.roots: \"/a\" is there twice"},
+     "/c.yaml:4: sources.a.files.roots: \"/a\" is given twice"},
     {REPOSITORY "sources:\n  a: {files: {roots: [[/a]]}, to: [local]}\n",
      "/c.yaml:4: sources.a.files.roots: must be a list of texts"},
     {REPOSITORY "sources:\n  a: {files: {roots: [/a], exclude: '*.tmp'}, to: [local]}\n",
@@ -259,7 +259,8 @@ static const struct {
     {SOURCE "    keep: {wal: 7}\n", "/c.yaml:7: sources.orders.keep.wal: \"7\" is not a duration "
                                     "such as 30s, 5m, 12h or 7d"},
     {SOURCE "    schedule: {backup: '0 25 * * *'}\n",
-     "/c.yaml:7: sources.orders.schedule.backup: \"0 25 * * *\" is not a schedule: \"25\" is not a valid "
+     "/c.yaml:7: sources.orders.schedule.backup: \"0 25 * * *\" is not a schedule: \"25\" is not a "
+     "valid "
      "hour"},
     {SOURCE "    workers: 0\n",
      "/c.yaml:7: sources.orders.workers: \"0\" is not in the range 1 to 256"},
