@@ -76,7 +76,7 @@ valgrind: build
 
 # Lines and branches that unit tests, contract tests and the corpora of the fuzzers reach, as a table.
 coverage:
-	@tools/install-deps build coverage
+	@tools/install-deps build
 	@tools/compile build/coverage -Db_coverage=true -Doptimization=0
 	@find build/coverage -name '*.gcda' -delete
 	@$(MESON_TEST) -C build/coverage $(SUITES)
@@ -119,7 +119,7 @@ demo: build
 	@tools/demo
 
 deps:
-	@tools/install-deps build test lint fuzz valgrind coverage
+	@tools/install-deps build test lint fuzz valgrind
 
 clean:
 	rm -rf build
