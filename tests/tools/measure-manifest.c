@@ -5,7 +5,7 @@
  * Makes the manifest of a cluster of so many relation files of 1 GiB, of whose pages that share was
  * changed at random on each of so many days, with an increment a day; no data is made. */
 #include "../repo-fixture.h"
-#include "source/pg/backup/selection.h"
+#include "source/pg/backup/page-selection.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -166,12 +166,12 @@ make_tree(const Model *self)
     GPtrArray *files = g_ptr_array_new();
 
     for (unsigned i = 0; i < self->files; i++) {
-        BkDataDirFile *file = g_new0(BkDataDirFile, 1);
+        BkSourceFile *file = g_new0(BkSourceFile, 1);
 
         file->path = g_strdup_printf("base/16384/%u", FIRST_NODE + i);
         file->size = FILE_PAGES * PAGE;
         file->mode = S_IFREG | 0600;
-        file->is_paged = true;
+        file->page_size = PAGE;
         g_ptr_array_add(files, file);
     }
     return files;
@@ -184,13 +184,13 @@ measure_selection(const Model *self, const BkSnapshot *parent)
     g_autoptr(GPtrArray) files = make_tree(self);
     g_autoptr(BkSelection) selection = NULL;
     g_autofree uint64_t *live = NULL;
-    const BkSelectionOptions options = {.parent = parent, .map = map};
+    const BkPageSelectionOptions options = {.parent = parent, .map = map};
     size_t packs;
 
     say("block map of a day", 0);
     (void)bk_snapshot_packs(parent, &packs);
     live = g_new0(uint64_t, packs + 1);
-    selection = bk_selection_new(files, &options);
+    selection = bk_page_selection_new(files, &options);
     bk_selection_count_live(selection, live);
     say("selection, live share of packs", bk_selection_to_read(selection));
 }

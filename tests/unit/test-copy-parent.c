@@ -6,6 +6,9 @@
 #include "repo-fixture.h"
 #include "repo/extract/extract.h"
 #include "source/pg/backup/page-sample.h"
+#include "source/pg/backup/page-selection.h"
+#include "source/pg/backup/page-source.h"
+#include "source/pg/cluster/data-dir-list.h"
 
 #define OLD_LSN (2 * BK_MIB) /* before anything that the cluster logs */
 
@@ -21,6 +24,8 @@ typedef struct Fixture {
     BkDataDirList tree;
     BkBlockMap *map; /* NULL: compare */
     bool *is_given_up;
+    BkPageSourceOptions page_options;
+    BkPageSource *pages;
     BkSelection *selection;
     BkPipeline *copy;
     BkLsn redo;
@@ -41,17 +46,15 @@ set_up(Fixture *self, const void *data)
     cluster_init(&self->cluster);
     repo_fixture_init(&self->repo);
     g_ptr_array_add(self->source_repos, self->repo.source_repo);
-    self->options = (BkPipelineOptions){.source_repos = self->source_repos,
-                                        .root = self->cluster.root,
-                                        .codec = BK_CODEC_LZ4,
-                                        .level = 1,
-                                        .workers = 2};
+    self->options = (BkPipelineOptions){
+        .source_repos = self->source_repos, .codec = BK_CODEC_LZ4, .level = 1, .workers = 2};
 }
 
 static void
 end_copy(Fixture *self)
 {
     g_clear_pointer(&self->copy, bk_pipeline_free);
+    g_clear_pointer(&self->pages, bk_page_source_free);
     g_clear_pointer(&self->selection, bk_selection_free);
     g_clear_pointer(&self->map, bk_block_map_free);
     g_clear_pointer(&self->is_given_up, g_free);
@@ -76,18 +79,18 @@ typedef enum { READ_FULL, READ_COMPARED, READ_CHANGED, READ_REFRESHED } Way;
 static void
 select_files(Fixture *self, Way way)
 {
-    BkSelectionOptions options = {.parent = self->parent};
+    BkPageSelectionOptions options = {.parent = self->parent};
     size_t packs;
 
     if (way == READ_FULL)
         g_clear_pointer(&self->parent, bk_snapshot_free);
     if (self->parent == NULL) {
-        self->selection = bk_selection_new_full(self->tree.files);
+        self->selection = bk_page_selection_new_full(self->tree.files);
         return;
     }
     (void)bk_snapshot_packs(self->parent, &packs);
     self->options.first_pack = (uint32_t)packs;
-    self->options.base_lsn = self->parent_redo;
+    self->page_options.parent_lsn = self->parent_redo;
     if (way != READ_COMPARED)
         self->map = cluster_make_map(&self->cluster, self->parent_redo);
     if (way == READ_REFRESHED) {
@@ -97,7 +100,7 @@ select_files(Fixture *self, Way way)
     }
     options.map = self->map;
     options.is_given_up = self->is_given_up;
-    self->selection = bk_selection_new(self->tree.files, &options);
+    self->selection = bk_page_selection_new(self->tree.files, &options);
 }
 
 static void
@@ -113,6 +116,10 @@ begin_copy(Fixture *self, Way way)
     EXPECT_DONE(
         bk_data_dir_list_list(self->cluster.root, &control, &self->tree, self->repo.op, &error));
     select_files(self, way);
+    self->page_options.root = self->cluster.root;
+    self->pages = bk_page_source_new(&self->page_options, &error);
+    g_assert_no_error(error);
+    self->options.source = bk_page_source_get(self->pages);
     self->copy = bk_pipeline_new(&self->options);
 }
 
@@ -262,7 +269,7 @@ assert_restores_source(Fixture *self, const BkSnapshot *snapshot)
     g_assert_cmpuint(count, ==, self->tree.files->len);
     restore(self, snapshot, to);
     for (guint i = 0; i < self->tree.files->len; i++) {
-        const BkDataDirFile *file = g_ptr_array_index(self->tree.files, i);
+        const BkSourceFile *file = g_ptr_array_index(self->tree.files, i);
 
         if (!S_ISREG(file->mode))
             continue;
@@ -488,7 +495,7 @@ test_compared_all_visible(Fixture *self, const void *data)
     copy_cluster(self, READ_COMPARED);
     g_assert_cmpuint(bk_snapshot_head(self->parent)->work.changed, ==, PAGE);
     assert_restores_source(self, self->parent);
-    self->options.verify_pages = true;
+    self->page_options.verify_pages = true;
     copy_cluster(self, READ_COMPARED);
     g_assert_cmpuint(bk_snapshot_head(self->parent)->work.changed, ==, 0);
 }
@@ -546,7 +553,7 @@ is_equal_at(const BkBuf *one, const BkBuf *other, size_t at)
 /* A file of a checkpoint is the source's when it is complete, and else a part of it from its start
  * on, or the parent's with some of it as in the source. */
 static void
-check_partial_file(Fixture *self, const BkDataDirFile *file, const BkPipelineFile *copied)
+check_partial_file(Fixture *self, const BkSourceFile *file, const BkPipelineFile *copied)
 {
     g_auto(BkBuf) source = BK_BUF_INIT;
     g_auto(BkBuf) parent = BK_BUF_INIT;
@@ -573,7 +580,7 @@ check_checkpoint(Fixture *self, bool is_behind)
 
     bk_pipeline_file_init(&copied);
     for (guint i = 0; i < self->tree.files->len; i++) {
-        const BkDataDirFile *file = g_ptr_array_index(self->tree.files, i);
+        const BkSourceFile *file = g_ptr_array_index(self->tree.files, i);
         bool is_known = S_ISDIR(file->mode) || bk_pipeline_get_file(self->copy, file, &copied);
 
         g_assert_true((bk_snapshot_find_file(self->saved, file->path) != NULL) == is_known);
@@ -763,7 +770,7 @@ remember(const Fixture *self)
         g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)bk_buf_free);
 
     for (guint i = 0; i < self->tree.files->len; i++) {
-        const BkDataDirFile *file = g_ptr_array_index(self->tree.files, i);
+        const BkSourceFile *file = g_ptr_array_index(self->tree.files, i);
         BkBuf *content = bk_buf_new();
 
         if (S_ISREG(file->mode))
@@ -783,7 +790,7 @@ on_disturbing_checkpoint(BkPipeline *copy, void *data, BkOp *op, GError **error)
     (void)op;
     (void)error;
     for (unsigned i = 0; i < 3; i++) {
-        const BkDataDirFile *file =
+        const BkSourceFile *file =
             g_ptr_array_index(self->tree.files, cluster_draw(self->tree.files->len));
         size_t size = cluster_size_of(&self->cluster, file->path);
 
@@ -805,7 +812,7 @@ check_disturbed(Fixture *self, GHashTable *contents)
     g_auto(BkBuf) found = BK_BUF_INIT;
 
     for (guint i = 0; i < self->tree.files->len; i++) {
-        const BkDataDirFile *file = g_ptr_array_index(self->tree.files, i);
+        const BkSourceFile *file = g_ptr_array_index(self->tree.files, i);
         const BkBuf *before = g_hash_table_lookup(contents, file->path);
         size_t left = cluster_size_of(&self->cluster, file->path);
 

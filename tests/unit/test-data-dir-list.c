@@ -40,11 +40,11 @@ add_link(const char *root, const char *path, const char *target)
     g_assert_cmpint(symlink(target, full), ==, 0);
 }
 
-static const BkDataDirFile *
+static const BkSourceFile *
 find(const BkDataDirList *tree, const char *path)
 {
     for (guint i = 0; i < tree->files->len; i++) {
-        const BkDataDirFile *file = g_ptr_array_index(tree->files, i);
+        const BkSourceFile *file = g_ptr_array_index(tree->files, i);
 
         if (strcmp(file->path, path) == 0)
             return file;
@@ -52,10 +52,10 @@ find(const BkDataDirList *tree, const char *path)
     return NULL;
 }
 
-static const BkDataDirFile *
+static const BkSourceFile *
 must_find(const BkDataDirList *tree, const char *path)
 {
-    const BkDataDirFile *file = find(tree, path);
+    const BkSourceFile *file = find(tree, path);
 
     g_assert(file != NULL);
     return file;
@@ -71,7 +71,7 @@ list(const TempDir *self)
 
     EXPECT_DONE(bk_data_dir_list_list(self->root, &control, &tree, self->op, &error));
     for (guint i = 0; i < tree.files->len; i++) {
-        const BkDataDirFile *file = g_ptr_array_index(tree.files, i);
+        const BkSourceFile *file = g_ptr_array_index(tree.files, i);
 
         g_string_append_printf(paths, "%s%s", i > 0 ? " " : "", file->path);
     }
@@ -178,10 +178,10 @@ test_pages(TempDir *self, const void *data)
         add_text(self->root, files[i].path, 10 + i);
     EXPECT_DONE(bk_data_dir_list_list(self->root, &control, &tree, self->op, &error));
     for (size_t i = 0; i < G_N_ELEMENTS(files); i++) {
-        const BkDataDirFile *file = must_find(&tree, files[i].path);
+        const BkSourceFile *file = must_find(&tree, files[i].path);
 
-        g_assert_true(file->is_paged == files[i].is_paged);
-        g_assert_cmpuint(file->first_block, ==, files[i].first_block);
+        g_assert_cmpuint(file->page_size, ==, files[i].is_paged ? 8192 : 0);
+        g_assert_cmpuint(file->first_page, ==, files[i].first_block);
         g_assert_cmpuint(file->size, ==, 10 + i);
         g_assert_true(S_ISREG(file->mode));
         g_assert_cmpuint(file->uid, ==, geteuid());
@@ -204,9 +204,9 @@ test_other_segment_size(TempDir *self, const void *data)
     add_text(self->root, "base/5/100.268435455", 10);
     add_text(self->root, "base/5/100.268435456", 10);
     EXPECT_DONE(bk_data_dir_list_list(self->root, &small, &tree, self->op, &error));
-    g_assert_cmpuint(must_find(&tree, "base/5/100.3")->first_block, ==, 48);
-    g_assert_true(must_find(&tree, "base/5/100.268435455")->is_paged);
-    g_assert_false(must_find(&tree, "base/5/100.268435456")->is_paged);
+    g_assert_cmpuint(must_find(&tree, "base/5/100.3")->first_page, ==, 48);
+    g_assert_cmpuint(must_find(&tree, "base/5/100.268435455")->page_size, ==, 8192);
+    g_assert_cmpuint(must_find(&tree, "base/5/100.268435456")->page_size, ==, 0);
 }
 
 static void
@@ -215,7 +215,7 @@ test_tablespaces(TempDir *self, const void *data)
     g_autofree char *place = g_build_filename(self->parent, "fast", NULL);
     g_auto(BkDataDirList) tree = {0};
     g_autoptr(GError) error = NULL;
-    const BkDataDirFile *link;
+    const BkSourceFile *link;
 
     (void)data;
     add_text(place, "PG_15_202209061/5/200", 10);
@@ -227,7 +227,8 @@ test_tablespaces(TempDir *self, const void *data)
     link = must_find(&tree, "pg_tblspc/16385");
     g_assert_cmpstr(link->link, ==, place);
     g_assert_true(S_ISLNK(link->mode));
-    g_assert_true(must_find(&tree, "pg_tblspc/16385/PG_15_202209061/5/200")->is_paged);
+    g_assert_cmpuint(must_find(&tree, "pg_tblspc/16385/PG_15_202209061/5/200")->page_size, ==,
+                     8192);
     g_assert_null(find(&tree, "pg_tblspc/16385/PG_15_202209061/5/t9_200"));
     g_assert_null(find(&tree, "pg_tblspc/16385/PG_15_202209061/pgsql_tmp"));
 }
@@ -252,7 +253,7 @@ test_shared_tablespace(TempDir *self, const void *data)
     add_link(self->root, "pg_tblspc/16385", place);
     EXPECT_DONE(bk_data_dir_list_list(self->root, &control, &tree, self->op, &error));
     g_assert_cmpuint(tree.files->len, ==, 5);
-    g_assert_true(must_find(&tree, "pg_tblspc/16385/" OWN "/5/1")->is_paged);
+    g_assert_cmpuint(must_find(&tree, "pg_tblspc/16385/" OWN "/5/1")->page_size, ==, 8192);
     /* Of a version between releases the number of the catalog alone is known. */
     unknown.major = 0;
     EXPECT_DONE(bk_data_dir_list_list(self->root, &unknown, &again, self->op, &error));
@@ -315,7 +316,7 @@ test_links(TempDir *self, const void *data)
     g_assert_cmpuint(tree.left_out->len, ==, G_N_ELEMENTS(left_out));
     for (guint i = 0; i < tree.left_out->len; i++)
         g_assert_true(g_strv_contains(
-            left_out, ((const BkDataDirFile *)g_ptr_array_index(tree.left_out, i))->path));
+            left_out, ((const BkSourceFile *)g_ptr_array_index(tree.left_out, i))->path));
 }
 
 /* Without these a snapshot would be none. */

@@ -4,6 +4,9 @@
 #include "engine/backup/assemble.h"
 #include "repo-fixture.h"
 #include "source/pg/backup/lsn-check.h"
+#include "source/pg/backup/page-selection.h"
+#include "source/pg/backup/page-source.h"
+#include "source/pg/cluster/data-dir-list.h"
 
 #define PAGES   60u          /* of each relation */
 #define OLD_LSN (2 * BK_MIB) /* before anything that the cluster logs */
@@ -37,18 +40,21 @@ list_tree(Fixture *self, BkDataDirList *tree)
 static void
 make_parent(Fixture *self)
 {
+    g_autoptr(GError) error = NULL;
+    const BkPageSourceOptions page_options = {.root = self->cluster.root};
+    g_autoptr(BkPageSource) pages = bk_page_source_new(&page_options, &error);
     const BkPipelineOptions options = {.source_repos = self->source_repos,
-                                       .root = self->cluster.root,
+                                       .source = bk_page_source_get(pages),
                                        .codec = BK_CODEC_LZ4,
                                        .level = 1,
                                        .workers = 2};
     g_autoptr(BkPipeline) copy = bk_pipeline_new(&options);
     g_autoptr(BkSelection) selection = NULL;
     g_auto(BkAssembly) assembly = {NULL};
-    g_autoptr(GError) error = NULL;
 
+    g_assert_no_error(error);
     list_tree(self, &self->old_tree);
-    selection = bk_selection_new_full(self->old_tree.files);
+    selection = bk_page_selection_new_full(self->old_tree.files);
     EXPECT_DONE(bk_pipeline_run(copy, selection, NULL, self->repo.op, &error));
     bk_assemble(copy, NULL, self->old_tree.files, NULL, &assembly);
     self->parent = g_steal_pointer(&assembly.snapshot);
@@ -60,8 +66,8 @@ select_changes(Fixture *self)
 {
     list_tree(self, &self->tree);
     self->map = cluster_make_map(&self->cluster, self->request.from);
-    self->selection = bk_selection_new(
-        self->tree.files, &(BkSelectionOptions){.parent = self->parent, .map = self->map});
+    self->selection = bk_page_selection_new(
+        self->tree.files, &(BkPageSelectionOptions){.parent = self->parent, .map = self->map});
     self->request.root = self->cluster.root;
     self->request.selection = self->selection;
     self->request.workers = 3;
@@ -323,7 +329,7 @@ test_vanished_and_shrunk(Fixture *self, const void *data)
 static void
 test_nothing_taken_over(Fixture *self, const void *data)
 {
-    g_autoptr(BkSelection) full = bk_selection_new_full(self->tree.files);
+    g_autoptr(BkSelection) full = bk_page_selection_new_full(self->tree.files);
 
     (void)data;
     rewrite_unchanged(self, self->request.from + 1);

@@ -22,7 +22,7 @@ make_chunk(void)
 }
 
 static GArray *
-get(BkPageSample *sample, const BkDataDirFile *file)
+get(BkPageSample *sample, const BkSourceFile *file)
 {
     GArray *notes = g_array_new(FALSE, FALSE, sizeof(BkPageNote));
 
@@ -33,7 +33,7 @@ get(BkPageSample *sample, const BkDataDirFile *file)
 static void
 test_few(void)
 {
-    const BkDataDirFile files[2] = {{.path = NULL}};
+    const BkSourceFile files[2] = {{.path = NULL}};
     g_autoptr(BkPageSample) sample = bk_page_sample_new();
     g_autofree uint8_t *chunk = make_chunk();
     g_autoptr(GArray) first = NULL;
@@ -58,7 +58,7 @@ test_few(void)
 static void
 test_many(void)
 {
-    const BkDataDirFile files[10] = {{.path = NULL}};
+    const BkSourceFile files[10] = {{.path = NULL}};
     BkPageSample *workers[3];
     g_autoptr(BkPageSample) all = bk_page_sample_new();
     g_autofree uint8_t *chunk = make_chunk();
@@ -90,7 +90,7 @@ test_many(void)
 static void
 test_ranks(void)
 {
-    const BkDataDirFile file = {.path = NULL};
+    const BkSourceFile file = {.path = NULL};
     g_autoptr(BkPageSample) sample = bk_page_sample_new();
     g_autoptr(GArray) notes = NULL;
 

@@ -4,6 +4,9 @@
 #include "expect.h"
 #include "repo-fixture.h"
 #include "repo/extract/extract.h"
+#include "source/pg/backup/page-selection.h"
+#include "source/pg/backup/page-source.h"
+#include "source/pg/cluster/data-dir-list.h"
 #include "source/pg/format/page.h"
 #include "temp-dir.h"
 
@@ -21,6 +24,8 @@ typedef struct Fixture {
     BkPipeline *copy;
     BkSnapshot *snapshot;
     BkPipelineOptions options;
+    BkPageSourceOptions page_options;
+    BkPageSource *pages;
 } Fixture;
 
 static void
@@ -31,11 +36,8 @@ set_up(Fixture *self, const void *data)
         (Fixture){.source_repos = g_ptr_array_new(), .from = temp_dir_new(), .to = temp_dir_new()};
     repo_fixture_init(&self->repo);
     g_ptr_array_add(self->source_repos, self->repo.source_repo);
-    self->options = (BkPipelineOptions){.source_repos = self->source_repos,
-                                        .root = self->from,
-                                        .codec = BK_CODEC_LZ4,
-                                        .level = 1,
-                                        .workers = 3};
+    self->options = (BkPipelineOptions){
+        .source_repos = self->source_repos, .codec = BK_CODEC_LZ4, .level = 1, .workers = 3};
 }
 
 static void
@@ -43,6 +45,7 @@ tear_down(Fixture *self, const void *data)
 {
     (void)data;
     bk_pipeline_free(self->copy);
+    bk_page_source_free(self->pages);
     bk_selection_free(self->selection);
     bk_snapshot_free(self->snapshot);
     bk_data_dir_list_clear(&self->tree);
@@ -97,7 +100,13 @@ make_snapshot(Fixture *self)
 static void
 start_copy(Fixture *self)
 {
-    self->selection = bk_selection_new_full(self->tree.files);
+    g_autoptr(GError) error = NULL;
+
+    self->selection = bk_page_selection_new_full(self->tree.files);
+    self->page_options.root = self->from;
+    self->pages = bk_page_source_new(&self->page_options, &error);
+    g_assert_no_error(error);
+    self->options.source = bk_page_source_get(self->pages);
     self->copy = bk_pipeline_new(&self->options);
 }
 
@@ -315,7 +324,7 @@ static void
 test_damaged_pages(Fixture *self, const void *data)
 {
     g_autofree uint8_t *pages = g_malloc(100 * BK_PG_PAGE_SIZE);
-    const BkPipelineDamage *damage;
+    const BkPageDamage *damage;
     size_t count;
 
     (void)data;
@@ -325,9 +334,9 @@ test_damaged_pages(Fixture *self, const void *data)
     memset(pages + 60 * BK_PG_PAGE_SIZE, 0, BK_PG_PAGE_SIZE); /* not used yet */
     write_file(self->from, "base/5/16384.1", pages, 100 * BK_PG_PAGE_SIZE);
     write_noise(self->from, "base/5/pg_filenode.map", 8192); /* no pages */
-    self->options.verify_pages = true;
+    self->page_options.verify_pages = true;
     copy_tree(self);
-    damage = bk_pipeline_damage(self->copy, &count);
+    damage = bk_page_source_damage(self->pages, &count);
     g_assert_cmpuint(count, ==, 3);
     g_assert_cmpstr(damage[0].file->path, ==, "base/5/16384.1");
     g_assert_cmpuint(damage[0].block + damage[1].block + damage[2].block, ==,

@@ -2,7 +2,6 @@
 #include "engine/backup/assemble.h"
 
 #include "repo/snapshot/owner-table.h"
-#include "source/pg/backup/page-sample.h"
 
 #include <string.h>
 #include <sys/stat.h>
@@ -17,7 +16,8 @@ typedef struct Assembler {
     GArray *packs;  /* BkPackRef: the parent's, then the new ones */
     GArray *places; /* uint32_t for each of them: where it is in the manifest, or UNUSED */
     BkPipelineFile copied;
-    BkPageSample *sample;
+    BkSource *source;
+    bool has_notes; /* the source notes something of files */
     uint64_t reused;
 } Assembler;
 
@@ -28,19 +28,19 @@ bk_assembly_clear(BkAssembly *self)
 }
 
 static BkFileKind
-kind_of(const BkDataDirFile *file)
+kind_of(const BkSourceFile *file)
 {
     if (S_ISDIR(file->mode))
         return BK_FILE_DIRECTORY;
     return file->link != NULL ? BK_FILE_SYMLINK : BK_FILE_REGULAR;
 }
 
-/* Of the packs, and of the notes those that are kept among all. */
+/* Of the packs those in use; and the source sees each file, to note something of it. */
 static void
-mark_used(Assembler *self, const GPtrArray *files)
+mark_used(Assembler *self, const GPtrArray *files, size_t parents)
 {
     for (guint i = 0; i < files->len; i++) {
-        const BkDataDirFile *file = g_ptr_array_index(files, i);
+        const BkSourceFile *file = g_ptr_array_index(files, i);
 
         if (file->is_left_out || kind_of(file) != BK_FILE_REGULAR ||
             !bk_pipeline_get_file(self->copy, file, &self->copied))
@@ -51,9 +51,17 @@ mark_used(Assembler *self, const GPtrArray *files)
             if (!extent->is_hole)
                 g_array_index(self->places, uint32_t, extent->pack) = 0;
         }
-        for (guint j = 0; j < self->copied.notes->len; j++)
-            bk_page_sample_add(self->sample, file,
-                               &g_array_index(self->copied.notes, BkPageNote, j));
+        if (self->has_notes) {
+            const BkStoredFile stored = {
+                .file = file,
+                .parent = self->copied.parent,
+                .extents = self->copied.extents,
+                .size = self->copied.size,
+                .first_pack = (uint32_t)parents,
+            };
+
+            self->source->driver->collect_notes(self->source, &stored);
+        }
     }
 }
 
@@ -101,15 +109,6 @@ set_digests(const Assembler *self, BkFile *file)
 }
 
 static void
-encode_notes(Assembler *self, const BkDataDirFile *file, BkBuf *out)
-{
-    g_array_set_size(self->copied.notes, 0);
-    bk_page_sample_get(self->sample, file, self->copied.notes);
-    bk_page_notes_encode((const BkPageNote *)(const void *)self->copied.notes->data,
-                         self->copied.notes->len, out);
-}
-
-static void
 add_files(Assembler *self, const GPtrArray *files)
 {
     BkAssembly *assembly = self->assembly;
@@ -117,7 +116,7 @@ add_files(Assembler *self, const GPtrArray *files)
     g_auto(BkBuf) notes = BK_BUF_INIT;
 
     for (guint i = 0; i < files->len; i++) {
-        const BkDataDirFile *from = g_ptr_array_index(files, i);
+        const BkSourceFile *from = g_ptr_array_index(files, i);
         BkFile file = {
             .path = from->path,
             .link = from->link,
@@ -138,7 +137,8 @@ add_files(Assembler *self, const GPtrArray *files)
             renumber(self);
             file.size = self->copied.size;
             set_digests(self, &file);
-            encode_notes(self, from, &notes);
+            if (self->has_notes)
+                self->source->driver->encode_notes(self->source, from, &notes);
             bk_extents_encode((const BkExtent *)(const void *)self->copied.extents->data,
                               self->copied.extents->len, file.size, &extents);
             assembly->is_behind |= self->copied.is_behind;
@@ -157,8 +157,8 @@ add_files(Assembler *self, const GPtrArray *files)
 static int
 compare_files(const void *left, const void *right)
 {
-    const BkDataDirFile *const *a = left;
-    const BkDataDirFile *const *b = right;
+    const BkSourceFile *const *a = left;
+    const BkSourceFile *const *b = right;
 
     return strcmp((*a)->path, (*b)->path);
 }
@@ -192,7 +192,10 @@ bk_assemble(BkPipeline *copy, const BkSnapshot *parent, const GPtrArray *files,
 
     *assembly = (BkAssembly){.snapshot = bk_snapshot_new()};
     self.owners = bk_owner_table_new(assembly->snapshot);
-    self.sample = bk_page_sample_new();
+    self.source = bk_pipeline_source(copy);
+    self.has_notes = self.source->driver->begin_notes != NULL;
+    if (self.has_notes)
+        self.source->driver->begin_notes(self.source);
     bk_pipeline_file_init(&self.copied);
     if (parents > 0)
         g_array_append_vals(packs, refs, (guint)parents);
@@ -202,12 +205,11 @@ bk_assemble(BkPipeline *copy, const BkSnapshot *parent, const GPtrArray *files,
     g_array_set_size(places, packs->len);
     if (packs->len > 0)
         memset(places->data, 0xFF, packs->len * sizeof(uint32_t)); /* UNUSED */
-    mark_used(&self, all);
+    mark_used(&self, all, parents);
     add_packs(&self, parents);
     add_files(&self, all);
     bk_snapshot_head(assembly->snapshot)->work = bk_pipeline_work(copy);
     bk_snapshot_head(assembly->snapshot)->work.reused = self.reused;
     bk_owner_table_free(self.owners);
-    bk_page_sample_free(self.sample);
     bk_pipeline_file_clear(&self.copied);
 }

@@ -15,7 +15,7 @@ typedef struct BkAssembly {
 void bk_assembly_clear(BkAssembly *self);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkAssembly, bk_assembly_clear)
 
-/* Takes in the files of both arrays (of BkDataDirFile; `more` may be NULL), in byte order of their
+/* Takes in the files of both arrays (of BkSourceFile; `more` may be NULL), in byte order of their
  * paths. `parent` may be NULL. In the head: bytes, stored_bytes, new_bytes, work. */
 void bk_assemble(BkPipeline *copy, const BkSnapshot *parent, const GPtrArray *files,
                  const GPtrArray *more, BkAssembly *assembly);

@@ -14,9 +14,12 @@
 #include "source/pg/backup/backup-meta.h"
 #include "source/pg/backup/file-copy-ddl.h"
 #include "source/pg/backup/lsn-check.h"
+#include "source/pg/backup/page-selection.h"
+#include "source/pg/backup/page-source.h"
 #include "source/pg/backup/parent.h"
 #include "source/pg/backup/repack.h"
 #include "source/pg/cluster/control.h"
+#include "source/pg/cluster/data-dir-list.h"
 #include "source/pg/cluster/data-dir.h"
 #include "source/pg/cluster/server.h"
 #include "source/pg/format/page.h"
@@ -56,8 +59,9 @@ typedef struct Backup {
     bool *is_given_up; /* for each of the parent's packs; NULL: not decided */
     BkSelection *selection;
     char *contradiction;  /* found between the WAL's word and a page; or NULL */
-    GPtrArray *wal_files; /* of BkDataDirFile: the WAL of a standalone snapshot */
+    GPtrArray *wal_files; /* of BkSourceFile: the WAL of a standalone snapshot */
     BkSelection *wal_selection;
+    BkPageSource *pages;
     BkPipeline *copy;
     GPtrArray *removed;    /* of BkProblem: a snapshot that this host has put before */
     GPtrArray *listings;   /* of snapshots in `targets`, under the leases */
@@ -75,6 +79,7 @@ static void
 backup_clear(Backup *self)
 {
     bk_pipeline_free(self->copy);
+    bk_page_source_free(self->pages);
     bk_server_close(self->server);
     bk_server_facts_clear(&self->facts);
     g_clear_pointer(&self->leases, g_ptr_array_unref);
@@ -203,26 +208,6 @@ hold_wal(Backup *self)
         bk_log(BK_LOG_INFO, "%s", cause->message);
 }
 
-/* Notes by which record of the WAL the next backup will know that this snapshot is of its own past.
- * Without one it reads everything. */
-static void
-note_mark(Backup *self)
-{
-    BkPgMeta *meta = &self->report->meta;
-    char name[BK_WAL_NAME_SIZE];
-    g_autofree char *path = NULL;
-    g_auto(BkBuf) content = BK_BUF_INIT;
-
-    bk_wal_segment_name(meta->timeline,
-                        bk_wal_segment_of(self->control.checkpoint, meta->segment_size),
-                        meta->segment_size, name);
-    path = g_build_filename("pg_wal", name, NULL);
-    if (!bk_data_dir_read(self->data_dir, path, meta->segment_size, &content, NULL) ||
-        !bk_wal_mark_find(content.data, content.size, self->control.checkpoint, &meta->mark))
-        bk_log(BK_LOG_INFO, "the WAL has no whole record of the checkpoint: the next backup will "
-                            "read everything");
-}
-
 /* A copy or a standby of the cluster has its system identifier too. But the backup began with a
  * checkpoint, of which only the server's own directory knows. */
 static bool
@@ -234,7 +219,7 @@ check_is_live(Backup *self, GError **error)
         return false;
     self->report->meta.control_version = self->control.control_version;
     self->report->meta.catalog_version = self->control.catalog_version;
-    note_mark(self);
+    bk_backup_meta_set_mark(&self->report->meta, self->data_dir, self->control.checkpoint);
     return (self->control.state == BK_PG_STATE_IN_PRODUCTION &&
             self->control.redo >= self->report->meta.start_lsn) ||
            bk_throw(
@@ -248,7 +233,7 @@ static void
 note_left_out(Backup *self)
 {
     for (guint i = 0; i < self->tree.left_out->len; i++) {
-        const BkDataDirFile *link = g_ptr_array_index(self->tree.left_out, i);
+        const BkSourceFile *link = g_ptr_array_index(self->tree.left_out, i);
 
         bk_log(BK_LOG_WARNING,
                "the link \"%s/%s\" is not followed: what it leads to, \"%s\", is not in the backup",
@@ -313,12 +298,12 @@ static bool
 select_increment(Backup *self, GError **error)
 {
     const BkSnapshotHead *head = bk_snapshot_head(self->base.snapshot);
-    BkSelectionOptions options = {
+    BkPageSelectionOptions options = {
         .parent = self->base.snapshot,
         .map = self->base.map,
         .parent_us = head->started_us,
     };
-    g_autoptr(BkSelection) first = bk_selection_new(self->tree.files, &options);
+    g_autoptr(BkSelection) first = bk_page_selection_new(self->tree.files, &options);
     g_autofree uint64_t *live = NULL;
     BkRepackRequest request = {
         .source_repos = self->targets.source_repos,
@@ -338,7 +323,7 @@ select_increment(Backup *self, GError **error)
     /* As a rule nothing is given up, and what was selected for counting holds. */
     self->selection = memchr(self->is_given_up, true, count * sizeof *self->is_given_up) == NULL
                           ? g_steal_pointer(&first)
-                          : bk_selection_new(self->tree.files, &options);
+                          : bk_page_selection_new(self->tree.files, &options);
     return true;
 }
 
@@ -375,7 +360,7 @@ static void
 select_everything(Backup *self)
 {
     g_clear_pointer(&self->selection, bk_selection_free);
-    self->selection = bk_selection_new_full(self->tree.files);
+    self->selection = bk_page_selection_new_full(self->tree.files);
 }
 
 /* Decides what is read and what is taken over from an earlier snapshot. */
@@ -436,18 +421,32 @@ read_control(void *data, BkBuf *content, BkOp *op, GError **error)
 static bool try_checkpoint(BkPipeline *copy, void *data, BkOp *op, GError **error);
 
 static bool
+open_pages(Backup *self, GError **error)
+{
+    const bool has_pages = self->facts.block_size == BK_PG_PAGE_SIZE;
+    const BkPageSourceOptions options = {
+        .root = self->data_dir,
+        .verify_pages = self->facts.has_checksums && has_pages,
+        .parent_lsn = self->base.meta.start_lsn,
+    };
+
+    if (self->facts.has_checksums && !has_pages)
+        bk_log(BK_LOG_WARNING, "pages of %u bytes: their checksums are not verified",
+               self->facts.block_size);
+    self->pages = bk_page_source_new(&options, error);
+    return self->pages != NULL;
+}
+
+static bool
 copy_files(Backup *self, GError **error)
 {
     BkPipelineOptions options = {
         .source_repos = self->targets.source_repos,
         .best_effort = self->best_effort,
-        .root = self->data_dir,
         .codec = self->source->codec,
         .level = self->source->level,
         .workers = self->source->workers,
         .max_rate = self->source->max_rate,
-        .verify_pages = self->facts.has_checksums && self->facts.block_size == BK_PG_PAGE_SIZE,
-        .base_lsn = self->base.meta.start_lsn,
         .resume_interval_us = self->source->resume_interval_us,
         .checkpoint = try_checkpoint,
         .data = self,
@@ -459,11 +458,11 @@ copy_files(Backup *self, GError **error)
     if (last.selected == NULL)
         return bk_throw(error, BK_ERROR_UNFIT, "data directory \"%s\" has no %s", self->data_dir,
                         CONTROL_PATH);
-    if (self->facts.has_checksums && !options.verify_pages)
-        bk_log(BK_LOG_WARNING, "pages of %u bytes: their checksums are not verified",
-               self->facts.block_size);
+    if (!open_pages(self, error))
+        return false;
     if (self->base.snapshot != NULL)
         (void)bk_snapshot_packs(self->base.snapshot, &count);
+    options.source = bk_page_source_get(self->pages);
     options.first_pack = (uint32_t)count;
     bk_op_begin_phase(self->op, "copying", bk_selection_to_read(self->selection));
     self->copy = bk_pipeline_new(&options);
@@ -479,7 +478,7 @@ copy_wal(Backup *self, GError **error)
     self->wal_files = bk_own_wal_list(self->data_dir, meta, error);
     if (self->wal_files == NULL)
         return false;
-    self->wal_selection = bk_selection_new_full(self->wal_files);
+    self->wal_selection = bk_page_selection_new_full(self->wal_files);
     return bk_pipeline_run(self->copy, self->wal_selection, NULL, self->op, error) &&
            bk_own_wal_check(self->copy, self->wal_files, self->data_dir, meta, error);
 }
@@ -591,7 +590,7 @@ note_damage_so_far(Backup *self, bool is_behind)
     BkPgMeta *meta = &self->report->meta;
     const GPtrArray *before = self->base.meta.damage;
     size_t count;
-    const BkPipelineDamage *damage = bk_pipeline_damage(self->copy, &count);
+    const BkPageDamage *damage = bk_page_source_damage(self->pages, &count);
 
     for (size_t i = 0; i < count; i++)
         bk_pg_meta_add_damage(meta, damage[i].file->path, damage[i].block);
@@ -657,7 +656,7 @@ static void
 collect_damage(Backup *self)
 {
     size_t count;
-    const BkPipelineDamage *damage = bk_pipeline_damage(self->copy, &count);
+    const BkPageDamage *damage = bk_page_source_damage(self->pages, &count);
     BkPgMeta *meta = &self->report->meta;
 
     /* A page whose LSN lies between start and stop was being written, and replay repairs it. */

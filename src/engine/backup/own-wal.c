@@ -7,14 +7,14 @@
 static void
 free_wal_file(void *data)
 {
-    BkDataDirFile *file = data;
+    BkSourceFile *file = data;
 
     g_free(file->path);
     g_free(file);
 }
 
 static bool
-inspect_segment(BkDataDirFile *file, const char *data_dir, GError **error)
+inspect_segment(BkSourceFile *file, const char *data_dir, GError **error)
 {
     g_autofree char *path = g_build_filename(data_dir, file->path, NULL);
     struct stat st;
@@ -41,7 +41,7 @@ bk_own_wal_list(const char *data_dir, const BkPgMeta *meta, GError **error)
 
     for (uint64_t segno = bk_wal_segment_of(meta->start_lsn, meta->segment_size); segno <= last;
          segno++) {
-        BkDataDirFile *file = g_new0(BkDataDirFile, 1);
+        BkSourceFile *file = g_new0(BkSourceFile, 1);
         char name[BK_WAL_NAME_SIZE];
 
         g_ptr_array_add(files, file);
@@ -61,7 +61,7 @@ bk_own_wal_check(BkPipeline *copy, const GPtrArray *files, const char *data_dir,
 
     bk_pipeline_file_init(&copied);
     for (guint i = 0; i < files->len; i++) {
-        const BkDataDirFile *file = g_ptr_array_index(files, i);
+        const BkSourceFile *file = g_ptr_array_index(files, i);
         g_autofree char *path = g_build_filename(data_dir, file->path, NULL);
 
         if (!bk_pipeline_get_file(copy, file, &copied) || copied.size != meta->segment_size ||

@@ -5,7 +5,7 @@
 #include "engine/backup/pipeline.h"
 #include "source/pg/cluster/pg-meta.h"
 
-/* The segments from start to stop in the data directory: an array of BkDataDirFile. Fails when one
+/* The segments from start to stop in the data directory: an array of BkSourceFile. Fails when one
  * is not there. */
 GPtrArray *bk_own_wal_list(const char *data_dir, const BkPgMeta *meta, GError **error) BK_MUST_USE;
 

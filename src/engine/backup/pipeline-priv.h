@@ -4,8 +4,6 @@
 #pragma once
 #include "base/queue.h"
 #include "engine/backup/pipeline.h"
-#include "source/pg/backup/page-sample.h"
-#include "source/pg/cluster/file-reader.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -47,22 +45,19 @@ struct BkPipeline {
     BkPipelineOptions options;
     BkRate *rate;
     GArray *files;      /* CopyFile */
-    GHashTable *places; /* BkDataDirFile * -> index + 1 */
+    GHashTable *places; /* BkSourceFile * -> index + 1 */
     BkSelected last;    /* the file that is read last, without what the parent has of it */
 
     pthread_mutex_t mutex; /* guards what follows while workers run */
     GArray *packs;         /* BkPackRef */
     GArray *runs;          /* Run; sorted after each round */
     GArray *digests;       /* Digest; likewise */
-    GArray *damage;        /* BkPipelineDamage */
-    BkPageSample *sample;
     BkSnapshotWork work;
 };
 
 /* One call of bk_pipeline_run. */
 typedef struct Round {
     BkPipeline *copy;
-    const BkDataDir *dir;
     const BkSelection *selection;
     const BkPipelineLast *last; /* or NULL */
     uint32_t last_file;         /* its index */
@@ -80,7 +75,7 @@ typedef struct Worker {
     Round *round;
     BkOp *op;
     BkPackWriter *writer;
-    BkFileReader *reader;
+    BkReader *reader;
     const BkXxh3Secret *hash_secret;
     uint8_t *scratch;                /* of BK_FILE_DIGEST_UNIT bytes */
     uint8_t zero_hash[BK_XXH3_SIZE]; /* of a unit that is a hole */
@@ -89,11 +84,9 @@ typedef struct Worker {
     guint first_run_of_pack;
     GArray *runs;
     GArray *digests;
-    GArray *damage;
     GArray *pieces_done; /* guint: their indices */
     GArray *vanished;    /* guint: files */
     GArray *ends;        /* Piece: where files ended early, as offset */
-    BkPageSample *sample;
     BkSnapshotWork work;
 } Worker;
 

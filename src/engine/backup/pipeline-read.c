@@ -1,65 +1,25 @@
 /* pipeline-read.c - a worker of the pipeline: reads one piece of a file, checks its pages, and
  * fills packs. */
 #include "engine/backup/pipeline-priv.h"
-#include "source/pg/format/page.h"
 
 #include <string.h>
 
-#define REREADS     3 /* of a page that fails its checksum: it may just be being written */
-#define HOLE_STEP   BK_GIB
-#define CHUNK_PAGES (BK_PACK_CHUNK_SIZE / BK_PG_PAGE_SIZE)
+#define HOLE_STEP BK_GIB
+#define HOLE_MIN  8192u /* fewer zeros are stored: a hole costs an extent */
 
 /* A piece while it is read. */
 typedef struct Reading {
     Worker *worker;
     const Piece *piece;
     const BkSelected *selected;
+    bool is_open; /* in the worker's reader */
     bool is_repack;
 } Reading;
 
-/* Reads a page that failed its checksum again: it may just have been being written. A page that
- * stays wrong tells `*lsn`. */
-static bool
-is_page_fine(Worker *worker, uint8_t *page, uint64_t offset, uint32_t block, uint64_t *lsn)
+static BkReader *
+reader_of(const Reading *reading)
 {
-    BkPgPageResult result;
-    size_t got;
-
-    for (int i = 0; i < REREADS; i++) {
-        g_autoptr(GError) ignored = NULL; /* what was read before stays, and counts as wrong */
-
-        if (!bk_file_reader_read(worker->reader, page, BK_PG_PAGE_SIZE, offset, &got, &ignored))
-            return false;
-        if (got < BK_PG_PAGE_SIZE)
-            return true; /* cut off meanwhile: not damage */
-        if (bk_pg_page_verify(page, block, &result))
-            return true;
-        *lsn = result.lsn;
-        g_usleep(1000);
-    }
-    return false;
-}
-
-static void
-verify_pages(const Reading *reading, uint8_t *data, size_t size, uint64_t offset)
-{
-    const BkDataDirFile *file = reading->selected->file;
-    uint64_t bad[(CHUNK_PAGES + 63) / 64];
-    uint32_t first = file->first_block + (uint32_t)(offset / BK_PG_PAGE_SIZE);
-    size_t pages = size / BK_PG_PAGE_SIZE;
-
-    if (!reading->worker->round->copy->options.verify_pages || !file->is_paged ||
-        bk_pg_pages_verify(data, pages, first, bad) == 0)
-        return;
-    for (size_t i = 0; i < pages; i++) {
-        BkPipelineDamage damage = {file, first + (uint32_t)i, 0};
-
-        if ((bad[i / 64] >> (i % 64) & 1) == 0)
-            continue;
-        if (!is_page_fine(reading->worker, data + i * BK_PG_PAGE_SIZE, offset + i * BK_PG_PAGE_SIZE,
-                          damage.block, &damage.lsn))
-            g_array_append_val(reading->worker->damage, damage);
-    }
+    return reading->worker->reader;
 }
 
 static bool
@@ -83,8 +43,8 @@ prepare_room(const Reading *reading, GError **error)
     Worker *worker = reading->worker;
 
     return bk_pipeline_begin_pack(worker, error) &&
-           (!reading->selected->file->is_paged ||
-            bk_pack_writer_position(worker->writer) % BK_PG_PAGE_SIZE == 0 ||
+           (reading->selected->file->page_size == 0 ||
+            bk_pack_writer_position(worker->writer) % reading->selected->file->page_size == 0 ||
             bk_pack_writer_end_chunk(worker->writer, error));
 }
 
@@ -109,7 +69,7 @@ static bool
 take(const Reading *reading, const uint8_t *data, size_t size, uint64_t offset, GError **error)
 {
     Worker *worker = reading->worker;
-    bool is_hole = size >= BK_PG_PAGE_SIZE && is_zero(data, size);
+    bool is_hole = size >= HOLE_MIN && is_zero(data, size);
     Run run = {
         .offset = offset,
         .pack_offset = bk_pack_writer_position(worker->writer),
@@ -119,8 +79,8 @@ take(const Reading *reading, const uint8_t *data, size_t size, uint64_t offset, 
     };
 
     add_run(worker, &run);
-    if (!is_hole && reading->selected->is_main_fork)
-        bk_page_sample_draw(worker->sample, reading->selected->file, data, size, offset);
+    if (!is_hole && reading->is_open && worker->reader->driver->note_stored != NULL)
+        worker->reader->driver->note_stored(worker->reader, data, size, offset);
     if (reading->is_repack)
         worker->work.repacked += size;
     else
@@ -138,12 +98,14 @@ read_some(const Reading *reading, uint8_t *data, size_t want, uint64_t offset, s
     Worker *worker = reading->worker;
 
     if (!bk_rate_take(worker->round->copy->rate, want, worker->op, error) ||
-        !bk_file_reader_read(worker->reader, data, want, offset, got, error))
+        !worker->reader->driver->read(worker->reader, data, want, offset, got, error))
         return false;
     worker->work.read += *got;
     bk_op_advance(worker->op, *got);
     if (*got < want)
         note_end(reading, offset + *got); /* cut off meanwhile */
+    if (*got > 0 && worker->reader->driver->verify != NULL)
+        worker->reader->driver->verify(worker->reader, data, *got, offset);
     return true;
 }
 
@@ -175,7 +137,7 @@ take_hole(const Reading *reading, uint64_t offset, uint64_t end)
 static uint64_t
 find_hole_end(const Reading *reading, uint64_t offset, uint64_t end, uint64_t step)
 {
-    uint64_t data = bk_file_reader_next_data(reading->worker->reader, offset, end);
+    uint64_t data = reader_of(reading)->driver->next_data(reader_of(reading), offset, end);
 
     if (data < end)
         data = offset + (data - offset) / step * step;
@@ -191,7 +153,7 @@ store_range(const Reading *reading, uint64_t offset, uint64_t end, GError **erro
     Worker *worker = reading->worker;
 
     while (offset < end) {
-        uint64_t hole_end = find_hole_end(reading, offset, end, BK_PG_PAGE_SIZE);
+        uint64_t hole_end = find_hole_end(reading, offset, end, HOLE_MIN);
         size_t available;
         size_t want;
         size_t got;
@@ -210,7 +172,6 @@ store_range(const Reading *reading, uint64_t offset, uint64_t end, GError **erro
             return false;
         if (got == 0)
             break;
-        verify_pages(reading, data, got, offset);
         if (!take(reading, data, got, offset, error))
             return false;
         offset += got;
@@ -262,32 +223,22 @@ digest_unit(const Reading *reading, const uint8_t *data, size_t size, uint64_t o
            memcmp(base->digests + unit * BK_XXH3_SIZE, digest.hash, BK_XXH3_SIZE) == 0;
 }
 
-/* Without data checksums a page becomes all-visible without a higher LSN, and then its place in the
- * visibility map, which is read anew, would say what the parent's page does not. */
-static bool
-is_page_unchanged(const Reading *reading, const uint8_t *page, uint64_t offset)
-{
-    const BkPipelineOptions *options = &reading->worker->round->copy->options;
-    BkLsn lsn;
-
-    return offset + BK_PG_PAGE_SIZE <= reading->selected->base->size &&
-           bk_pg_page_get_lsn(page, &lsn) && lsn < options->base_lsn &&
-           (options->verify_pages || !bk_pg_page_is_all_visible(page));
-}
-
 /* Stores the pages that are not as in the parent; those that follow each other together. */
 static bool
 store_changed_pages(const Reading *reading, const uint8_t *data, size_t size, uint64_t offset,
                     GError **error)
 {
+    BkReader *reader = reader_of(reading);
+    const size_t page_size = reading->selected->file->page_size;
     size_t start = 0;
 
-    for (size_t at = 0; at < size; at += BK_PG_PAGE_SIZE) {
-        if (size - at < BK_PG_PAGE_SIZE || !is_page_unchanged(reading, data + at, offset + at))
+    for (size_t at = 0; at < size; at += page_size) {
+        if (size - at < page_size ||
+            !reader->driver->is_unchanged(reader, reading->selected->base, data + at, offset + at))
             continue;
         if (at > start && !store_bytes(reading, data + start, at - start, offset + start, error))
             return false;
-        start = at + BK_PG_PAGE_SIZE;
+        start = at + page_size;
     }
     return start >= size || store_bytes(reading, data + start, size - start, offset + start, error);
 }
@@ -341,7 +292,6 @@ read_units(Reading *reading, GError **error)
             return false;
         if (got == 0)
             break;
-        verify_pages(reading, worker->scratch, got, at);
         if (!store_unit(reading, worker->scratch, got, at, error))
             return false;
     }
@@ -391,15 +341,16 @@ bk_pipeline_piece(Worker *worker, const Piece *piece, GError **error)
     bool found;
     bool ok;
 
-    if (!bk_file_reader_open(worker->reader, reading.selected->file->path, piece->offset,
-                             piece->length, &found, error))
+    if (!worker->reader->driver->open(worker->reader, reading.selected->file, piece->offset,
+                                      piece->length, &found, error))
         return false;
     if (!found) {
         g_array_append_val(worker->vanished, piece->file);
         return true;
     }
+    reading.is_open = true;
     ok = read_open_piece(&reading, error);
-    bk_file_reader_close(worker->reader);
+    worker->reader->driver->close(worker->reader);
     return ok;
 }
 

@@ -5,7 +5,6 @@
 #include "base/fd.h"
 #include "base/sorted.h"
 #include "base/workers.h"
-#include "source/pg/format/page.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -33,8 +32,6 @@ bk_pipeline_new(const BkPipelineOptions *options)
     self->packs = g_array_new(FALSE, FALSE, sizeof(BkPackRef));
     self->runs = g_array_new(FALSE, FALSE, sizeof(Run));
     self->digests = g_array_new(FALSE, FALSE, sizeof(Digest));
-    self->damage = g_array_new(FALSE, FALSE, sizeof(BkPipelineDamage));
-    self->sample = bk_page_sample_new();
     return self;
 }
 
@@ -50,8 +47,6 @@ bk_pipeline_free(BkPipeline *self)
     g_array_unref(self->packs);
     g_array_unref(self->runs);
     g_array_unref(self->digests);
-    g_array_unref(self->damage);
-    bk_page_sample_free(self->sample);
     g_free(self);
 }
 
@@ -147,18 +142,18 @@ cut_pieces(Round *round)
 {
     static const struct {
         bool has_base;
-        bool is_paged;
+        bool has_pages;
     } groups[] = {{true, true}, {true, false}, {false, true}, {false, false}};
     g_autoptr(GArray) ranges = g_array_new(FALSE, FALSE, sizeof(BkRange));
     size_t count;
     const BkSelected *files = bk_selection_files(round->selection, &count);
-    const BkDataDirFile *left_out = round->last != NULL ? round->last->selected->file : NULL;
+    const BkSourceFile *left_out = round->last != NULL ? round->last->selected->file : NULL;
 
     for (size_t group = 0; group < G_N_ELEMENTS(groups); group++)
         for (size_t i = 0; i < count; i++)
             if (S_ISREG(files[i].file->mode) && files[i].file != left_out &&
                 (files[i].base != NULL) == groups[group].has_base &&
-                files[i].file->is_paged == groups[group].is_paged)
+                (files[i].file->page_size > 0) == groups[group].has_pages)
                 cut_file(round, &files[i], ranges);
 }
 
@@ -306,7 +301,6 @@ hand_over(Worker *worker)
     (void)pthread_mutex_lock(&copy->mutex);
     g_array_append_vals(copy->runs, worker->runs->data, worker->runs->len);
     g_array_append_vals(copy->digests, worker->digests->data, worker->digests->len);
-    g_array_append_vals(copy->damage, worker->damage->data, worker->damage->len);
     for (guint i = 0; i < worker->vanished->len; i++)
         file_at(copy, g_array_index(worker->vanished, guint, i))->has_vanished = true;
     for (guint i = 0; i < worker->ends->len; i++) {
@@ -320,7 +314,8 @@ hand_over(Worker *worker)
 
         file_at(copy, g_array_index(worker->round->pieces, Piece, piece).file)->pieces_done++;
     }
-    bk_page_sample_merge(copy->sample, worker->sample);
+    if (worker->reader->driver->hand_over != NULL)
+        worker->reader->driver->hand_over(worker->reader);
     add_work(&copy->work, &worker->work);
     (void)pthread_mutex_unlock(&copy->mutex);
 }
@@ -337,17 +332,15 @@ init_worker(Worker *worker, Round *round, BkOp *op)
         .round = round,
         .op = op,
         .writer = bk_pack_writer_new(source_repo, options->codec, options->level),
-        .reader = bk_file_reader_new(round->dir),
+        .reader = options->source->driver->new_reader(options->source),
         .hash_secret = bk_source_repo_hash_secret(source_repo, generation),
         .scratch = g_malloc(BK_FILE_DIGEST_UNIT),
         .ranges = g_array_new(FALSE, FALSE, sizeof(BkRange)),
         .runs = g_array_new(FALSE, FALSE, sizeof(Run)),
         .digests = g_array_new(FALSE, FALSE, sizeof(Digest)),
-        .damage = g_array_new(FALSE, FALSE, sizeof(BkPipelineDamage)),
         .pieces_done = g_array_new(FALSE, FALSE, sizeof(guint)),
         .vanished = g_array_new(FALSE, FALSE, sizeof(guint)),
         .ends = g_array_new(FALSE, FALSE, sizeof(Piece)),
-        .sample = bk_page_sample_new(),
     };
     memset(worker->scratch, 0, BK_FILE_DIGEST_UNIT);
     bk_xxh3(worker->hash_secret, worker->scratch, BK_FILE_DIGEST_UNIT, worker->zero_hash);
@@ -357,17 +350,15 @@ static void
 clear_worker(Worker *worker)
 {
     bk_pack_writer_free(worker->writer);
-    bk_file_reader_free(worker->reader);
+    worker->reader->driver->free(worker->reader);
     bk_buf_free(worker->object);
     g_free(worker->scratch);
     g_array_unref(worker->ranges);
     g_array_unref(worker->runs);
     g_array_unref(worker->digests);
-    g_array_unref(worker->damage);
     g_array_unref(worker->pieces_done);
     g_array_unref(worker->vanished);
     g_array_unref(worker->ends);
-    bk_page_sample_free(worker->sample);
 }
 
 static bool
@@ -512,18 +503,14 @@ bool
 bk_pipeline_run(BkPipeline *self, const BkSelection *selection, const BkPipelineLast *last,
                 BkOp *op, GError **error)
 {
-    g_autoptr(BkDataDir) dir = bk_data_dir_open(self->options.root, error);
     g_autoptr(GArray) pieces = g_array_new(FALSE, FALSE, sizeof(Piece));
     Round round = {
         .copy = self,
-        .dir = dir,
         .selection = selection,
         .last = last,
         .pieces = pieces,
     };
 
-    if (dir == NULL)
-        return false;
     cut_pieces(&round);
     if (last != NULL) {
         /* Its content is stored anew: no checkpoint may take the parent's for it. */
@@ -543,7 +530,6 @@ bk_pipeline_file_init(BkPipelineFile *self)
 {
     *self = (BkPipelineFile){
         .extents = g_array_new(FALSE, FALSE, sizeof(BkExtent)),
-        .notes = g_array_new(FALSE, FALSE, sizeof(BkPageNote)),
     };
 }
 
@@ -551,7 +537,6 @@ void
 bk_pipeline_file_clear(BkPipelineFile *self)
 {
     g_clear_pointer(&self->extents, g_array_unref);
-    g_clear_pointer(&self->notes, g_array_unref);
     bk_buf_clear(&self->digests);
 }
 
@@ -626,53 +611,8 @@ cut_extents(GArray *extents, uint64_t size)
     }
 }
 
-/* Does the file still have the page in the pack in which the parent had it? */
-static bool
-is_of_parent(const BkPipeline *self, const BkPipelineFile *copied, uint64_t offset)
-{
-    guint low = 0;
-    guint high = copied->extents->len;
-
-    while (low < high) {
-        guint middle = low + (high - low) / 2;
-        const BkExtent *extent = &g_array_index(copied->extents, BkExtent, middle);
-
-        if (extent->file_offset + extent->length <= offset)
-            low = middle + 1;
-        else if (extent->file_offset > offset)
-            high = middle;
-        else
-            return !extent->is_hole && extent->pack < self->options.first_pack;
-    }
-    return false;
-}
-
-/* Notes of pages that were stored, and those of the parent's that are reused. The parent's are only
- * there to be compared by the next backup: where they are malformed, it has fewer. */
-static void
-collect_notes(const BkPipeline *self, const BkSelected *selected, BkPipelineFile *copied)
-{
-    g_autoptr(GArray) notes = g_array_new(FALSE, FALSE, sizeof(BkPageNote));
-    g_autoptr(GError) ignored = NULL;
-    guint stored;
-
-    g_array_set_size(copied->notes, 0);
-    bk_page_sample_get(self->sample, selected->file, notes);
-    stored = notes->len;
-    if (selected->base != NULL && selected->is_main_fork &&
-        !bk_page_notes_decode(selected->base->notes, selected->base->notes_size, notes, &ignored))
-        g_array_set_size(notes, stored);
-    for (guint i = 0; i < notes->len; i++) {
-        const BkPageNote *note = &g_array_index(notes, BkPageNote, i);
-
-        if (note->offset + BK_PG_PAGE_SIZE <= copied->size &&
-            (i < stored || is_of_parent(self, copied, note->offset)))
-            g_array_append_val(copied->notes, *note);
-    }
-}
-
 bool
-bk_pipeline_get_file(BkPipeline *self, const BkDataDirFile *tree_file, BkPipelineFile *copied)
+bk_pipeline_get_file(BkPipeline *self, const BkSourceFile *tree_file, BkPipelineFile *copied)
 {
     guint place = GPOINTER_TO_UINT(g_hash_table_lookup(self->places, tree_file));
     g_autoptr(GArray) own = g_array_new(FALSE, FALSE, sizeof(BkExtent));
@@ -703,16 +643,15 @@ bk_pipeline_get_file(BkPipeline *self, const BkDataDirFile *tree_file, BkPipelin
         bk_extents_overlay((const BkExtent *)(const void *)own->data, own->len, iter, copied->size,
                            copied->extents);
     }
+    copied->parent = base;
     copied->reused = base != NULL && copied->size > stored ? copied->size - stored : 0;
-    collect_notes(self, file->selected, copied);
     return true;
 }
 
-const BkPipelineDamage *
-bk_pipeline_damage(const BkPipeline *self, size_t *count)
+BkSource *
+bk_pipeline_source(const BkPipeline *self)
 {
-    *count = self->damage->len;
-    return (const BkPipelineDamage *)(const void *)self->damage->data;
+    return self->options.source;
 }
 
 const BkPackRef *

@@ -11,7 +11,7 @@
 #pragma once
 #include "base/rate.h"
 #include "engine/targets/best-effort.h"
-#include "source/pg/backup/selection.h"
+#include "source/selection.h"
 
 typedef struct BkPipeline BkPipeline;
 
@@ -21,14 +21,12 @@ typedef bool (*BkPipelineResumePoint)(BkPipeline *copy, void *data, BkOp *op, GE
 typedef struct BkPipelineOptions {
     GPtrArray *source_repos;   /* of BkSourceRepo that share keys; borrowed */
     BkBestEffort *best_effort; /* get the packs as well; may be NULL */
-    const char *root;          /* the data directory */
+    BkSource *source;          /* what is read; borrowed */
     BkCodec codec;
     int level;
     unsigned workers;
     uint64_t max_rate;
-    bool verify_pages;   /* the cluster has data checksums */
-    uint32_t first_pack; /* index of the first pack: the parent has so many */
-    uint64_t base_lsn;   /* of compared files: pages with an older LSN are as in the parent */
+    uint32_t first_pack;        /* index of the first pack: the parent has so many */
     int64_t resume_interval_us; /* how often `checkpoint` is called; 0: never */
     BkPipelineResumePoint checkpoint;
     void *data; /* passed to it */
@@ -56,7 +54,7 @@ bool bk_pipeline_run(BkPipeline *self, const BkSelection *selection, const BkPip
 typedef struct BkPipelineFile {
     GArray *extents; /* of BkExtent: those stored anew, and those of the parent */
     BkBuf digests;
-    GArray *notes; /* of BkPageNote: pages in those extents */
+    const BkFile *parent; /* of which it reuses the rest, or NULL */
     uint64_t size;
     uint64_t reused;  /* bytes of it that are the parent's */
     bool is_complete; /* false in a checkpoint: less than the file, or partly as in the parent */
@@ -69,16 +67,10 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkPipelineFile, bk_pipeline_file_clear)
 
 /* Replaces the content of `copied`. False when the file vanished before it was read, or when
  * nothing is known of it (yet). */
-bool bk_pipeline_get_file(BkPipeline *self, const BkDataDirFile *file, BkPipelineFile *copied);
+bool bk_pipeline_get_file(BkPipeline *self, const BkSourceFile *file, BkPipelineFile *copied);
 
-/* A page that fails its checksum, also when it is read again. One that was written since the backup
- * started (by its LSN) may be torn, which replay repairs: that is for the caller to tell. */
-typedef struct BkPipelineDamage {
-    const BkDataDirFile *file;
-    uint32_t block; /* within the relation's fork */
-    uint64_t lsn;   /* that the page bears */
-} BkPipelineDamage;
-const BkPipelineDamage *bk_pipeline_damage(const BkPipeline *self, size_t *count);
+/* What is read. */
+BkSource *bk_pipeline_source(const BkPipeline *self);
 
 /* The packs put: pack i of them has index first_pack + i in extents. */
 const BkPackRef *bk_pipeline_packs(const BkPipeline *self, size_t *count);

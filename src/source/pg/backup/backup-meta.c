@@ -2,7 +2,10 @@
  * read. */
 #include "source/pg/backup/backup-meta.h"
 
+#include "base/log.h"
 #include "source/pg/cluster/control.h"
+#include "source/pg/cluster/data-dir.h"
+#include "source/pg/wal/wal-mark.h"
 
 #include <sys/stat.h>
 
@@ -53,4 +56,20 @@ bk_backup_meta_fill(BkPgMeta *meta, const BkServerFacts *facts, const char *data
     meta->data_directory = g_strdup(data_dir);
     meta->wal_directory = find_wal_directory(data_dir);
     return true;
+}
+
+void
+bk_backup_meta_set_mark(BkPgMeta *meta, const char *data_dir, BkLsn checkpoint)
+{
+    char name[BK_WAL_NAME_SIZE];
+    g_autofree char *path = NULL;
+    g_auto(BkBuf) content = BK_BUF_INIT;
+
+    bk_wal_segment_name(meta->timeline, bk_wal_segment_of(checkpoint, meta->segment_size),
+                        meta->segment_size, name);
+    path = g_build_filename("pg_wal", name, NULL);
+    if (!bk_data_dir_read(data_dir, path, meta->segment_size, &content, NULL) ||
+        !bk_wal_mark_find(content.data, content.size, checkpoint, &meta->mark))
+        bk_log(BK_LOG_INFO, "the WAL has no whole record of the checkpoint: the next backup will "
+                            "read everything");
 }

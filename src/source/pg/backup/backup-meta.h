@@ -11,3 +11,7 @@
  */
 bool bk_backup_meta_fill(BkPgMeta *meta, const BkServerFacts *facts, const char *data_dir,
                          GError **error) BK_MUST_USE;
+
+/* Sets by which record of the WAL the next backup will know that this snapshot is of its own past:
+ * that of the checkpoint at `checkpoint`. Without one, which is logged, it reads everything. */
+void bk_backup_meta_set_mark(BkPgMeta *meta, const char *data_dir, BkLsn checkpoint);

@@ -41,7 +41,7 @@ static void
 note_unknown_change(Audit *self, const BkSelected *selected, uint64_t offset, BkLsn lsn)
 {
     char text[BK_LSN_TEXT_SIZE];
-    uint64_t block = selected->file->first_block + offset / BK_PG_PAGE_SIZE;
+    uint64_t block = selected->file->first_page + offset / BK_PG_PAGE_SIZE;
 
     (void)pthread_mutex_lock(&self->mutex);
     if (self->found == NULL)
@@ -64,7 +64,7 @@ note_other_page(Audit *self, const Place *place, const uint8_t *page)
             "block %" G_GUINT64_FORMAT
             " of \"%s\" has LSN %s and layout %u/%u/%u%s, but the parent "
             "stored it with LSN %s and layout %u/%u/%u%s",
-            place->selected->file->first_block + note->offset / BK_PG_PAGE_SIZE,
+            place->selected->file->first_page + note->offset / BK_PG_PAGE_SIZE,
             place->selected->file->path, bk_lsn_format(header.lsn, lsn), header.lower, header.upper,
             header.special, bk_pg_page_is_all_visible(page) ? ", all-visible" : "",
             bk_lsn_format(note->lsn, noted_lsn), note->lower, note->upper, note->special,

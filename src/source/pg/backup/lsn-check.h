@@ -6,8 +6,8 @@
  * parent noted of its pages, too: with an older LSN there must be the same LSN and layout (see
  * source/pg/format/page-note.h). Threads: a call starts and joins threads of its own. */
 #pragma once
-#include "source/pg/backup/selection.h"
 #include "source/pg/format/lsn.h"
+#include "source/selection.h"
 
 typedef struct BkLsnCheckRequest {
     const char *root; /* the data directory */

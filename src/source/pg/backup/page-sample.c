@@ -9,7 +9,7 @@
 #define SLACK BK_PAGE_SAMPLE_SIZE
 
 typedef struct SampledPage {
-    const BkDataDirFile *file;
+    const BkSourceFile *file;
     BkPageNote note;
 } SampledPage;
 
@@ -63,7 +63,7 @@ drop_highest_ranks(BkPageSample *self)
 }
 
 void
-bk_page_sample_add(BkPageSample *self, const BkDataDirFile *file, const BkPageNote *note)
+bk_page_sample_add(BkPageSample *self, const BkSourceFile *file, const BkPageNote *note)
 {
     const SampledPage page = {file, *note};
 
@@ -76,7 +76,7 @@ bk_page_sample_add(BkPageSample *self, const BkDataDirFile *file, const BkPageNo
 }
 
 void
-bk_page_sample_draw(BkPageSample *self, const BkDataDirFile *file, const uint8_t *data, size_t size,
+bk_page_sample_draw(BkPageSample *self, const BkSourceFile *file, const uint8_t *data, size_t size,
                     uint64_t offset)
 {
     size_t at = (BK_PG_PAGE_SIZE - offset % BK_PG_PAGE_SIZE) % BK_PG_PAGE_SIZE;
@@ -115,7 +115,7 @@ compare_sampled_pages(const void *left, const void *right)
 }
 
 void
-bk_page_sample_get(BkPageSample *self, const BkDataDirFile *file, GArray *notes)
+bk_page_sample_get(BkPageSample *self, const BkSourceFile *file, GArray *notes)
 {
     const SampledPage key = {.file = file};
 

@@ -18,14 +18,14 @@ void bk_page_sample_free(BkPageSample *self); /* NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BkPageSample, bk_page_sample_free)
 
 /* Draws from the whole pages of `data`, which is at `offset` of `file`. The file is borrowed. */
-void bk_page_sample_draw(BkPageSample *self, const BkDataDirFile *file, const uint8_t *data,
+void bk_page_sample_draw(BkPageSample *self, const BkSourceFile *file, const uint8_t *data,
                          size_t size, uint64_t offset);
 
 /* Adds a note that has a rank already. */
-void bk_page_sample_add(BkPageSample *self, const BkDataDirFile *file, const BkPageNote *note);
+void bk_page_sample_add(BkPageSample *self, const BkSourceFile *file, const BkPageNote *note);
 
 /* Adds what `other` has, which keeps it. */
 void bk_page_sample_merge(BkPageSample *self, const BkPageSample *other);
 
 /* Appends the notes of one file to `notes` (of BkPageNote), sorted by offset. */
-void bk_page_sample_get(BkPageSample *self, const BkDataDirFile *file, GArray *notes);
+void bk_page_sample_get(BkPageSample *self, const BkSourceFile *file, GArray *notes);

@@ -5,7 +5,7 @@
  * if a period is set, day by day the oldest ones, so that no pack in use is older than it. Threads:
  * safe. */
 #pragma once
-#include "source/pg/backup/selection.h"
+#include "source/selection.h"
 
 typedef struct BkRepackRequest {
     GPtrArray *source_repos; /* of BkSourceRepo: their packs must be there */

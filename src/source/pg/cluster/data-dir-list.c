@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "source/pg/cluster/data-dir.h"
+#include "source/pg/format/page.h"
 #include "source/pg/format/relation-file.h"
 
 #include <errno.h>
@@ -37,7 +38,7 @@ typedef struct Walk {
     const BkPgControl *control;
     const BkDataDir *dir;
     GPtrArray *files;
-    GPtrArray *left_out; /* BkDataDirFile: links */
+    GPtrArray *left_out; /* BkSourceFile: links */
     GArray *above;       /* Identity: the directories that hold the data directory */
     BkOp *op;
     bool has_group_access;
@@ -55,7 +56,7 @@ typedef struct Directory {
 static void
 free_file(void *data)
 {
-    BkDataDirFile *file = data;
+    BkSourceFile *file = data;
 
     g_free(file->path);
     g_free(file->link);
@@ -177,10 +178,10 @@ place_of(const Directory *directory, const char *name)
     return PLACE_OTHER;
 }
 
-static BkDataDirFile *
+static BkSourceFile *
 make_file(const char *path, const struct stat *st)
 {
-    BkDataDirFile *file = g_new0(BkDataDirFile, 1);
+    BkSourceFile *file = g_new0(BkSourceFile, 1);
 
     file->path = g_strdup(path);
     file->size = S_ISREG(st->st_mode) ? (uint64_t)st->st_size : 0;
@@ -192,17 +193,17 @@ make_file(const char *path, const struct stat *st)
     return file;
 }
 
-static BkDataDirFile *
+static BkSourceFile *
 add_file(Walk *walk, const char *path, const struct stat *st)
 {
-    BkDataDirFile *file = make_file(path, st);
+    BkSourceFile *file = make_file(path, st);
 
     g_ptr_array_add(walk->files, file);
     return file;
 }
 
 static void
-mark_pages(BkDataDirFile *file, const Walk *walk, const Directory *directory, const char *name)
+mark_pages(BkSourceFile *file, const Walk *walk, const Directory *directory, const char *name)
 {
     uint32_t segment_blocks = walk->control->relation_segment_blocks;
     BkRelationFile relation;
@@ -211,8 +212,8 @@ mark_pages(BkDataDirFile *file, const Walk *walk, const Directory *directory, co
         return;
     if (!bk_relation_file_parse(name, &relation) || relation.segment > UINT32_MAX / segment_blocks)
         return;
-    file->is_paged = true;
-    file->first_block = relation.segment * segment_blocks;
+    file->page_size = BK_PG_PAGE_SIZE;
+    file->first_page = relation.segment * segment_blocks;
 }
 
 static bool walk_directory(Walk *walk, const Directory *parent, const char *path, Place place,
@@ -305,12 +306,12 @@ add_link(Walk *walk, const Directory *directory, const char *name, const char *p
                         "data there back into the data directory, or use a tablespace",
                         path, target);
     if (place == PLACE_EMPTIED) {
-        BkDataDirFile *file = add_file(walk, path, st);
+        BkSourceFile *file = add_file(walk, path, st);
 
         file->mode = S_IFDIR | (walk->has_group_access ? 0750 : 0700);
         file->size = 0;
     } else {
-        BkDataDirFile *file = make_file(path, st);
+        BkSourceFile *file = make_file(path, st);
 
         file->link = g_steal_pointer(&target);
         g_ptr_array_add(walk->left_out, file);
@@ -444,8 +445,8 @@ walk_directory(Walk *walk, const Directory *parent, const char *path, Place plac
 static int
 compare_paths(const void *left, const void *right)
 {
-    const BkDataDirFile *const *a = left;
-    const BkDataDirFile *const *b = right;
+    const BkSourceFile *const *a = left;
+    const BkSourceFile *const *b = right;
 
     return strcmp((*a)->path, (*b)->path);
 }
@@ -481,7 +482,7 @@ bk_data_dir_list_list(const char *root, const BkPgControl *control, BkDataDirLis
         return bk_prefix(error, "data directory \"%s\"", root);
     g_ptr_array_sort(tree->files, compare_paths);
     for (guint i = 0; i < tree->files->len; i++)
-        tree->bytes += ((const BkDataDirFile *)g_ptr_array_index(tree->files, i))->size;
+        tree->bytes += ((const BkSourceFile *)g_ptr_array_index(tree->files, i))->size;
     return true;
 }
 
@@ -498,7 +499,7 @@ void
 bk_data_dir_list_add_tablespaces(const BkDataDirList *self, BkPgMeta *meta)
 {
     for (guint i = 0; i < self->files->len; i++) {
-        const BkDataDirFile *file = g_ptr_array_index(self->files, i);
+        const BkSourceFile *file = g_ptr_array_index(self->files, i);
         uint32_t oid;
 
         if (file->link != NULL && bk_tablespace_path_parse(file->path, &oid) &&
@@ -509,7 +510,7 @@ bk_data_dir_list_add_tablespaces(const BkDataDirList *self, BkPgMeta *meta)
 
 /* "DIRECTORY/FILENODE" of a relation's file other than an init fork; NULL for every other file. */
 static char *
-relation_of(const BkDataDirFile *file)
+relation_of(const BkSourceFile *file)
 {
     g_autofree char *directory = NULL;
     BkRelationPath path;
@@ -546,7 +547,7 @@ add_unlogged(const BkDataDir *dir, const char *path, GHashTable *unlogged, GErro
 
 /* Is it a database's directory: would a relation file in it be one? */
 static bool
-is_database_directory(const BkDataDirFile *file)
+is_database_directory(const BkSourceFile *file)
 {
     g_autofree char *inside = g_strconcat(file->path, "/1", NULL);
     BkRelationPath path;
@@ -563,13 +564,13 @@ bk_data_dir_list_leave_out_unlogged(BkDataDirList *self, const char *root, GErro
     if (dir == NULL)
         return false;
     for (guint i = 0; i < self->files->len; i++) {
-        const BkDataDirFile *file = g_ptr_array_index(self->files, i);
+        const BkSourceFile *file = g_ptr_array_index(self->files, i);
 
         if (is_database_directory(file) && !add_unlogged(dir, file->path, unlogged, error))
             return false;
     }
     for (guint i = 0; g_hash_table_size(unlogged) > 0 && i < self->files->len; i++) {
-        BkDataDirFile *file = g_ptr_array_index(self->files, i);
+        BkSourceFile *file = g_ptr_array_index(self->files, i);
         g_autofree char *relation = relation_of(file);
 
         file->is_left_out = relation != NULL && g_hash_table_contains(unlogged, relation);

@@ -8,26 +8,13 @@
 #include "base/op.h"
 #include "source/pg/cluster/control.h"
 #include "source/pg/cluster/pg-meta.h"
-
-#include <sys/types.h>
-
-typedef struct BkDataDirFile {
-    char *path; /* relative to the data directory; a tablespace's under pg_tblspc/OID/ */
-    char *link; /* of a symbolic link (a tablespace), else NULL */
-    uint64_t size;
-    int64_t mtime_sec;
-    uint32_t mtime_nsec;
-    mode_t mode; /* with the file type */
-    uid_t uid;
-    gid_t gid;
-    bool is_paged;        /* consists of data pages with checksums (when the cluster has them) */
-    uint32_t first_block; /* of the relation's fork, for a paged file */
-    bool is_left_out;     /* found later to belong to an unlogged relation */
-} BkDataDirFile;
+#include "source/source.h"
 
 typedef struct BkDataDirList {
-    GPtrArray *files;    /* of BkDataDirFile, in byte order of their paths */
-    GPtrArray *left_out; /* of BkDataDirFile: links that were not followed */
+    GPtrArray *files;    /* of BkSourceFile, in byte order of their paths, which are relative to the
+                            data directory; a tablespace's are under pg_tblspc/OID/. Files of data
+                            pages have their size, and the block of the fork that is the first */
+    GPtrArray *left_out; /* of BkSourceFile: links that were not followed */
     uint64_t bytes;      /* of all regular files */
 } BkDataDirList;
 

@@ -1,6 +1,7 @@
-/* test-selection.c - what a backup reads of each file, against a model that decides page by page.
+/* test-page-selection.c - what a backup reads of each file, against a model that decides page by
+ * page.
  */
-#include "source/pg/backup/selection.h"
+#include "source/pg/backup/page-selection.h"
 
 #include "expect.h"
 #include "source/pg/format/page.h"
@@ -36,7 +37,7 @@ typedef enum { TAKEN, CHANGED, REFRESHED } Fate;
 
 /* One file on both sides, and what the model says of it. */
 typedef struct Model {
-    BkDataDirFile file;
+    BkSourceFile file;
     bool has_base;
     BkFileKind base_kind;
     uint64_t base_size;
@@ -103,12 +104,12 @@ draw_extents(Model *model)
 static void
 draw_file(Model *model, const struct Place *place)
 {
-    model->file = (BkDataDirFile){
+    model->file = (BkSourceFile){
         .path = (char *)(uintptr_t)place->path,
         .size = draw_size() + (one_in(12) ? draw(8192) : 0),
         .mode = one_in(30) ? S_IFDIR | 0700 : S_IFREG | 0600,
-        .is_paged = place->is_main_fork,
-        .first_block = place->first_block,
+        .page_size = place->is_main_fork ? PAGE : 0,
+        .first_page = place->first_block,
     };
     if (S_ISDIR(model->file.mode))
         model->file.size = 0;
@@ -331,14 +332,10 @@ check_selected(const World *self, const BkSelection *selection, const BkSelected
     g_assert_cmpuint(selected->to_read, ==, model->to_read);
     g_assert_true(selected->is_given_up == (model->how == BK_READ_DIGESTED &&
                                             is_within_given_up(self, model, 0, UINT64_MAX)));
-    g_assert_true(selected->is_main_fork == (is_regular && place->is_main_fork));
     g_assert_true(selected->has_digests == (is_regular && !place->is_main_fork));
     g_assert_true((selected->base != NULL) == (model->how != BK_READ_ALL));
     if (selected->base != NULL)
         g_assert_cmpstr(selected->base->path, ==, place->path);
-    g_assert_cmpuint(selected->fork.tablespace, ==, is_regular ? place->fork.tablespace : 0);
-    g_assert_cmpuint(selected->fork.database, ==, is_regular ? place->fork.database : 0);
-    g_assert_cmpuint(selected->fork.file_node, ==, is_regular ? place->fork.file_node : 0);
     if (model->how != BK_READ_RANGES)
         return;
     check_ranges(selection, selected, model, 0, model->file.size);
@@ -364,11 +361,11 @@ test_against_pages(void)
         size_t count;
 
         world_init(&world);
-        selection = bk_selection_new(
-            world.files,
-            &(BkSelectionOptions){.parent = world.parent,
-                                  .map = world.map,
-                                  .is_given_up = world.has_given_up ? world.is_given_up : NULL});
+        selection = bk_page_selection_new(
+            world.files, &(BkPageSelectionOptions){
+                             .parent = world.parent,
+                             .map = world.map,
+                             .is_given_up = world.has_given_up ? world.is_given_up : NULL});
         selected = bk_selection_files(selection, &count);
         g_assert_cmpuint(count, ==, G_N_ELEMENTS(places));
         for (size_t i = 0; i < count; i++) {
@@ -397,7 +394,7 @@ test_full(void)
     size_t count;
 
     world_init(&world);
-    selection = bk_selection_new_full(world.files);
+    selection = bk_page_selection_new_full(world.files);
     selected = bk_selection_files(selection, &count);
     g_assert_cmpuint(count, ==, G_N_ELEMENTS(places));
     for (size_t i = 0; i < count; i++) {
@@ -422,10 +419,10 @@ select_one(World *self, uint32_t pages, uint32_t first_block, uint32_t changed)
         (World){.files = g_ptr_array_new(), .parent = bk_snapshot_new(), .map = bk_block_map_new()};
     for (size_t i = 0; i < G_N_ELEMENTS(places); i++)
         self->models[i].extents = g_array_new(FALSE, FALSE, sizeof(BkExtent));
-    model->file = (BkDataDirFile){.path = (char *)(uintptr_t) "base/5/16384.9",
-                                  .size = extent.length,
-                                  .mode = S_IFREG,
-                                  .first_block = first_block};
+    model->file = (BkSourceFile){.path = (char *)(uintptr_t) "base/5/16384.9",
+                                 .size = extent.length,
+                                 .mode = S_IFREG,
+                                 .first_page = first_block};
     model->base_kind = BK_FILE_REGULAR;
     model->base_size = extent.length;
     g_array_append_val(model->extents, extent);
@@ -434,8 +431,8 @@ select_one(World *self, uint32_t pages, uint32_t first_block, uint32_t changed)
     add_base(self->parent, model);
     for (uint32_t i = 0; i < changed; i++)
         bk_block_map_add(self->map, &places[1].fork, first_block + i);
-    return bk_selection_new(self->files,
-                            &(BkSelectionOptions){.parent = self->parent, .map = self->map});
+    return bk_page_selection_new(
+        self->files, &(BkPageSelectionOptions){.parent = self->parent, .map = self->map});
 }
 
 static void
@@ -491,8 +488,8 @@ test_limit_in_earlier_file(void)
         g_autoptr(BkSelection) after = NULL;
 
         bk_block_map_limit(world.map, &places[1].fork, cases[i].limit);
-        after = bk_selection_new(world.files,
-                                 &(BkSelectionOptions){.parent = world.parent, .map = world.map});
+        after = bk_page_selection_new(
+            world.files, &(BkPageSelectionOptions){.parent = world.parent, .map = world.map});
         g_assert_cmpuint(bk_selection_to_read(before), ==, 0);
         g_assert_cmpuint(bk_selection_to_read(after), ==, cases[i].pages * PAGE);
     }
@@ -522,20 +519,20 @@ test_remade_database(void)
         g_auto(World) world = {.files = NULL};
         g_autoptr(BkSelection) first = select_one(&world, 20, 0, 0);
         g_autoptr(BkSelection) selection = NULL;
-        BkDataDirFile version = {
+        BkSourceFile version = {
             .path = (char *)(uintptr_t)cases[i].path, .mode = S_IFREG, .mtime_sec = cases[i].mtime};
         const BkFile file = {.path = version.path,
                              .link = "",
                              .kind = BK_FILE_REGULAR,
                              .mtime_sec = cases[i].before};
-        BkSelectionOptions options = {.parent = world.parent,
-                                      .parent_us = INT64_C(5000) * BK_USEC_PER_SEC};
+        BkPageSelectionOptions options = {.parent = world.parent,
+                                          .parent_us = INT64_C(5000) * BK_USEC_PER_SEC};
         size_t count;
 
         if (cases[i].before != 0)
             bk_snapshot_add_file(world.parent, &file);
         g_ptr_array_add(world.files, &version);
-        selection = bk_selection_new(world.files, &options);
+        selection = bk_page_selection_new(world.files, &options);
         g_assert_cmpint(bk_selection_files(selection, &count)->how, ==,
                         cases[i].is_remade ? BK_READ_ALL : BK_READ_COMPARED);
     }
@@ -545,11 +542,11 @@ int
 main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    g_test_add_func("/selection/against-pages", test_against_pages);
-    g_test_add_func("/selection/full", test_full);
-    g_test_add_func("/selection/whole-above-nine-tenths", test_whole_above_nine_tenths);
-    g_test_add_func("/selection/last-blocks", test_last_blocks);
-    g_test_add_func("/selection/remade-database", test_remade_database);
-    g_test_add_func("/selection/limit-in-earlier-file", test_limit_in_earlier_file);
+    g_test_add_func("/page-selection/against-pages", test_against_pages);
+    g_test_add_func("/page-selection/full", test_full);
+    g_test_add_func("/page-selection/whole-above-nine-tenths", test_whole_above_nine_tenths);
+    g_test_add_func("/page-selection/last-blocks", test_last_blocks);
+    g_test_add_func("/page-selection/remade-database", test_remade_database);
+    g_test_add_func("/page-selection/limit-in-earlier-file", test_limit_in_earlier_file);
     return g_test_run();
 }

@@ -1,4 +1,4 @@
-/* selection.c - what of each file a backup reads, and what it reuses from the parent snapshot.
+/* page-selection.c - decides for each file of a cluster what of it is read, and what is reused.
  *
  * The decision for one file; the first line that holds counts:
  *
@@ -22,18 +22,25 @@
  * never saw: the WAL says so (renewed), and without it the time of its PG_VERSION does, with a
  * slack for clocks. When nearly everything has changed, the few extents that are left would cost
  * more to read than to store again. */
-#include "source/pg/backup/selection.h"
+#include "source/pg/backup/page-selection.h"
 
 #include "source/pg/format/page.h"
 
 #include <sys/stat.h>
 
-struct BkSelection {
-    GArray *files;      /* BkSelected */
+/* A file while it is decided about: the selected one, and which relation's fork it is. */
+typedef struct Candidate {
+    BkSelected selected;
+    bool is_main_fork; /* of the relation below */
+    BkForkKey fork;
+} Candidate;
+
+/* What the ranges of a selection's files follow from. */
+typedef struct PageSelection {
+    GArray *candidates; /* Candidate, as many as files, in their order */
     GHashTable *remade; /* OIDs of databases that may have been made since the parent */
-    BkSelectionOptions options;
-    uint64_t to_read;
-};
+    BkPageSelectionOptions options;
+} PageSelection;
 
 /* Read and stored whole when more than this share of it has changed: the few extents left would not
  * be worth reading them from old packs. */
@@ -42,22 +49,22 @@ struct BkSelection {
 
 #define CLOCK_SLACK_US (INT64_C(10) * 60 * BK_USEC_PER_SEC)
 
-static BkSelected
-describe(const BkDataDirFile *file)
+static Candidate
+describe_file(const BkSourceFile *file)
 {
-    BkSelected selected = {.file = file, .how = BK_READ_ALL};
+    Candidate candidate = {.selected = {.file = file, .how = BK_READ_ALL}};
     BkRelationPath path;
 
     if (!S_ISREG(file->mode))
-        return selected;
-    selected.to_read = file->size;
-    selected.is_main_fork = bk_relation_path_parse(file->path, &path) &&
-                            path.name.fork == BK_FORK_MAIN && !path.name.is_temporary;
-    selected.has_digests = !selected.is_main_fork;
-    if (selected.is_main_fork)
-        selected.fork = (BkForkKey){path.tablespace, path.database, path.name.file_node,
-                                    (uint8_t)path.name.fork};
-    return selected;
+        return candidate;
+    candidate.selected.to_read = file->size;
+    candidate.is_main_fork = bk_relation_path_parse(file->path, &path) &&
+                             path.name.fork == BK_FORK_MAIN && !path.name.is_temporary;
+    candidate.selected.has_digests = !candidate.is_main_fork;
+    if (candidate.is_main_fork)
+        candidate.fork = (BkForkKey){path.tablespace, path.database, path.name.file_node,
+                                     (uint8_t)path.name.fork};
+    return candidate;
 }
 
 static uint64_t
@@ -68,11 +75,12 @@ whole_pages(uint64_t bytes)
 
 /* Up to where the parent's content may stand for the file's, whatever the blocks below say. */
 static uint64_t
-known_end(const BkSelection *self, const BkSelected *selected)
+known_end(const PageSelection *self, const Candidate *candidate)
 {
+    const BkSelected *selected = &candidate->selected;
     uint64_t end = MIN(whole_pages(selected->base->size), selected->file->size);
-    uint32_t limit = bk_block_map_get_limit(self->options.map, &selected->fork);
-    uint32_t first = selected->file->first_block;
+    uint32_t limit = bk_block_map_get_limit(self->options.map, &candidate->fork);
+    uint32_t first = selected->file->first_page;
 
     if (limit == BK_BLOCK_NO_LIMIT)
         return end;
@@ -101,7 +109,7 @@ typedef struct GivenUp {
 } GivenUp;
 
 static GivenUp
-walk_given_up(const BkSelection *self, const BkFile *base)
+walk_given_up(const PageSelection *self, const BkFile *base)
 {
     GivenUp walk = {.is_given_up = self->options.is_given_up};
 
@@ -135,18 +143,19 @@ add_given_up(GivenUp *walk, uint64_t from, uint64_t end, GArray *ranges)
     }
 }
 
-void
-bk_selection_get_ranges(const BkSelection *self, const BkSelected *selected, uint64_t from,
-                        uint64_t end, GArray *ranges)
+static void
+find_ranges(const PageSelection *self, const Candidate *candidate, uint64_t from, uint64_t end,
+            GArray *ranges)
 {
-    const uint64_t first = selected->file->first_block;
-    const uint64_t known = MIN(known_end(self, selected), end);
+    const BkSelected *selected = &candidate->selected;
+    const uint64_t first = selected->file->first_page;
+    const uint64_t known = MIN(known_end(self, candidate), end);
     GivenUp walk = walk_given_up(self, selected->base);
     uint32_t block, count;
 
     g_array_set_size(ranges, 0);
     while (from < known &&
-           bk_block_map_next(self->options.map, &selected->fork,
+           bk_block_map_next(self->options.map, &candidate->fork,
                              (uint32_t)(first + from / BK_PG_PAGE_SIZE),
                              (uint32_t)(first + known / BK_PG_PAGE_SIZE), &block, &count)) {
         uint64_t changed = (block - first) * BK_PG_PAGE_SIZE;
@@ -160,9 +169,17 @@ bk_selection_get_ranges(const BkSelection *self, const BkSelected *selected, uin
     add_range(ranges, MAX(from, known), end, false);
 }
 
+static void
+get_page_ranges(const void *data, size_t index, uint64_t from, uint64_t end, GArray *ranges)
+{
+    const PageSelection *self = data;
+
+    find_ranges(self, &g_array_index(self->candidates, Candidate, index), from, end, ranges);
+}
+
 /* Does any of the parent's extents of the file lie in a pack that is given up? */
 static bool
-touches_given_up(const BkSelection *self, const BkFile *base)
+touches_given_up(const PageSelection *self, const BkFile *base)
 {
     BkExtentIter iter;
     BkExtent extent;
@@ -177,7 +194,7 @@ touches_given_up(const BkSelection *self, const BkFile *base)
 }
 
 static bool
-has_same_mtime(const BkFile *base, const BkDataDirFile *file)
+has_same_mtime(const BkFile *base, const BkSourceFile *file)
 {
     return base->mtime_sec == file->mtime_sec && base->mtime_nsec == file->mtime_nsec;
 }
@@ -187,10 +204,10 @@ has_same_mtime(const BkFile *base, const BkDataDirFile *file)
  * little.
  */
 static void
-find_remade(BkSelection *self, const GPtrArray *files)
+find_remade(PageSelection *self, const GPtrArray *files)
 {
     for (guint i = 0; i < files->len; i++) {
-        const BkDataDirFile *file = g_ptr_array_index(files, i);
+        const BkSourceFile *file = g_ptr_array_index(files, i);
         g_autofree char *directory = g_path_get_dirname(file->path);
         g_autofree char *name = g_path_get_basename(directory);
         const BkFile *base;
@@ -208,30 +225,31 @@ find_remade(BkSelection *self, const GPtrArray *files)
 }
 
 static bool
-is_remade(const BkSelection *self, const BkSelected *selected)
+is_remade(const PageSelection *self, const Candidate *candidate)
 {
-    return g_hash_table_contains(self->remade, GUINT_TO_POINTER(selected->fork.database));
+    return g_hash_table_contains(self->remade, GUINT_TO_POINTER(candidate->fork.database));
 }
 
 static bool
-is_new_as_a_whole(const BkSelection *self, const BkSelected *selected)
+is_new_as_a_whole(const PageSelection *self, const Candidate *candidate)
 {
     const BkBlockMap *map = self->options.map;
 
     return map != NULL &&
-           (bk_block_map_is_renewed(map, selected->fork.tablespace, selected->fork.database) ||
-            known_end(self, selected) == 0);
+           (bk_block_map_is_renewed(map, candidate->fork.tablespace, candidate->fork.database) ||
+            known_end(self, candidate) == 0);
 }
 
 static void
-select_ranges(BkSelection *self, BkSelected *selected, GArray *scratch)
+select_ranges(const PageSelection *self, Candidate *candidate, GArray *scratch)
 {
+    BkSelected *selected = &candidate->selected;
     const uint64_t size = selected->file->size;
     uint64_t to_read = 0;
     uint64_t changed = 0;
 
     selected->how = BK_READ_RANGES;
-    bk_selection_get_ranges(self, selected, 0, size, scratch);
+    find_ranges(self, candidate, 0, size, scratch);
     for (guint i = 0; i < scratch->len; i++) {
         const BkRange *range = &g_array_index(scratch, BkRange, i);
 
@@ -248,24 +266,25 @@ select_ranges(BkSelection *self, BkSelected *selected, GArray *scratch)
 
 /* Decides for one file that both the parent and the cluster have. */
 static void
-select_known(BkSelection *self, BkSelected *selected, GArray *scratch)
+select_known_file(const PageSelection *self, Candidate *candidate, GArray *scratch)
 {
+    BkSelected *selected = &candidate->selected;
     const BkFile *base = selected->base;
     bool is_usable = true;
 
-    if (!selected->is_main_fork) {
+    if (!candidate->is_main_fork) {
         is_usable = base->digest_count > 0;
         selected->is_given_up = is_usable && touches_given_up(self, base);
         selected->how = BK_READ_DIGESTED;
     } else if (selected->file->size % BK_PG_PAGE_SIZE != 0 ||
-               selected->file->first_block > UINT32_MAX - selected->file->size / BK_PG_PAGE_SIZE ||
-               is_new_as_a_whole(self, selected)) {
+               selected->file->first_page > UINT32_MAX - selected->file->size / BK_PG_PAGE_SIZE ||
+               is_new_as_a_whole(self, candidate)) {
         is_usable = false;
     } else if (self->options.map == NULL) {
-        is_usable = !touches_given_up(self, base) && !is_remade(self, selected);
+        is_usable = !touches_given_up(self, base) && !is_remade(self, candidate);
         selected->how = BK_READ_COMPARED;
     } else {
-        select_ranges(self, selected, scratch);
+        select_ranges(self, candidate, scratch);
     }
     if (!is_usable) {
         selected->how = BK_READ_ALL;
@@ -273,111 +292,48 @@ select_known(BkSelection *self, BkSelected *selected, GArray *scratch)
     }
 }
 
-static BkSelection *
-selection_new(const GPtrArray *files, const BkSelectionOptions *options)
+static void
+free_page_selection(void *data)
 {
-    BkSelection *self = g_new0(BkSelection, 1);
-    g_autoptr(GArray) scratch = g_array_new(FALSE, FALSE, sizeof(BkRange));
+    PageSelection *self = data;
 
-    self->remade = g_hash_table_new(NULL, NULL);
-    if (options != NULL) {
-        self->options = *options;
-        if (options->map == NULL)
-            find_remade(self, files);
-    }
-    self->files = g_array_sized_new(FALSE, FALSE, sizeof(BkSelected), files->len);
-    for (guint i = 0; i < files->len; i++) {
-        BkSelected selected = describe(g_ptr_array_index(files, i));
-
-        if (options != NULL && S_ISREG(selected.file->mode))
-            selected.base = bk_snapshot_find_file(options->parent, selected.file->path);
-        if (selected.base != NULL && selected.base->kind != BK_FILE_REGULAR)
-            selected.base = NULL;
-        if (selected.base != NULL)
-            select_known(self, &selected, scratch);
-        self->to_read += selected.to_read;
-        g_array_append_val(self->files, selected);
-    }
-    return self;
-}
-
-BkSelection *
-bk_selection_new_full(const GPtrArray *files)
-{
-    return selection_new(files, NULL);
-}
-
-BkSelection *
-bk_selection_new(const GPtrArray *files, const BkSelectionOptions *options)
-{
-    return selection_new(files, options);
-}
-
-void
-bk_selection_free(BkSelection *self)
-{
-    if (self == NULL)
-        return;
-    g_array_unref(self->files);
+    g_array_unref(self->candidates);
     g_hash_table_unref(self->remade);
     g_free(self);
 }
 
-const BkSelected *
-bk_selection_files(const BkSelection *self, size_t *count)
+BkSelection *
+bk_page_selection_new(const GPtrArray *files, const BkPageSelectionOptions *options)
 {
-    *count = self->files->len;
-    return (const BkSelected *)(const void *)self->files->data;
-}
+    PageSelection *self = g_new0(PageSelection, 1);
+    BkSelection *selection = bk_selection_new(get_page_ranges, self, free_page_selection);
+    g_autoptr(GArray) scratch = g_array_new(FALSE, FALSE, sizeof(BkRange));
 
-uint64_t
-bk_selection_to_read(const BkSelection *self)
-{
-    return self->to_read;
-}
+    self->remade = g_hash_table_new(NULL, NULL);
+    self->candidates = g_array_sized_new(FALSE, FALSE, sizeof(Candidate), files->len);
+    self->options = *options;
+    if (options->parent != NULL && options->map == NULL)
+        find_remade(self, files);
+    for (guint i = 0; i < files->len; i++) {
+        Candidate candidate = describe_file(g_ptr_array_index(files, i));
+        BkSelected *selected = &candidate.selected;
 
-/* Adds the parts of the parent's extents that lie in [from, end). */
-static void
-count_extents(BkExtentIter *iter, BkExtent *current, uint64_t from, uint64_t end, uint64_t *live)
-{
-    while (from < end) {
-        uint64_t current_end = current->file_offset + current->length;
-
-        if (current_end <= from) {
-            if (!bk_extent_iter_next(iter, current))
-                return;
-            continue;
-        }
-        if (!current->is_hole)
-            live[current->pack] += MIN(current_end, end) - from;
-        from = MIN(current_end, end);
+        if (options->parent != NULL && S_ISREG(selected->file->mode))
+            selected->base = bk_snapshot_find_file(options->parent, selected->file->path);
+        if (selected->base != NULL && selected->base->kind != BK_FILE_REGULAR)
+            selected->base = NULL;
+        if (selected->base != NULL)
+            select_known_file(self, &candidate, scratch);
+        g_array_append_val(self->candidates, candidate);
+        bk_selection_add(selection, selected);
     }
+    return selection;
 }
 
-void
-bk_selection_count_live(const BkSelection *self, uint64_t *live)
+BkSelection *
+bk_page_selection_new_full(const GPtrArray *files)
 {
-    g_autoptr(GArray) ranges = g_array_new(FALSE, FALSE, sizeof(BkRange));
+    const BkPageSelectionOptions nothing = {.parent = NULL};
 
-    for (guint i = 0; i < self->files->len; i++) {
-        const BkSelected *selected = &g_array_index(self->files, BkSelected, i);
-        BkExtent current = {.length = 0};
-        BkExtentIter iter;
-        uint64_t at = 0;
-
-        if (selected->base == NULL)
-            continue;
-        g_array_set_size(ranges, 0);
-        if (selected->how == BK_READ_RANGES)
-            bk_selection_get_ranges(self, selected, 0, selected->file->size, ranges);
-        bk_extent_iter_init(&iter, selected->base->extents, selected->base->extents_size,
-                            selected->base->size);
-        for (guint j = 0; j < ranges->len; j++) {
-            const BkRange *range = &g_array_index(ranges, BkRange, j);
-
-            count_extents(&iter, &current, at, range->offset, live);
-            at = range->offset + range->length;
-        }
-        count_extents(&iter, &current, at, MIN(selected->file->size, selected->base->size), live);
-    }
+    return bk_page_selection_new(files, &nothing);
 }
