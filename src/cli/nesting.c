@@ -69,7 +69,7 @@ throw_inside(const BkConfigRepository *config, const char *own, const char *arou
 {
     return bk_throw(error, BK_ERROR_UNFIT,
                     "repository \"%s\": \"%s\" is inside the repository in \"%s\": choose a "
-                    "directory outside of it",
+                    "location outside of it",
                     config->name, own, around);
 }
 
@@ -78,7 +78,7 @@ throw_around(const BkConfigRepository *config, const char *own, const char *insi
 {
     return bk_throw(
         error, BK_ERROR_UNFIT,
-        "repository \"%s\": \"%s\" contains another repository, \"%s\": choose another directory",
+        "repository \"%s\": \"%s\" contains another repository, \"%s\": choose another location",
         config->name, own, inside);
 }
 

@@ -163,7 +163,7 @@ def test_single_snapshots_and_the_end_of_a_period(scene):
                    "--snapshots", "20200101T000000Z-00000000")
     backstay.fails(2, "id of a snapshot", "copy", "orders", "--from", "local", "--to", "offsite",
                    "--snapshots", "yesterday")
-    backstay.fails(2, "exclude", "copy", "orders", "--from", "local", "--to", "offsite",
+    backstay.fails(2, "cannot be used together", "copy", "orders", "--from", "local", "--to", "offsite",
                    "--snapshots", first, "--last-of", "month")
     backstay.fails(2, "same repository", "copy", "orders", "--from", "local", "--to", "local")
     backstay.fails(2, "no repository", "copy", "orders", "--from", "local", "--to", "nowhere")

@@ -46,8 +46,11 @@ class Scene:
             path.chmod(0o600)
             place.give_to_owner(path)
 
-    def cut(self, top, snapshot, size):
-        os.truncate(self.manifest(top, snapshot), size)
+    def cut(self, top, snapshot, length):
+        """To a length of LENGTHS: manifests of one snapshot may differ in theirs."""
+        path = self.manifest(top, snapshot)
+        path.write_bytes(self.whole[path])
+        os.truncate(path, length(len(self.whole[path])))
 
 
 @pytest.fixture(scope="module")
@@ -66,15 +69,14 @@ def plan(scene, *options):
                               "--dry-run", "--json", *options)
 
 
-def lengths(scene):
-    """The head alone is whole, the middle is missing, the last byte is; and one byte too many."""
-    whole = len(scene.whole[scene.manifest(scene.backstay.repository, scene.newer)])
-    return [whole // 2, whole - 64, whole - 1, whole + 1]
+# The head alone is whole, the middle is missing, the last byte is; and one byte too many.
+LENGTHS = [lambda whole: whole // 2, lambda whole: whole - 64, lambda whole: whole - 1,
+           lambda whole: whole + 1]
 
 
 def test_a_cut_manifest_counts_nowhere(scene):
     backstay = scene.backstay
-    for length in lengths(scene):
+    for length in LENGTHS:
         for top in (backstay.repository, scene.second):
             scene.cut(top, scene.newer, length)
         assert backstay.complete() == [scene.older]
@@ -90,7 +92,7 @@ def test_the_snapshot_before_serves_with_more_wal(scene, target):
     backstay = scene.backstay
     at = scene.after.time if target == "time" else target
     for top in (backstay.repository, scene.second):
-        scene.cut(top, scene.newer, lengths(scene)[0])
+        scene.cut(top, scene.newer, LENGTHS[0])
     result = plan(scene, "--at", at)
     assert result.json()["snapshot"] == scene.older
     assert scene.newer in result.stderr and scene.older in result.stderr, result
@@ -99,7 +101,7 @@ def test_the_snapshot_before_serves_with_more_wal(scene, target):
 def test_the_restore_itself_is_whole(scene, shared):
     backstay = scene.backstay
     for top in (backstay.repository, scene.second):
-        scene.cut(top, scene.newer, lengths(scene)[0])
+        scene.cut(top, scene.newer, LENGTHS[0])
     restored = shared.restored("copy")
     backstay.restore(restored.data, "--no-archive")
     restored.start_restored()
@@ -110,7 +112,7 @@ def test_the_restore_itself_is_whole(scene, shared):
 def test_a_repository_that_has_it_whole_serves(scene):
     backstay = scene.backstay
     for damaged in (backstay.repository, scene.second):
-        scene.cut(damaged, scene.newer, lengths(scene)[0])
+        scene.cut(damaged, scene.newer, LENGTHS[0])
         for target in ("latest", "immediate"):
             assert plan(scene, "--at", target).json()["snapshot"] == scene.newer
         scene.mend()
@@ -119,7 +121,7 @@ def test_a_repository_that_has_it_whole_serves(scene):
 def test_the_one_that_is_asked_for_by_name_is_refused(scene):
     backstay = scene.backstay
     for top in (backstay.repository, scene.second):
-        scene.cut(top, scene.newer, lengths(scene)[0])
+        scene.cut(top, scene.newer, LENGTHS[0])
     backstay.fails(1, "manifest is cut off", "restore", "orders", "--to", backstay.home / "never",
                    "--snapshot", scene.newer)
 
@@ -127,7 +129,7 @@ def test_the_one_that_is_asked_for_by_name_is_refused(scene):
 def test_the_next_backup_does_not_build_on_it(scene):
     backstay = scene.backstay
     for top in (backstay.repository, scene.second):
-        scene.cut(top, scene.newer, lengths(scene)[0])
+        scene.cut(top, scene.newer, LENGTHS[0])
     scene.server.start()
     report = backstay.backup()
     scene.server.stop()

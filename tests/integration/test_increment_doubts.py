@@ -115,7 +115,7 @@ def test_a_cluster_that_was_set_back(ws):
     scene.server.script("UPDATE t SET v = 5 WHERE id = 15999")
     live_past(scene.server, parent["stop_lsn"])
     report = scene.backstay.backup("--standalone")
-    assert report["mode"] == "full" and "past" in report["why"]
+    assert report["mode"] == "full" and "history of the cluster" in report["why"]
     copy = start_copy(scene, report)
     rows = "SELECT count(*) FILTER (WHERE v = 111), count(*), sum(v) FROM t"
     assert copy.rows(rows) == scene.server.rows(rows)

@@ -35,9 +35,9 @@ def test_inside_and_around_a_repository(at):
     bucket = at.bucket
     for prefix in ("one/two/three", "one/two/three/four/five/six", "one/two/orders"):
         refused(at(prefix), bucket, f'"s3://{bucket.name}/{prefix}" is inside the repository in '
-                                    f'"s3://{bucket.name}/one/two": put it beside that')
+                                    f'"s3://{bucket.name}/one/two": choose a location outside')
     for prefix in ("one", ""):
-        refused(at(prefix), bucket, f'is another repository, "s3://{bucket.name}/one/two": put it beside')
+        refused(at(prefix), bucket, f'contains another repository, "s3://{bucket.name}/one/two": choose another')
     for prefix in ("one/three", "one/two-more", "one/tw", "other/two"):
         at(prefix).run("init")
     middle.run("init")  # one that is there stays what it is

@@ -279,3 +279,16 @@ def test_archive_mode_off(scene):
     assert "archiving is off" in backstay.attempt("status", "orders").stdout
     server.stop()
     assert not backstay.status()["server"]["reachable"]
+
+
+def test_a_source_whose_server_is_not_known(ws):
+    """A machine that has the repository and its key alone: nothing is asked, and all else is said."""
+    server, backstay = ws.pair()
+    backstay.backup("--standalone")
+    server.stop()
+    alone = ws.backstay(name="alone", text=f"""\
+repositories:
+  local: {{ path: {backstay.repository}, key_file: {backstay.key_file} }}
+""")
+    assert alone.json("status")["sources"][0]["server"] is None
+    assert "orders" in alone.run("status").stdout

@@ -406,7 +406,8 @@ bk_status_report_new(const char *name, const BkStatus *status, int64_t rpo_us, i
     self->shown_systems = if_several(self->systems);
     self->shown_lines = if_several(self->lines);
     self->shown_repositories = if_several(self->repositories);
-    view_server(&self->server_view, &status->server);
+    if (status->server.is_asked)
+        view_server(&self->server_view, &status->server);
     if (status->newest != NULL) {
         const BkSnapshotHead *head = &status->newest->head;
 
