@@ -4,6 +4,7 @@
 #include "cli/requests.h"
 #include "cli/source.h"
 #include "cli/system.h"
+#include "repo/targets/targets.h"
 #include "report/format.h"
 #include "source/pg/history/snapshot-list.h"
 
@@ -111,7 +112,7 @@ bk_cmd_line_list(const BkArgs *args, BkCliContext *context, GError **error)
     if (!bk_lines_load_decisions(lines, context->op, error))
         return false;
     problems = bk_problem_list_new();
-    bk_targets_add_problems(&listing.targets, &source.spec, problems);
+    bk_targets_add_problems(&listing.targets, problems);
     bk_problem_add_all(problems, lines->problems);
     bk_cli_warn_of(problems);
     if (bk_args_get_flag(args, "json"))

@@ -16,7 +16,7 @@ list_source(const void *item, BkJson *json, void *data, BkOp *op, GError **error
     bk_cli_source_init(&source, config);
     if (!bk_listing_load(&source.spec, BK_RECOVERY_INDEX_NO_ARCHIVE, &listing, op, error))
         return false;
-    problems = bk_listing_find_problems(&listing, &source.spec);
+    problems = bk_listing_find_problems(&listing);
     bk_cli_warn_of(problems);
     bk_cli_show(json, &bk_list_report,
                 &(const BkListReport){config->name, listing.snapshots, problems});

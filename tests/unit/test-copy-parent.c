@@ -9,12 +9,14 @@
 #include "source/pg/backup/page-selection.h"
 #include "source/pg/backup/page-source.h"
 #include "source/pg/cluster/data-dir-list.h"
+#include "targets-fixture.h"
 
 #define OLD_LSN (2 * BK_MIB) /* before anything that the cluster logs */
 
 typedef struct Fixture {
     RepoFixture repo;
-    GPtrArray *source_repos;
+    TargetsFixture at;
+    GPtrArray *source_repos; /* of its targets */
     Cluster cluster;
 
     BkSnapshot *parent;
@@ -40,14 +42,13 @@ static void
 set_up(Fixture *self, const void *data)
 {
     (void)data;
-    *self = (Fixture){
-        .source_repos = g_ptr_array_new(),
-    };
+    *self = (Fixture){.copy = NULL};
     cluster_init(&self->cluster);
     repo_fixture_init(&self->repo);
-    g_ptr_array_add(self->source_repos, self->repo.source_repo);
+    targets_fixture_init(&self->at, &self->repo, NULL, &(BkTargetsOptions){0});
+    self->source_repos = self->at.targets.source_repos;
     self->options = (BkPipelineOptions){
-        .source_repos = self->source_repos, .codec = BK_CODEC_LZ4, .level = 1, .workers = 2};
+        .targets = &self->at.targets, .codec = BK_CODEC_LZ4, .level = 1, .workers = 2};
 }
 
 static void
@@ -69,7 +70,7 @@ tear_down(Fixture *self, const void *data)
     end_copy(self);
     bk_snapshot_free(self->parent);
     bk_snapshot_free(self->saved);
-    g_ptr_array_unref(self->source_repos);
+    targets_fixture_clear(&self->at);
     repo_fixture_clear(&self->repo);
     cluster_clear(&self->cluster);
 }

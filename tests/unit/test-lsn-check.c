@@ -7,6 +7,7 @@
 #include "source/pg/backup/page-selection.h"
 #include "source/pg/backup/page-source.h"
 #include "source/pg/cluster/data-dir-list.h"
+#include "targets-fixture.h"
 
 #define PAGES   60u          /* of each relation */
 #define OLD_LSN (2 * BK_MIB) /* before anything that the cluster logs */
@@ -14,7 +15,8 @@
 typedef struct Fixture {
     RepoFixture repo;
     Cluster cluster;
-    GPtrArray *source_repos;
+    TargetsFixture at;
+    GPtrArray *source_repos; /* of its targets */
     BkDataDirList old_tree;
     BkSnapshot *parent;
     BkDataDirList tree;
@@ -43,7 +45,7 @@ make_parent(Fixture *self)
     g_autoptr(GError) error = NULL;
     const BkPageSourceOptions page_options = {.root = self->cluster.root};
     g_autoptr(BkPageSource) pages = bk_page_source_new(&page_options, &error);
-    const BkPipelineOptions options = {.source_repos = self->source_repos,
+    const BkPipelineOptions options = {.targets = &self->at.targets,
                                        .source = bk_page_source_get(pages),
                                        .codec = BK_CODEC_LZ4,
                                        .level = 1,
@@ -78,10 +80,11 @@ static void
 set_up(Fixture *self, const void *data)
 {
     (void)data;
-    *self = (Fixture){.source_repos = g_ptr_array_new()};
+    *self = (Fixture){.parent = NULL};
     repo_fixture_init(&self->repo);
     cluster_init(&self->cluster);
-    g_ptr_array_add(self->source_repos, self->repo.source_repo);
+    targets_fixture_init(&self->at, &self->repo, NULL, &(BkTargetsOptions){0});
+    self->source_repos = self->at.targets.source_repos;
     for (size_t i = 0; i < G_N_ELEMENTS(cluster_relations); i++)
         for (uint32_t page = 0; page < PAGES; page++)
             cluster_write_pages(&self->cluster, cluster_relations[i].path, page, 1, OLD_LSN + page);
@@ -103,7 +106,7 @@ tear_down(Fixture *self, const void *data)
     bk_data_dir_list_clear(&self->tree);
     bk_snapshot_free(self->parent);
     bk_data_dir_list_clear(&self->old_tree);
-    g_ptr_array_unref(self->source_repos);
+    targets_fixture_clear(&self->at);
     cluster_clear(&self->cluster);
     repo_fixture_clear(&self->repo);
 }

@@ -1,9 +1,10 @@
 /* test-object-lock.c - the locks of what a snapshot needs: extended when they are due, and then all
  * of them. */
-#include "engine/targets/publish.h"
 #include "odd-store.h"
 #include "repo-fixture.h"
+#include "repo/targets/publish.h"
 #include "source/pg/archive/archive.h"
+#include "source/pg/archive/wal-lock.h"
 #include "source/pg/cluster/pg-meta.h"
 #include "wal-builder.h"
 
@@ -303,7 +304,7 @@ retain_wal(Fixture *self, int64_t now_us)
     g_autoptr(GError) error = NULL;
     guint before = self->store->retained->len;
 
-    EXPECT_DONE(bk_object_lock_wal(&self->retain, &request, self->op, &error));
+    EXPECT_DONE(bk_wal_lock_extend(&self->retain, &request, self->op, &error));
     return self->store->retained->len - before;
 }
 
@@ -344,7 +345,13 @@ test_history(Fixture *self, const void *data)
 static void
 test_publishing_needs_it(Fixture *self, const void *data)
 {
-    const BkPublishRequest request = {self->snapshot, self->parent, 4};
+    const BkPublishRequest request = {
+        .snapshot = self->snapshot,
+        .parent = self->parent,
+        .workers = 4,
+        .lock_log = bk_wal_lock_extend,
+    };
+    BkTarget target = {.source_repo = self->source_repo, .is_lock_known = true};
     BkSnapshotHead *head = bk_snapshot_head(self->snapshot);
     g_autoptr(BkLease) lease = NULL;
     g_autoptr(GError) error = NULL;
@@ -355,15 +362,15 @@ test_publishing_needs_it(Fixture *self, const void *data)
     EXPECT_DONE(bk_snapshot_make_id(START, head->id, &error));
     lease = bk_lease_acquire(self->source_repo, &(BkLeaseOptions){0}, self->op, &error);
     g_assert_no_error(error);
-    bk_object_lock_init(&self->retain, g_get_real_time(), self->parent);
+    target.lease = lease;
+    bk_object_lock_init(&target.lock, g_get_real_time(), self->parent);
     atomic_store(&self->store->refuse, "packs/");
-    EXPECT_ERROR(bk_publish(&request, self->source_repo, lease, &self->retain, self->op, &error),
-                 BK_ERROR_DENIED);
+    EXPECT_ERROR(bk_publish(&request, &target, self->op, &error), BK_ERROR_DENIED);
     names = bk_snapshot_list(self->source_repo, self->op, &error);
     g_assert_no_error(error);
     g_assert_cmpuint(names->len, ==, 0);
     atomic_store(&self->store->refuse, NULL);
-    EXPECT_DONE(bk_publish(&request, self->source_repo, lease, &self->retain, self->op, &error));
+    EXPECT_DONE(bk_publish(&request, &target, self->op, &error));
     g_assert_cmpuint(self->store->retained->len, ==, OLD - 1 + 3); /* and three keys */
 }
 

@@ -8,6 +8,7 @@
 #include "source/pg/backup/page-source.h"
 #include "source/pg/cluster/data-dir-list.h"
 #include "source/pg/format/page.h"
+#include "targets-fixture.h"
 #include "temp-dir.h"
 
 #include <fcntl.h>
@@ -16,7 +17,8 @@
 
 typedef struct Fixture {
     RepoFixture repo;
-    GPtrArray *source_repos;
+    TargetsFixture at;
+    GPtrArray *source_repos; /* of its targets */
     char *from;
     char *to;
     BkDataDirList tree;
@@ -32,12 +34,12 @@ static void
 set_up(Fixture *self, const void *data)
 {
     (void)data;
-    *self =
-        (Fixture){.source_repos = g_ptr_array_new(), .from = temp_dir_new(), .to = temp_dir_new()};
+    *self = (Fixture){.from = temp_dir_new(), .to = temp_dir_new()};
     repo_fixture_init(&self->repo);
-    g_ptr_array_add(self->source_repos, self->repo.source_repo);
+    targets_fixture_init(&self->at, &self->repo, NULL, &(BkTargetsOptions){0});
+    self->source_repos = self->at.targets.source_repos;
     self->options = (BkPipelineOptions){
-        .source_repos = self->source_repos, .codec = BK_CODEC_LZ4, .level = 1, .workers = 3};
+        .targets = &self->at.targets, .codec = BK_CODEC_LZ4, .level = 1, .workers = 3};
 }
 
 static void
@@ -49,7 +51,7 @@ tear_down(Fixture *self, const void *data)
     bk_selection_free(self->selection);
     bk_snapshot_free(self->snapshot);
     bk_data_dir_list_clear(&self->tree);
-    g_ptr_array_unref(self->source_repos);
+    targets_fixture_clear(&self->at);
     repo_fixture_clear(&self->repo);
     temp_dir_free(self->from);
     temp_dir_free(self->to);
@@ -438,19 +440,23 @@ test_delta(Fixture *self, const void *data)
 static void
 test_next_repository(Fixture *self, const void *data)
 {
-    g_autoptr(BkRepository) second = NULL;
-    g_autoptr(BkSourceRepo) source_repo = NULL;
+    static const char *const others[] = {"second", NULL};
     g_autoptr(GPtrArray) names = NULL;
+    BkTarget *second;
     g_autoptr(GError) error = NULL;
     bool created;
 
     (void)data;
-    second = bk_repository_create(bk_store_mem_new(), "second", &self->repo.key, &created,
-                                  self->repo.op, &error);
-    source_repo =
-        bk_source_repo_create(second, "orders", self->repo.source_repo, self->repo.op, &error);
+    targets_fixture_clear(&self->at);
+    targets_fixture_init(&self->at, &self->repo, others, &(BkTargetsOptions){0});
+    self->source_repos = self->at.targets.source_repos;
+    second = bk_targets_at(&self->at.targets, 1);
+    second->repository = bk_repository_create(bk_store_mem_new(), "second", &self->repo.key,
+                                              &created, self->repo.op, &error);
+    second->source_repo = bk_source_repo_create(second->repository, "orders",
+                                                self->repo.source_repo, self->repo.op, &error);
     g_assert_no_error(error);
-    g_ptr_array_add(self->source_repos, source_repo);
+    g_ptr_array_add(self->source_repos, second->source_repo);
     for (unsigned i = 0; i < 6; i++) {
         g_autofree char *path = g_strdup_printf("base/5/%u", i + 1);
 

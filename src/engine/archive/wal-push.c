@@ -4,8 +4,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/workers.h"
-#include "engine/targets/best-effort.h"
-#include "repo/targets/host-memory.h"
+#include "repo/targets/targets.h"
 #include "source/pg/archive/archive-check.h"
 #include "source/pg/archive/archive-fill.h"
 #include "source/pg/archive/push-ahead.h"
@@ -36,12 +35,12 @@ typedef struct Push {
     const BkSourceSpec *source;
     const char *directory;
     BkTargets targets;
+    bool is_apart;      /* only one repository is served, whatever its kind */
     uint64_t system_id; /* of the cluster of the wanted file; of others nothing is put */
     GPtrArray *names;   /* of char *: the wanted file first */
     atomic_uint next;
-    BkBestEffort *best_effort;      /* get what `targets` have; NULL: nobody does */
     pthread_mutex_t mutex;          /* guards what follows */
-    bool was_opened;                /* best_effort */
+    bool was_opened;                /* the targets of best effort */
     bool is_open;                   /* the operation did not end meanwhile */
     char highest[BK_WAL_NAME_SIZE]; /* of the segments that were put; "": none */
     GPtrArray *ahead;               /* of char *: what was put beside the wanted file */
@@ -61,7 +60,6 @@ push_init(Push *self, const BkSourceSpec *source, const char *directory, const c
 static void
 push_clear(Push *self)
 {
-    bk_best_effort_free(self->best_effort);
     bk_targets_clear(&self->targets);
     g_clear_pointer(&self->ahead, g_ptr_array_unref); /* they are of `names` */
     g_clear_pointer(&self->names, g_ptr_array_unref);
@@ -137,10 +135,8 @@ open_best_effort(Push *self, GError **error)
 
     (void)pthread_mutex_lock(&self->mutex);
     if (!self->was_opened)
-        self->is_open =
-            bk_best_effort_open(self->best_effort, self->source, NULL) &&
-            bk_best_effort_create(self->best_effort, self->source->name,
-                                  g_ptr_array_index(self->targets.source_repos, 0), NULL);
+        self->is_open = bk_targets_open(&self->targets, BK_TARGETS_BEST_EFFORT, NULL) &&
+                        bk_targets_create(&self->targets, BK_TARGETS_BEST_EFFORT, NULL);
     self->was_opened = true;
     is_open = self->is_open;
     (void)pthread_mutex_unlock(&self->mutex);
@@ -156,6 +152,22 @@ note_put(Push *self, const char *name, const BkWalName *parsed)
     if (parsed->kind == BK_WAL_SEGMENT && strcmp(name, self->highest) > 0)
         (void)g_strlcpy(self->highest, name, sizeof self->highest);
     (void)pthread_mutex_unlock(&self->mutex);
+}
+
+/* What a writer has put last. */
+typedef struct PutFile {
+    BkArchiveWriter *writer;
+    const BkArchiveFile *file;
+    uint64_t system_id;
+} PutFile;
+
+static bool
+put_file_again(BkTarget *target, const void *data, BkOp *op, GError **error)
+{
+    const PutFile *put = data;
+
+    return bk_archive_put_again(put->writer, target->source_repo, put->file, put->system_id, op,
+                                error);
 }
 
 static bool
@@ -182,9 +194,10 @@ put_file(Push *self, const char *name, const BkWalName *parsed, BkArchiveWriter 
         return false;
     bk_op_advance(op, 0);
     note_put(self, name, parsed);
-    return self->best_effort == NULL ||
+    return self->is_apart ||
            (open_best_effort(self, error) &&
-            bk_best_effort_put_file(self->best_effort, writer, &file, self->system_id, error));
+            bk_targets_each(&self->targets, BK_TARGETS_BEST_EFFORT, put_file_again,
+                            &(PutFile){writer, &file, self->system_id}, op, error));
 }
 
 /* The parts of which a question costs nothing, or those of which it costs a request. A new array,
@@ -316,22 +329,12 @@ fill_ancestors(const Push *self, uint32_t timeline, BkOp *op)
                cause->message);
 }
 
-/* For the time after: what is not there any more then was removed. */
-static void
-remember_put(const Push *self, BkOp *op)
-{
-    bk_host_memory_add_all(self->source, &self->targets, NULL, self->system_id, self->highest, op);
-    if (self->was_opened && self->is_open)
-        bk_best_effort_remember(self->best_effort, self->source, NULL, self->system_id,
-                                self->highest);
-}
-
 static bool
 push_everywhere(const BkSourceSpec *source, const char *directory, const char *name,
                 const BkWalName *parsed, uint64_t system_id, BkOp *op, GError **error)
 {
     g_autoptr(BkOp) own = bk_op_new(op);
-    const BkBestEffortOptions options = {
+    const BkTargetsOptions options = {
         .patience_us = BEST_EFFORT_US,
         .budget_us = BEST_EFFORT_US,
     };
@@ -345,8 +348,9 @@ push_everywhere(const BkSourceSpec *source, const char *directory, const char *n
         bk_push_ahead_find(source, path, parsed, system_id, own))
         return true;
     push_init(&self, source, directory, name, system_id);
-    self.best_effort = bk_best_effort_new(&options, own);
-    if (!bk_targets_open_for_writing(source, &self.targets, own, error) ||
+    bk_targets_init(&self.targets, source, &options, own);
+    if (!bk_targets_open(&self.targets, BK_TARGETS_REQUIRED, error) ||
+        !bk_targets_create(&self.targets, BK_TARGETS_REQUIRED, error) ||
         !find_wanted(&self, path, parsed, &archived, own, error))
         return false;
     ok = archived || push_names(&self, (size_t)source->workers * FILES_PER_WORKER, own, error);
@@ -354,8 +358,8 @@ push_everywhere(const BkSourceSpec *source, const char *directory, const char *n
         bk_push_ahead_note(&self.targets, self.ahead);
     if (!ok)
         return false;
-    if (self.highest[0] != 0)
-        remember_put(&self, own);
+    if (self.highest[0] != 0) /* for later: what is not there any more then was removed */
+        bk_targets_remember(&self.targets, BK_TARGETS_ALL, NULL, self.system_id, self.highest);
     if (bk_archive_fill_is_due(directory, name, parsed))
         fill_ancestors(&self, parsed->timeline, own);
     return true;
@@ -369,6 +373,7 @@ push_alone(const BkSourceSpec *source, const BkRepositorySpec *spec, const char 
     g_auto(Push) self = {NULL};
 
     push_init(&self, source, directory, name, system_id);
+    self.is_apart = true;
     if (spec->is_required)
         bk_op_set_patience(own, source->push_timeout_us / ALONE_SHARE);
     else

@@ -39,23 +39,18 @@ free_repository(void *data)
 }
 
 void
-bk_backup_report_add_repositories(BkBackupReport *self, const BkSourceSpec *source,
-                                  const BkBestEffort *best_effort)
+bk_backup_report_add_repositories(BkBackupReport *self, const BkTargets *targets)
 {
-    GPtrArray *repositories = g_ptr_array_new_with_free_func(free_repository);
-    size_t next = 0; /* those of best effort are in the same order */
-
-    for (size_t i = 0; i < source->repository_count; i++) {
-        const BkRepositorySpec *spec = &source->repositories[i];
+    self->repositories = g_ptr_array_new_with_free_func(free_repository);
+    for (guint i = 0; i < targets->all->len; i++) {
+        const BkTarget *target = bk_targets_at(targets, i);
         BkBackupRepository *repository = g_new0(BkBackupRepository, 1);
 
-        repository->name = spec->name;
-        repository->is_required = spec->is_required;
-        if (!spec->is_required)
-            repository->why = g_strdup(bk_best_effort_why(best_effort, next++));
-        g_ptr_array_add(repositories, repository);
+        repository->name = target->spec->name;
+        repository->is_required = target->is_required;
+        repository->why = g_strdup(target->why);
+        g_ptr_array_add(self->repositories, repository);
     }
-    self->repositories = repositories;
 }
 
 static void

@@ -4,14 +4,13 @@
 #pragma once
 #include "engine/backup/assemble.h"
 #include "engine/backup/backup.h"
-#include "engine/targets/best-effort.h"
+#include "repo/targets/targets.h"
 
 /* What the manifest says, whose head is complete. */
 void bk_backup_report_fill(BkBackupReport *self, const BkAssembly *assembly);
 
-/* What became of the snapshot in each repository of `source`: all that are required have it. */
-void bk_backup_report_add_repositories(BkBackupReport *self, const BkSourceSpec *source,
-                                       const BkBestEffort *best_effort);
+/* What became of the snapshot in each of the targets. */
+void bk_backup_report_add_repositories(BkBackupReport *self, const BkTargets *targets);
 
 /* Fills the problems of the report, whose repositories are known. Fails with
  * BK_ERROR_CONTRADICTION, BK_ERROR_DAMAGED, or BK_ERROR_ABSENT if `removed` (of BkProblem) has any.

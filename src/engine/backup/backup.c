@@ -6,11 +6,13 @@
 #include "base/log.h"
 #include "engine/backup/backup-report.h"
 #include "engine/backup/own-wal.h"
+#include "engine/backup/pg-target.h"
 #include "repo/snapshot/unfinished.h"
-#include "repo/stale-uploads.h"
 #include "repo/targets/host-memory.h"
+#include "repo/targets/targets.h"
 #include "source/pg/archive/archive-fill.h"
 #include "source/pg/archive/system-id.h"
+#include "source/pg/archive/wal-lock.h"
 #include "source/pg/backup/backup-meta.h"
 #include "source/pg/backup/file-copy-ddl.h"
 #include "source/pg/backup/lsn-check.h"
@@ -47,10 +49,7 @@ typedef struct Backup {
     int64_t begun_us; /* by the monotonic clock */
     BkServer *server;
     BkServerFacts facts;
-    BkTargets targets; /* in the required repositories */
-    GPtrArray *leases; /* of BkLease, one a part */
-    GArray *retains;   /* BkObjectLock, likewise; NULL before anything is put */
-    BkBestEffort *best_effort;
+    BkTargets targets;
     char *data_dir;
     BkPgControl control; /* as it was when the backup had begun */
     char *databases;     /* before it began */
@@ -70,21 +69,12 @@ typedef struct Backup {
 } Backup;
 
 static void
-release_lease(void *data)
-{
-    bk_lease_release(data);
-}
-
-static void
 backup_clear(Backup *self)
 {
     bk_pipeline_free(self->copy);
     bk_page_source_free(self->pages);
     bk_server_close(self->server);
     bk_server_facts_clear(&self->facts);
-    g_clear_pointer(&self->leases, g_ptr_array_unref);
-    g_clear_pointer(&self->retains, g_array_unref);
-    bk_best_effort_free(self->best_effort);
     bk_targets_clear(&self->targets);
     g_free(self->data_dir);
     g_free(self->databases);
@@ -135,66 +125,79 @@ check_places(const Backup *self, GError **error)
     return true;
 }
 
-static bool
-take_best_effort(Backup *self, GError **error)
+static BkPgTargetRequest
+describe_to_targets(const Backup *self)
 {
-    if (!bk_best_effort_create(self->best_effort, self->source->name,
-                               g_ptr_array_index(self->targets.source_repos, 0), error))
-        return false;
-    if (self->source->is_new)
-        bk_best_effort_remember_anew(self->best_effort, self->source);
-    return bk_best_effort_take(self->best_effort, self->facts.system_id,
-                               g_ptr_array_index(self->targets.source_repos, 0),
-                               self->options->break_lease, error);
+    return (BkPgTargetRequest){
+        .meta = &self->report->meta,
+        .data_dir = self->data_dir,
+        .model = g_ptr_array_index(self->targets.source_repos, 0),
+        .timeout_us = WAL_PATIENCE_US,
+        .started_us = self->report->started_us,
+        .workers = self->source->workers,
+    };
+}
+
+static bool
+take_targets(Backup *self, BkTargetKinds kinds, GError **error)
+{
+    const BkPgTargetRequest request = describe_to_targets(self);
+    const BkTargetsTaking taking = {
+        .break_lease = self->options->break_lease,
+        .log_file_size = self->facts.wal_segment_size,
+        .check = bk_pg_target_check_cluster,
+        .data = &request,
+    };
+
+    return bk_targets_take(&self->targets, kinds, &taking, error);
 }
 
 /* Once for all who ask which snapshots there are: under the lease nobody else adds any. */
-static bool
-list_snapshots(Backup *self, const BkSourceRepo *source_repo, GError **error)
+static void
+list_snapshots(Backup *self)
 {
-    GPtrArray *entries = bk_snapshot_list(source_repo, self->op, error);
+    self->listings = g_ptr_array_new();
+    self->removed = bk_problem_list_new();
+    for (guint i = 0; i < self->targets.all->len; i++) {
+        const BkTarget *target = bk_targets_at(&self->targets, i);
 
-    if (entries == NULL)
-        return false;
-    g_ptr_array_add(self->listings, entries);
-    if (self->removed->len == 0)
-        bk_host_memory_compare(self->source, source_repo, entries, self->removed, self->op);
+        if (!target->is_required)
+            continue;
+        g_ptr_array_add(self->listings, target->snapshots);
+        if (self->removed->len == 0)
+            bk_host_memory_compare(self->source, target->source_repo, target->snapshots,
+                                   self->removed, self->op);
+    }
+}
+
+/* A server of another cluster breaks no lease. */
+static bool
+check_wal_is_taken(const Backup *self, GError **error)
+{
+    for (guint i = 0; i < self->targets.source_repos->len; i++)
+        if (!bk_system_check_wal(g_ptr_array_index(self->targets.source_repos, i),
+                                 self->facts.system_id, self->op, error))
+            return false;
     return true;
 }
 
 static bool
 take_source(Backup *self, GError **error)
 {
-    BkLeaseOptions lease_options = {.break_held = self->options->break_lease};
+    BkTargets *targets = &self->targets;
 
-    if (!check_places(self, error) ||
-        !bk_targets_create(self->source, &self->targets, self->op, error))
+    if (!check_places(self, error) || !bk_targets_create(targets, BK_TARGETS_REQUIRED, error))
         return false;
-    if (self->source->is_new)
-        bk_host_memory_begin_anew(self->source, &self->targets,
-                                  self->op); /* or no WAL would be archived */
-    if (self->options->new_cluster &&
-        !bk_system_declare(self->targets.source_repos, self->facts.system_id, self->op, error))
+    bk_targets_remember_anew(targets, BK_TARGETS_REQUIRED); /* or no WAL would be archived */
+    if ((self->options->new_cluster &&
+         !bk_system_declare(targets->source_repos, self->facts.system_id, self->op, error)) ||
+        !check_wal_is_taken(self, error) || !take_targets(self, BK_TARGETS_REQUIRED, error))
         return false;
-    self->leases = g_ptr_array_new_with_free_func(release_lease);
-    self->listings = g_ptr_array_new_with_free_func((GDestroyNotify)g_ptr_array_unref);
-    self->removed = bk_problem_list_new();
-    for (guint i = 0; i < self->targets.source_repos->len; i++) {
-        const BkSourceRepo *source_repo = g_ptr_array_index(self->targets.source_repos, i);
-        BkLease *lease = bk_system_check_wal(source_repo, self->facts.system_id, self->op, error)
-                             ? bk_lease_acquire(source_repo, &lease_options, self->op, error)
-                             : NULL;
-
-        if (lease == NULL)
-            return false;
-        g_ptr_array_add(self->leases, lease);
-        if (!list_snapshots(self, source_repo, error) ||
-            !bk_system_check_current(source_repo, g_ptr_array_index(self->listings, i),
-                                     self->facts.system_id, self->op, error))
-            return false;
-        bk_stale_uploads_abort(source_repo, lease, self->facts.wal_segment_size, self->op);
-    }
-    return take_best_effort(self, error);
+    list_snapshots(self);
+    if (!bk_targets_create(targets, BK_TARGETS_BEST_EFFORT, error))
+        return false;
+    bk_targets_remember_anew(targets, BK_TARGETS_BEST_EFFORT);
+    return take_targets(self, BK_TARGETS_BEST_EFFORT, error);
 }
 
 /* Without a slot the WAL is usually still there when it is copied, and when it is not, the backup
@@ -441,8 +444,7 @@ static bool
 copy_files(Backup *self, GError **error)
 {
     BkPipelineOptions options = {
-        .source_repos = self->targets.source_repos,
-        .best_effort = self->best_effort,
+        .targets = &self->targets,
         .codec = self->source->codec,
         .level = self->source->level,
         .workers = self->source->workers,
@@ -532,7 +534,7 @@ check_databases(Backup *self, bool *is_overtaken, GError **error)
 }
 
 static void
-fill_head(const Backup *self, BkSnapshotHead *head)
+fill_head(const Backup *self, const BkPgMeta *meta, BkSnapshotState state, BkSnapshotHead *head)
 {
     const BkBackupReport *report = self->report;
     const BkParent *base = &self->base;
@@ -546,90 +548,76 @@ fill_head(const Backup *self, BkSnapshotHead *head)
     head->label = g_strdup(self->options->label != NULL ? self->options->label : "");
     head->host = g_strdup(g_get_host_name());
     head->program = g_strdup("backstay " BK_VERSION);
-    head->state = report->state;
+    head->state = state;
     head->started_us = report->started_us;
     head->finished_us = g_get_real_time();
-    bk_pg_meta_encode(&report->meta, &head->meta);
+    bk_pg_meta_encode(meta, &head->meta);
 }
 
-static BkPublishRequest
-describe_publication(const Backup *self, BkSnapshot *snapshot)
-{
-    return (BkPublishRequest){snapshot, self->base.snapshot, self->source->workers};
-}
-
-/* Puts the manifest into every required repository. */
 static bool
-put_snapshot(Backup *self, BkSnapshot *snapshot, GError **error)
+publish(Backup *self, BkTargetKinds kinds, BkSnapshot *snapshot, GError **error)
 {
-    const BkPublishRequest request = describe_publication(self, snapshot);
-    const guint count = self->targets.source_repos->len;
+    const BkPgTargetRequest target_request = describe_to_targets(self);
+    const BkPublishRequest request = {
+        .snapshot = snapshot,
+        .parent = self->base.snapshot,
+        .workers = self->source->workers,
+        .started_us = self->report->started_us,
+        .lock_log = bk_wal_lock_extend,
+        .find_lack = bk_pg_target_find_lack,
+        .data = &target_request,
+    };
 
-    if (self->retains == NULL) {
-        self->retains = g_array_sized_new(FALSE, TRUE, sizeof(BkObjectLock), count);
-        g_array_set_size(self->retains, count);
-        for (guint i = 0; i < count; i++)
-            if (!bk_object_lock_begin(&g_array_index(self->retains, BkObjectLock, i),
-                                      g_ptr_array_index(self->targets.source_repos, i),
-                                      self->report->started_us, self->base.snapshot, self->op,
-                                      error))
-                return false;
-    }
-    for (guint i = 0; i < count; i++)
-        if (!bk_publish(&request, g_ptr_array_index(self->targets.source_repos, i),
-                        g_ptr_array_index(self->leases, i),
-                        &g_array_index(self->retains, BkObjectLock, i), self->op, error))
-            return false;
-    return true;
+    return bk_targets_publish(&self->targets, kinds, &request, error);
 }
 
-/* The damage that is known so far; which pages were only being written is not known yet. */
-static void
-note_damage_so_far(Backup *self, bool is_behind)
+/* What is known of the cluster while the backup runs: a copy that borrows all it refers to, and
+ * lists the damage in `damage`. As long as a part of the cluster is as in the parent, the changes
+ * since the parent count for all of it, and so does the damage that was found then; which of the
+ * pages found since were only being written is not known yet. */
+static BkPgMeta
+describe_so_far(const Backup *self, bool is_behind, GPtrArray *damage)
 {
-    BkPgMeta *meta = &self->report->meta;
-    const GPtrArray *before = self->base.meta.damage;
+    const BkPgMeta *before = &self->base.meta;
+    BkPgMeta meta = self->report->meta;
     size_t count;
-    const BkPageDamage *damage = bk_page_source_damage(self->pages, &count);
+    const BkPageDamage *found = bk_page_source_damage(self->pages, &count);
 
+    meta.damage = damage;
     for (size_t i = 0; i < count; i++)
-        bk_pg_meta_add_damage(meta, damage[i].file->path, damage[i].block);
-    for (guint i = 0; is_behind && i < before->len; i++) {
-        const BkPgDamage *one = g_ptr_array_index(before, i);
+        bk_pg_meta_add_damage(&meta, found[i].file->path, found[i].block);
+    if (!is_behind)
+        return meta;
+    meta.start_lsn = before->start_lsn;
+    meta.timeline = before->timeline;
+    for (guint i = 0; i < before->damage->len; i++) {
+        const BkPgDamage *one = g_ptr_array_index(before->damage, i);
 
-        bk_pg_meta_add_damage(meta, one->file, one->block);
+        bk_pg_meta_add_damage(&meta, one->file, one->block);
     }
+    return meta;
 }
 
-/* Puts down how far the backup has come, for one that goes on when this one dies. As long as a part
- * of it is as in the parent, the changes since the parent count for all of it. */
+/* Saves the progress of the backup in a manifest, from which the next one goes on when this one
+ * dies. */
 static bool
 put_resume_point(BkPipeline *copy, Backup *self, GError **error)
 {
-    BkBackupReport *report = self->report;
     g_auto(BkAssembly) assembly = {NULL};
+    g_auto(BkPgMeta) own = {0};
     g_autofree char *before = g_strdup(self->checkpoint_id);
-    const BkLsn start_lsn = report->meta.start_lsn;
-    const uint32_t timeline = report->meta.timeline;
     BkSnapshotHead *head;
+    BkPgMeta meta;
 
     if (!bk_snapshot_make_id(g_get_real_time(), self->checkpoint_id, error))
         return false;
     bk_assemble(copy, self->base.snapshot, self->tree.files, NULL, &assembly);
-    if (assembly.is_behind) {
-        report->meta.start_lsn = self->base.meta.start_lsn;
-        report->meta.timeline = self->base.meta.timeline;
-    }
     head = bk_snapshot_head(assembly.snapshot);
-    report->state = BK_SNAPSHOT_UNFINISHED;
-    note_damage_so_far(self, assembly.is_behind);
-    fill_head(self, head);
+    bk_pg_meta_init(&own);
+    meta = describe_so_far(self, assembly.is_behind, own.damage);
+    fill_head(self, &meta, BK_SNAPSHOT_UNFINISHED, head);
     (void)g_strlcpy(head->id, self->checkpoint_id, sizeof head->id);
-    report->meta.start_lsn = start_lsn;
-    report->meta.timeline = timeline;
-    report->meta.damaged_pages = 0;
-    g_ptr_array_set_size(report->meta.damage, 0);
-    if (!put_snapshot(self, assembly.snapshot, error))
+    if (!publish(self, BK_TARGETS_REQUIRED, assembly.snapshot, error))
         return false;
     for (guint i = 0; before[0] != 0 && i < self->targets.source_repos->len; i++)
         bk_unfinished_delete(g_ptr_array_index(self->targets.source_repos, i), before, self->op);
@@ -670,33 +658,27 @@ collect_damage(Backup *self)
 static bool
 serve_best_effort(Backup *self, BkSnapshot *snapshot, GError **error)
 {
-    const BkBestEffortSnapshot request = {
-        .publish = describe_publication(self, snapshot),
-        .started_us = self->report->started_us,
-        .meta = &self->report->meta,
-        .data_dir = self->data_dir,
-        .timeout_us = WAL_PATIENCE_US,
-    };
+    const BkPgTargetRequest request = describe_to_targets(self);
 
-    if (!bk_best_effort_publish(self->best_effort, &request, error))
+    if (!publish(self, BK_TARGETS_BEST_EFFORT, snapshot, error))
         return false;
     /* What comes now may take long, and nobody need wait for it but these repositories. */
     g_clear_pointer(&self->server, bk_server_close);
-    g_clear_pointer(&self->leases, g_ptr_array_unref);
-    return bk_best_effort_catch_up(self->best_effort, &request,
-                                   g_ptr_array_index(self->targets.source_repos, 0), error);
+    bk_targets_release(&self->targets);
+    return bk_targets_each(&self->targets, BK_TARGETS_BEST_EFFORT, bk_pg_target_catch_up, &request,
+                           self->op, error);
 }
 
 static void
-remember(Backup *self)
+remember_snapshot(const Backup *self)
 {
     const BkPgMeta *meta = &self->report->meta;
     char segment[BK_WAL_NAME_SIZE];
 
     bk_wal_segment_name(meta->timeline, bk_wal_segment_of(meta->stop_lsn - 1, meta->segment_size),
                         meta->segment_size, segment);
-    bk_host_memory_add_all(self->source, &self->targets, self->report->id, meta->system_id,
-                           meta->is_standalone ? NULL : segment, self->op);
+    bk_targets_remember(&self->targets, BK_TARGETS_REQUIRED, self->report->id, meta->system_id,
+                        meta->is_standalone ? NULL : segment);
 }
 
 static bool
@@ -708,32 +690,31 @@ put_manifest(Backup *self, GError **error)
     bk_op_begin_phase(self->op, "putting the manifest", 0);
     collect_damage(self);
     bk_assemble(self->copy, self->base.snapshot, self->tree.files, self->wal_files, &assembly);
-    fill_head(self, bk_snapshot_head(assembly.snapshot));
-    if (!put_snapshot(self, assembly.snapshot, error))
+    fill_head(self, &self->report->meta, self->report->state, bk_snapshot_head(assembly.snapshot));
+    if (!publish(self, BK_TARGETS_REQUIRED, assembly.snapshot, error))
         return false;
     bk_unfinished_delete_all(self->targets.source_repos, self->unfinished, self->op);
     bk_backup_report_fill(self->report, &assembly);
     self->report->total_us = g_get_monotonic_time() - self->begun_us;
-    remember(self);
+    remember_snapshot(self);
     ok = serve_best_effort(self, assembly.snapshot, error);
-    bk_best_effort_remember(self->best_effort, self->source, self->report->id, 0, NULL);
-    bk_backup_report_add_repositories(self->report, self->source, self->best_effort);
+    bk_targets_remember(&self->targets, BK_TARGETS_BEST_EFFORT, self->report->id, 0, NULL);
+    bk_backup_report_add_repositories(self->report, &self->targets);
     return ok;
 }
 
 /* One attempt. What was copied in vain is put down for the next one to go on from. */
 static bool
-run(Backup *self, bool *is_overtaken, GError **error)
+run_attempt(Backup *self, bool *is_overtaken, GError **error)
 {
     BkBackupReport *report = self->report;
     int64_t before_us;
 
-    self->best_effort =
-        bk_best_effort_new(&(BkBestEffortOptions){.patience_us = PATIENCE_US}, self->op);
+    bk_targets_init(&self->targets, self->source, &(BkTargetsOptions){.patience_us = PATIENCE_US},
+                    self->op);
     if (!bk_snapshot_make_id(report->started_us, report->id, error) ||
-        !bk_targets_open_repositories(self->source, &self->targets, self->op, error) ||
-        !bk_best_effort_open(self->best_effort, self->source, error) ||
-        !inspect_server(self, error) || !take_source(self, error))
+        !bk_targets_open(&self->targets, BK_TARGETS_ALL, error) || !inspect_server(self, error) ||
+        !take_source(self, error))
         return false;
     before_us = g_get_monotonic_time();
     if (!begin(self, error))
@@ -752,15 +733,6 @@ run(Backup *self, bool *is_overtaken, GError **error)
                                   error);
 }
 
-/* Fails with what ended the attempt, or with the loss of a lease that is behind it. */
-static bool
-throw_cause(const Backup *self, GError **cause, GError **error)
-{
-    for (guint i = 0; self->leases != NULL && i < self->leases->len; i++)
-        bk_lease_explain(g_ptr_array_index(self->leases, i), cause);
-    return bk_propagate(error, cause);
-}
-
 bool
 bk_backup_run(const BkSourceSpec *source, const BkBackupOptions *options, BkBackupReport *report,
               BkOp *op, GError **error)
@@ -774,8 +746,10 @@ bk_backup_run(const BkSourceSpec *source, const BkBackupOptions *options, BkBack
         bk_backup_report_clear(report);
         report->started_us = g_get_real_time();
         bk_pg_meta_init(&report->meta);
-        if (!run(&self, &is_overtaken, &cause))
-            return throw_cause(&self, &cause, error);
+        if (!run_attempt(&self, &is_overtaken, &cause)) {
+            bk_targets_explain(&self.targets, &cause);
+            return bk_propagate(error, &cause);
+        }
         if (!is_overtaken)
             return true;
         bk_log(BK_LOG_WARNING,

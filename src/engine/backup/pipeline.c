@@ -1,7 +1,6 @@
 /* pipeline.c - from files to packs: read, check pages, compress, seal, put. */
 #include "engine/backup/pipeline-priv.h"
 
-#include "base/fault.h"
 #include "base/fd.h"
 #include "base/sorted.h"
 #include "base/workers.h"
@@ -324,7 +323,7 @@ static void
 init_worker(Worker *worker, Round *round, BkOp *op)
 {
     const BkPipelineOptions *options = &round->copy->options;
-    const BkSourceRepo *source_repo = g_ptr_array_index(options->source_repos, 0);
+    const BkSourceRepo *source_repo = g_ptr_array_index(options->targets->source_repos, 0);
     uint32_t generation;
 
     (void)bk_keyring_newest(bk_source_repo_keys(source_repo), &generation);
@@ -377,19 +376,6 @@ run_worker(Round *round, BkOp *op, GError **error)
     return ok;
 }
 
-/* Into every repository: those of best effort come last. */
-static bool
-put_pack(const BkPipelineOptions *options, const Job *job, BkOp *op, GError **error)
-{
-    for (guint i = 0; i < options->source_repos->len; i++)
-        if (!bk_fault(BK_FAULT_BACKUP_PUT_PACK, error) ||
-            !bk_pack_put(g_ptr_array_index(options->source_repos, i), job->name, job->object, op,
-                         error))
-            return false;
-    return options->best_effort == NULL ||
-           bk_best_effort_put_pack(options->best_effort, job->name, job->object, error);
-}
-
 static bool
 run_putter(Round *round, BkOp *op, GError **error)
 {
@@ -403,7 +389,7 @@ run_putter(Round *round, BkOp *op, GError **error)
         if (item == NULL)
             return true;
         job = item;
-        ok = put_pack(&round->copy->options, job, op, error) &&
+        ok = bk_targets_put_pack(round->copy->options.targets, job->name, job->object, op, error) &&
              bk_queue_push(round->empty, job->object, op, error);
         if (ok)
             job->object = NULL; /* moved */

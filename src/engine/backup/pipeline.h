@@ -1,16 +1,15 @@
 /* pipeline.h - from files to packs: read, check pages, compress, seal, put.
  *
  * Workers each fill a pack of their own; full packs go through a bounded queue to threads that put
- * them into every repository, at last into those of best effort, whose failures are not the copy's.
- * Memory is bounded by the number of packs in flight, whatever the amount of data, but for a few
- * bytes that are kept of each range that was stored. Promise: when bk_pipeline_run returns true,
- * every pack that the recorded extents refer to is durable in every one of `source_repos`; the same
- * holds in each call of `checkpoint`. Threads: a BkPipeline belongs to one thread, which starts and
- * joins the others.
+ * them into every target, by the policy of targets.h. Memory is bounded by the number of packs in
+ * flight, whatever the amount of data, but for a few bytes that are kept of each range that was
+ * stored. Promise: when bk_pipeline_run returns true, every pack that the recorded extents refer to
+ * is durable in every required target; the same holds in each call of `checkpoint`. Threads: a
+ * BkPipeline belongs to one thread, which starts and joins the others.
  */
 #pragma once
 #include "base/rate.h"
-#include "engine/targets/best-effort.h"
+#include "repo/targets/targets.h"
 #include "source/selection.h"
 
 typedef struct BkPipeline BkPipeline;
@@ -19,9 +18,8 @@ typedef struct BkPipeline BkPipeline;
 typedef bool (*BkPipelineResumePoint)(BkPipeline *copy, void *data, BkOp *op, GError **error);
 
 typedef struct BkPipelineOptions {
-    GPtrArray *source_repos;   /* of BkSourceRepo that share keys; borrowed */
-    BkBestEffort *best_effort; /* get the packs as well; may be NULL */
-    BkSource *source;          /* what is read; borrowed */
+    BkTargets *targets; /* get the packs; the required ones share keys; borrowed */
+    BkSource *source;   /* what is read; borrowed */
     BkCodec codec;
     int level;
     unsigned workers;

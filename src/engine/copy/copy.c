@@ -6,8 +6,8 @@
 #include "engine/copy/copied-objects.h"
 #include "engine/copy/copy-choice.h"
 #include "repo/reread.h"
+#include "repo/snapshot/object-lock.h"
 #include "source/pg/archive/decision.h"
-#include "source/pg/archive/object-lock.h"
 #include "source/pg/archive/wal-span.h"
 
 #include <string.h>

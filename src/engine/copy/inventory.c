@@ -1,7 +1,7 @@
 /* inventory.c - numbers and sizes of what a repository has of a source. */
 #include "engine/copy/inventory.h"
 
-#include "repo/targets/source-spec.h"
+#include "repo/targets/targets.h"
 
 void
 bk_inventory_clear(BkInventory *self)

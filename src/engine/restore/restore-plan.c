@@ -5,6 +5,7 @@
 #include "engine/restore/move-aside.h"
 #include "engine/restore/tablespace-map.h"
 #include "engine/restore/wal-directory.h"
+#include "repo/targets/targets.h"
 #include "source/pg/restore/recovery-priv.h"
 
 #include <string.h>
@@ -71,7 +72,7 @@ bk_restore_plan_make(BkRestore *self, const BkRecoveryTarget *target, const char
         .snapshot = request->snapshot,
         .system_id = request->system_id,
         .command = request->command,
-        .lacks_repositories = self->targets.failed->len > 0,
+        .lacks_repositories = !bk_targets_are_all_there(&self->targets),
         .source = self->source,
     };
 
@@ -216,15 +217,6 @@ bk_restore_check_commands(const BkRestoreRequest *request, GError **error)
            bk_recovery_check_path(request->config, error);
 }
 
-static bool
-is_required(const BkSourceSpec *source, const char *repository)
-{
-    for (size_t i = 0; i < source->repository_count; i++)
-        if (strcmp(source->repositories[i].name, repository) == 0)
-            return source->repositories[i].is_required;
-    return false;
-}
-
 /* The plan goes by the others. Only what a required one has may still be missing at its end. */
 static void
 warn_of_failed(const BkRestore *self)
@@ -232,11 +224,13 @@ warn_of_failed(const BkRestore *self)
     const BkTargets *targets = &self->targets;
     bool is_latest = self->request->target->kind == BK_RECOVERY_TARGET_LATEST;
 
-    for (guint i = 0; i < targets->failed->len; i++) {
-        bool stops = is_latest && targets->source_repos->len > 0 &&
-                     is_required(self->source, g_ptr_array_index(targets->failed_names, i));
+    for (guint i = 0; i < targets->all->len; i++) {
+        const BkTarget *target = bk_targets_at(targets, i);
+        bool stops = is_latest && targets->source_repos->len > 0 && target->is_required;
 
-        bk_log(BK_LOG_WARNING, "%s%s", (const char *)g_ptr_array_index(targets->failed, i),
+        if (target->state != BK_TARGET_DROPPED)
+            continue;
+        bk_log(BK_LOG_WARNING, "%s%s", target->why,
                stops ? "; if it still does not answer then, recovery will stop at the end of the "
                        "plan instead of opening the server, since it may have more WAL: use "
                        "--repository to recover from another one alone"

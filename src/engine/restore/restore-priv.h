@@ -7,6 +7,7 @@
 #include "engine/restore/restore.h"
 #include "repo/extract/chown-map.h"
 #include "repo/extract/owned-directory.h"
+#include "repo/targets/targets.h"
 #include "source/pg/restore/plan-choice.h"
 
 struct BkRestore {

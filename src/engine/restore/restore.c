@@ -10,6 +10,7 @@
 #include "engine/restore/tablespace-map.h"
 #include "engine/restore/wal-directory.h"
 #include "repo/extract/extract.h"
+#include "repo/targets/targets.h"
 #include "source/pg/cluster/control.h"
 #include "source/pg/restore/backup-manifest.h"
 #include "source/pg/restore/plan-proof.h"

@@ -6,18 +6,6 @@
 
 #include <string.h>
 
-static const BkSourceRepo *
-find_source_repo(const BkListing *listing, const BkRepository *repository)
-{
-    for (guint i = 0; i < listing->targets.source_repos->len; i++) {
-        const BkSourceRepo *source_repo = g_ptr_array_index(listing->targets.source_repos, i);
-
-        if (bk_source_repo_repository(source_repo) == repository)
-            return source_repo;
-    }
-    return NULL;
-}
-
 /* A manifest that is there and cannot be read is a problem of its own. */
 static bool
 past_has_snapshot(const BkRecoveryIndex *past, const char *id)
@@ -88,24 +76,18 @@ add_lost_objects(const BkSourceSpec *source, const BkMarks *marks, const BkListi
 void
 bk_lost_objects_find(const BkSourceSpec *source, const BkListing *listing, GPtrArray *problems)
 {
-    for (size_t i = 0; i < source->repository_count; i++) {
-        const BkRepositorySpec *spec = &source->repositories[i];
-        const GPtrArray *repositories = listing->targets.repositories;
+    for (guint i = 0; i < listing->targets.all->len; i++) {
+        const BkTarget *target = bk_targets_at(&listing->targets, i);
+        g_autoptr(GError) cause = NULL;
         BkMarks marks;
 
-        bk_host_memory_load(source, &spec->place, &marks);
-        for (guint j = 0; marks.repository[0] != 0 && j < repositories->len; j++) {
-            const BkRepository *repository = g_ptr_array_index(repositories, j);
-            const BkSourceRepo *source_repo = find_source_repo(listing, repository);
-            g_autoptr(GError) cause = NULL;
-
-            if (strcmp(bk_repository_name(repository), spec->name) != 0)
-                continue;
-            if (!bk_host_memory_check(source, &marks, repository, source_repo, &cause))
-                bk_problem_add(problems, BK_PROBLEM_REPOSITORY_REPLACED, .source = source->name,
-                               .repository = spec->name, .cause = cause->message);
-            else if (source_repo != NULL)
-                add_lost_objects(source, &marks, listing, source_repo, problems);
-        }
+        if (target->repository == NULL)
+            continue;
+        bk_host_memory_load(source, &target->spec->place, &marks);
+        if (!bk_host_memory_check(source, &marks, target->repository, target->source_repo, &cause))
+            bk_problem_add(problems, BK_PROBLEM_REPOSITORY_REPLACED, .source = source->name,
+                           .repository = target->spec->name, .cause = cause->message);
+        else if (marks.repository[0] != 0 && target->source_repo != NULL)
+            add_lost_objects(source, &marks, listing, target->source_repo, problems);
     }
 }

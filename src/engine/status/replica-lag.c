@@ -1,5 +1,6 @@
 /* replica-lag.c - how each repository of a source stands against the others: what it lacks. */
 #include "engine/status/replica-lag.h"
+#include "repo/targets/targets.h"
 
 #include <string.h>
 
@@ -18,9 +19,9 @@ standing_free(void *data)
 static const char *
 find_failure(const BkTargets *targets, const char *name)
 {
-    for (guint i = 0; i < targets->failed->len; i++)
-        if (strcmp(g_ptr_array_index(targets->failed_names, i), name) == 0)
-            return g_ptr_array_index(targets->failed, i);
+    for (guint i = 0; i < targets->all->len; i++)
+        if (strcmp(bk_targets_at(targets, i)->spec->name, name) == 0)
+            return bk_targets_at(targets, i)->why;
     return NULL;
 }
 

@@ -189,7 +189,7 @@ bk_status_load(const BkSourceSpec *source, int64_t rpo_us, int64_t now_us, BkSta
     bk_server_check_ask(source, &self->server, op);
     if (!bk_listing_load(source, BK_RECOVERY_INDEX_KNOWN_ARCHIVE, &self->listing, op, error))
         return false;
-    bk_targets_add_problems(&self->listing.targets, source, self->problems);
+    bk_targets_add_problems(&self->listing.targets, self->problems);
     self->standings = bk_replica_lag_find(source, &self->listing, now_us);
     for (guint i = 0; i < self->standings->len; i++)
         note_standing(self, source->name, g_ptr_array_index(self->standings, i));

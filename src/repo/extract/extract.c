@@ -7,7 +7,7 @@
 #include "codec/crc32c.h"
 #include "repo/extract/file-writer.h"
 #include "repo/extract/pack-map.h"
-#include "repo/targets/source-spec.h"
+#include "repo/targets/targets.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

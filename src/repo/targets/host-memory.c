@@ -29,13 +29,14 @@ warn(const BkSourceSpec *source, const GError *cause)
 void
 bk_host_memory_load(const BkSourceSpec *source, const BkLocation *place, BkMarks *marks)
 {
-    g_autofree char *name = file_name(place);
+    g_autofree char *name = NULL;
     g_auto(BkBuf) content = BK_BUF_INIT;
     g_autoptr(GError) cause = NULL;
 
     *marks = (BkMarks){.generation = 0};
     if (source->state_dir == NULL)
         return;
+    name = file_name(place);
     if (!bk_state_read(source->state_dir, source->name, name, BK_MARKS_MAX_SIZE, &content,
                        &cause) ||
         (content.size > 0 && !bk_marks_parse(content.data, content.size, marks, &cause)))
@@ -179,18 +180,8 @@ bk_host_memory_compare(const BkSourceSpec *source, const BkSourceRepo *source_re
 }
 
 void
-bk_host_memory_add_all(const BkSourceSpec *source, const BkTargets *targets, const char *snapshot,
-                       uint64_t system_id, const char *segment, BkOp *op)
+bk_host_memory_begin_anew(const BkSourceSpec *source, const BkSourceRepo *source_repo, BkOp *op)
 {
-    for (guint i = 0; i < targets->source_repos->len; i++)
-        bk_host_memory_add(source, g_ptr_array_index(targets->source_repos, i), snapshot, system_id,
-                           segment, op);
-}
-
-void
-bk_host_memory_begin_anew(const BkSourceSpec *source, const BkTargets *targets, BkOp *op)
-{
-    for (guint i = 0; source->state_dir != NULL && i < targets->source_repos->len; i++)
-        remember_seen(source, g_ptr_array_index(targets->source_repos, i), &(Seen){.is_new = true},
-                      op);
+    if (source->state_dir != NULL)
+        remember_seen(source, source_repo, &(Seen){.is_new = true}, op);
 }

@@ -28,10 +28,6 @@ void bk_host_memory_compare(const BkSourceSpec *source, const BkSourceRepo *sour
 void bk_host_memory_add(const BkSourceSpec *source, const BkSourceRepo *source_repo,
                         const char *snapshot, uint64_t system_id, const char *segment, BkOp *op);
 
-/* The same for each of `targets`. */
-void bk_host_memory_add_all(const BkSourceSpec *source, const BkTargets *targets,
-                            const char *snapshot, uint64_t system_id, const char *segment,
-                            BkOp *op);
-
-/* Forgets what was before, and remembers that each of `targets` is there. */
-void bk_host_memory_begin_anew(const BkSourceSpec *source, const BkTargets *targets, BkOp *op);
+/* Forgets what was before, and remembers that the source is there. */
+void bk_host_memory_begin_anew(const BkSourceSpec *source, const BkSourceRepo *source_repo,
+                               BkOp *op);

@@ -4,7 +4,7 @@
  * file the repository is asked first, since all others are put without asking. Without it such a
  * segment is put once more, which the repository refuses, and is then compared. Threads: safe. */
 #pragma once
-#include "repo/targets/source-spec.h"
+#include "repo/targets/targets.h"
 #include "source/pg/archive/archive.h"
 
 /* Notes that `names` (of char *) were archived ahead in each of `targets`, and no others. */

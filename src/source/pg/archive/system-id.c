@@ -4,7 +4,7 @@
 #include "base/log.h"
 #include "codec/wire.h"
 #include "repo/snapshot/snapshot.h"
-#include "repo/targets/source-spec.h"
+#include "repo/targets/targets.h"
 #include "source/pg/archive/archive-list.h"
 #include "source/pg/archive/decision.h"
 #include "source/pg/cluster/pg-meta.h"

@@ -4,6 +4,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/workers.h"
+#include "repo/targets/targets.h"
 #include "source/pg/archive/archive-gap.h"
 #include "source/pg/archive/archive.h"
 #include "source/pg/archive/prefetch.h"

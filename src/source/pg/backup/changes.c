@@ -22,7 +22,7 @@
 
 #include "base/fd.h"
 #include "base/workers.h"
-#include "repo/targets/source-spec.h"
+#include "repo/targets/targets.h"
 #include "source/pg/archive/archive.h"
 #include "source/pg/cluster/data-dir.h"
 

@@ -2,6 +2,7 @@
 #include "source/pg/events/events.h"
 
 #include "base/log.h"
+#include "repo/targets/targets.h"
 #include "source/pg/cluster/server.h"
 #include "source/pg/events/snapshot-relation-names.h"
 #include "source/pg/history/systems.h"
@@ -474,7 +475,7 @@ bk_events_load(const BkSourceSpec *source, const BkEventsRequest *request, BkEve
     if (!bk_plan_check_timeline(request->timeline, error) ||
         !bk_targets_open_for_reading(source, request->repository, &targets, op, error))
         return false;
-    bk_targets_add_problems(&targets, source, timeline->problems);
+    bk_targets_add_problems(&targets, timeline->problems);
     self.source_repos = targets.source_repos;
     return load_systems(&self, &systems, error) && choose_system(&self, &systems, error) &&
            read_past(&self, error);

@@ -1,6 +1,7 @@
 /* line-decision.c - stores an operator's decision about a line in every repository. */
 #include "source/pg/history/line-decision.h"
 
+#include "repo/targets/targets.h"
 #include "source/pg/history/snapshot-list.h"
 
 #include <string.h>
@@ -107,8 +108,9 @@ bk_line_decide(const BkSourceSpec *source, BkDecisionKind kind, uint64_t system_
     if (listing.pasts->len == 0)
         return bk_throw(error, BK_ERROR_NOT_FOUND, "the repositories of \"%s\" have nothing of it",
                         source->name);
-    for (guint i = 0; i < listing.targets.failed->len; i++)
-        g_ptr_array_add(failed, g_strdup(g_ptr_array_index(listing.targets.failed, i)));
+    for (guint i = 0; i < listing.targets.all->len; i++)
+        if (bk_targets_at(&listing.targets, i)->state == BK_TARGET_DROPPED)
+            g_ptr_array_add(failed, g_strdup(bk_targets_at(&listing.targets, i)->why));
     system = bk_listing_find_system(&listing, source->name, system_id, error);
     if (system == NULL)
         return false;

@@ -2,7 +2,7 @@
  * snapshots, WAL, timelines, windows. */
 #include "source/pg/history/recovery-index.h"
 
-#include "repo/targets/source-spec.h"
+#include "repo/targets/targets.h"
 #include "source/pg/format/timeline-history.h"
 
 #include <string.h>

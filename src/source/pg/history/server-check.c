@@ -4,6 +4,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "repo/targets/targets.h"
 #include "source/pg/archive/system-id.h"
 #include "source/pg/format/pg-time.h"
 #include "source/pg/history/clock-check.h"
@@ -224,7 +225,7 @@ judge_destination(const BkServerCheck *self, const BkSourceSpec *source, const B
     if (strcmp(facts->archive_mode, "off") == 0 || facts->archive_method[0] == 0)
         return;
     if (state->archived_wal == NULL || !bk_wal_name_parse(state->archived_wal, &name) ||
-        name.kind != BK_WAL_SEGMENT || listing->targets.failed->len > 0) {
+        name.kind != BK_WAL_SEGMENT || !bk_targets_are_all_there(&listing->targets)) {
         if (!is_ours && state->archived_wal == NULL)
             bk_problem_add(problems, BK_PROBLEM_ARCHIVE_COMMAND_OTHER, .source = source->name,
                            .command = facts->archive_method);

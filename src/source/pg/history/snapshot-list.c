@@ -91,8 +91,7 @@ bk_listing_load(const BkSourceSpec *source, BkRecoveryIndexArchive archive, BkLi
             loaded++;
             continue;
         }
-        bk_targets_add_failed(&self->targets,
-                              bk_repository_name(bk_source_repo_repository(source_repo)), cause);
+        bk_targets_drop(&self->targets, source_repo, cause);
         if (first == NULL)
             first = g_steal_pointer(&cause);
     }
@@ -113,11 +112,11 @@ bk_listing_load(const BkSourceSpec *source, BkRecoveryIndexArchive archive, BkLi
 }
 
 GPtrArray *
-bk_listing_find_problems(const BkListing *self, const BkSourceSpec *source)
+bk_listing_find_problems(const BkListing *self)
 {
     GPtrArray *problems = bk_problem_list_new();
 
-    bk_targets_add_problems(&self->targets, source, problems);
+    bk_targets_add_problems(&self->targets, problems);
     for (guint i = 0; i < self->pasts->len; i++)
         bk_recovery_index_add_problems(g_ptr_array_index(self->pasts, i), problems);
     return problems;

@@ -2,6 +2,7 @@
  *
  * Threads: belongs to one thread. */
 #pragma once
+#include "repo/targets/targets.h"
 #include "source/pg/history/systems.h"
 
 typedef struct BkListedSnapshot {
@@ -20,7 +21,7 @@ typedef struct BkListing {
 } BkListing;
 
 /* Repositories that could not be asked, and what is unreadable: a new list of BkProblem. */
-GPtrArray *bk_listing_find_problems(const BkListing *self, const BkSourceSpec *source);
+GPtrArray *bk_listing_find_problems(const BkListing *self);
 
 void bk_listing_clear(BkListing *self);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkListing, bk_listing_clear)

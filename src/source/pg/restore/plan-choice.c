@@ -2,6 +2,7 @@
 #include "source/pg/restore/plan-choice.h"
 
 #include "base/log.h"
+#include "repo/targets/targets.h"
 #include "source/pg/restore/plan-proof.h"
 
 #include <string.h>

@@ -1,6 +1,7 @@
 /* plan-lines.c - which line of the source's history the target of a restore is on. */
 #include "base/escape.h"
 #include "base/log.h"
+#include "repo/targets/targets.h"
 #include "source/pg/restore/plan.h"
 
 #include <string.h>

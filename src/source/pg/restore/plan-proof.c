@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/workers.h"
+#include "repo/targets/targets.h"
 
 #include <stdatomic.h>
 

@@ -2,7 +2,7 @@
 #include "source/pg/restore/plan-stop.h"
 
 #include "base/log.h"
-#include "repo/targets/source-spec.h"
+#include "repo/targets/targets.h"
 #include "source/pg/format/pg-time.h"
 #include "source/pg/restore/wal-search.h"
 

@@ -2,6 +2,7 @@
 #include "source/pg/restore/plan.h"
 
 #include "base/log.h"
+#include "repo/targets/targets.h"
 #include "source/pg/restore/plan-stop.h"
 #include "source/pg/restore/wal-search.h"
 

@@ -5,7 +5,7 @@
 #include "source/pg/restore/stop-check.h"
 
 #include "base/log.h"
-#include "repo/targets/source-spec.h"
+#include "repo/targets/targets.h"
 #include "source/pg/restore/snapshot-wal.h"
 
 /* On either side; transactions that run for longer are not looked for. */

@@ -1,11 +1,11 @@
-/* object-lock.h - keeps what a snapshot needs locked, in stores that lock: its packs, the keys,
- * its WAL.
+/* object-lock.h - keeps what a snapshot needs locked, in stores that lock: its packs and the keys.
+ * What its source archives by itself, such as WAL, the source sees to with the same means.
  *
  * Promise: when a manifest is put, each pack that it names, each key that is needed to read them,
- * and each WAL file that it needs to be consistent refuses deletion for at least the lock's time
- * from then on. Stores lock what is put or retained for a quarter longer than that, so it is enough
- * to extend locks once in each quarter of the time, and most backups need not. Threads: a call
- * starts and joins threads of its own. */
+ * and each file of the source's log that it needs to be consistent refuses deletion for at least
+ * the lock's time from then on. Stores lock what is put or retained for a quarter longer than that,
+ * so it is enough to extend locks once in each quarter of the time, and most backups need not.
+ * Threads: a call starts and joins threads of its own. */
 #pragma once
 #include "repo/snapshot/snapshot.h"
 
@@ -15,7 +15,7 @@ typedef struct BkObjectLock {
                          their snapshot was begun */
     int64_t keys_us;  /* the same of the keys: each snapshot sees to them */
     int64_t made_us;  /* the same of new ones; at first the time when this snapshot was begun */
-    int64_t wal_us;   /* the same of its WAL */
+    int64_t log_us;   /* the same of what its source archived while it was made */
 } BkObjectLock;
 
 /* The state before a snapshot begun at `started_us` that reuses packs of `parent` (NULL: from
@@ -43,12 +43,10 @@ bool bk_object_lock_is_due(int64_t lock_us, int64_t since_us, int64_t now_us);
 bool bk_object_lock_keys(BkObjectLock *self, const BkObjectLockRequest *request, BkOp *op,
                          GError **error) BK_MUST_USE;
 
-/* Extends the locks of the WAL from the snapshot's start to its stop, which was archived while it
- * was made, when that took until the next quarter; and that of its timeline's history file, which
- * may be older, when the locks of the keys are due: to be called before bk_object_lock_keys. */
-bool bk_object_lock_wal(BkObjectLock *self, const BkObjectLockRequest *request, BkOp *op,
-                        GError **error) BK_MUST_USE;
-
 /* Extends the locks of packs that are due. Fails as bk_store_retain. */
 bool bk_object_lock_packs(BkObjectLock *self, const BkObjectLockRequest *request, BkOp *op,
                           GError **error) BK_MUST_USE;
+
+/* Extends the locks of those objects (char *). Fails as bk_store_retain. */
+bool bk_object_lock_extend(const BkObjectLockRequest *request, GPtrArray *names, BkOp *op,
+                           GError **error) BK_MUST_USE;

@@ -1,12 +1,15 @@
-/* test-best-effort.c - a repository of best effort that fails, hangs or is another's is left alone
- * from then on, and never gets a manifest; the others go on. */
+/* test-targets.c - a required repository that fails fails the step; one of best effort that fails,
+ * hangs or is another's is left alone from then on, and never gets a manifest; the others go on. */
 #include "base/log.h"
 #include "base/workers.h"
-#include "engine/targets/best-effort.h"
+#include "engine/backup/pg-target.h"
 #include "odd-store.h"
 #include "past-fixture.h"
+#include "source/pg/archive/archive.h"
 #include "source/pg/archive/system-id.h"
+#include "source/pg/archive/wal-lock.h"
 #include "source/pg/format/page.h"
+#include "targets-fixture.h"
 #include "temp-dir.h"
 #include "wal-builder.h"
 
@@ -19,7 +22,8 @@ typedef struct Fixture {
     OddStore *stores[2];           /* of those of best effort */
     BkSourceRepo *source_repos[2]; /* other eyes upon them */
     BkRepository *repositories[2];
-    BkBestEffort *best_effort;
+    TargetsFixture at;
+    BkTargets *targets; /* of it: "local" is required */
     BkSnapshot *snapshot;
     BkPgMeta meta;
 } Fixture;
@@ -34,13 +38,16 @@ add_repository(Fixture *self, unsigned index, const char *name)
     self->repositories[index] = bk_repository_create(
         &self->stores[index]->base, name, &self->repo.key, &created, self->repo.op, &error);
     g_assert_no_error(error);
-    bk_best_effort_add(self->best_effort, self->repositories[index]);
+    bk_targets_at(self->targets, index + 1)->repository = self->repositories[index];
 }
 
 static void
-start(Fixture *self, const BkBestEffortOptions *options)
+start(Fixture *self, const BkTargetsOptions *options)
 {
-    self->best_effort = bk_best_effort_new(options, self->repo.op);
+    static const char *const names[] = {"first", "second", NULL};
+
+    targets_fixture_init(&self->at, &self->repo, names, options);
+    self->targets = &self->at.targets;
     add_repository(self, 0, "first");
     add_repository(self, 1, "second");
 }
@@ -70,7 +77,7 @@ set_up(Fixture *self, const void *data)
     head->started_us = head->finished_us = g_get_real_time();
     EXPECT_DONE(bk_snapshot_make_id(g_get_real_time(), head->id, &error));
     bk_log_set_level(BK_LOG_ERROR); /* warnings are what is expected here */
-    start(self, &(BkBestEffortOptions){.patience_us = PATIENCE});
+    start(self, &(BkTargetsOptions){.patience_us = PATIENCE});
 }
 
 static void
@@ -79,7 +86,7 @@ tear_down(Fixture *self, const void *data)
     (void)data;
     for (unsigned i = 0; i < 2; i++)
         bk_source_repo_free(self->source_repos[i]);
-    bk_best_effort_free(self->best_effort);
+    targets_fixture_clear(&self->at);
     bk_snapshot_free(self->snapshot);
     bk_pg_meta_clear(&self->meta);
     temp_dir_free(self->data_dir);
@@ -87,13 +94,45 @@ tear_down(Fixture *self, const void *data)
 }
 
 static void
+create(Fixture *self)
+{
+    g_autoptr(GError) error = NULL;
+
+    EXPECT_DONE(bk_targets_create(self->targets, BK_TARGETS_BEST_EFFORT, &error));
+}
+
+static BkPgTargetRequest
+request_of(const Fixture *self)
+{
+    return (BkPgTargetRequest){
+        .meta = &self->meta,
+        .data_dir = self->data_dir,
+        .model = self->repo.source_repo,
+        .timeout_us = 1,
+        .started_us = bk_snapshot_head(self->snapshot)->started_us,
+        .workers = 2,
+    };
+}
+
+static void
+take_created(Fixture *self, BkTargetKinds kinds)
+{
+    BkPgTargetRequest request = request_of(self);
+    BkPgMeta cluster = {.system_id = SYSTEM};
+    const BkTargetsTaking taking = {.check = bk_pg_target_check_cluster, .data = &request};
+    g_autoptr(GError) error = NULL;
+
+    request.meta = &cluster;
+    EXPECT_DONE(bk_targets_take(self->targets, kinds, &taking, &error));
+}
+
+static void
 take(Fixture *self)
 {
     g_autoptr(GError) error = NULL;
 
-    EXPECT_DONE(bk_best_effort_create(self->best_effort, "orders", self->repo.source_repo, &error));
-    EXPECT_DONE(
-        bk_best_effort_take(self->best_effort, SYSTEM, self->repo.source_repo, false, &error));
+    create(self);
+    take_created(self, BK_TARGETS_ALL);
     for (unsigned i = 0; i < 2; i++) {
         self->source_repos[i] =
             bk_source_repo_open(self->repositories[i], "orders", self->repo.op, &error);
@@ -108,21 +147,31 @@ put_pack(Fixture *self, uint8_t number, GError **error)
     g_auto(BkBuf) object = BK_BUF_INIT;
 
     bk_buf_extend(&object, 10);
-    return bk_best_effort_put_pack(self->best_effort, name, &object, error);
+    return bk_targets_put_pack(self->targets, name, &object, self->repo.op, error);
+}
+
+static bool
+publish_into(Fixture *self, BkTargetKinds kinds, BkSnapshot *parent, GError **error)
+{
+    const BkPgTargetRequest target_request = request_of(self);
+    const BkPublishRequest request = {
+        .snapshot = self->snapshot,
+        .parent = parent,
+        .workers = 2,
+        .started_us = g_get_real_time(),
+        .lock_log = bk_wal_lock_extend,
+        .find_lack = bk_pg_target_find_lack,
+        .data = &target_request,
+    };
+
+    bk_pg_meta_encode(&self->meta, &bk_snapshot_head(self->snapshot)->meta);
+    return bk_targets_publish(self->targets, kinds, &request, error);
 }
 
 static bool
 publish(Fixture *self, BkSnapshot *parent, GError **error)
 {
-    const BkBestEffortSnapshot request = {
-        .publish = {self->snapshot, parent, 2},
-        .started_us = g_get_real_time(),
-        .meta = &self->meta,
-        .data_dir = self->data_dir,
-        .timeout_us = 1,
-    };
-
-    return bk_best_effort_publish(self->best_effort, &request, error);
+    return publish_into(self, BK_TARGETS_BEST_EFFORT, parent, error);
 }
 
 static guint
@@ -137,7 +186,7 @@ count(const Fixture *self, unsigned index, const char *prefix)
 static const char *
 why(const Fixture *self, size_t index)
 {
-    return bk_best_effort_why(self->best_effort, index);
+    return bk_targets_at(self->targets, (guint)index + 1)->why;
 }
 
 static void
@@ -149,8 +198,7 @@ test_all_is_well(Fixture *self, const void *data)
     take(self);
     EXPECT_DONE(put_pack(self, 1, &error));
     EXPECT_DONE(publish(self, NULL, &error));
-    g_assert_cmpuint(bk_best_effort_count(self->best_effort), ==, 2);
-    g_assert_cmpstr(bk_best_effort_name(self->best_effort, 1), ==, "second");
+    g_assert_cmpint(bk_targets_at(self->targets, 0)->state, ==, BK_TARGET_OPEN);
     for (unsigned i = 0; i < 2; i++) {
         g_assert_null(why(self, i));
         g_assert_cmpuint(count(self, i, "orders/packs/"), ==, 1);
@@ -268,9 +316,8 @@ test_hangs_from_the_start(Fixture *self, const void *data)
 
     (void)data;
     atomic_store(&self->stores[0]->hang, "lease/");
-    EXPECT_DONE(bk_best_effort_create(self->best_effort, "orders", self->repo.source_repo, &error));
-    EXPECT_DONE(
-        bk_best_effort_take(self->best_effort, SYSTEM, self->repo.source_repo, false, &error));
+    create(self);
+    take_created(self, BK_TARGETS_BEST_EFFORT);
     EXPECT_DONE(put_pack(self, 1, &error));
     g_assert_nonnull(why(self, 0));
     g_assert_cmpuint(count(self, 0, "orders/packs/"), ==, 0);
@@ -317,13 +364,12 @@ test_held_by_another(Fixture *self, const void *data)
     g_autoptr(BkLease) other = NULL;
 
     (void)data;
-    EXPECT_DONE(bk_best_effort_create(self->best_effort, "orders", self->repo.source_repo, &error));
+    create(self);
     source_repo = bk_source_repo_open(self->repositories[0], "orders", self->repo.op, &error);
     g_assert_no_error(error);
     other = bk_lease_acquire(source_repo, &(BkLeaseOptions){0}, self->repo.op, &error);
     g_assert_no_error(error);
-    EXPECT_DONE(
-        bk_best_effort_take(self->best_effort, SYSTEM, self->repo.source_repo, false, &error));
+    take_created(self, BK_TARGETS_BEST_EFFORT);
     g_assert_nonnull(why(self, 0));
     g_assert_null(why(self, 1));
 }
@@ -339,9 +385,8 @@ test_other_keys(Fixture *self, const void *data)
     source_repo =
         bk_source_repo_create(self->repositories[1], "orders", NULL, self->repo.op, &error);
     g_assert_no_error(error);
-    EXPECT_DONE(bk_best_effort_create(self->best_effort, "orders", self->repo.source_repo, &error));
-    EXPECT_DONE(
-        bk_best_effort_take(self->best_effort, SYSTEM, self->repo.source_repo, false, &error));
+    create(self);
+    take_created(self, BK_TARGETS_BEST_EFFORT);
     g_assert_null(why(self, 0));
     g_assert_nonnull(strstr(why(self, 1), "different keys"));
 }
@@ -362,9 +407,8 @@ test_another_cluster(Fixture *self, const void *data)
     EXPECT_DONE(bk_snapshot_seal(self->snapshot, source_repo, &object, &error));
     EXPECT_DONE(bk_snapshot_put(source_repo, bk_snapshot_head(self->snapshot)->id, &object,
                                 self->repo.op, &error));
-    EXPECT_DONE(bk_best_effort_create(self->best_effort, "orders", self->repo.source_repo, &error));
-    EXPECT_DONE(
-        bk_best_effort_take(self->best_effort, SYSTEM, self->repo.source_repo, false, &error));
+    create(self);
+    take_created(self, BK_TARGETS_BEST_EFFORT);
     g_assert_null(why(self, 0));
     g_assert_nonnull(strstr(why(self, 1), "another cluster"));
 }
@@ -425,7 +469,8 @@ publish_what_is_missed(Fixture *self, BkSnapshot *parent)
         EXPECT_DONE(
             bk_pack_put(self->repo.source_repo, packs[i].name, &object, self->repo.op, &error));
         if (i == 1)
-            EXPECT_DONE(bk_best_effort_put_pack(self->best_effort, packs[i].name, &object, &error));
+            EXPECT_DONE(
+                bk_targets_put_pack(self->targets, packs[i].name, &object, self->repo.op, &error));
         (void)bk_snapshot_add_pack(self->snapshot, &packs[i]);
     }
     (void)bk_snapshot_add_pack(parent, &packs[0]);
@@ -441,18 +486,13 @@ publish_what_is_missed(Fixture *self, BkSnapshot *parent)
 }
 
 static void
-catch_up(Fixture *self, BkSnapshot *parent)
+catch_up(Fixture *self)
 {
-    const BkBestEffortSnapshot request = {
-        .publish = {self->snapshot, parent, 2},
-        .started_us = bk_snapshot_head(self->snapshot)->started_us,
-        .meta = &self->meta,
-        .data_dir = self->data_dir,
-    };
+    const BkPgTargetRequest request = request_of(self);
     g_autoptr(GError) error = NULL;
 
-    EXPECT_DONE(
-        bk_best_effort_catch_up(self->best_effort, &request, self->repo.source_repo, &error));
+    EXPECT_DONE(bk_targets_each(self->targets, BK_TARGETS_BEST_EFFORT, bk_pg_target_catch_up,
+                                &request, self->repo.op, &error));
 }
 
 /* What is brought is whole, and in a store that locks what is old is locked anew. */
@@ -464,7 +504,7 @@ test_caught_up(Fixture *self, const void *data)
     (void)data;
     publish_what_is_missed(self, parent);
     self->stores[0]->lock_us = 3600 * BK_USEC_PER_SEC;
-    catch_up(self, parent);
+    catch_up(self);
     for (unsigned i = 0; i < 2; i++) {
         g_assert_null(why(self, i));
         g_assert_cmpuint(count(self, i, "orders/packs/"), ==, 2);
@@ -482,11 +522,24 @@ test_not_caught_up(Fixture *self, const void *data)
     (void)data;
     publish_what_is_missed(self, parent);
     atomic_store(&self->stores[0]->refuse, "packs/");
-    catch_up(self, parent);
+    catch_up(self);
     g_assert_nonnull(strstr(why(self, 0), "refused"));
     g_assert_cmpuint(count(self, 0, "orders/snapshots/"), ==, 0);
     g_assert_null(why(self, 1));
     g_assert_cmpuint(count(self, 1, "orders/snapshots/"), ==, 1);
+}
+
+typedef struct Put {
+    BkArchiveWriter *writer;
+    const BkArchiveFile *file;
+} Put;
+
+static bool
+put_again(BkTarget *target, const void *data, BkOp *op, GError **error)
+{
+    const Put *put = data;
+
+    return bk_archive_put_again(put->writer, target->source_repo, put->file, WAL_SYSTEM, op, error);
 }
 
 static void
@@ -504,7 +557,8 @@ archive(Fixture *self, BkSourceRepo *source_repo, const char *name, GError **err
     g_ptr_array_add(source_repos, source_repo);
     g_assert_true(bk_archive_put(writer, source_repos, &file, WAL_SYSTEM, self->repo.op, error));
     if (source_repo == self->repo.source_repo)
-        g_assert_true(bk_best_effort_put_file(self->best_effort, writer, &file, WAL_SYSTEM, error));
+        g_assert_true(bk_targets_each(self->targets, BK_TARGETS_BEST_EFFORT, put_again,
+                                      &(Put){writer, &file}, self->repo.op, error));
 }
 
 static void
@@ -536,7 +590,7 @@ test_lacks_wal_of_the_current_cluster(Fixture *self, const void *data)
     g_autoptr(GError) error = NULL;
 
     (void)data;
-    EXPECT_DONE(bk_best_effort_create(self->best_effort, "orders", self->repo.source_repo, &error));
+    create(self);
     for (unsigned i = 0; i < 2; i++) {
         RepoFixture at = self->repo;
 
@@ -552,9 +606,8 @@ test_lacks_wal_of_the_current_cluster(Fixture *self, const void *data)
     past_put_segment(self->repo.source_repo, 1, PAST_SEGNO, 700, self->repo.op);
     g_ptr_array_add(required, self->repo.source_repo);
     EXPECT_DONE(bk_system_declare(required, SYSTEM, self->repo.op, &error));
-    EXPECT_DONE(
-        bk_best_effort_take(self->best_effort, SYSTEM, self->repo.source_repo, false, &error));
-    catch_up(self, NULL);
+    take_created(self, BK_TARGETS_BEST_EFFORT);
+    catch_up(self);
     for (unsigned i = 0; i < 2; i++) {
         g_assert_cmpstr(why(self, i), ==, NULL);
         g_assert_cmpuint(count(self, i, "orders/wal/"), ==, 1);
@@ -589,14 +642,13 @@ test_file(Fixture *self, const void *data)
 static void
 test_budget(Fixture *self, const void *data)
 {
-    const BkBestEffortOptions options = {.patience_us = 3600 * BK_USEC_PER_SEC,
-                                         .budget_us = PATIENCE};
+    const BkTargetsOptions options = {.patience_us = 3600 * BK_USEC_PER_SEC, .budget_us = PATIENCE};
     g_autoptr(GError) error = NULL;
 
     (void)data;
-    bk_best_effort_free(self->best_effort);
+    targets_fixture_clear(&self->at);
     start(self, &options);
-    EXPECT_DONE(bk_best_effort_create(self->best_effort, "orders", self->repo.source_repo, &error));
+    create(self);
     for (unsigned i = 0; i < 2; i++)
         atomic_store(&self->stores[i]->hang, "packs/");
     EXPECT_DONE(put_pack(self, 1, &error));
@@ -605,31 +657,95 @@ test_budget(Fixture *self, const void *data)
     g_assert_true(bk_op_check(self->repo.op, &error));
 }
 
-#define EFFORT_TEST(name, function) g_test_add(name, Fixture, NULL, set_up, function, tear_down)
+/* --- required ------------------------------------------------------------------------------ */
+
+/* Its failure is that of the step, and nobody else is asked any more. */
+static void
+test_required_fails(Fixture *self, const void *data)
+{
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    take(self);
+    bk_store_fault_arm(self->repo.store, BK_STORE_OPERATION_PUT, 1, BK_ERROR_NO_SPACE, false);
+    EXPECT_ERROR(put_pack(self, 1, &error), BK_ERROR_NO_SPACE);
+    for (unsigned i = 0; i < 2; i++) {
+        g_assert_null(why(self, i));
+        g_assert_cmpuint(count(self, i, "orders/packs/"), ==, 0);
+    }
+}
+
+/* It works in the run's own operation: what ends with that is everything. */
+static void
+test_required_lease_taken_over(Fixture *self, const void *data)
+{
+    const BkLeaseOptions options = {.break_held = true};
+    g_autoptr(GError) error = NULL;
+    g_autoptr(BkOp) op = bk_op_new(NULL); /* outlives the lease */
+    g_autoptr(BkLease) other = NULL;
+    g_autoptr(GPtrArray) manifests = NULL;
+
+    (void)data;
+    take(self);
+    EXPECT_DONE(put_pack(self, 1, &error));
+    other = bk_lease_acquire(self->repo.source_repo, &options, op, &error);
+    g_assert_no_error(error);
+    EXPECT_ERROR(publish_into(self, BK_TARGETS_ALL, NULL, &error), BK_ERROR_LEASE_LOST);
+    manifests = repo_fixture_names(self->repo.store, "orders/snapshots/", op);
+    g_assert_cmpuint(manifests->len, ==, 0);
+    for (unsigned i = 0; i < 2; i++)
+        g_assert_cmpuint(count(self, i, "orders/snapshots/"), ==, 0);
+}
+
+/* One step for all of them, the required one first. */
+static void
+test_published_everywhere(Fixture *self, const void *data)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GPtrArray) manifests = NULL;
+
+    (void)data;
+    take(self);
+    EXPECT_DONE(put_pack(self, 1, &error));
+    atomic_store(&self->stores[0]->refuse, "snapshots/");
+    EXPECT_DONE(publish_into(self, BK_TARGETS_ALL, NULL, &error));
+    manifests = repo_fixture_names(self->repo.store, "orders/snapshots/", self->repo.op);
+    g_assert_cmpuint(manifests->len, ==, 1);
+    g_assert_cmpint(bk_targets_at(self->targets, 0)->state, ==, BK_TARGET_DONE);
+    g_assert_cmpint(bk_targets_at(self->targets, 1)->state, ==, BK_TARGET_DROPPED);
+    g_assert_cmpint(bk_targets_at(self->targets, 2)->state, ==, BK_TARGET_DONE);
+    g_assert_cmpuint(count(self, 0, "orders/snapshots/"), ==, 0);
+    g_assert_cmpuint(count(self, 1, "orders/snapshots/"), ==, 1);
+}
+
+#define TARGETS_TEST(name, function) g_test_add(name, Fixture, NULL, set_up, function, tear_down)
 
 int
 main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    EFFORT_TEST("/best-effort/all-is-well", test_all_is_well);
-    EFFORT_TEST("/best-effort/dropped-in-the-middle", test_dropped_in_the_middle);
-    EFFORT_TEST("/best-effort/dropped-by-many-threads", test_dropped_by_many_threads);
-    EFFORT_TEST("/best-effort/hangs", test_hangs);
-    EFFORT_TEST("/best-effort/dead-at-the-end", test_dead_at_the_end);
-    EFFORT_TEST("/best-effort/dies-at-its-manifest", test_dies_at_its_manifest);
-    EFFORT_TEST("/best-effort/hangs-from-the-start", test_hangs_from_the_start);
-    EFFORT_TEST("/best-effort/cancelled", test_cancelled);
-    EFFORT_TEST("/best-effort/lease-taken-over", test_lease_taken_over);
-    EFFORT_TEST("/best-effort/held-by-another", test_held_by_another);
-    EFFORT_TEST("/best-effort/other-keys", test_other_keys);
-    EFFORT_TEST("/best-effort/another-cluster", test_another_cluster);
-    EFFORT_TEST("/best-effort/lacks-packs", test_lacks_packs);
-    EFFORT_TEST("/best-effort/caught-up", test_caught_up);
-    EFFORT_TEST("/best-effort/not-caught-up", test_not_caught_up);
-    EFFORT_TEST("/best-effort/lacks-wal", test_lacks_wal);
-    EFFORT_TEST("/best-effort/lacks-wal-of-the-current-cluster",
-                test_lacks_wal_of_the_current_cluster);
-    EFFORT_TEST("/best-effort/file", test_file);
-    EFFORT_TEST("/best-effort/budget", test_budget);
+    TARGETS_TEST("/targets/best-effort-all-is-well", test_all_is_well);
+    TARGETS_TEST("/targets/best-effort-dropped-in-the-middle", test_dropped_in_the_middle);
+    TARGETS_TEST("/targets/best-effort-dropped-by-many-threads", test_dropped_by_many_threads);
+    TARGETS_TEST("/targets/best-effort-hangs", test_hangs);
+    TARGETS_TEST("/targets/best-effort-dead-at-the-end", test_dead_at_the_end);
+    TARGETS_TEST("/targets/best-effort-dies-at-its-manifest", test_dies_at_its_manifest);
+    TARGETS_TEST("/targets/best-effort-hangs-from-the-start", test_hangs_from_the_start);
+    TARGETS_TEST("/targets/best-effort-cancelled", test_cancelled);
+    TARGETS_TEST("/targets/best-effort-lease-taken-over", test_lease_taken_over);
+    TARGETS_TEST("/targets/best-effort-held-by-another", test_held_by_another);
+    TARGETS_TEST("/targets/best-effort-other-keys", test_other_keys);
+    TARGETS_TEST("/targets/best-effort-another-cluster", test_another_cluster);
+    TARGETS_TEST("/targets/best-effort-lacks-packs", test_lacks_packs);
+    TARGETS_TEST("/targets/best-effort-caught-up", test_caught_up);
+    TARGETS_TEST("/targets/best-effort-not-caught-up", test_not_caught_up);
+    TARGETS_TEST("/targets/best-effort-lacks-wal", test_lacks_wal);
+    TARGETS_TEST("/targets/best-effort-lacks-wal-of-the-current-cluster",
+                 test_lacks_wal_of_the_current_cluster);
+    TARGETS_TEST("/targets/best-effort-file", test_file);
+    TARGETS_TEST("/targets/best-effort-budget", test_budget);
+    TARGETS_TEST("/targets/required-fails", test_required_fails);
+    TARGETS_TEST("/targets/required-lease-taken-over", test_required_lease_taken_over);
+    TARGETS_TEST("/targets/published-everywhere", test_published_everywhere);
     return g_test_run();
 }

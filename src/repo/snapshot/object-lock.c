@@ -1,10 +1,8 @@
-/* object-lock.c - keeps what a snapshot needs locked, in stores that lock: its packs, the keys,
- * its WAL. */
-#include "source/pg/archive/object-lock.h"
+/* object-lock.c - keeps what a snapshot needs locked, in stores that lock: its packs and the keys.
+ */
+#include "repo/snapshot/object-lock.h"
 
 #include "base/workers.h"
-#include "source/pg/archive/archive.h"
-#include "source/pg/cluster/pg-meta.h"
 
 #include <stdatomic.h>
 #include <string.h>
@@ -21,7 +19,7 @@ bk_object_lock_init(BkObjectLock *self, int64_t started_us, BkSnapshot *parent)
     *self = (BkObjectLock){
         .taken_us = parent != NULL ? bk_snapshot_head(parent)->started_us : started_us,
         .made_us = started_us,
-        .wal_us = started_us,
+        .log_us = started_us,
         .keys_us = parent != NULL ? bk_snapshot_head(parent)->started_us : INT64_MIN,
     };
 }
@@ -71,7 +69,7 @@ bk_object_lock_is_due(int64_t lock_us, int64_t since_us, int64_t now_us)
 }
 
 static bool
-extend(unsigned index, void *data, BkOp *op, GError **error)
+run_extension(unsigned index, void *data, BkOp *op, GError **error)
 {
     Extension *self = data;
     unsigned next;
@@ -120,8 +118,9 @@ choose_packs(const BkObjectLockRequest *request, bool takes_taken, bool takes_ma
     return g_steal_pointer(&chosen);
 }
 
-static bool
-extend_all(const BkObjectLockRequest *request, GPtrArray *names, BkOp *op, GError **error)
+bool
+bk_object_lock_extend(const BkObjectLockRequest *request, GPtrArray *names, BkOp *op,
+                      GError **error)
 {
     Extension extension = {.source_repo = request->source_repo, .names = names};
     BkOpProgress before;
@@ -131,7 +130,7 @@ extend_all(const BkObjectLockRequest *request, GPtrArray *names, BkOp *op, GErro
         return true;
     bk_op_get_progress(op, &before);
     bk_op_begin_phase(op, "extending locks", names->len);
-    ok = bk_workers_run(MIN(request->workers, names->len), extend, &extension, op, error);
+    ok = bk_workers_run(MIN(request->workers, names->len), run_extension, &extension, op, error);
     bk_op_begin_phase(op, before.phase, before.total);
     bk_op_advance(op, before.done);
     return ok;
@@ -149,7 +148,7 @@ bk_object_lock_packs(BkObjectLock *self, const BkObjectLockRequest *request, BkO
     if (!is_taken_due && !is_made_due)
         return true;
     packs = choose_packs(request, is_taken_due, is_made_due);
-    if (!extend_all(request, packs, op, error))
+    if (!bk_object_lock_extend(request, packs, op, error))
         return false;
     if (is_taken_due)
         self->taken_us = request->now_us;
@@ -169,64 +168,5 @@ bk_object_lock_keys(BkObjectLock *self, const BkObjectLockRequest *request, BkOp
     if (!bk_source_repo_retain_keys(request->source_repo, op, error))
         return false;
     self->keys_us = request->now_us;
-    return true;
-}
-
-/* The segments from start to stop. */
-static GPtrArray *
-name_segments(const BkSourceRepo *source_repo, const BkPgMeta *meta)
-{
-    GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
-    const uint64_t first = bk_wal_segment_of(meta->start_lsn, meta->segment_size);
-    const uint64_t last = bk_wal_segment_of(meta->stop_lsn - 1, meta->segment_size);
-
-    for (uint64_t segno = first; segno <= last; segno++) {
-        char name[BK_WAL_NAME_SIZE];
-        const BkWalName parsed =
-            bk_wal_name_of_segment(meta->timeline, segno, meta->segment_size, name);
-
-        g_ptr_array_add(names, bk_archive_object_name(source_repo, meta->system_id, name, &parsed));
-    }
-    return names;
-}
-
-/* The first timeline has none, and one that was lost is not for us to find out. */
-static bool
-retain_history(const BkSourceRepo *source_repo, const BkPgMeta *meta, BkOp *op, GError **error)
-{
-    g_autofree char *name = g_strdup_printf("%08X.history", meta->timeline);
-    g_autofree char *object = NULL;
-    g_autoptr(GError) cause = NULL;
-    BkWalName parsed;
-
-    if (meta->timeline == 1 || !bk_wal_name_parse(name, &parsed))
-        return true;
-    object = bk_archive_object_name(source_repo, meta->system_id, name, &parsed);
-    return bk_store_retain(bk_source_repo_store(source_repo), object, op, &cause) ||
-           bk_error_is(cause, BK_ERROR_ABSENT) || bk_propagate(error, &cause);
-}
-
-bool
-bk_object_lock_wal(BkObjectLock *self, const BkObjectLockRequest *request, BkOp *op, GError **error)
-{
-    const int64_t lock_us = bk_store_lock_us(bk_source_repo_store(request->source_repo));
-    const BkSnapshotHead *head = bk_snapshot_head((BkSnapshot *)(uintptr_t)request->snapshot);
-    bool are_keys_due = bk_object_lock_is_due(lock_us, self->keys_us, request->now_us);
-    bool is_due = bk_object_lock_is_due(lock_us, self->wal_us, request->now_us);
-    g_auto(BkPgMeta) meta = {0};
-    g_autoptr(GPtrArray) segments = NULL;
-
-    if ((!is_due && !are_keys_due) || head->state == BK_SNAPSHOT_UNFINISHED)
-        return true;
-    if (!bk_pg_meta_decode(&meta, &head->meta, error))
-        return false;
-    if (are_keys_due && !retain_history(request->source_repo, &meta, op, error))
-        return false;
-    if (!is_due || meta.is_standalone)
-        return true;
-    segments = name_segments(request->source_repo, &meta);
-    if (!extend_all(request, segments, op, error))
-        return false;
-    self->wal_us = request->now_us;
     return true;
 }
