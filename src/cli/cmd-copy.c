@@ -1,19 +1,13 @@
-/* cmd-copy.c - the command "copy": copies snapshots and WAL to another repository. */
+/* cmd-copy.c - "copy": brings what one repository lacks from another one. */
 #include "cli/progress.h"
+#include "cli/show.h"
 #include "cli/source.h"
-#include "engine/copy/copy.h"
+#include "engine/reports/job-reports.h"
 #include "repo/snapshot/snapshot.h"
-#include "report/format.h"
-#include "report/json.h"
 #include "source/pg/format/pg-time.h"
 
 #include <stdio.h>
 #include <string.h>
-
-static const char *const request_names[BK_REQUEST_KINDS] = {
-    [BK_REQUEST_PUT] = "put",   [BK_REQUEST_POST] = "post", [BK_REQUEST_GET] = "get",
-    [BK_REQUEST_HEAD] = "head", [BK_REQUEST_LIST] = "list", [BK_REQUEST_DELETE] = "delete",
-};
 
 /* The two ends of a copy. */
 typedef struct Ends {
@@ -124,72 +118,6 @@ parse(const BkArgs *args, char ***ids, BkCopyOptions *options, GError **error)
     return *ids != NULL;
 }
 
-static void
-print_requests(const BkRequests *requests)
-{
-    g_autoptr(GString) line = g_string_new(NULL);
-
-    for (size_t i = 0; i < BK_REQUEST_KINDS; i++) {
-        g_autofree char *name = g_ascii_strup(request_names[i], -1);
-
-        if (requests->count[i] > 0)
-            g_string_append_printf(line, "%s%" G_GUINT64_FORMAT " %s", line->len > 0 ? ", " : "",
-                                   requests->count[i], name);
-    }
-    if (line->len > 0)
-        (void)printf("  requests: %s\n", line->str);
-}
-
-static void
-print_text(const BkArgs *args, const BkCopyReport *report, const BkRequests *requests, bool is_new)
-{
-    g_autofree char *snapshots = bk_format_count(report->snapshots, "snapshot");
-    g_autofree char *packs = bk_format_count(report->packs, "pack");
-    g_autofree char *wal_files = bk_format_count(report->wal_files, "WAL file");
-    g_autofree char *bytes = bk_format_size(report->bytes);
-    g_autofree char *present = bk_format_count(report->present, "object");
-    g_autofree char *damaged = bk_format_count(report->damaged, "object");
-    g_autofree char *left_out = bk_format_count(report->left_out, "snapshot");
-
-    if (is_new) {
-        (void)printf("Nothing to copy yet: \"%s\" holds nothing of \"%s\".\n",
-                     bk_args_get_string(args, "from"), bk_args_get_string(args, "source"));
-        return;
-    }
-    (void)printf("Copied of \"%s\" from \"%s\" to \"%s\": %s, %s, %s, %s.\n",
-                 bk_args_get_string(args, "source"), bk_args_get_string(args, "from"),
-                 bk_args_get_string(args, "to"), snapshots, packs, wal_files, bytes);
-    if (report->present > 0)
-        (void)printf("  there already: %s\n", present);
-    if (report->damaged > 0)
-        (void)printf("  not copied: %s, and %s because of that\n", damaged, left_out);
-    print_requests(requests);
-}
-
-static void
-print_json(const BkArgs *args, const BkCopyReport *report, const BkRequests *requests)
-{
-    g_autoptr(BkJson) json = bk_json_new();
-
-    bk_json_begin_object(json, NULL);
-    bk_json_add_string(json, "source", bk_args_get_string(args, "source"));
-    bk_json_add_string(json, "from", bk_args_get_string(args, "from"));
-    bk_json_add_string(json, "to", bk_args_get_string(args, "to"));
-    bk_json_add_uint(json, "snapshots", report->snapshots);
-    bk_json_add_uint(json, "packs", report->packs);
-    bk_json_add_uint(json, "wal_files", report->wal_files);
-    bk_json_add_uint(json, "bytes", report->bytes);
-    bk_json_add_uint(json, "present", report->present);
-    bk_json_add_uint(json, "damaged", report->damaged);
-    bk_json_add_uint(json, "left_out", report->left_out);
-    bk_json_begin_object(json, "requests");
-    for (size_t i = 0; i < BK_REQUEST_KINDS; i++)
-        bk_json_add_uint(json, request_names[i], requests->count[i]);
-    bk_json_end_object(json);
-    bk_json_end_object(json);
-    (void)fputs(bk_json_text(json), stdout);
-}
-
 static bool
 run(const Ends *ends, const BkCopyOptions *options, BkCopyReport *report,
     const BkCliContext *context, GError **error)
@@ -208,8 +136,11 @@ bk_cmd_copy(const BkArgs *args, BkCliContext *context, GError **error)
     g_auto(GStrv) ids = NULL;
     g_auto(Ends) ends = {.from = NULL};
     BkCopyOptions options;
-    BkCopyReport report = {0};
-    BkRequests requests;
+    BkCopyView view = {
+        .source = bk_args_get_string(args, "source"),
+        .from = bk_args_get_string(args, "from"),
+        .to = bk_args_get_string(args, "to"),
+    };
     bool ok;
 
     if (!parse(args, &ids, &options, error) ||
@@ -217,13 +148,13 @@ bk_cmd_copy(const BkArgs *args, BkCliContext *context, GError **error)
         !open_ends(&ends, args, &source, context->op, error))
         return false;
     options.workers = (unsigned)bk_args_get_int(args, "workers", source.spec.workers);
-    ok = ends.from == NULL || run(&ends, &options, &report, context, error);
-    if (!ok && report.damaged == 0)
+    ok = ends.from == NULL || run(&ends, &options, &view.report, context, error);
+    if (!ok && view.report.damaged == 0)
         return false; /* it did not come to its end */
-    bk_op_get_requests(context->op, &requests);
-    if (bk_args_get_flag(args, "json"))
-        print_json(args, &report, &requests);
+    if (ends.from == NULL && !bk_args_get_flag(args, "json"))
+        (void)printf("Nothing to copy yet: \"%s\" holds nothing of \"%s\".\n", view.from,
+                     view.source);
     else
-        print_text(args, &report, &requests, ends.from == NULL);
+        bk_cli_show_all(args, &bk_copy_report, &view, context->op);
     return ok;
 }

@@ -2,6 +2,7 @@
 #include "cli/commands.h"
 #include "cli/location.h"
 #include "cli/report-fields.h"
+#include "cli/show.h"
 #include "config/value.h"
 #include "engine/check/repo-check.h"
 #include "engine/check/repo-compare.h"
@@ -75,7 +76,7 @@ print_check(const Check *self, const char *source, const BkRepoCheck *check)
     (void)printf("%s in \"%s\": %s\n", source, name_of(self, 0),
                  bk_problem_count(check->problems) == 0 ? "ok" : "NOT OK");
     (void)printf("  %s, which need %s (%s); %s\n", snapshots, packs, bytes, wal_files);
-    bk_cli_print_problems(check->problems, 10);
+    bk_cli_show_problems(check->problems);
 }
 
 static void
@@ -176,7 +177,7 @@ print_comparison(const Check *self, const char *source, const BkRepoComparison *
         }
         print_lack(&compared->differing, kind_names[kind], "not the same");
     }
-    bk_cli_print_problems(comparison->problems, 10);
+    bk_cli_show_problems(comparison->problems);
 }
 
 static void

@@ -4,8 +4,6 @@
 #include "report/format.h"
 #include "report/json-fields.h"
 
-#include <stdio.h>
-
 const char *
 bk_snapshot_state_name(BkSnapshotState state)
 {
@@ -79,20 +77,6 @@ bk_json_add_lsn(BkJson *json, const char *key, BkLsn lsn)
 }
 
 void
-bk_json_add_lease(BkJson *json, const char *key, const BkLeaseInfo *lease)
-{
-    if (!lease->is_held) {
-        bk_json_add_null(json, key);
-        return;
-    }
-    bk_json_begin_object(json, key);
-    bk_json_add_string(json, "holder", lease->holder);
-    bk_json_add_time(json, "expires", lease->expires_us);
-    bk_json_add_bool(json, "dead", lease->is_dead);
-    bk_json_end_object(json);
-}
-
-void
 bk_json_add_pg_meta(BkJson *json, const BkPgMeta *meta)
 {
     bk_json_add_uint(json, "timeline", meta->timeline);
@@ -110,16 +94,4 @@ bk_json_add_problems(BkJson *json, const GPtrArray *problems)
     for (guint i = 0; i < problems->len; i++)
         bk_json_add_object(json, NULL, bk_problem_fields, g_ptr_array_index(problems, i));
     bk_json_end_array(json);
-}
-
-void
-bk_cli_print_problems(const GPtrArray *problems, int width)
-{
-    for (guint i = 0; i < problems->len; i++) {
-        const BkProblem *problem = g_ptr_array_index(problems, i);
-
-        (void)printf("  %-*s  %s\n", width,
-                     problem->severity == BK_SEVERITY_INFO ? "note" : "problem", problem->text);
-        (void)printf("  %-*s  %s\n", width, "  to do", problem->action);
-    }
 }

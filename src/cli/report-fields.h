@@ -2,7 +2,6 @@
  *
  * Threads: belongs to one thread. */
 #pragma once
-#include "repo/lease.h"
 #include "repo/snapshot/snapshot.h"
 #include "report/json.h"
 #include "report/problem.h"
@@ -27,14 +26,8 @@ void bk_json_add_time(BkJson *json, const char *key, int64_t time_us);
 /* The array "problems", of BkProblem. */
 void bk_json_add_problems(BkJson *json, const GPtrArray *problems);
 
-/* A line for each, and what to do below it; labels are of that width. */
-void bk_cli_print_problems(const GPtrArray *problems, int width);
-
 /* As PostgreSQL prints it. */
 void bk_json_add_lsn(BkJson *json, const char *key, BkLsn lsn);
-
-/* An object of holder, expires and dead; null where nobody holds it. */
-void bk_json_add_lease(BkJson *json, const char *key, const BkLeaseInfo *lease);
 
 /* timeline, start_lsn, stop_lsn, system_id, pg_version, standalone. */
 void bk_json_add_pg_meta(BkJson *json, const BkPgMeta *meta);

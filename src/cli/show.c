@@ -3,6 +3,7 @@
 
 #include "cli/requests.h"
 #include "report/json-fields.h"
+#include "report/problem.h"
 
 #include <stdio.h>
 
@@ -36,4 +37,21 @@ bk_cli_show_all(const BkArgs *args, const BkReportKind *kind, const void *report
     bk_json_begin_object(json, NULL);
     bk_json_add_fields(json, kind->fields, report);
     bk_cli_end_report(json, op);
+}
+
+typedef struct Problems {
+    const GPtrArray *list;
+} Problems;
+
+void
+bk_cli_show_problems(const GPtrArray *problems)
+{
+    static const BkField fields[] = {
+        BK_LIST(Problems, list, "problems", bk_problem_fields),
+        BK_FIELD_END,
+    };
+    static const BkTextRow below[] = {BK_ROW_OF_PROBLEMS("problems"), BK_TEXT_END};
+    static const BkTextRow rows[] = {{.rows = below}, BK_TEXT_END};
+
+    print_text(&(const BkReportKind){fields, rows, NULL}, &(const Problems){problems});
 }

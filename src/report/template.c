@@ -28,7 +28,8 @@ format_value(BkValue value, const char *detail)
                                   ? bk_value_time(value) / BK_USEC_PER_SEC * BK_USEC_PER_SEC
                                   : bk_value_time(value));
     case BK_FIELD_DURATION:
-        return bk_format_age(bk_value_time(value));
+        return detail != NULL ? g_strdup_printf("%.1f s", bk_format_seconds(bk_value_time(value)))
+                              : bk_format_age(bk_value_time(value));
     case BK_FIELD_SHARE:
         return bk_format_per_cent(*(const double *)value.member);
     case BK_FIELD_TEXT:
@@ -80,7 +81,8 @@ append_choice(Filling *self, BkValue value, const char *yes, const char *end)
 static bool
 append_field(Filling *self)
 {
-    const char *name = self->at + 1;
+    const bool needs_some = self->at[1] == '+';
+    const char *name = self->at + (needs_some ? 2 : 1);
     const char *end = strchr(name, '}');
     size_t length = strcspn(name, "}:?");
     g_autofree char *text = NULL;
@@ -96,7 +98,7 @@ append_field(Filling *self)
     value = bk_field_find(self->fields, self->object, name, length);
     if (name[length] == '?')
         return append_choice(self, value, name + length + 1, end);
-    if (!bk_value_is_present(value))
+    if (!bk_value_is_present(value) || (needs_some && bk_value_number(value) == 0))
         return false;
     if (name[length] == ':')
         detail = g_strndup(name + length + 1, (size_t)(end - name) - length - 1);

@@ -90,7 +90,8 @@ test_values(void)
                 "18446744073709551615 1.5\302\240KiB 3 min odd 99.9 %");
     expect_text(&outer, "{inner.name} {more_name}", "in within");
     expect_text(&outer, "{dead?yes|no}, {label?some|none}", "no, none");
-    expect_text(&(Outer){.packs = 1}, "{packs:pack}", "1 pack");
+    expect_text(&(Outer){.packs = 1}, "{packs:pack}[, {+bytes}][, {+packs}]", "1 pack, 1");
+    expect_text(&outer, "{age_seconds:seconds}", "180.0 s");
 }
 
 static void
