@@ -168,8 +168,8 @@ def test_backup_reports_what_it_did(story):
     report = story.snapshots[0]
     assert report["source"] == "orders" and report["state"] == "complete"
     assert report["damaged_pages"] == []
-    assert report["repositories"] == [{"name": "local", "required": True, "ok": True,
-                                       "state": "complete", "why": None}]
+    assert report["repositories"] == [{"name": "local", "required": True, "state": "complete",
+                                       "why": None}]
     assert lsn_to_int(report["start_lsn"]) < lsn_to_int(report["stop_lsn"])
     assert 0 < report["stored_bytes"] < report["bytes"] and report["files"] > 900
     assert {"total", "start", "copy", "stop", "wal_wait"} <= set(report["seconds"])
