@@ -23,6 +23,7 @@ unit: build
 
 check:
 	@tools/check-layers
+	@tools/check-names
 	@tools/check-headers
 	@tools/check-banned
 

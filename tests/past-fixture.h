@@ -3,7 +3,7 @@
  * Threads: belongs to one thread. */
 #pragma once
 #include "repo-fixture.h"
-#include "repo/snapshot/snapshot.h"
+#include "repo/snapshot/snapshot-manifest.h"
 #include "source/pg/archive/archive.h"
 #include "source/pg/cluster/pg-meta.h"
 #include "wal-builder.h"

@@ -53,7 +53,7 @@ open_with_openat2(int dir, const char *path, int flags, mode_t mode)
 
 /* Leaves errno. */
 static bool
-is_link(int dir, const char *name)
+is_symlink_beneath(int dir, const char *name)
 {
     int number = errno;
     struct stat st;
@@ -84,7 +84,7 @@ open_by_steps(int dir, const char *path, int flags, mode_t mode)
             fd = openat(from, *name,
                         (is_last ? flags : O_PATH | O_DIRECTORY | O_CLOEXEC) | O_NOFOLLOW, mode);
         while (fd < 0 && errno == EINTR);
-        if (fd < 0 && errno == ENOTDIR && is_link(from, *name))
+        if (fd < 0 && errno == ENOTDIR && is_symlink_beneath(from, *name))
             errno = ELOOP;
         if (fd < 0 || is_last)
             return fd;

@@ -62,7 +62,7 @@ list_groups(uid_t uid, gid_t gid)
  * thread. setfsuid reports whom it found, not whether it worked, and with an
  * invalid number it changes nothing. */
 static bool
-become(uid_t uid, gid_t gid, const GArray *groups)
+switch_credentials(uid_t uid, gid_t gid, const GArray *groups)
 {
     if (syscall(SYS_setgroups, (size_t)groups->len, groups->data) != 0)
         return false;
@@ -74,7 +74,7 @@ become(uid_t uid, gid_t gid, const GArray *groups)
 static bool
 become_self(const BkIdentity *self)
 {
-    return become(geteuid(), getegid(), self->own_groups);
+    return switch_credentials(geteuid(), getegid(), self->own_groups);
 }
 
 BkIdentity *
@@ -90,7 +90,7 @@ bk_identity_new(uid_t uid, gid_t gid, GError **error)
         return g_steal_pointer(&self);
     self->groups = list_groups(uid, gid);
     self->own_groups = list_own_groups();
-    if (become(uid, gid, self->groups) && become_self(self))
+    if (switch_credentials(uid, gid, self->groups) && become_self(self))
         return g_steal_pointer(&self);
     (void)become_self(self);
     return bk_throw_null(error, BK_ERROR_DENIED,
@@ -138,7 +138,7 @@ bk_identity_enter(const BkIdentity *self)
     g_assert(current == NULL);
     /* It worked when the identity was made. To go on as root would be worse than
      * to end. */
-    if (!become(self->uid, self->gid, self->groups))
+    if (!switch_credentials(self->uid, self->gid, self->groups))
         abort();
     current = self;
     scope.is_entered = true;

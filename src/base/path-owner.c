@@ -69,7 +69,7 @@ follow_link(Walk *self, const char *name, GError **error)
 /* Takes the next component. `*done` at the end of the path, or of what is there
  * of it. */
 static bool
-take_step(Walk *self, bool *done, GError **error)
+take_path_step(Walk *self, bool *done, GError **error)
 {
     size_t skip = strspn(self->left->str, "/");
     g_autofree char *name = NULL;
@@ -108,7 +108,7 @@ walk_down(Walk *self, GError **error)
     if (self->dir < 0)
         return false;
     while (!done)
-        if (!take_step(self, &done, error))
+        if (!take_path_step(self, &done, error))
             return false;
     return true;
 }

@@ -16,7 +16,7 @@
 
 /* Whose the directory is, or will be: that of the nearest one that exists. */
 static BkIdentity *
-find_owner(const char *top, GError **error)
+find_state_owner(const char *top, GError **error)
 {
     g_autofree char *path = g_strdup(top);
     struct stat st;
@@ -55,7 +55,7 @@ bool
 bk_state_read(const char *top, const char *source, const char *name, size_t limit, BkBuf *content,
               GError **error)
 {
-    g_autoptr(BkIdentity) owner = find_owner(top, error);
+    g_autoptr(BkIdentity) owner = find_state_owner(top, error);
     g_autofree char *path = g_build_filename(source, name, NULL);
     g_autoptr(BkBeneath) dir = NULL;
     g_autoptr(GError) cause = NULL;
@@ -128,7 +128,7 @@ bool
 bk_state_change(const char *top, const char *source, const char *name, size_t limit,
                 BkStateChange change, void *data, BkOp *op, GError **error)
 {
-    g_autoptr(BkIdentity) owner = find_owner(top, error);
+    g_autoptr(BkIdentity) owner = find_state_owner(top, error);
     g_autofree char *path = g_build_filename(source, name, NULL);
     g_autoptr(BkBeneath) dir = NULL;
     g_auto(BkFd) own = -1; /* its lock ends with it */

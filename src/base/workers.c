@@ -23,7 +23,7 @@ typedef struct Worker {
 } Worker;
 
 static void
-report(Team *team, GError *error)
+report_worker_error(Team *team, GError *error)
 {
     (void)pthread_mutex_lock(&team->mutex);
     if (team->first_error == NULL)
@@ -35,28 +35,28 @@ report(Team *team, GError *error)
 }
 
 static void *
-run_worker(void *data)
+run_team_worker(void *data)
 {
     Worker *worker = data;
     Team *team = worker->team;
     GError *error = NULL;
 
     if (!team->work(worker->index, team->data, team->op, &error))
-        report(team, error);
+        report_worker_error(team, error);
     return NULL;
 }
 
 static void
 start_worker(Worker *worker)
 {
-    int number = pthread_create(&worker->thread, NULL, run_worker, worker);
+    int number = pthread_create(&worker->thread, NULL, run_team_worker, worker);
 
     worker->is_started = number == 0;
     if (number != 0) {
         GError *error = NULL;
 
         bk_throw(&error, BK_ERROR_SYSTEM, "start a thread: %s", g_strerror(number));
-        report(worker->team, error);
+        report_worker_error(worker->team, error);
     }
 }
 

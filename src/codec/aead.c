@@ -15,7 +15,7 @@ struct BkAead {
 
 /* See digest.c: these fail only when the library is unusable. */
 static void
-must(int ok)
+require_aead_call(int ok)
 {
     if (ok != 1)
         g_error("the cryptographic library failed");
@@ -28,7 +28,7 @@ bk_aead_new(void)
 
     self->cipher = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
     self->context = EVP_CIPHER_CTX_new();
-    must(self->cipher != NULL && self->context != NULL);
+    require_aead_call(self->cipher != NULL && self->context != NULL);
     return self;
 }
 
@@ -46,7 +46,8 @@ void
 bk_aead_set_key(BkAead *self, const BkSecret *key, bool for_sealing)
 {
     self->is_sealing = for_sealing;
-    must(EVP_CipherInit_ex2(self->context, self->cipher, key->bytes, NULL, for_sealing, NULL));
+    require_aead_call(
+        EVP_CipherInit_ex2(self->context, self->cipher, key->bytes, NULL, for_sealing, NULL));
 }
 
 static void
@@ -58,9 +59,9 @@ begin_frame(BkAead *self, const BkAeadFrame *frame)
     for (size_t i = 0; i < 8; i++)
         nonce[i] = (uint8_t)(frame->ordinal >> (8 * i));
     g_assert(frame->associated_size <= INT_MAX);
-    must(EVP_CipherInit_ex2(self->context, NULL, NULL, nonce, self->is_sealing, NULL));
-    must(EVP_CipherUpdate(self->context, NULL, &size, frame->associated,
-                          (int)frame->associated_size));
+    require_aead_call(EVP_CipherInit_ex2(self->context, NULL, NULL, nonce, self->is_sealing, NULL));
+    require_aead_call(EVP_CipherUpdate(self->context, NULL, &size, frame->associated,
+                                       (int)frame->associated_size));
 }
 
 void
@@ -70,9 +71,10 @@ bk_aead_seal(BkAead *self, const BkAeadFrame *frame, uint8_t *data, size_t size)
 
     g_assert(self->is_sealing && size <= INT_MAX);
     begin_frame(self, frame);
-    must(EVP_CipherUpdate(self->context, data, &done, data, (int)size));
-    must(EVP_CipherFinal_ex(self->context, data + done, &done));
-    must(EVP_CIPHER_CTX_ctrl(self->context, EVP_CTRL_AEAD_GET_TAG, BK_AEAD_TAG_SIZE, data + size));
+    require_aead_call(EVP_CipherUpdate(self->context, data, &done, data, (int)size));
+    require_aead_call(EVP_CipherFinal_ex(self->context, data + done, &done));
+    require_aead_call(
+        EVP_CIPHER_CTX_ctrl(self->context, EVP_CTRL_AEAD_GET_TAG, BK_AEAD_TAG_SIZE, data + size));
 }
 
 bool
@@ -85,7 +87,8 @@ bk_aead_open(BkAead *self, const BkAeadFrame *frame, const uint8_t *sealed, size
     g_assert(!self->is_sealing && size <= INT_MAX);
     memcpy(tag, sealed + size, sizeof tag);
     begin_frame(self, frame);
-    must(EVP_CipherUpdate(self->context, plain, &done, sealed, (int)size));
-    must(EVP_CIPHER_CTX_ctrl(self->context, EVP_CTRL_AEAD_SET_TAG, BK_AEAD_TAG_SIZE, tag));
+    require_aead_call(EVP_CipherUpdate(self->context, plain, &done, sealed, (int)size));
+    require_aead_call(
+        EVP_CIPHER_CTX_ctrl(self->context, EVP_CTRL_AEAD_SET_TAG, BK_AEAD_TAG_SIZE, tag));
     return EVP_CipherFinal_ex(self->context, plain + done, &done) == 1;
 }

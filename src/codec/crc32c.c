@@ -18,7 +18,7 @@ static const uint32_t powers[POWERS] = {
 };
 
 static uint32_t
-multiply(uint32_t a, uint32_t b)
+multiply_crc_operators(uint32_t a, uint32_t b)
 {
     uint32_t product = 0;
 
@@ -35,7 +35,7 @@ shift_bytes(uint32_t crc, uint64_t count)
 {
     for (unsigned k = 3; count != 0; count >>= 1, k++)
         if ((count & 1) != 0)
-            crc = multiply(powers[k % POWERS], crc);
+            crc = multiply_crc_operators(powers[k % POWERS], crc);
     return crc;
 }
 

@@ -21,7 +21,7 @@ static_assert(sizeof((BkXxh3Secret *)0)->bytes >= XXH3_SECRET_SIZE_MIN, "size of
 /* OpenSSL fails in these calls only when memory runs out or the library is unusable: nothing that a
  * caller could mend, so both end the job like g_malloc does. */
 static void
-must(int ok)
+require_digest_call(int ok)
 {
     if (ok != 1)
         g_error("the cryptographic library failed");
@@ -41,7 +41,7 @@ bk_sha256_new(void)
     self->context = EVP_MD_CTX_new();
     self->copy = EVP_MD_CTX_new();
     self->algorithm = EVP_MD_fetch(NULL, "SHA256", NULL);
-    must(self->context != NULL && self->copy != NULL && self->algorithm != NULL);
+    require_digest_call(self->context != NULL && self->copy != NULL && self->algorithm != NULL);
     bk_sha256_reset(self);
     return self;
 }
@@ -60,20 +60,20 @@ bk_sha256_free(BkSha256 *self)
 void
 bk_sha256_reset(BkSha256 *self)
 {
-    must(EVP_DigestInit_ex2(self->context, self->algorithm, NULL));
+    require_digest_call(EVP_DigestInit_ex2(self->context, self->algorithm, NULL));
 }
 
 void
 bk_sha256_update(BkSha256 *self, const void *data, size_t size)
 {
-    must(EVP_DigestUpdate(self->context, data, size));
+    require_digest_call(EVP_DigestUpdate(self->context, data, size));
 }
 
 void
 bk_sha256_get(const BkSha256 *self, uint8_t digest[BK_SHA256_SIZE])
 {
-    must(EVP_MD_CTX_copy_ex(self->copy, self->context));
-    must(EVP_DigestFinal_ex(self->copy, digest, NULL));
+    require_digest_call(EVP_MD_CTX_copy_ex(self->copy, self->context));
+    require_digest_call(EVP_DigestFinal_ex(self->copy, digest, NULL));
 }
 
 void
@@ -102,12 +102,12 @@ bk_hmac_sha256(const void *key, size_t key_size, const void *data, size_t size,
                uint8_t mac[BK_SHA256_SIZE])
 {
     g_assert(key_size <= INT_MAX);
-    must(HMAC(EVP_sha256(), key, (int)key_size, data, size, mac, NULL) != NULL);
+    require_digest_call(HMAC(EVP_sha256(), key, (int)key_size, data, size, mac, NULL) != NULL);
 }
 
 /* OSSL_PARAM takes pointers to non-const although it only reads these. */
 static OSSL_PARAM
-octets(const char *name, const void *data, size_t size)
+make_octet_param(const char *name, const void *data, size_t size)
 {
     union {
         const void *from;
@@ -118,21 +118,22 @@ octets(const char *name, const void *data, size_t size)
 }
 
 static void
-expand(const BkSecret *key, const void *salt, size_t salt_size, const void *info, size_t info_size,
-       uint8_t *derived, size_t derived_size)
+expand_hkdf(const BkSecret *key, const void *salt, size_t salt_size, const void *info,
+            size_t info_size, uint8_t *derived, size_t derived_size)
 {
     EVP_KDF *kdf = EVP_KDF_fetch(NULL, OSSL_KDF_NAME_HKDF, NULL);
     EVP_KDF_CTX *context = kdf != NULL ? EVP_KDF_CTX_new(kdf) : NULL;
     char digest[] = "SHA256";
     OSSL_PARAM params[] = {
         OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest, 0),
-        octets(OSSL_KDF_PARAM_KEY, key->bytes, BK_SECRET_SIZE),
-        octets(OSSL_KDF_PARAM_SALT, salt, salt_size),
-        octets(OSSL_KDF_PARAM_INFO, info, info_size),
+        make_octet_param(OSSL_KDF_PARAM_KEY, key->bytes, BK_SECRET_SIZE),
+        make_octet_param(OSSL_KDF_PARAM_SALT, salt, salt_size),
+        make_octet_param(OSSL_KDF_PARAM_INFO, info, info_size),
         OSSL_PARAM_construct_end(),
     };
 
-    must(context != NULL && EVP_KDF_derive(context, derived, derived_size, params) == 1);
+    require_digest_call(context != NULL &&
+                        EVP_KDF_derive(context, derived, derived_size, params) == 1);
     EVP_KDF_CTX_free(context);
     EVP_KDF_free(kdf);
 }
@@ -141,7 +142,7 @@ void
 bk_hkdf(const BkSecret *key, const void *salt, size_t salt_size, const void *info, size_t info_size,
         BkSecret *derived)
 {
-    expand(key, salt, salt_size, info, info_size, derived->bytes, BK_SECRET_SIZE);
+    expand_hkdf(key, salt, salt_size, info, info_size, derived->bytes, BK_SECRET_SIZE);
 }
 
 void
@@ -149,11 +150,11 @@ bk_xxh3_secret_derive(const BkSecret *key, BkXxh3Secret *secret)
 {
     static const char info[] = "backstay chunk hash";
 
-    expand(key, "", 0, info, sizeof info - 1, secret->bytes, sizeof secret->bytes);
+    expand_hkdf(key, "", 0, info, sizeof info - 1, secret->bytes, sizeof secret->bytes);
 }
 
 static void
-canonical(XXH128_hash_t value, uint8_t hash[BK_XXH3_SIZE])
+encode_xxh3(XXH128_hash_t value, uint8_t hash[BK_XXH3_SIZE])
 {
     XXH128_canonical_t bytes;
 
@@ -164,7 +165,7 @@ canonical(XXH128_hash_t value, uint8_t hash[BK_XXH3_SIZE])
 void
 bk_xxh3(const BkXxh3Secret *secret, const void *data, size_t size, uint8_t hash[BK_XXH3_SIZE])
 {
-    canonical(XXH3_128bits_withSecret(data, size, secret->bytes, sizeof secret->bytes), hash);
+    encode_xxh3(XXH3_128bits_withSecret(data, size, secret->bytes, sizeof secret->bytes), hash);
 }
 
 struct BkXxh3 {
@@ -202,5 +203,5 @@ bk_xxh3_update(BkXxh3 *self, const void *data, size_t size)
 void
 bk_xxh3_get(const BkXxh3 *self, uint8_t hash[BK_XXH3_SIZE])
 {
-    canonical(XXH3_128bits_digest(self->state), hash);
+    encode_xxh3(XXH3_128bits_digest(self->state), hash);
 }

@@ -14,7 +14,7 @@ typedef struct Place {
 } Place;
 
 static bool
-complain(const Place *place, size_t line, const char *what, GError **error)
+complain_of_value(const Place *place, size_t line, const char *what, GError **error)
 {
     const char *gap = place->path[0] != 0 ? ": " : "";
 
@@ -23,7 +23,7 @@ complain(const Place *place, size_t line, const char *what, GError **error)
 }
 
 static char *
-join(const char *prefix, const char *key)
+join_keys(const char *prefix, const char *key)
 {
     return prefix[0] != 0 ? g_strconcat(prefix, ".", key, NULL) : g_strdup(key);
 }
@@ -69,7 +69,7 @@ complain_unknown(const Place *place, const Place *parent, const BkNode *node, GE
     similar = bk_value_find_similar(node->key, (const char *const *)known->pdata);
     what = similar != NULL ? g_strdup_printf("unknown key (did you mean \"%s\"?)", similar)
                            : g_strdup("unknown key");
-    return complain(place, node->key_line, what, error);
+    return complain_of_value(place, node->key_line, what, error);
 }
 
 static bool
@@ -131,15 +131,17 @@ check_scalar(const BkKeyInfo *info, const Place *place, const BkNode *node, GErr
     g_autoptr(GError) cause = NULL;
 
     if (node->kind != BK_NODE_SCALAR)
-        return complain(place, node->key_line,
-                        node->kind == BK_NODE_MAPPING ? "must be a single value and not a mapping"
-                                                      : "must be a single value and not a list",
-                        error);
-    return check_text(info, node, &cause) || complain(place, node->line, cause->message, error);
+        return complain_of_value(place, node->key_line,
+                                 node->kind == BK_NODE_MAPPING
+                                     ? "must be a single value and not a mapping"
+                                     : "must be a single value and not a list",
+                                 error);
+    return check_text(info, node, &cause) ||
+           complain_of_value(place, node->line, cause->message, error);
 }
 
 static bool
-is_list(BkKeyType type)
+is_list_value(BkKeyType type)
 {
     return type == BK_KEY_NAME_LIST || type == BK_KEY_PATH_LIST || type == BK_KEY_TEXT_LIST;
 }
@@ -166,19 +168,19 @@ check_list(BkKeyType type, const Place *place, const BkNode *node, GError **erro
     g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
 
     if (node->kind != BK_NODE_SEQUENCE)
-        return complain(place, node->line,
-                        type == BK_KEY_NAME_LIST   ? "must be a list, such as [local]"
-                        : type == BK_KEY_PATH_LIST ? "must be a list, such as [/etc]"
-                                                   : "must be a list, such as [\"*.tmp\"]",
-                        error);
+        return complain_of_value(place, node->line,
+                                 type == BK_KEY_NAME_LIST   ? "must be a list, such as [local]"
+                                 : type == BK_KEY_PATH_LIST ? "must be a list, such as [/etc]"
+                                                            : "must be a list, such as [\"*.tmp\"]",
+                                 error);
     if (node->children->len == 0)
-        return complain(place, node->line, "is empty", error);
+        return complain_of_value(place, node->line, "is empty", error);
     for (unsigned i = 0; i < node->children->len; i++) {
         const BkNode *child = g_ptr_array_index(node->children, i);
         g_autofree char *what = find_list_fault(type, child, seen);
 
         if (what != NULL)
-            return complain(place, child->line, what, error);
+            return complain_of_value(place, child->line, what, error);
     }
     return true;
 }
@@ -187,12 +189,14 @@ static bool
 check_texts(const Place *place, const BkNode *node, GError **error)
 {
     if (node->kind != BK_NODE_MAPPING)
-        return complain(place, node->key_line, "must be a mapping of names to texts", error);
+        return complain_of_value(place, node->key_line, "must be a mapping of names to texts",
+                                 error);
     for (unsigned i = 0; i < node->children->len; i++) {
         const BkNode *child = g_ptr_array_index(node->children, i);
 
         if (child->kind != BK_NODE_SCALAR)
-            return complain(place, child->line, "must be a mapping of names to texts", error);
+            return complain_of_value(place, child->line, "must be a mapping of names to texts",
+                                     error);
     }
     return true;
 }
@@ -203,9 +207,9 @@ static bool check_mapping(const Place *place, const BkNode *node, GError **error
 static bool
 check_child(const Place *parent, const BkNode *node, GError **error)
 {
-    g_autofree char *path = join(parent->path, node->key);
-    g_autofree char *pattern = join(parent->pattern, node->key);
-    g_autofree char *any = join(parent->pattern, "*");
+    g_autofree char *path = join_keys(parent->path, node->key);
+    g_autofree char *pattern = join_keys(parent->pattern, node->key);
+    g_autofree char *any = join_keys(parent->pattern, "*");
     Place place = {parent->name, path, pattern};
     const BkKeyInfo *info = find_info(pattern);
     g_autoptr(GError) cause = NULL;
@@ -216,11 +220,11 @@ check_child(const Place *parent, const BkNode *node, GError **error)
         if (info == NULL)
             return complain_unknown(&place, parent, node, error);
         if (!bk_value_check_name(node->key, &cause))
-            return complain(&place, node->key_line, cause->message, error);
+            return complain_of_value(&place, node->key_line, cause->message, error);
     }
     if (info->type == BK_KEY_UNAVAILABLE)
-        return complain(&place, node->key_line, "not available in this version", error);
-    if (is_list(info->type))
+        return complain_of_value(&place, node->key_line, "not available in this version", error);
+    if (is_list_value(info->type))
         return check_list(info->type, &place, node, error);
     if (info->type == BK_KEY_TEXTS)
         return check_texts(&place, node, error);
@@ -233,7 +237,8 @@ static bool
 check_mapping(const Place *place, const BkNode *node, GError **error)
 {
     if (node->kind != BK_NODE_MAPPING)
-        return complain(place, node->key_line, "must be a mapping of keys to values", error);
+        return complain_of_value(place, node->key_line, "must be a mapping of keys to values",
+                                 error);
     for (unsigned i = 0; i < node->children->len; i++)
         if (!check_child(place, g_ptr_array_index(node->children, i), error))
             return false;
@@ -244,7 +249,7 @@ check_mapping(const Place *place, const BkNode *node, GError **error)
         if (key == NULL || !bk_key_table[i].is_required || bk_node_find(node, key) != NULL)
             continue;
         what = g_strdup_printf("\"%s\" is missing", key);
-        return complain(place, node->key_line, what, error);
+        return complain_of_value(place, node->key_line, what, error);
     }
     return true;
 }

@@ -44,7 +44,7 @@ keep_string(const Taking *self, char *text)
 }
 
 static bool
-complain(const Taking *self, const char *key, const char *what, GError **error)
+complain_of_s3_key(const Taking *self, const char *key, const char *what, GError **error)
 {
     const BkNode *node = bk_node_find(self->node, key);
 
@@ -63,19 +63,20 @@ is_made_of(const char *text, const char *others)
 
 /* Amazon's rules, less strict where others are: three characters at least, no slash. */
 static bool
-check_bucket(const Taking *self, const char *bucket, GError **error)
+check_bucket_name(const Taking *self, const char *bucket, GError **error)
 {
     for (const char *next = bucket; *next != 0; next++)
         if (g_ascii_isupper(*next))
-            return complain(self, "bucket",
-                            "contains capital letters, which a bucket name cannot: write it as the "
-                            "store lists it",
-                            error);
+            return complain_of_s3_key(
+                self, "bucket",
+                "contains capital letters, which a bucket name cannot: write it as the "
+                "store lists it",
+                error);
     if (strlen(bucket) >= 3 && strlen(bucket) <= 255 && is_made_of(bucket, "._-") &&
         g_ascii_isalnum(bucket[0]))
         return true;
-    return complain(self, "bucket",
-                    "is not a bucket name: three or more of a to z, 0 to 9, . and -", error);
+    return complain_of_s3_key(
+        self, "bucket", "is not a bucket name: three or more of a to z, 0 to 9, . and -", error);
 }
 
 /* A slash at the end says nothing: consoles show addresses with one. A new string, or NULL. */
@@ -102,8 +103,8 @@ check_endpoint(const Taking *self, const char *endpoint, GError **error)
            : g_str_has_prefix(endpoint, "http://") ? endpoint + 7
                                                    : "";
     return (host[0] != 0 && is_made_of(host, ".-:[]_")) ||
-           complain(self, "endpoint", "is not like \"https://host\" or \"https://host:port\"",
-                    error);
+           complain_of_s3_key(self, "endpoint",
+                              "is not like \"https://host\" or \"https://host:port\"", error);
 }
 
 static bool
@@ -116,10 +117,11 @@ check_prefix(const Taking *self, const char *prefix, GError **error)
     for (size_t i = 0; parts[i] != NULL; i++)
         if (parts[i][0] == 0 || strcmp(parts[i], ".") == 0 || strcmp(parts[i], "..") == 0 ||
             !is_made_of(parts[i], "._-") || strlen(prefix) > 256)
-            return complain(self, "prefix",
-                            "must consist of A to Z, a to z, 0 to 9, \".\", \"_\" and \"-\", "
-                            "separated by slashes",
-                            error);
+            return complain_of_s3_key(
+                self, "prefix",
+                "must consist of A to Z, a to z, 0 to 9, \".\", \"_\" and \"-\", "
+                "separated by slashes",
+                error);
     return true;
 }
 
@@ -132,7 +134,7 @@ take_tags(const Taking *self, GError **error)
     if (tags == NULL || tags->children->len == 0)
         return true;
     if (tags->children->len > MAX_TAGS)
-        return complain(self, "tags", "are more than ten", error);
+        return complain_of_s3_key(self, "tags", "are more than ten", error);
     for (unsigned i = 0; i < tags->children->len; i++) {
         const BkNode *tag = g_ptr_array_index(tags->children, i);
         g_autofree char *key = g_uri_escape_string(tag->key, NULL, FALSE);
@@ -170,14 +172,15 @@ take_protection(const Taking *self, GError **error)
     s3->lock = (BkS3Lock)find_choice(lock, "mode", modes);
     s3->lock_us = bk_take_duration(lock, "period");
     if (lock != NULL && s3->lock_us < 60 * BK_USEC_PER_SEC)
-        return complain(self, "lock", "its period is less than a minute", error);
+        return complain_of_s3_key(self, "lock", "its period is less than a minute", error);
     if (s3->lock_us > MAX_LOCK_US)
-        return complain(self, "lock", "its period is more than a hundred years", error);
+        return complain_of_s3_key(self, "lock", "its period is more than a hundred years", error);
     if (s3->kms_key != NULL && s3->sse != BK_S3_SSE_KMS)
-        return complain(self, "kms_key", "requires sse: aws:kms", error);
+        return complain_of_s3_key(self, "kms_key", "requires sse: aws:kms", error);
     if ((s3->customer_key_file != NULL) != (s3->sse == BK_S3_SSE_CUSTOMER))
-        return complain(self, s3->sse == BK_S3_SSE_CUSTOMER ? "sse" : "customer_key_file",
-                        "sse: customer and customer_key_file must be used together", error);
+        return complain_of_s3_key(self, s3->sse == BK_S3_SSE_CUSTOMER ? "sse" : "customer_key_file",
+                                  "sse: customer and customer_key_file must be used together",
+                                  error);
     return true;
 }
 
@@ -241,12 +244,12 @@ bk_config_s3_take(const BkNode *node, const char *file, const char *repository, 
     options->requester_pays = bk_take_bool(node, "requester_pays", false);
     options->sends_checksum = bk_take_bool(node, "checksum", true);
     options->is_unconditional = !bk_take_bool(node, "conditions", true);
-    if (!check_bucket(&self, options->bucket, error) ||
+    if (!check_bucket_name(&self, options->bucket, error) ||
         !check_endpoint(&self, options->endpoint, error) ||
         !check_prefix(&self, options->prefix, error) || !take_tags(&self, error) ||
         !take_protection(&self, error))
         return NULL;
     if (!is_made_of(options->region, "-"))
-        return complain(&self, "region", "is not like \"eu-central-1\"", error), NULL;
+        return complain_of_s3_key(&self, "region", "is not like \"eu-central-1\"", error), NULL;
     return g_steal_pointer(&s3);
 }

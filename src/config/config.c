@@ -81,7 +81,7 @@ bk_config_find_repository(const BkConfig *self, const char *name)
 
 /* A repository is in a directory or in a bucket. */
 static bool
-take_repository(BkConfig *config, const BkNode *node, GError **error)
+take_repository_map(BkConfig *config, const BkNode *node, GError **error)
 {
     const BkNode *s3 = bk_node_find(node, "s3");
     BkConfigRepository *self = g_new0(BkConfigRepository, 1);
@@ -121,7 +121,8 @@ take_destinations(const BkConfig *config, BkConfigSource *source, const BkNode *
 }
 
 static bool
-take_best_effort(const BkConfig *config, BkConfigSource *source, const BkNode *node, GError **error)
+take_best_effort_key(const BkConfig *config, BkConfigSource *source, const BkNode *node,
+                     GError **error)
 {
     const BkNode *names = bk_node_find(node, "best_effort");
 
@@ -200,7 +201,7 @@ take_kind(const BkConfig *config, BkConfigSource *source, const BkNode *node, GE
 }
 
 static bool
-take_source(BkConfig *config, const BkNode *node, GError **error)
+take_source_map(BkConfig *config, const BkNode *node, GError **error)
 {
     const BkNode *objectives = bk_node_find(node, "objectives");
     BkConfigSource *source = g_new0(BkConfigSource, 1);
@@ -226,7 +227,7 @@ take_source(BkConfig *config, const BkNode *node, GError **error)
     return take_kind(config, source, node, error) &&
            take_compress(config, source, bk_node_find(node, "compress"), error) &&
            take_destinations(config, source, node, error) &&
-           take_best_effort(config, source, node, error);
+           take_best_effort_key(config, source, node, error);
 }
 
 static char *
@@ -268,12 +269,12 @@ take_tree(BkConfig *config, const BkNode *root, GError **error)
         return bk_throw(error, BK_ERROR_CONFIG, "%s:%zu: repositories: is empty", config->path,
                         repositories->line);
     for (unsigned i = 0; i < repositories->children->len; i++)
-        if (!take_repository(config, g_ptr_array_index(repositories->children, i), error))
+        if (!take_repository_map(config, g_ptr_array_index(repositories->children, i), error))
             return false;
     if (!check_distinct(config, repositories, error))
         return false;
     for (unsigned i = 0; sources != NULL && i < sources->children->len; i++)
-        if (!take_source(config, g_ptr_array_index(sources->children, i), error))
+        if (!take_source_map(config, g_ptr_array_index(sources->children, i), error))
             return false;
     return true;
 }
@@ -300,7 +301,7 @@ bk_config_add_source(BkConfig *self, const char *name)
 }
 
 static BkConfig *
-parse(const BkBuf *content, const char *path, GError **error)
+parse_config(const BkBuf *content, const char *path, GError **error)
 {
     g_autoptr(BkNode) root = bk_node_parse(content, path, error);
     g_autoptr(BkConfig) config = NULL;
@@ -323,7 +324,7 @@ bk_config_parse(const void *data, size_t size, const char *path, GError **error)
         return bk_throw_null(error, BK_ERROR_CONFIG, "\"%s\" is larger than %zu bytes", path,
                              MAX_FILE_SIZE);
     bk_buf_append(&content, data, size);
-    return parse(&content, path, error);
+    return parse_config(&content, path, error);
 }
 
 static bool
@@ -338,7 +339,7 @@ throw_readable(const char *path, GError **error)
 /* Reads through one descriptor what was checked through it: the name may come to mean another file
  * in between. */
 static bool
-read_private(const char *path, BkBuf *content, GError **error)
+read_private_file(const char *path, BkBuf *content, GError **error)
 {
     /* Not blocking: opening a pipe must not wait for its writer. */
     g_auto(BkFd) fd = bk_fd_open(AT_FDCWD, path, O_RDONLY | O_NONBLOCK, 0, error);
@@ -369,10 +370,10 @@ bk_config_load(const char *path, GError **error)
     g_auto(BkBuf) content = BK_BUF_INIT;
     g_autoptr(GError) cause = NULL;
 
-    if (!read_private(absolute, &content, &cause)) {
+    if (!read_private_file(absolute, &content, &cause)) {
         const char *what = bk_error_is(cause, BK_ERROR_CONFIG) ? "" : "configuration: ";
 
         return bk_throw_null(error, BK_ERROR_CONFIG, "%s%s", what, cause->message);
     }
-    return parse(&content, absolute, error);
+    return parse_config(&content, absolute, error);
 }

@@ -24,7 +24,7 @@ is_password(const char *keyword)
 }
 
 static const char *
-skip_blanks(const char *text)
+skip_conninfo_blanks(const char *text)
 {
     while (g_ascii_isspace(*text))
         text++;
@@ -50,14 +50,14 @@ skip_value(const char *text)
 static bool
 check_keywords(const char *text, GError **error)
 {
-    for (text = skip_blanks(text); *text != 0; text = skip_blanks(text)) {
+    for (text = skip_conninfo_blanks(text); *text != 0; text = skip_conninfo_blanks(text)) {
         size_t size = strcspn(text, "= \t\r\n");
         g_autofree char *keyword = g_strndup(text, size);
 
-        text = skip_blanks(text + size);
+        text = skip_conninfo_blanks(text + size);
         if (size == 0 || *text != '=')
             return refuse_form(error);
-        text = skip_value(skip_blanks(text + 1));
+        text = skip_value(skip_conninfo_blanks(text + 1));
         if (text == NULL)
             return refuse_form(error);
         if (is_password(keyword))

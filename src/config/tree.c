@@ -56,7 +56,7 @@ bk_node_find(const BkNode *self, const char *key)
 }
 
 static bool
-complain(const Reader *reader, size_t line, const char *what, GError **error)
+complain_of_yaml(const Reader *reader, size_t line, const char *what, GError **error)
 {
     return bk_throw(error, BK_ERROR_CONFIG, "%s:%zu: %s", reader->name, line, what);
 }
@@ -72,7 +72,7 @@ next_event(Reader *reader, Event *event, GError **error)
         return true;
     memset(event, 0, sizeof *event);
     problem = parser->problem != NULL ? parser->problem : "not YAML";
-    return complain(reader, parser->problem_mark.line + 1, problem, error);
+    return complain_of_yaml(reader, parser->problem_mark.line + 1, problem, error);
 }
 
 static BkNode *
@@ -94,12 +94,13 @@ check_plain(const Reader *reader, const Event *event, const yaml_char_t *anchor,
 {
     if (anchor == NULL && tag == NULL)
         return true;
-    return complain(reader, event->start_mark.line + 1, "anchors and tags are not accepted", error);
+    return complain_of_yaml(reader, event->start_mark.line + 1, "anchors and tags are not accepted",
+                            error);
 }
 
 /* The text of a scalar; NULL with an error when a zero byte would cut it short. */
 static char *
-take_text(const Reader *reader, const Event *event, GError **error)
+take_scalar_text(const Reader *reader, const Event *event, GError **error)
 {
     const char *text = (const char *)event->data.scalar.value;
 
@@ -107,7 +108,7 @@ take_text(const Reader *reader, const Event *event, GError **error)
         return NULL;
     if (strlen(text) == event->data.scalar.length)
         return g_strdup(text);
-    complain(reader, event->start_mark.line + 1, "a text contains a zero byte", error);
+    complain_of_yaml(reader, event->start_mark.line + 1, "a text contains a zero byte", error);
     return NULL;
 }
 
@@ -116,7 +117,7 @@ take_scalar(const Reader *reader, const Event *event, GError **error)
 {
     g_autoptr(BkNode) node = node_new(BK_NODE_SCALAR, event);
 
-    node->text = take_text(reader, event, error);
+    node->text = take_scalar_text(reader, event, error);
     if (node->text == NULL)
         return NULL;
     node->is_quoted = event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
@@ -157,8 +158,8 @@ take_mapping(Reader *reader, BkNode *node, unsigned depth, GError **error)
         if (event.type == YAML_MAPPING_END_EVENT)
             return true;
         if (event.type != YAML_SCALAR_EVENT)
-            return complain(reader, key_line, "a key must be a word", error);
-        key = take_text(reader, &event, error);
+            return complain_of_yaml(reader, key_line, "a key must be a word", error);
+        key = take_scalar_text(reader, &event, error);
         if (key == NULL)
             return false;
         if (!g_hash_table_add(seen, g_strdup(key)))
@@ -185,7 +186,7 @@ take_node(Reader *reader, const Event *event, unsigned depth, GError **error)
     bool taken;
 
     if (depth > MAX_DEPTH || ++reader->count > MAX_NODES) {
-        complain(reader, line, depth > MAX_DEPTH ? "nested too deeply" : "too long", error);
+        complain_of_yaml(reader, line, depth > MAX_DEPTH ? "nested too deeply" : "too long", error);
         return NULL;
     }
     if (event->type == YAML_SCALAR_EVENT)
@@ -201,7 +202,7 @@ take_node(Reader *reader, const Event *event, unsigned depth, GError **error)
                             event->data.mapping_start.tag, error) &&
                 take_mapping(reader, node, depth + 1, error);
     } else {
-        taken = complain(reader, line, "aliases are not accepted", error);
+        taken = complain_of_yaml(reader, line, "aliases are not accepted", error);
     }
     return taken ? g_steal_pointer(&node) : NULL;
 }

@@ -38,7 +38,7 @@ bk_cache_directory_make(const char *directory)
 }
 
 static bool
-write_content(const char *path, const BkBuf *content)
+write_cache_content(const char *path, const BkBuf *content)
 {
     g_auto(BkFd) fd = bk_fd_open(AT_FDCWD, path, O_WRONLY | O_CREAT | O_EXCL, 0600, NULL);
     uint8_t digest[BK_SHA256_SIZE];
@@ -57,7 +57,7 @@ bk_cache_file_put(const char *directory, const char *name, const BkBuf *content)
     if (!is_own_directory(directory))
         return false;
     (void)unlink(temp); /* a thread of that number may have died here */
-    if (write_content(temp, content) && rename(temp, path) == 0)
+    if (write_cache_content(temp, content) && rename(temp, path) == 0)
         return true;
     (void)unlink(temp);
     return false;

@@ -44,7 +44,7 @@ path_of(const CacheStore *self, const char *name)
 
 /* What was asked for when this was kept must have been as much, unless the object ends before. */
 static bool
-find(const char *path, size_t size, BkBuf *out)
+find_cached(const char *path, size_t size, BkBuf *out)
 {
     g_auto(BkBuf) file = BK_BUF_INIT;
     size_t asked, length;
@@ -86,7 +86,7 @@ write_file(const char *path, const BkBuf *content, size_t asked)
 }
 
 static void
-keep(CacheStore *self, const char *path, const BkBuf *content, size_t asked)
+keep_cached(CacheStore *self, const char *path, const BkBuf *content, size_t asked)
 {
     g_autofree char *name = g_path_get_basename(path);
     g_autofree char *temp =
@@ -103,7 +103,7 @@ keep(CacheStore *self, const char *path, const BkBuf *content, size_t asked)
 }
 
 static void
-note_own(CacheStore *self, const char *name)
+note_own_put(CacheStore *self, const char *name)
 {
     (void)pthread_mutex_lock(&self->mutex);
     (void)g_hash_table_add(self->own, g_strdup(name));
@@ -111,7 +111,7 @@ note_own(CacheStore *self, const char *name)
 }
 
 static bool
-is_own(CacheStore *self, const char *name)
+is_own_put(CacheStore *self, const char *name)
 {
     bool is;
 
@@ -127,13 +127,13 @@ cache_get_start(BkStore *store, const char *name, size_t size, BkBuf *out, BkOp 
     CacheStore *self = (CacheStore *)store;
     g_autofree char *path = self->directory != NULL ? path_of(self, name) : NULL;
 
-    if (path != NULL && find(path, size, out))
+    if (path != NULL && find_cached(path, size, out))
         return true;
     if (!self->inner->driver->get(self->inner, name, 0, size, size, out, op, error))
         return false;
     if (path != NULL && out->size <= MAX_KEPT) {
-        note_own(self, name);
-        keep(self, path, out, size);
+        note_own_put(self, name);
+        keep_cached(self, path, out, size);
     }
     return true;
 }
@@ -171,7 +171,7 @@ cache_recall(BkStore *store, const char *name, BkBuf *out)
 
 /* True when there was something kept of it. */
 static bool
-drop(const CacheStore *self, const char *name)
+drop_cached(const CacheStore *self, const char *name)
 {
     g_autofree char *path = self->directory != NULL ? path_of(self, name) : NULL;
 
@@ -185,7 +185,7 @@ cache_distrust(BkStore *store, const char *name, bool *has_other, BkOp *op, GErr
     const BkStoreDriver *driver = self->inner->driver;
 
     /* What we have kept ourselves is no other answer than the store's. */
-    *has_other = drop(self, name) && !is_own(self, name);
+    *has_other = drop_cached(self, name) && !is_own_put(self, name);
     return *has_other || driver->distrust == NULL ||
            driver->distrust(self->inner, name, has_other, op, error);
 }
@@ -198,8 +198,8 @@ keep_put(CacheStore *self, const char *name, const BkBuf *data)
 
     if (path == NULL || data->size < MIN_KEPT || data->size > MAX_KEPT)
         return;
-    note_own(self, name);
-    keep(self, path, data, UINT32_MAX);
+    note_own_put(self, name);
+    keep_cached(self, path, data, UINT32_MAX);
 }
 
 static bool
@@ -280,7 +280,7 @@ cache_delete(BkStore *store, const char *name, BkOp *op, GError **error)
 {
     CacheStore *self = (CacheStore *)store;
 
-    (void)drop(self, name);
+    (void)drop_cached(self, name);
     return self->inner->driver->delete (self->inner, name, op, error);
 }
 
@@ -290,7 +290,7 @@ cache_delete_many(BkStore *store, const char *const *names, size_t count, BkOp *
     CacheStore *self = (CacheStore *)store;
 
     for (size_t i = 0; i < count; i++)
-        (void)drop(self, names[i]);
+        (void)drop_cached(self, names[i]);
     return bk_store_delete_many(self->inner, names, count, op, error);
 }
 

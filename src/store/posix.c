@@ -56,7 +56,7 @@ modified_us(const struct stat *st)
 /* Is the directory still the one that was opened? Our descriptor outlives its removal and its
  * unmounting, and a mount point without its mount is an empty directory. */
 static bool
-check_root(const PosixStore *self, GError **error)
+check_store_root(const PosixStore *self, GError **error)
 {
     struct stat st;
 
@@ -72,13 +72,13 @@ check_root(const PosixStore *self, GError **error)
 /* Makes of the error that a call met what the caller is to be told; false. The contract has fewer
  * codes than errno: ENOENT in the middle of a put does not mean that an object is absent. */
 static bool
-fail(const PosixStore *self, GError **error)
+fail_posix_call(const PosixStore *self, GError **error)
 {
     GError *root_error = NULL;
 
     if (error == NULL || *error == NULL)
         return false;
-    if (bk_error_is(*error, BK_ERROR_ABSENT) && !check_root(self, &root_error)) {
+    if (bk_error_is(*error, BK_ERROR_ABSENT) && !check_store_root(self, &root_error)) {
         g_clear_error(error);
         g_propagate_error(error, root_error);
     }
@@ -92,8 +92,8 @@ fail(const PosixStore *self, GError **error)
 static bool
 fail_absent(const PosixStore *self, GError **error)
 {
-    if (!check_root(self, error))
-        return fail(self, error);
+    if (!check_store_root(self, error))
+        return fail_posix_call(self, error);
     return bk_store_throw_absent(error);
 }
 
@@ -106,7 +106,7 @@ throw_irregular(const char *name, GError **error)
 /* Opens the directory `part` of `dir`; -1 with errno. No link is followed. A file in the place of a
  * directory means that nothing is below it (ENOENT); a link there is left to be an error. */
 static int
-open_part(int dir, const char *part, int access)
+open_component(int dir, const char *part, int access)
 {
     struct stat st;
     int fd;
@@ -123,7 +123,7 @@ open_part(int dir, const char *part, int access)
 }
 
 static bool
-explain(const PosixStore *self, int dir, const char *part, GError **error)
+explain_bad_component(const PosixStore *self, int dir, const char *part, GError **error)
 {
     return bk_posix_owner_explain(&self->owner, self->path, dir, part, error);
 }
@@ -131,25 +131,25 @@ explain(const PosixStore *self, int dir, const char *part, GError **error)
 /* Opens the directory that holds `name`; `access` is O_PATH, or O_RDONLY to sync or list it. When
  * it is not there: true with `*directory` -1. */
 static bool
-find_directory(const PosixStore *self, const char *name, int access, BkFd *directory,
-               GError **error)
+find_object_directory(const PosixStore *self, const char *name, int access, BkFd *directory,
+                      GError **error)
 {
     const char *part = name;
     const char *slash;
-    g_auto(BkFd) dir = open_part(self->root, ".", access);
+    g_auto(BkFd) dir = open_component(self->root, ".", access);
 
     *directory = -1;
     if (dir < 0)
         return bk_throw_errno(error, "open the directory");
     for (; (slash = strchr(part, '/')) != NULL; part = slash + 1) {
         g_autofree char *text = g_strndup(part, (size_t)(slash - part));
-        int next = open_part(dir, text, access);
+        int next = open_component(dir, text, access);
 
         if (next < 0 && errno == ENOENT)
             return true;
         if (next < 0) {
             bk_throw_errno(error, "open the directory \"%.*s\"", (int)(slash - name), name);
-            return explain(self, dir, text, error);
+            return explain_bad_component(self, dir, text, error);
         }
         bk_fd_clear(&dir);
         dir = next;
@@ -185,7 +185,7 @@ make_part(PosixStore *self, int dir, const char *path, GError **error)
 {
     const char *slash = strrchr(path, '/');
     const char *part = slash != NULL ? slash + 1 : path;
-    g_auto(BkFd) fd = open_part(dir, part, O_RDONLY);
+    g_auto(BkFd) fd = open_component(dir, part, O_RDONLY);
     bool is_missing = fd < 0 && errno == ENOENT;
     bool is_made = false;
 
@@ -194,13 +194,13 @@ make_part(PosixStore *self, int dir, const char *path, GError **error)
             return -1;
         is_made = mkdirat(dir, part, DIRECTORY_MODE) == 0;
         if (is_made || errno == EEXIST) {
-            fd = open_part(dir, part, O_RDONLY);
+            fd = open_component(dir, part, O_RDONLY);
             errno = errno == ENOENT ? ENOTDIR : errno; /* a file has the name */
         }
     }
     if (fd < 0) {
         bk_throw_errno(error, "create the directory \"%s\"", path);
-        explain(self, dir, part, error);
+        explain_bad_component(self, dir, part, error);
         return -1;
     }
     if (is_made && !bk_posix_owner_give(&self->owner, fd, self->owner.directory_mode, error))
@@ -217,9 +217,9 @@ make_part(PosixStore *self, int dir, const char *path, GError **error)
 
 /* Opens the directory that is to hold `name`, made and durable up to the root. */
 static int
-make_directory(PosixStore *self, const char *name, GError **error)
+make_object_directory(PosixStore *self, const char *name, GError **error)
 {
-    g_auto(BkFd) dir = open_part(self->root, ".", O_RDONLY);
+    g_auto(BkFd) dir = open_component(self->root, ".", O_RDONLY);
 
     if (dir < 0)
         bk_throw_errno(error, "open the directory");
@@ -247,9 +247,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(DIR, closedir)
 /* Removes what crashed writers left. A young temporary may belong to a living one, here or on
  * another host. Failing is no reason to fail a put: the next handle tries again. */
 static void
-remove_leftovers(int temp_dir)
+remove_old_temporaries(int temp_dir)
 {
-    g_auto(BkFd) fd = open_part(temp_dir, ".", O_RDONLY);
+    g_auto(BkFd) fd = open_component(temp_dir, ".", O_RDONLY);
     g_autoptr(DIR) entries = fd >= 0 ? fdopendir(fd) : NULL;
     int64_t oldest_us = g_get_real_time() - TEMP_AGE_US;
     const struct dirent *entry;
@@ -268,23 +268,23 @@ remove_leftovers(int temp_dir)
 static int
 open_temp_directory(PosixStore *self, GError **error)
 {
-    g_auto(BkFd) fd = open_part(self->root, TEMP_DIRECTORY, O_RDONLY);
+    g_auto(BkFd) fd = open_component(self->root, TEMP_DIRECTORY, O_RDONLY);
     bool is_made = false;
 
     if (fd < 0 && errno == ENOENT) {
         is_made = mkdirat(self->root, TEMP_DIRECTORY, DIRECTORY_MODE) == 0;
         if (is_made || errno == EEXIST)
-            fd = open_part(self->root, TEMP_DIRECTORY, O_RDONLY);
+            fd = open_component(self->root, TEMP_DIRECTORY, O_RDONLY);
     }
     if (fd < 0) {
         bk_throw_errno(error, "create the directory \"" TEMP_DIRECTORY "\"");
-        explain(self, self->root, TEMP_DIRECTORY, error);
+        explain_bad_component(self, self->root, TEMP_DIRECTORY, error);
         return -1;
     }
     if (is_made && !bk_posix_owner_give(&self->owner, fd, self->owner.directory_mode, error))
         return -1;
     if (!atomic_exchange(&self->has_put, true))
-        remove_leftovers(fd);
+        remove_old_temporaries(fd);
     return bk_fd_steal(&fd);
 }
 
@@ -304,7 +304,7 @@ choose_temp_name(char name[TEMP_NAME_MAX], GError **error)
 /* Writes and syncs. The kernel is told to begin writing each piece to the disk while the next one
  * is copied, so that the sync at the end has little left to wait for. */
 static bool
-write_content(int fd, const BkBuf *data, BkOp *op, GError **error)
+write_temporary_object(int fd, const BkBuf *data, BkOp *op, GError **error)
 {
     size_t offset = 0;
 
@@ -334,7 +334,7 @@ write_temp(const PosixStore *self, int temp_dir, const char *temp, const BkBuf *
     if (fd < 0)
         return false;
     return bk_posix_owner_give(&self->owner, fd, self->owner.file_mode, error) &&
-           write_content(fd, data, op, error);
+           write_temporary_object(fd, data, op, error);
 }
 
 static bool
@@ -361,9 +361,9 @@ refuse_taken(int directory, const char *name, GError **error)
  * another process put first (promise 3). The temporary name goes last, so that an object with one
  * name only is known to be durable; after a failed sync it stays, and the object is not. */
 static bool
-publish(PosixStore *self, int temp_dir, const char *temp, const char *name, GError **error)
+publish_object(PosixStore *self, int temp_dir, const char *temp, const char *name, GError **error)
 {
-    g_auto(BkFd) directory = make_directory(self, name, error);
+    g_auto(BkFd) directory = make_object_directory(self, name, error);
     bool is_linked = false;
     int number = 0;
 
@@ -396,18 +396,18 @@ posix_put(BkStore *store, const char *name, const BkBuf *data, const uint8_t *sh
     if (is_reserved(name))
         return bk_throw(error, BK_ERROR_STORE,
                         "names that start with \"" RESERVED "\" are reserved");
-    if (!check_root(self, error) || !choose_temp_name(temp, error))
-        return fail(self, error);
+    if (!check_store_root(self, error) || !choose_temp_name(temp, error))
+        return fail_posix_call(self, error);
     temp_dir = open_temp_directory(self, error);
     if (temp_dir < 0)
-        return fail(self, error);
+        return fail_posix_call(self, error);
     if (!write_temp(self, temp_dir, temp, data, op, &put_error))
         (void)unlinkat(temp_dir, temp, 0);
-    else if (publish(self, temp_dir, temp, name, &put_error))
+    else if (publish_object(self, temp_dir, temp, name, &put_error))
         return true;
     is_taken = bk_error_is(put_error, BK_ERROR_EXISTS);
     if (!is_taken)
-        fail(self, &put_error);
+        fail_posix_call(self, &put_error);
     return bk_propagate(error, &put_error);
 }
 
@@ -422,7 +422,7 @@ open_object(const PosixStore *self, const char *name, BkFd *fd, uint64_t *size, 
     *fd = -1;
     if (is_reserved(name))
         return true;
-    if (!find_directory(self, name, O_PATH, &directory, error))
+    if (!find_object_directory(self, name, O_PATH, &directory, error))
         return false;
     if (directory < 0)
         return true;
@@ -435,7 +435,7 @@ open_object(const PosixStore *self, const char *name, BkFd *fd, uint64_t *size, 
         return throw_irregular(name, error);
     if (object < 0) {
         bk_throw_errno(error, "open");
-        return explain(self, directory, last_part(name), error);
+        return explain_bad_component(self, directory, last_part(name), error);
     }
     if (fstat(object, &st) < 0)
         return bk_throw_errno(error, "stat");
@@ -457,7 +457,7 @@ posix_get(BkStore *store, const char *name, uint64_t offset, size_t size, size_t
 
     (void)op;
     if (!open_object(self, name, &fd, &total, error))
-        return fail(self, error);
+        return fail_posix_call(self, error);
     if (fd < 0)
         return fail_absent(self, error);
     if (!bk_store_clip(total, offset, size, limit, &wanted, error) ||
@@ -465,7 +465,7 @@ posix_get(BkStore *store, const char *name, uint64_t offset, size_t size, size_t
         return false;
     if (!bk_fault(BK_FAULT_STORE_POSIX_READ, error) ||
         !bk_fd_pread(fd, out->data, wanted, offset, &out->size, error))
-        return fail(self, error);
+        return fail_posix_call(self, error);
     if (out->size < wanted)
         return bk_throw(error, BK_ERROR_STORE, "read: %zu bytes instead of %zu", out->size, wanted);
     return true;
@@ -481,15 +481,15 @@ posix_stat(BkStore *store, const char *name, uint64_t *size, BkOp *op, GError **
     (void)op;
     if (is_reserved(name))
         return fail_absent(self, error);
-    if (!find_directory(self, name, O_PATH, &directory, error))
-        return fail(self, error);
+    if (!find_object_directory(self, name, O_PATH, &directory, error))
+        return fail_posix_call(self, error);
     if (directory < 0)
         return fail_absent(self, error);
     if (fstatat(directory, last_part(name), &st, AT_SYMLINK_NOFOLLOW) < 0) {
         if (errno == ENOENT)
             return fail_absent(self, error);
         bk_throw_errno(error, "stat");
-        return fail(self, error);
+        return fail_posix_call(self, error);
     }
     if (!S_ISREG(st.st_mode))
         return throw_irregular(name, error);
@@ -508,18 +508,19 @@ posix_settle(BkStore *store, const char *name, BkOp *op, GError **error)
     struct stat st;
 
     (void)op;
-    if (!check_root(self, error) || !find_directory(self, name, O_RDONLY, &directory, error))
-        return fail(self, error);
+    if (!check_store_root(self, error) ||
+        !find_object_directory(self, name, O_RDONLY, &directory, error))
+        return fail_posix_call(self, error);
     if (directory < 0)
         return fail_absent(self, error);
     if (fstatat(directory, last_part(name), &st, AT_SYMLINK_NOFOLLOW) < 0)
         return errno == ENOENT ? fail_absent(self, error)
-                               : bk_throw_errno(error, "stat") || fail(self, error);
+                               : bk_throw_errno(error, "stat") || fail_posix_call(self, error);
     if (st.st_nlink == 1)
         return true;
     bk_fd_clear(&directory);
-    directory = make_directory(self, name, error);
-    return (directory >= 0 && sync_directory(directory, error)) || fail(self, error);
+    directory = make_object_directory(self, name, error);
+    return (directory >= 0 && sync_directory(directory, error)) || fail_posix_call(self, error);
 }
 
 static bool
@@ -531,17 +532,18 @@ posix_delete(BkStore *store, const char *name, BkOp *op, GError **error)
     (void)op;
     if (is_reserved(name))
         return true;
-    if (!check_root(self, error) || !find_directory(self, name, O_RDONLY, &directory, error))
-        return fail(self, error);
+    if (!check_store_root(self, error) ||
+        !find_object_directory(self, name, O_RDONLY, &directory, error))
+        return fail_posix_call(self, error);
     if (directory < 0)
         return true;
     if (!bk_fault(BK_FAULT_STORE_POSIX_DELETE, error))
-        return fail(self, error);
+        return fail_posix_call(self, error);
     if (unlinkat(directory, last_part(name), 0) < 0 && errno != ENOENT) {
         bk_throw_errno(error, "unlink");
-        return fail(self, error);
+        return fail_posix_call(self, error);
     }
-    return sync_directory(directory, error) || fail(self, error);
+    return sync_directory(directory, error) || fail_posix_call(self, error);
 }
 
 typedef struct Walk {
@@ -597,7 +599,7 @@ static GPtrArray *
 read_directory(const Walk *walk, int dir, const char *path, GError **error)
 {
     g_autoptr(GPtrArray) keys = g_ptr_array_new_with_free_func(g_free);
-    g_auto(BkFd) fd = open_part(dir, ".", O_RDONLY);
+    g_auto(BkFd) fd = open_component(dir, ".", O_RDONLY);
     g_autoptr(DIR) entries = fd >= 0 ? fdopendir(fd) : NULL;
     const struct dirent *entry;
 
@@ -618,7 +620,7 @@ read_directory(const Walk *walk, int dir, const char *path, GError **error)
 }
 
 static bool
-visit_file(const Walk *walk, int dir, const char *name, GError **error)
+visit_stored_file(const Walk *walk, int dir, const char *name, GError **error)
 {
     BkStoreEntry entry = {.name = name};
     struct stat st;
@@ -627,7 +629,7 @@ visit_file(const Walk *walk, int dir, const char *name, GError **error)
         if (errno == ENOENT)
             return true; /* deleted a moment ago */
         bk_throw_errno(error, "stat \"%s\"", name);
-        return fail(walk->self, error);
+        return fail_posix_call(walk->self, error);
     }
     if (!S_ISREG(st.st_mode))
         return true;
@@ -637,7 +639,7 @@ visit_file(const Walk *walk, int dir, const char *name, GError **error)
 }
 
 static bool
-walk_directory(const Walk *walk, int dir, const char *path, GError **error)
+walk_store_directory(const Walk *walk, int dir, const char *path, GError **error)
 {
     g_autoptr(GPtrArray) keys = NULL;
 
@@ -645,27 +647,27 @@ walk_directory(const Walk *walk, int dir, const char *path, GError **error)
         return false;
     keys = read_directory(walk, dir, path, error);
     if (keys == NULL)
-        return fail(walk->self, error);
+        return fail_posix_call(walk->self, error);
     for (guint i = 0; i < keys->len; i++) {
         const char *key = g_ptr_array_index(keys, i);
         g_auto(BkFd) directory = -1;
         g_autofree char *part = NULL;
 
         if (!g_str_has_suffix(key, "/")) {
-            if (!visit_file(walk, dir, key, error))
+            if (!visit_stored_file(walk, dir, key, error))
                 return false;
             continue;
         }
         part = g_strndup(key + strlen(path), strlen(key) - strlen(path) - 1);
-        directory = open_part(dir, part, O_RDONLY);
+        directory = open_component(dir, part, O_RDONLY);
         if (directory < 0 && errno == ENOENT)
             continue;
         if (directory < 0) {
             bk_throw_errno(error, "open the directory \"%s\"", key);
-            explain(walk->self, dir, part, error);
-            return fail(walk->self, error);
+            explain_bad_component(walk->self, dir, part, error);
+            return fail_posix_call(walk->self, error);
         }
-        if (!walk_directory(walk, directory, key, error))
+        if (!walk_store_directory(walk, directory, key, error))
             return false;
     }
     return true;
@@ -683,16 +685,16 @@ posix_list(BkStore *store, const char *prefix, const char *after, BkStoreVisit v
     g_autofree char *directory_name = g_strndup(prefix, length > 0 ? length - 1 : 0);
     g_auto(BkFd) directory = -1;
 
-    if (!check_root(self, error))
-        return fail(self, error);
+    if (!check_store_root(self, error))
+        return fail_posix_call(self, error);
     if (length > 0 && (!bk_store_is_name(directory_name) || is_reserved(directory_name)))
         return true;
-    if (!find_directory(self, path, O_RDONLY, &directory, error))
-        return fail(self, error);
-    if (directory >= 0 && !walk_directory(&walk, directory, path, error))
+    if (!find_object_directory(self, path, O_RDONLY, &directory, error))
+        return fail_posix_call(self, error);
+    if (directory >= 0 && !walk_store_directory(&walk, directory, path, error))
         return false;
     /* What vanished while it was listed may have vanished with the whole directory. */
-    return check_root(self, error) || fail(self, error);
+    return check_store_root(self, error) || fail_posix_call(self, error);
 }
 
 static void

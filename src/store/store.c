@@ -89,8 +89,8 @@ bk_store_is_remote(const BkStore *self)
 }
 
 static bool
-put(BkStore *self, const char *name, const BkBuf *data, const uint8_t *sha256, BkOp *op,
-    GError **error)
+put_checked(BkStore *self, const char *name, const BkBuf *data, const uint8_t *sha256, BkOp *op,
+            GError **error)
 {
     g_assert(bk_store_is_name(name));
     if (bk_op_check(op, error) && self->driver->put(self, name, data, sha256, op, error))
@@ -101,14 +101,14 @@ put(BkStore *self, const char *name, const BkBuf *data, const uint8_t *sha256, B
 bool
 bk_store_put(BkStore *self, const char *name, const BkBuf *data, BkOp *op, GError **error)
 {
-    return put(self, name, data, NULL, op, error);
+    return put_checked(self, name, data, NULL, op, error);
 }
 
 bool
 bk_store_put_hashed(BkStore *self, const char *name, const BkBuf *data,
                     const uint8_t sha256[BK_SHA256_SIZE], BkOp *op, GError **error)
 {
-    return put(self, name, data, sha256, op, error);
+    return put_checked(self, name, data, sha256, op, error);
 }
 
 bool

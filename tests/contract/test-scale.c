@@ -5,6 +5,7 @@
 #include "engine/status/status.h"
 #include "past-fixture.h"
 #include "repo/object-kind.h"
+#include "repo/snapshot/snapshot-manifest.h"
 #include "s3-fixture.h"
 
 #include <stdatomic.h>

@@ -8,7 +8,7 @@
 #include "repo/lease.h"
 #include "source/pg/archive/archive-gap.h"
 #include "source/pg/archive/decision.h"
-#include "source/pg/restore/plan.h"
+#include "source/pg/restore/plan-lines.h"
 #include "store/store-priv.h"
 
 #include <string.h>

@@ -1,7 +1,7 @@
 /* fuzz-snapshot.c - sections of a manifest: what is decoded is sound, and encodes and decodes to
  * itself. */
 #include "repo/snapshot/file-extension.h"
-#include "repo/snapshot/snapshot-priv.h"
+#include "repo/snapshot/snapshot-sections.h"
 
 #include <string.h>
 

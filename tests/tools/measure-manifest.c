@@ -5,6 +5,7 @@
  * Makes the manifest of a cluster of so many relation files of 1 GiB, of whose pages that share was
  * changed at random on each of so many days, with an increment a day; no data is made. */
 #include "../repo-fixture.h"
+#include "repo/snapshot/snapshot-manifest.h"
 #include "source/pg/backup/page-selection.h"
 
 #include <stdio.h>

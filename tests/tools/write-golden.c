@@ -6,6 +6,7 @@
 #include "codec/extension.h"
 #include "repo/pack/pack.h"
 #include "repo/snapshot/file-extension.h"
+#include "repo/snapshot/snapshot-manifest.h"
 #include "store/posix.h"
 
 #include <stdio.h>

@@ -9,7 +9,7 @@
 #include "codec/extension.h"
 #include "codec/wire.h"
 #include "repo/snapshot/file-extension.h"
-#include "repo/snapshot/snapshot-priv.h"
+#include "repo/snapshot/snapshot-sections.h"
 #include "source/pg/wal/wal-info.h"
 
 #include <fcntl.h>

@@ -1,5 +1,6 @@
 /* test-clock-check.c - how clocks are compared, and ids of snapshots that are dated ahead. */
 #include "expect-problem.h"
+#include "repo/snapshot/snapshot-manifest.h"
 #include "source/pg/history/clock-check.h"
 
 #include <string.h>

@@ -5,6 +5,7 @@
 #include "engine/backup/assemble.h"
 #include "repo-fixture.h"
 #include "repo/extract/extract.h"
+#include "repo/snapshot/snapshot-manifest.h"
 #include "source/pg/backup/page-sample.h"
 #include "source/pg/backup/page-selection.h"
 #include "source/pg/backup/page-source.h"

@@ -4,6 +4,7 @@
 #include "engine/copy/copy.h"
 #include "hook-store.h"
 #include "past-fixture.h"
+#include "repo/snapshot/snapshot-manifest.h"
 
 typedef struct Fixture {
     RepoFixture repo;

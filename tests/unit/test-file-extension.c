@@ -3,7 +3,8 @@
 #include "codec/extension.h"
 #include "repo-fixture.h"
 #include "repo/snapshot/file-extension.h"
-#include "repo/snapshot/snapshot-priv.h"
+#include "repo/snapshot/snapshot-manifest.h"
+#include "repo/snapshot/snapshot-sections.h"
 
 #include <fcntl.h>
 

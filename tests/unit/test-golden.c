@@ -4,6 +4,7 @@
 #include "expect.h"
 #include "repo/extract/extract.h"
 #include "repo/keyfile.h"
+#include "repo/snapshot/snapshot-manifest.h"
 #include "store/testing/mem.h"
 
 #include <fcntl.h>

@@ -2,6 +2,7 @@
  * of them. */
 #include "odd-store.h"
 #include "repo-fixture.h"
+#include "repo/snapshot/snapshot-manifest.h"
 #include "repo/targets/publish.h"
 #include "source/pg/archive/archive.h"
 #include "source/pg/archive/wal-lock.h"

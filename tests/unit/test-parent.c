@@ -4,6 +4,7 @@
 #include "source/pg/backup/parent.h"
 
 #include "past-fixture.h"
+#include "repo/snapshot/snapshot-manifest.h"
 #include "source/pg/format/page.h"
 #include "temp-dir.h"
 

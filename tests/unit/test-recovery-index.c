@@ -6,6 +6,8 @@
 #include "source/pg/restore/plan-choice.h"
 
 #include "repo-fixture.h"
+#include "repo/snapshot/snapshot-manifest.h"
+#include "source/pg/restore/plan-lines.h"
 #include "source/pg/restore/wal-search.h"
 #include "wal-builder.h"
 

@@ -1,6 +1,6 @@
 /* test-snapshot.c - manifests: round trips over section borders, and whatever is wrong with one. */
 #include "repo-fixture.h"
-#include "repo/snapshot/snapshot.h"
+#include "repo/snapshot/snapshot-manifest.h"
 
 #define ID     "20261121T003905Z-1a2b3c4d"
 #define OTHER  "20261121T003905Z-1a2b3c4e"

@@ -5,6 +5,7 @@
 #include "engine/backup/pg-target.h"
 #include "odd-store.h"
 #include "past-fixture.h"
+#include "repo/snapshot/snapshot-manifest.h"
 #include "source/pg/archive/archive.h"
 #include "source/pg/archive/system-id.h"
 #include "source/pg/archive/wal-lock.h"

@@ -7,6 +7,7 @@
 #include "repo/targets/targets.h"
 #include "source/pg/archive/archive-check.h"
 #include "source/pg/archive/archive-fill.h"
+#include "source/pg/archive/archive.h"
 #include "source/pg/archive/push-ahead.h"
 #include "source/pg/archive/system-id.h"
 #include "source/pg/archive/wal-origin.h"

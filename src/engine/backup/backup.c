@@ -7,6 +7,7 @@
 #include "engine/backup/backup-report.h"
 #include "engine/backup/own-wal.h"
 #include "engine/backup/pg-target.h"
+#include "repo/snapshot/snapshot-manifest.h"
 #include "repo/snapshot/unfinished.h"
 #include "repo/targets/host-memory.h"
 #include "repo/targets/targets.h"

@@ -3,6 +3,7 @@
 #include "engine/backup/pg-target.h"
 
 #include "engine/copy/copy.h"
+#include "repo/snapshot/snapshot-manifest.h"
 #include "source/pg/archive/archive.h"
 #include "source/pg/archive/system-id.h"
 #include "source/pg/history/wal-wait.h"

@@ -3,6 +3,7 @@
 #include "engine/check/manifest-union.h"
 
 #include "engine/copy/copied-objects.h"
+#include "repo/snapshot/snapshot-manifest.h"
 
 #include <string.h>
 
@@ -31,7 +32,7 @@ bk_manifest_union_clear(BkManifestUnion *self)
 }
 
 static void
-add_packs(BkManifestUnion *self, const BkSourceRepo *source_repo, BkSnapshot *snapshot)
+add_manifest_packs(BkManifestUnion *self, const BkSourceRepo *source_repo, BkSnapshot *snapshot)
 {
     size_t count;
     const BkPackRef *packs = bk_snapshot_packs(snapshot, &count);
@@ -61,8 +62,8 @@ add_span(BkManifestUnion *self, const BkSnapshotHead *head, GError **error)
 }
 
 static bool
-add(BkManifestUnion *self, const BkSourceRepo *source_repo, const char *id, BkOp *op,
-    GError **error)
+add_to_union(BkManifestUnion *self, const BkSourceRepo *source_repo, const char *id, BkOp *op,
+             GError **error)
 {
     g_autoptr(BkSnapshot) snapshot = bk_snapshot_load(source_repo, id, op, error);
     bool is_unfinished;
@@ -76,7 +77,7 @@ add(BkManifestUnion *self, const BkSourceRepo *source_repo, const char *id, BkOp
         return false;
     self->count++;
     if (!is_unfinished || !self->only_finished)
-        add_packs(self, source_repo, snapshot);
+        add_manifest_packs(self, source_repo, snapshot);
     return true;
 }
 
@@ -93,7 +94,7 @@ bk_manifest_union_load(BkManifestUnion *self, const BkSourceRepo *source_repo,
         const BkHeldObject *held = bk_held_at(snapshots, i);
         g_autoptr(GError) cause = NULL;
 
-        if (!add(self, source_repo, held->base, op, &cause)) {
+        if (!add_to_union(self, source_repo, held->base, op, &cause)) {
             if (!bk_copied_objects_is_damage(cause))
                 return bk_propagate(error, &cause);
             if (!bk_error_is(cause, BK_ERROR_NOT_FOUND))

@@ -16,7 +16,8 @@ bk_repo_check_clear(BkRepoCheck *self)
 }
 
 static void
-check_packs(BkRepoCheck *self, const BkManifestUnion *manifests, const BkObjectIndex *holdings)
+check_listed_packs(BkRepoCheck *self, const BkManifestUnion *manifests,
+                   const BkObjectIndex *holdings)
 {
     for (guint i = 0; i < manifests->packs->len; i++) {
         const BkNamedPack *pack = &g_array_index(manifests->packs, BkNamedPack, i);
@@ -48,7 +49,7 @@ add_hole(BkRepoCheck *self, const char *source, const BkWindowGap *gap, uint32_t
 
 /* The first segment that any snapshot needs. */
 static uint64_t
-find_first_needed(const BkWindowInput *input)
+find_first_needed_segment(const BkWindowInput *input)
 {
     uint64_t first = UINT64_MAX;
 
@@ -59,7 +60,7 @@ find_first_needed(const BkWindowInput *input)
 
 /* Is it among the holes that were told of by timeline? */
 static bool
-is_told(const BkRecoveryIndex *past, const BkWindowGap *gap)
+is_gap_reported(const BkRecoveryIndex *past, const BkWindowGap *gap)
 {
     for (size_t i = 0; i < past->input.timeline_count; i++) {
         const BkWindowTimeline *timeline = &past->input.timelines[i];
@@ -77,11 +78,11 @@ is_told(const BkRecoveryIndex *past, const BkWindowGap *gap)
 }
 
 static void
-check_wal(BkRepoCheck *self, const BkRecoveryIndex *past)
+check_archived_wal(BkRepoCheck *self, const BkRecoveryIndex *past)
 {
     const uint32_t segment_size = past->input.segment_size;
     const char *source = bk_source_repo_source(past->source_repo);
-    uint64_t first = find_first_needed(&past->input);
+    uint64_t first = find_first_needed_segment(&past->input);
 
     for (size_t i = 0; i < past->windows.broken_count; i++) {
         const BkWindowBroken *broken = &past->windows.broken[i];
@@ -106,7 +107,7 @@ check_wal(BkRepoCheck *self, const BkRecoveryIndex *past)
     for (size_t i = 0; i < past->windows.count; i++) {
         const BkWindowGap *gap = &past->windows.windows[i].gap;
 
-        if (gap->timeline != 0 && !is_told(past, gap))
+        if (gap->timeline != 0 && !is_gap_reported(past, gap))
             add_hole(self, source, gap, segment_size);
     }
 }
@@ -139,7 +140,7 @@ static bool
 check_past(BkRepoCheck *self, const BkRecoveryIndex *past, BkOp *op, GError **error)
 {
     bk_problem_add_all(self->problems, past->problems);
-    check_wal(self, past);
+    check_archived_wal(self, past);
     return check_histories(self, past, op, error);
 }
 
@@ -181,7 +182,7 @@ check_pasts(BkRepoCheck *self, const BkSourceRepo *source_repo, BkOp *op, GError
 
 /* Without the permission to list them there are none: they do no harm. */
 static bool
-find_uploads(BkRepoCheck *self, const BkSourceRepo *source_repo, BkOp *op, GError **error)
+find_stale_uploads(BkRepoCheck *self, const BkSourceRepo *source_repo, BkOp *op, GError **error)
 {
     g_autoptr(GError) cause = NULL;
     g_autoptr(GPtrArray) uploads = bk_stale_uploads_list(source_repo, op, &cause);
@@ -215,6 +216,7 @@ bk_repo_check_run(BkRepoCheck *self, const BkSourceRepo *source_repo, BkOp *op, 
     for (guint i = 0; i < holdings.strange->len; i++)
         bk_problem_add(self->problems, BK_PROBLEM_OBJECT_UNKNOWN,
                        .object = g_ptr_array_index(holdings.strange, i));
-    check_packs(self, &manifests, &holdings);
-    return find_uploads(self, source_repo, op, error) && check_pasts(self, source_repo, op, error);
+    check_listed_packs(self, &manifests, &holdings);
+    return find_stale_uploads(self, source_repo, op, error) &&
+           check_pasts(self, source_repo, op, error);
 }

@@ -57,7 +57,7 @@ comparison_init(BkRepoComparison *self)
 }
 
 static void
-add_lack(BkRepoComparison *self, BkComparedLack *lack, const char *name, uint64_t size)
+add_compared_lack(BkRepoComparison *self, BkComparedLack *lack, const char *name, uint64_t size)
 {
     lack->count++;
     lack->bytes += size;
@@ -84,12 +84,12 @@ add_pair(BkRepoComparison *self, BkCompareKind kind, const Pair *pair, bool is_a
         if (pair->held[side] != NULL)
             continue;
         is_missing = true;
-        add_lack(self, &compared->missing[side], pair->name, pair->size);
+        add_compared_lack(self, &compared->missing[side], pair->name, pair->size);
     }
     if (is_missing)
         return;
     if (!is_alike) {
-        add_lack(self, &compared->differing, pair->name, pair->size);
+        add_compared_lack(self, &compared->differing, pair->name, pair->size);
         return;
     }
     compared->replicated++;
@@ -163,7 +163,8 @@ is_needed(const Comparison *self, const BkHeldObject *file)
 
 /* Objects of other sizes may have the same content. */
 static bool
-is_same_file(const Comparison *self, const Pair *pair, bool *is_same, BkOp *op, GError **error)
+is_same_compared_file(const Comparison *self, const Pair *pair, bool *is_same, BkOp *op,
+                      GError **error)
 {
     const BkHeldObject *held = pair->held[0];
     g_autoptr(GError) cause = NULL;
@@ -182,7 +183,7 @@ is_same_file(const Comparison *self, const Pair *pair, bool *is_same, BkOp *op, 
 }
 
 static bool
-compare_wal(Comparison *self, BkOp *op, GError **error)
+compare_archived_wal(Comparison *self, BkOp *op, GError **error)
 {
     guint at[BK_COMPARE_SIDES] = {0, 0};
     Pair pair;
@@ -193,7 +194,7 @@ compare_wal(Comparison *self, BkOp *op, GError **error)
 
         if (!is_needed(self, held))
             continue;
-        if (!is_same_file(self, &pair, &is_same, op, error))
+        if (!is_same_compared_file(self, &pair, &is_same, op, error))
             return false;
         add_pair(self->report, BK_COMPARE_WAL, &pair, is_same);
     }
@@ -201,7 +202,7 @@ compare_wal(Comparison *self, BkOp *op, GError **error)
 }
 
 static bool
-load(Comparison *self, BkOp *op, GError **error)
+load_compared_repositories(Comparison *self, BkOp *op, GError **error)
 {
     for (size_t side = 0; side < BK_COMPARE_SIDES; side++)
         bk_object_index_init(&self->held[side]);
@@ -233,7 +234,7 @@ bk_repo_comparison_run(BkRepoComparison *report,
 
     g_assert(source_repos[0] != NULL || source_repos[1] != NULL);
     comparison_init(report);
-    if (!load(&self, op, error))
+    if (!load_compared_repositories(&self, op, error))
         return false;
     if (source_repos[0] != NULL && source_repos[1] != NULL &&
         !bk_source_repo_shares_keys(source_repos[0], source_repos[1]))
@@ -241,7 +242,7 @@ bk_repo_comparison_run(BkRepoComparison *report,
                        .source = bk_source_repo_source(source_repos[0]));
     compare_snapshots(&self);
     compare_packs(&self);
-    return compare_wal(&self, op, error);
+    return compare_archived_wal(&self, op, error);
 }
 
 bool

@@ -55,14 +55,14 @@ bk_copied_objects_note(BkCopiedObjects *self, GError **cause)
 }
 
 static const char *
-repository_of(const BkSourceRepo *source_repo)
+get_copied_repository(const BkSourceRepo *source_repo)
 {
     return bk_repository_name(bk_source_repo_repository(source_repo));
 }
 
 /* Adds one, of which the destination's listing tells what it has. */
 static BkCopiedObject *
-add(BkCopiedObjects *self, const char *name, uint64_t size, const GArray *there)
+add_copied_object(BkCopiedObjects *self, const char *name, uint64_t size, const GArray *there)
 {
     const BkHeldObject *held = bk_held_find(there, name);
     BkCopiedObject *replica = g_new0(BkCopiedObject, 1);
@@ -86,7 +86,7 @@ bk_copied_objects_add_pack(BkCopiedObjects *self, const BkPackRef *ref)
 
     if (replica != NULL)
         return replica;
-    replica = add(self, name, ref->size, self->there.packs);
+    replica = add_copied_object(self, name, ref->size, self->there.packs);
     replica->is_pack = true;
     return replica;
 }
@@ -98,7 +98,7 @@ bk_copied_objects_add_wal(BkCopiedObjects *self, const BkHeldObject *file)
 
     if (replica != NULL)
         return replica;
-    replica = add(self, file->name, file->size, self->there.wal);
+    replica = add_copied_object(self, file->name, file->size, self->there.wal);
     replica->wal = file->wal;
     replica->system_id = file->system_id;
     return replica;
@@ -140,8 +140,8 @@ check_object(const BkCopiedObject *replica, const BkBuf *object, uint8_t digest[
 }
 
 static bool
-read_once(const Crew *crew, const BkCopiedObject *replica, BkBuf *object,
-          uint8_t digest[BK_SHA256_SIZE], BkOp *op, GError **error)
+read_object_once(const Crew *crew, const BkCopiedObject *replica, BkBuf *object,
+                 uint8_t digest[BK_SHA256_SIZE], BkOp *op, GError **error)
 {
     const BkSourceRepo *from = crew->replicas->from;
     const size_t limit = replica->is_pack ? BK_PACK_MAX_SIZE : 2 * BK_ARCHIVE_FILE_MAX;
@@ -153,7 +153,7 @@ read_once(const Crew *crew, const BkCopiedObject *replica, BkBuf *object,
                         (size_t)MIN(replica->size, limit), object, op, error) &&
            (check_object(replica, object, digest, error) ||
             bk_prefix(error, "object \"%s\" of repository \"%s\"", replica->name,
-                      repository_of(from)));
+                      get_copied_repository(from)));
 }
 
 /* What is damaged is read again, where that may help. */
@@ -165,7 +165,7 @@ read_whole(const Crew *crew, const BkCopiedObject *replica, BkBuf *object,
     unsigned tries = 0;
 
     do
-        if (read_once(crew, replica, object, digest, op, &cause))
+        if (read_object_once(crew, replica, object, digest, op, &cause))
             return true;
     while (bk_reread_is_worth(bk_source_repo_store(crew->replicas->from), replica->name, &tries,
                               &cause, op));
@@ -174,7 +174,7 @@ read_whole(const Crew *crew, const BkCopiedObject *replica, BkBuf *object,
 
 /* There is another one, of which nothing may be lost. */
 static bool
-compare(const Crew *crew, BkCopiedObject *replica, BkOp *op, GError **error)
+compare_with_destination(const Crew *crew, BkCopiedObject *replica, BkOp *op, GError **error)
 {
     const BkCopiedObjects *replicas = crew->replicas;
     bool is_same = false;
@@ -189,13 +189,14 @@ compare(const Crew *crew, BkCopiedObject *replica, BkOp *op, GError **error)
     return bk_throw(error, BK_ERROR_CONFLICT,
                     "object \"%s\" of repository \"%s\" differs from that of repository \"%s\", "
                     "and is left unchanged",
-                    replica->name, repository_of(replicas->to), repository_of(replicas->from));
+                    replica->name, get_copied_repository(replicas->to),
+                    get_copied_repository(replicas->from));
 }
 
 /* A failure to read is to be told from one to put: the former may be damage. */
 static bool
-put(const Crew *crew, BkCopiedObject *replica, const BkBuf *object,
-    const uint8_t digest[BK_SHA256_SIZE], BkOp *op, GError **error)
+put_copied_object(const Crew *crew, BkCopiedObject *replica, const BkBuf *object,
+                  const uint8_t digest[BK_SHA256_SIZE], BkOp *op, GError **error)
 {
     BkStore *to = bk_source_repo_store(crew->replicas->to);
     g_autoptr(GError) cause = NULL;
@@ -216,7 +217,7 @@ put(const Crew *crew, BkCopiedObject *replica, const BkBuf *object,
 }
 
 static bool
-settle(const Crew *crew, BkCopiedObject *replica, BkOp *op, GError **error)
+ensure_copied_durable(const Crew *crew, BkCopiedObject *replica, BkOp *op, GError **error)
 {
     BkStore *to = bk_source_repo_store(crew->replicas->to);
 
@@ -236,7 +237,7 @@ settle(const Crew *crew, BkCopiedObject *replica, BkOp *op, GError **error)
 
 /* Passes on what fails all; what is wrong with this one object is kept in it. */
 static bool
-give_up(BkCopiedObject *replica, GError **cause, GError **error)
+give_up_object(BkCopiedObject *replica, GError **cause, GError **error)
 {
     if (!bk_copied_objects_is_damage(*cause) && !bk_error_is(*cause, BK_ERROR_CONFLICT))
         return bk_propagate(error, cause);
@@ -253,18 +254,19 @@ bring_one(const Crew *crew, BkCopiedObject *replica, BkBuf *object, BkOp *op, GE
 
     if (replica->state == BK_COPIED_OBJECT_MISSING) {
         if (!read_whole(crew, replica, object, digest, op, &cause))
-            return give_up(replica, &cause, error);
-        if (!put(crew, replica, object, digest, op, error))
+            return give_up_object(replica, &cause, error);
+        if (!put_copied_object(crew, replica, object, digest, op, error))
             return false;
         bk_op_advance(op, replica->size);
     }
-    if (replica->state == BK_COPIED_OBJECT_DOUBTED && !compare(crew, replica, op, &cause))
-        return give_up(replica, &cause, error);
-    return !crew->for_manifest || settle(crew, replica, op, error);
+    if (replica->state == BK_COPIED_OBJECT_DOUBTED &&
+        !compare_with_destination(crew, replica, op, &cause))
+        return give_up_object(replica, &cause, error);
+    return !crew->for_manifest || ensure_copied_durable(crew, replica, op, error);
 }
 
 static bool
-run_worker(unsigned index, void *data, BkOp *op, GError **error)
+run_copy_worker(unsigned index, void *data, BkOp *op, GError **error)
 {
     Crew *crew = data;
     g_auto(BkBuf) object = BK_BUF_INIT;
@@ -294,7 +296,7 @@ has_work(const BkCopiedObject *replica, const Crew *crew)
 
 /* What became of one that was not there. */
 static void
-tally(BkCopiedObjects *self, BkCopiedObject *replica)
+tally_copied_object(BkCopiedObjects *self, BkCopiedObject *replica)
 {
     BkCopyReport *report = self->report;
 
@@ -341,8 +343,8 @@ bk_copied_objects_bring(BkCopiedObjects *self, const GPtrArray *wanted, bool for
     if (list->len == 0)
         return true;
     bk_op_begin_phase(op, phase, bytes);
-    ok = bk_workers_run(MIN(self->workers, list->len), run_worker, &crew, op, error);
+    ok = bk_workers_run(MIN(self->workers, list->len), run_copy_worker, &crew, op, error);
     for (guint i = 0; i < list->len; i++)
-        tally(self, g_ptr_array_index(list, i));
+        tally_copied_object(self, g_ptr_array_index(list, i));
     return ok;
 }

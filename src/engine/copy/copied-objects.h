@@ -4,7 +4,7 @@
  * is noted and stays where it is; the others go on. Threads: belongs to one thread; bringing starts
  * and joins threads of its own. */
 #pragma once
-#include "engine/copy/copy.h"
+#include "engine/copy/copy-options.h"
 #include "engine/copy/object-index.h"
 
 typedef enum {

@@ -2,7 +2,7 @@
  *
  * Pure calculation. Threads: safe; nothing here has state. */
 #pragma once
-#include "engine/copy/copy.h"
+#include "engine/copy/copy-options.h"
 #include "repo/snapshot/snapshot.h"
 
 typedef struct BkCopyCandidate {

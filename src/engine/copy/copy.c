@@ -7,6 +7,7 @@
 #include "engine/copy/copy-choice.h"
 #include "repo/reread.h"
 #include "repo/snapshot/object-lock.h"
+#include "repo/snapshot/snapshot-manifest.h"
 #include "source/pg/archive/decision.h"
 #include "source/pg/archive/wal-span.h"
 
@@ -39,7 +40,7 @@ replication_clear(Replication *self)
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Replication, replication_clear)
 
 static const char *
-repository_of(const BkSourceRepo *source_repo)
+get_manifest_repository(const BkSourceRepo *source_repo)
 {
     return bk_repository_name(bk_source_repo_repository(source_repo));
 }
@@ -51,12 +52,13 @@ check_parts(const BkSourceRepo *from, const BkSourceRepo *to, GError **error)
     if (strcmp(bk_repository_id(bk_source_repo_repository(from)),
                bk_repository_id(bk_source_repo_repository(to))) == 0)
         return bk_throw(error, BK_ERROR_USAGE, "\"%s\" and \"%s\" are the same repository",
-                        repository_of(from), repository_of(to));
+                        get_manifest_repository(from), get_manifest_repository(to));
     return bk_source_repo_shares_keys(from, to) ||
            bk_throw(error, BK_ERROR_CONFLICT,
                     "repositories \"%s\" and \"%s\" have \"%s\" under different keys: copy it to a "
                     "repository that has nothing of it",
-                    repository_of(from), repository_of(to), bk_source_repo_source(from));
+                    get_manifest_repository(from), get_manifest_repository(to),
+                    bk_source_repo_source(from));
 }
 
 /* Does the choice name single snapshots, which need no WAL past their own? */
@@ -74,7 +76,7 @@ is_unlimited(const BkCopyOptions *options)
 }
 
 static char *
-manifest_name(const BkSourceRepo *source_repo, const char *id)
+make_copied_manifest_name(const BkSourceRepo *source_repo, const char *id)
 {
     return bk_source_repo_object_name(source_repo, "snapshots/%s", id);
 }
@@ -109,13 +111,13 @@ choose_named(Replication *self, GError **error)
     const BkSourceRepo *from = self->replicas.from;
 
     for (const char *const *id = self->options->snapshots; *id != NULL; id++) {
-        g_autofree char *name = manifest_name(from, *id);
+        g_autofree char *name = make_copied_manifest_name(from, *id);
         const BkHeldObject *held = bk_held_find(self->here.snapshots, name);
 
         if (held == NULL)
             return bk_throw(error, BK_ERROR_NOT_FOUND,
                             "there is no snapshot \"%s\" of \"%s\" in repository \"%s\"", *id,
-                            bk_source_repo_source(from), repository_of(from));
+                            bk_source_repo_source(from), get_manifest_repository(from));
         g_ptr_array_add(self->ids, (void *)(uintptr_t)held->base);
     }
     g_ptr_array_sort(self->ids, compare_ids);
@@ -156,7 +158,7 @@ choose_by_time(Replication *self, BkOp *op, GError **error)
 }
 
 static bool
-choose(Replication *self, BkOp *op, GError **error)
+choose_snapshots(Replication *self, BkOp *op, GError **error)
 {
     const BkCopyOptions *options = self->options;
 
@@ -173,10 +175,10 @@ choose(Replication *self, BkOp *op, GError **error)
 
 /* Loads the manifest of a chosen snapshot; NULL without an error when it is to be passed over. */
 static BkSnapshot *
-load(Replication *self, const char *id, BkBuf *object, BkOp *op, GError **error)
+load_chosen_manifest(Replication *self, const char *id, BkBuf *object, BkOp *op, GError **error)
 {
     const BkSourceRepo *from = self->replicas.from;
-    g_autofree char *name = manifest_name(from, id);
+    g_autofree char *name = make_copied_manifest_name(from, id);
     g_autoptr(GError) cause = NULL;
     g_autoptr(BkSnapshot) snapshot = NULL;
     unsigned tries = 0;
@@ -185,7 +187,7 @@ load(Replication *self, const char *id, BkBuf *object, BkOp *op, GError **error)
         snapshot = bk_snapshot_load_sealed(from, id, object, op, &cause);
         if (snapshot != NULL && !bk_seal_check(object, &cause)) {
             (void)bk_prefix(&cause, "object \"%s\" of repository \"%s\"", name,
-                            repository_of(from));
+                            get_manifest_repository(from));
             g_clear_pointer(&snapshot, bk_snapshot_free);
         }
     } while (snapshot == NULL &&
@@ -196,7 +198,7 @@ load(Replication *self, const char *id, BkBuf *object, BkOp *op, GError **error)
 }
 
 static bool
-note_span(Replication *self, BkSnapshot *snapshot, GError **error)
+note_wal_span(Replication *self, BkSnapshot *snapshot, GError **error)
 {
     BkWalSpan span;
 
@@ -236,7 +238,8 @@ is_complete(const GPtrArray *needs)
 }
 
 static bool
-put_manifest(Replication *self, const char *id, const BkBuf *object, BkOp *op, GError **error)
+put_copied_manifest(Replication *self, const char *id, const BkBuf *object, BkOp *op,
+                    GError **error)
 {
     const BkObjectLockRequest locks = {.source_repo = self->replicas.to,
                                        .now_us = g_get_real_time()};
@@ -260,11 +263,11 @@ put_manifest(Replication *self, const char *id, const BkBuf *object, BkOp *op, G
 static bool
 copy_snapshot(Replication *self, const char *id, bool *matches, BkOp *op, GError **error)
 {
-    g_autofree char *name = manifest_name(self->replicas.to, id);
+    g_autofree char *name = make_copied_manifest_name(self->replicas.to, id);
     bool is_there = bk_held_find(self->replicas.there.snapshots, name) != NULL;
     g_auto(BkBuf) object = BK_BUF_INIT;
     g_autoptr(GError) cause = NULL;
-    g_autoptr(BkSnapshot) snapshot = load(self, id, &object, op, &cause);
+    g_autoptr(BkSnapshot) snapshot = load_chosen_manifest(self, id, &object, op, &cause);
     g_autoptr(GPtrArray) needs = NULL;
 
     if (snapshot == NULL)
@@ -272,7 +275,7 @@ copy_snapshot(Replication *self, const char *id, bool *matches, BkOp *op, GError
     if (bk_snapshot_head(snapshot)->state == BK_SNAPSHOT_UNFINISHED)
         return true;
     *matches = true;
-    if (!note_span(self, snapshot, &cause))
+    if (!note_wal_span(self, snapshot, &cause))
         return pass_over(self, &cause, error);
     needs = collect_needs(self, snapshot, !is_there && !self->options->without_wal);
     g_clear_pointer(&snapshot, bk_snapshot_free); /* it may be large */
@@ -283,13 +286,13 @@ copy_snapshot(Replication *self, const char *id, bool *matches, BkOp *op, GError
         return true;
     }
     if (is_complete(needs))
-        return put_manifest(self, id, &object, op, error);
+        return put_copied_manifest(self, id, &object, op, error);
     self->report->left_out++;
     return true;
 }
 
 static bool
-is_wanted(const Replication *self, const BkHeldObject *file)
+is_wal_wanted(const Replication *self, const BkHeldObject *file)
 {
     if (file->wal.kind == BK_WAL_HISTORY)
         return true;
@@ -304,7 +307,7 @@ is_wanted(const Replication *self, const BkHeldObject *file)
 }
 
 static bool
-copy_wal(Replication *self, bool only_histories, BkOp *op, GError **error)
+copy_chosen_wal(Replication *self, bool only_histories, BkOp *op, GError **error)
 {
     g_autoptr(GPtrArray) wanted = g_ptr_array_new();
 
@@ -313,7 +316,7 @@ copy_wal(Replication *self, bool only_histories, BkOp *op, GError **error)
     for (guint i = 0; i < self->here.wal->len; i++) {
         const BkHeldObject *file = bk_held_at(self->here.wal, i);
 
-        if (only_histories ? file->wal.kind == BK_WAL_HISTORY : is_wanted(self, file))
+        if (only_histories ? file->wal.kind == BK_WAL_HISTORY : is_wal_wanted(self, file))
             g_ptr_array_add(wanted, bk_copied_objects_add_wal(&self->replicas, file));
     }
     return bk_copied_objects_bring(&self->replicas, wanted, false, COPYING_WAL, op, error);
@@ -341,8 +344,8 @@ throw_nothing(const Replication *self, GError **error)
     const BkSourceRepo *from = self->replicas.from;
 
     return bk_throw(error, BK_ERROR_NOT_FOUND,
-                    "repository \"%s\" has no snapshot of \"%s\" that matches", repository_of(from),
-                    bk_source_repo_source(from));
+                    "repository \"%s\" has no snapshot of \"%s\" that matches",
+                    get_manifest_repository(from), bk_source_repo_source(from));
 }
 
 static bool
@@ -355,14 +358,14 @@ copy_all(Replication *self, BkOp *op, GError **error)
     if (self->ids->len == 0 && !matches && self->replicas.problem == NULL)
         return throw_nothing(self, error);
     /* Whoever finds a segment of a timeline there is to find the history of it. */
-    if (!copy_wal(self, true, op, error) || !copy_decisions(self, op, error))
+    if (!copy_chosen_wal(self, true, op, error) || !copy_decisions(self, op, error))
         return false;
     for (guint i = 0; i < self->ids->len; i++)
         if (!copy_snapshot(self, g_ptr_array_index(self->ids, i), &matches, op, error))
             return false;
     if (!matches && self->replicas.problem == NULL)
         return throw_nothing(self, error);
-    return copy_wal(self, false, op, error);
+    return copy_chosen_wal(self, false, op, error);
 }
 
 static bool
@@ -377,7 +380,7 @@ take_lease(Replication *self, BkOp *op, GError **error)
 }
 
 static bool
-replicate(Replication *self, BkOp *op, GError **error)
+copy_chosen_snapshots(Replication *self, BkOp *op, GError **error)
 {
     bk_op_begin_phase(op, "listing", 0);
     bk_object_index_init(&self->here);
@@ -388,7 +391,7 @@ replicate(Replication *self, BkOp *op, GError **error)
     for (guint i = 0; i < self->here.strange->len; i++)
         bk_log(BK_LOG_WARNING, "skipped \"%s\": it does not belong in a repository",
                (const char *)g_ptr_array_index(self->here.strange, i));
-    return choose(self, op, error) && copy_all(self, op, error);
+    return choose_snapshots(self, op, error) && copy_all(self, op, error);
 }
 
 bool
@@ -405,7 +408,7 @@ bk_replicate(const BkSourceRepo *from, const BkSourceRepo *to, const BkCopyOptio
     *report = (BkCopyReport){0};
     if (!check_parts(from, to, error))
         return false;
-    if (!replicate(&self, op, &cause)) {
+    if (!copy_chosen_snapshots(&self, op, &cause)) {
         bk_lease_explain(self.lease, &cause);
         return bk_propagate(error, &cause);
     }

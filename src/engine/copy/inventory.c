@@ -1,6 +1,8 @@
 /* inventory.c - numbers and sizes of what a repository has of a source. */
 #include "engine/copy/inventory.h"
 
+#include "repo/snapshot/snapshot-manifest.h"
+#include "repo/targets/source-spec.h"
 #include "repo/targets/targets.h"
 
 void
@@ -35,7 +37,7 @@ typedef struct Bounds {
 } Bounds;
 
 static void
-note_bounds(BkInventory *self, const char *id, int64_t started_us, Bounds *bounds)
+note_inventory_bounds(BkInventory *self, const char *id, int64_t started_us, Bounds *bounds)
 {
     if (self->oldest == NULL || started_us < bounds->oldest_us) {
         self->oldest = id;
@@ -48,7 +50,8 @@ note_bounds(BkInventory *self, const char *id, int64_t started_us, Bounds *bound
 }
 
 static bool
-count_snapshots(BkInventory *self, const BkSourceRepo *source_repo, BkOp *op, GError **error)
+count_inventory_snapshots(BkInventory *self, const BkSourceRepo *source_repo, BkOp *op,
+                          GError **error)
 {
     const GArray *snapshots = self->holdings.snapshots;
     Bounds bounds = {0};
@@ -62,7 +65,7 @@ count_snapshots(BkInventory *self, const BkSourceRepo *source_repo, BkOp *op, GE
         self->manifest_bytes += held->size;
         if (bk_snapshot_load_head(source_repo, &entry, &head, op, &cause)) {
             count_state(self, head.state);
-            note_bounds(self, held->base, head.started_us, &bounds);
+            note_inventory_bounds(self, held->base, head.started_us, &bounds);
             continue;
         }
         if (!bk_targets_is_at_fault(cause) && !bk_error_is(cause, BK_ERROR_NOT_FOUND))
@@ -118,7 +121,7 @@ bk_inventory_load(BkInventory *self, const BkSourceRepo *source_repo, BkOp *op, 
     };
     bk_object_index_init(&self->holdings);
     if (!bk_object_index_load(&self->holdings, source_repo, op, error) ||
-        !count_snapshots(self, source_repo, op, error) ||
+        !count_inventory_snapshots(self, source_repo, op, error) ||
         !bk_lease_read(source_repo, &self->lease, op, error))
         return false;
     count_objects(self);

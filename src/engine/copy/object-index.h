@@ -4,7 +4,7 @@
  * Objects of the same source have the same names in every repository, so that two indexes compare
  * by name. Threads: loaded by one thread, then read only. */
 #pragma once
-#include "repo/snapshot/snapshot.h"
+#include "repo/snapshot/snapshot-manifest.h"
 #include "source/pg/format/lsn.h"
 
 typedef struct BkHeldObject {

@@ -117,7 +117,7 @@ has_head(const Look *self, const char *name, uint32_t timeline, BkWalScan *scan)
 }
 
 static void
-add_entry(Look *self, const char *name)
+add_wal_entry(Look *self, const char *name)
 {
     Entry entry = {.is_own = true};
 
@@ -159,7 +159,7 @@ list_entries(Look *self, GError **error)
 
     for (guint i = 0; ok && i < names->len; i++) {
         ok = bk_op_check(self->op, error);
-        add_entry(self, g_ptr_array_index(names, i));
+        add_wal_entry(self, g_ptr_array_index(names, i));
     }
     g_ptr_array_sort(self->entries, compare_entries);
     return ok;
@@ -174,7 +174,7 @@ has_signal(const char *path, const char *name)
 }
 
 static void
-read_control(Look *self, const char *path)
+read_destination_control(Look *self, const char *path)
 {
     g_autofree char *name = g_build_filename(path, "global", "pg_control", NULL);
     g_auto(BkBuf) content = BK_BUF_INIT;
@@ -190,7 +190,7 @@ read_control(Look *self, const char *path)
 
 /* The cluster of the directory, if it is one of the source's; otherwise nothing there is. */
 static bool
-find_system(Look *self, GError **error)
+find_destination_system(Look *self, GError **error)
 {
     const uint64_t own = self->has_control ? self->control.system_id
                                            : bk_wal_origin_of_segments(self->found->directory);
@@ -208,7 +208,7 @@ find_system(Look *self, GError **error)
 /* --- what is in the archive ------------------------------------------------------------------ */
 
 static bool
-list_archive(Look *self, GError **error)
+list_destination_archive(Look *self, GError **error)
 {
     for (guint i = 0; i < self->source_repos->len; i++) {
         g_autoptr(GPtrArray) timelines =
@@ -499,10 +499,10 @@ bk_destination_wal_find(const char *path, GPtrArray *source_repos, bool original
     self->directory = realpath(name, NULL);
     if (self->directory == NULL)
         return bk_throw_errno(error, "resolve \"%s\"", name);
-    read_control(&look, path);
-    return find_system(&look, error) && list_entries(&look, error) &&
-           (look.entries->len == 0 ||
-            (list_archive(&look, error) && judge_entries(&look, error) && find_end(self, error)));
+    read_destination_control(&look, path);
+    return find_destination_system(&look, error) && list_entries(&look, error) &&
+           (look.entries->len == 0 || (list_destination_archive(&look, error) &&
+                                       judge_entries(&look, error) && find_end(self, error)));
 }
 
 /* --- archiving ------------------------------------------------------------------------------- */

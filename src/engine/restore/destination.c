@@ -50,7 +50,7 @@ bk_destination_has_server(const char *path)
 }
 
 static bool
-has(int dir, const char *name)
+has_entry(int dir, const char *name)
 {
     struct stat st;
 
@@ -58,7 +58,7 @@ has(int dir, const char *name)
 }
 
 static bool
-is_empty(int dir, const char *path, bool *empty, GError **error)
+is_empty_directory(int dir, const char *path, bool *empty, GError **error)
 {
     g_autoptr(GPtrArray) names = bk_dir_list(dir, path, error);
 
@@ -98,15 +98,15 @@ bk_destination_inspect(const char *path, BkDestinationState *state, GError **err
         g_propagate_prefixed_error(error, g_steal_pointer(&cause), "destination \"%s\": ", path);
         return false;
     }
-    if (!check_no_server(dir, path, error) || !is_empty(dir, path, &empty, error))
+    if (!check_no_server(dir, path, error) || !is_empty_directory(dir, path, &empty, error))
         return false;
     if (access(path, W_OK | X_OK) < 0)
         return bk_throw_errno(error, "destination \"%s\" cannot be written", path);
     if (empty)
         *state = BK_DESTINATION_EMPTY;
-    else if (has(dir, BK_DESTINATION_MARK))
+    else if (has_entry(dir, BK_DESTINATION_MARK))
         *state = BK_DESTINATION_PART;
-    else if (has(dir, "PG_VERSION"))
+    else if (has_entry(dir, "PG_VERSION"))
         *state = BK_DESTINATION_DATA;
     else
         *state = BK_DESTINATION_OTHER;
@@ -114,7 +114,7 @@ bk_destination_inspect(const char *path, BkDestinationState *state, GError **err
 }
 
 static char *
-resolve(const char *path, unsigned links)
+resolve_links(const char *path, unsigned links)
 {
     g_autofree char *resolved = realpath(path, NULL);
     g_autofree char *target = resolved == NULL ? g_file_read_link(path, NULL) : NULL;
@@ -129,17 +129,17 @@ resolve(const char *path, unsigned links)
     if (target != NULL) {
         g_autofree char *full = g_canonicalize_filename(target, parent);
 
-        return resolve(full, links + 1);
+        return resolve_links(full, links + 1);
     }
     base = g_path_get_basename(path);
-    above = resolve(parent, links);
+    above = resolve_links(parent, links);
     return g_build_filename(above, base, NULL);
 }
 
 char *
 bk_destination_resolve(const char *path)
 {
-    return resolve(path, 0);
+    return resolve_links(path, 0);
 }
 
 static bool
@@ -233,8 +233,8 @@ static bool sweep_directory(const Sweep *sweep, int dir, const char *path, bool 
 
 /* Opens a directory of the destination; a link is not followed. */
 static bool
-enter(const Sweep *sweep, int dir, const char *name, const char *path, bool keep_wanted,
-      GError **error)
+enter_destination_directory(const Sweep *sweep, int dir, const char *name, const char *path,
+                            bool keep_wanted, GError **error)
 {
     g_auto(BkFd) fd = bk_fd_open(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, error);
 
@@ -253,10 +253,10 @@ enter_mounted(const Sweep *sweep, const char *path, GError **error)
 }
 
 static bool
-remove_entry(const Sweep *sweep, int dir, const char *name, const char *path, bool is_dir,
-             GError **error)
+remove_destination_entry(const Sweep *sweep, int dir, const char *name, const char *path,
+                         bool is_dir, GError **error)
 {
-    if (is_dir && !enter(sweep, dir, name, path, false, error))
+    if (is_dir && !enter_destination_directory(sweep, dir, name, path, false, error))
         return false;
     if (unlinkat(dir, name, is_dir ? AT_REMOVEDIR : 0) < 0 && errno != ENOENT)
         return bk_throw_errno(error, "remove \"%s\"", path);
@@ -288,30 +288,31 @@ sweep_entry(const Sweep *sweep, int dir, const char *name, const char *path, boo
     is_dir = S_ISDIR(st.st_mode);
     is_link = S_ISLNK(st.st_mode);
     if (file == NULL)
-        return remove_entry(sweep, dir, name, path, is_dir, error);
+        return remove_destination_entry(sweep, dir, name, path, is_dir, error);
     switch (file->kind) {
     case BK_FILE_SYMLINK:
         return is_link ? enter_mounted(sweep, path, error)
-                       : remove_entry(sweep, dir, name, path, is_dir, error);
+                       : remove_destination_entry(sweep, dir, name, path, is_dir, error);
     case BK_FILE_DIRECTORY:
         if (is_link && bk_beneath_mounted(sweep->place, path) >= 0)
             return enter_mounted(sweep, path, error);
-        return is_dir ? enter(sweep, dir, name, path, true, error)
-                      : remove_entry(sweep, dir, name, path, false, error);
+        return is_dir ? enter_destination_directory(sweep, dir, name, path, true, error)
+                      : remove_destination_entry(sweep, dir, name, path, false, error);
     case BK_FILE_REGULAR:
         break;
     case BK_FILE_HARD_LINK:
     case BK_FILE_FIFO:
     case BK_FILE_CHARACTER_DEVICE:
     case BK_FILE_BLOCK_DEVICE:
-        return remove_entry(sweep, dir, name, path, is_dir, error);
+        return remove_destination_entry(sweep, dir, name, path, is_dir, error);
     }
-    return can_be_mended(sweep, &st) || remove_entry(sweep, dir, name, path, is_dir, error);
+    return can_be_mended(sweep, &st) ||
+           remove_destination_entry(sweep, dir, name, path, is_dir, error);
 }
 
 /* Is the directory the directory of a tablespace, which other clusters may use too? */
 static bool
-is_shared(const Sweep *sweep, const char *path)
+is_tablespace_directory(const Sweep *sweep, const char *path)
 {
     const BkFile *file = g_hash_table_lookup(sweep->wanted, path);
 
@@ -328,7 +329,7 @@ is_exempt(const char *directory, const char *name)
 static bool
 sweep_directory(const Sweep *sweep, int dir, const char *path, bool keep_wanted, GError **error)
 {
-    bool leave_others = keep_wanted && is_shared(sweep, path);
+    bool leave_others = keep_wanted && is_tablespace_directory(sweep, path);
     g_autoptr(GPtrArray) names = bk_dir_list(dir, path, error);
     bool ok = names != NULL;
 

@@ -52,7 +52,7 @@ bk_aside_is_inside(const char *path)
 
 /* Names in the directory that count, "global" first. */
 static GPtrArray *
-list_names(int dir, const char *path, GError **error)
+list_moved_names(int dir, const char *path, GError **error)
 {
     g_autoptr(GPtrArray) all = bk_dir_list(dir, path, error);
     g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
@@ -77,7 +77,7 @@ bk_aside_check(const char *path, GError **error)
 
     if (dir < 0)
         return bk_error_is(cause, BK_ERROR_ABSENT) || bk_propagate(error, &cause);
-    names = list_names(dir, path, error);
+    names = list_moved_names(dir, path, error);
     for (guint i = 0; names != NULL && i < names->len; i++)
         if (is_mount(dir, g_ptr_array_index(names, i)))
             return bk_throw(error, BK_ERROR_UNFIT,
@@ -136,7 +136,7 @@ bool
 bk_aside_move(const char *path, const char *only, int64_t now_us, char **moved, GError **error)
 {
     g_auto(BkFd) dir = bk_fd_open_dir(AT_FDCWD, path, error);
-    g_autoptr(GPtrArray) names = dir >= 0 ? list_names(dir, path, error) : NULL;
+    g_autoptr(GPtrArray) names = dir >= 0 ? list_moved_names(dir, path, error) : NULL;
     g_autofree char *aside = NULL;
 
     *moved = NULL;

@@ -27,7 +27,7 @@ typedef enum {
 } Place;
 
 static Place
-look_at(const char *data, const BkPgMeta *meta)
+look_at_data_directory(const char *data, const BkPgMeta *meta)
 {
     g_auto(BkBuf) content = BK_BUF_INIT;
     BkPgControl control;
@@ -40,7 +40,8 @@ look_at(const char *data, const BkPgMeta *meta)
 
 /* True when the operation goes on; `*answers` tells whether the original answers. */
 static bool
-ask(const BkSourceSpec *source, const BkPgMeta *meta, bool *answers, BkOp *op, GError **error)
+ask_original_server(const BkSourceSpec *source, const BkPgMeta *meta, bool *answers, BkOp *op,
+                    GError **error)
 {
     g_autoptr(BkOp) own = bk_op_new(op);
     g_autoptr(BkServer) server = NULL;
@@ -88,13 +89,13 @@ bk_original_find(const BkSourceSpec *source, const BkPgMeta *meta, const GPtrArr
         if (data[i] != NULL && bk_destination_is_same(data[i], to))
             self->is_own = true;
         else
-            place = look_at(data[i], meta);
+            place = look_at_data_directory(data[i], meta);
         if (place == PLACE_RUNS && self->sign == NULL)
             self->sign = g_strdup_printf("the source's server is running in \"%s\"", data[i]);
         is_stopped = is_stopped || place == PLACE_STOPPED;
     }
     if (self->sign == NULL) {
-        if (!ask(source, meta, &answers, op, error))
+        if (!ask_original_server(source, meta, &answers, op, error))
             return false;
         if (answers)
             self->sign = g_strdup("the source's server answers at its connection");

@@ -6,9 +6,27 @@
 #include "engine/restore/tablespace-map.h"
 #include "engine/restore/wal-directory.h"
 #include "repo/targets/targets.h"
-#include "source/pg/restore/recovery-priv.h"
+#include "source/pg/restore/recovery-command.h"
 
 #include <string.h>
+
+void
+bk_restore_free(BkRestore *self)
+{
+    if (self == NULL)
+        return;
+    bk_original_clear(&self->original);
+    bk_destination_wal_clear(&self->wal);
+    bk_tablespace_map_free(self->tablespaces);
+    g_free(self->wal_directory);
+    bk_plan_choice_clear(&self->choice);
+    bk_targets_clear(&self->targets);
+    bk_chown_map_free(self->owners);
+    bk_beneath_free(self->place);
+    bk_identity_free(self->identity);
+    bk_identity_free(self->above);
+    g_free(self);
+}
 
 const BkPlan *
 bk_restore_get_plan(const BkRestore *self)
@@ -85,7 +103,7 @@ bk_restore_plan_make(BkRestore *self, const BkRecoveryTarget *target, const char
 
 /* What the restore reads from must not be what it writes over, sweeps or moves aside. */
 static bool
-check_apart(const BkRestore *self, const char *to, GError **error)
+check_destination_apart(const BkRestore *self, const char *to, GError **error)
 {
     for (size_t i = 0; i < self->source->repository_count; i++) {
         const BkRepositorySpec *repository = &self->source->repositories[i];
@@ -109,7 +127,7 @@ check_destination(BkRestore *self, GError **error)
 {
     const BkRestoreRequest *request = self->request;
 
-    if (!check_apart(self, request->to, error) ||
+    if (!check_destination_apart(self, request->to, error) ||
         !bk_destination_inspect(request->to, &self->state, error))
         return false;
     if (self->state == BK_DESTINATION_NEW || self->state == BK_DESTINATION_EMPTY)
@@ -139,7 +157,7 @@ bk_restore_check_request(const BkRestoreRequest *request, GError **error)
 
 /* WAL that is written over must be archived first, or be given up by the user. */
 static bool
-check_wal(const BkRestore *self, GError **error)
+check_destination_wal(const BkRestore *self, GError **error)
 {
     g_autofree char *names = NULL;
 
@@ -203,11 +221,13 @@ bk_restore_plan_places(BkRestore *self, GError **error)
                                  error))
         return false;
     for (guint i = 0; i < self->tablespaces->len; i++)
-        if (!check_apart(self, g_array_index(self->tablespaces, BkRestoreTablespace, i).to, error))
+        if (!check_destination_apart(
+                self, g_array_index(self->tablespaces, BkRestoreTablespace, i).to, error))
             return false;
     g_clear_pointer(&self->wal_directory, g_free);
     return bk_wal_directory_find(request, self->state, &self->wal_directory, error) &&
-           (self->wal_directory == NULL || check_apart(self, self->wal_directory, error));
+           (self->wal_directory == NULL ||
+            check_destination_apart(self, self->wal_directory, error));
 }
 
 bool
@@ -265,7 +285,7 @@ bk_restore_plan(const BkSourceSpec *source, const BkRestoreRequest *request, BkO
         bk_propagate(error, &cause);
         return NULL;
     }
-    if (!check_wal(self, error) || !bk_restore_plan_places(self, error))
+    if (!check_destination_wal(self, error) || !bk_restore_plan_places(self, error))
         return NULL;
     return g_steal_pointer(&self);
 }

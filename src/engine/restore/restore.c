@@ -32,28 +32,10 @@ bk_restore_report_clear(BkRestoreReport *self)
     *self = (BkRestoreReport){0};
 }
 
-void
-bk_restore_free(BkRestore *self)
-{
-    if (self == NULL)
-        return;
-    bk_original_clear(&self->original);
-    bk_destination_wal_clear(&self->wal);
-    bk_tablespace_map_free(self->tablespaces);
-    g_free(self->wal_directory);
-    bk_plan_choice_clear(&self->choice);
-    bk_targets_clear(&self->targets);
-    bk_chown_map_free(self->owners);
-    bk_beneath_free(self->place);
-    bk_identity_free(self->identity);
-    bk_identity_free(self->above);
-    g_free(self);
-}
-
 /* The marked directory says of itself that it is not whole; without pg_control no server starts it.
  */
 static bool
-mark(BkRestore *self, GError **error)
+mark_unfinished(BkRestore *self, GError **error)
 {
     struct stat st;
     bool found;
@@ -176,7 +158,7 @@ repos_in_order(const BkRestore *self)
 
 /* Everything of the snapshot that the destination is prepared by. */
 static bool
-take_snapshot(BkRestore *self, GError **error)
+take_restored_snapshot(BkRestore *self, GError **error)
 {
     self->snapshot = self->choice.snapshot;
     if (!bk_tablespace_map_check_links(self->tablespaces, self->snapshot, error))
@@ -208,7 +190,7 @@ plan_again(BkRestore *self, GError **error)
         (self->needs_wal || request->timeline != NULL || !bk_error_is(cause, BK_ERROR_NOT_FOUND) ||
          !bk_restore_plan_make(self, request->target, timeline, self->op, NULL)))
         return bk_propagate(error, &cause);
-    return bk_restore_plan_places(self, error) && take_snapshot(self, error);
+    return bk_restore_plan_places(self, error) && take_restored_snapshot(self, error);
 }
 
 static bool
@@ -245,11 +227,12 @@ open_destination(BkRestore *self, GError **error)
     /* What is finished is archived while the server could still be started again; what it would go
      * on with only when it no longer can, since it has lost its pg_control. */
     return (!archives || bk_destination_wal_archive(&self->wal, self->source, self->op, error)) &&
-           set_mode(self, error) && mark(self, error) && (!archives || finish_wal(self, error));
+           set_mode(self, error) && mark_unfinished(self, error) &&
+           (!archives || finish_wal(self, error));
 }
 
 static bool
-make_directory(BkRestore *self, const BkFile *file, GError **error)
+make_restored_directory(BkRestore *self, const BkFile *file, GError **error)
 {
     g_auto(BkIdentityScope) scope = bk_identity_enter(self->identity);
     g_auto(BkFd) dir = -1;
@@ -286,7 +269,7 @@ mend_links(BkRestore *self, GError **error)
 
 /* Directories and links, in order of path: what holds others comes before them. */
 static bool
-make_directories(BkRestore *self, GError **error)
+make_restored_directories(BkRestore *self, GError **error)
 {
     size_t count;
     const BkFile *files = bk_snapshot_files(self->snapshot, &count);
@@ -295,7 +278,7 @@ make_directories(BkRestore *self, GError **error)
         bool ok = true;
 
         if (files[i].kind == BK_FILE_DIRECTORY)
-            ok = make_directory(self, &files[i], error);
+            ok = make_restored_directory(self, &files[i], error);
         else if (files[i].kind == BK_FILE_SYMLINK)
             ok = bk_tablespace_map_link(self->tablespaces, self->place, &files[i], error);
         else if (files[i].kind != BK_FILE_REGULAR)
@@ -433,7 +416,8 @@ sync_all(BkRestore *self, GError **error)
 }
 
 static bool
-read_control(BkRestore *self, const BkExtractOptions *options, BkBuf *control, GError **error)
+read_snapshot_control(BkRestore *self, const BkExtractOptions *options, BkBuf *control,
+                      GError **error)
 {
     BkPgControl decoded;
 
@@ -477,7 +461,8 @@ write_files(BkRestore *self, GError **error)
     int64_t before_us = g_get_monotonic_time();
 
     bk_op_begin_phase(self->op, "restoring", self->report->bytes);
-    if (!read_control(self, &options, &control, error) || !bk_extract_run(extract, self->op, error))
+    if (!read_snapshot_control(self, &options, &control, error) ||
+        !bk_extract_run(extract, self->op, error))
         return false;
     self->report->written_bytes = bk_extract_written_bytes(extract);
     self->report->reused_bytes = bk_extract_reused_bytes(extract);
@@ -493,9 +478,9 @@ write_files(BkRestore *self, GError **error)
 }
 
 static bool
-run(BkRestore *self, GError **error)
+run_restore(BkRestore *self, GError **error)
 {
-    if (!take_snapshot(self, error))
+    if (!take_restored_snapshot(self, error))
         return false;
     return open_destination(self, error) &&
            bk_tablespace_map_make(self->tablespaces, self->place, &self->owner, data_mode(self),
@@ -506,7 +491,7 @@ run(BkRestore *self, GError **error)
            (self->state < BK_DESTINATION_PART || self->request->replace ||
             (mend_links(self, error) &&
              bk_destination_remove_others(self->place, self->snapshot, self->op, error))) &&
-           make_directories(self, error) && write_files(self, error);
+           make_restored_directories(self, error) && write_files(self, error);
 }
 
 static void
@@ -528,7 +513,7 @@ bk_restore_run(BkRestore *self, BkRestoreReport *report, BkOp *op, GError **erro
     *report = (BkRestoreReport){0};
     self->report = report;
     self->op = op;
-    if (run(self, error)) {
+    if (run_restore(self, error)) {
         bk_chown_map_warn(self->owners);
         warn_of_left_out(&self->choice.plan.snapshot->meta);
         return true;

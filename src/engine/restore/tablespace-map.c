@@ -23,7 +23,7 @@ bk_tablespace_map_free(GArray *self)
 }
 
 static BkRestoreTablespace *
-find_by_name(GArray *self, const char *name)
+find_tablespace(GArray *self, const char *name)
 {
     for (guint i = 0; i < self->len; i++) {
         BkRestoreTablespace *tablespace = &g_array_index(self, BkRestoreTablespace, i);
@@ -49,11 +49,11 @@ bk_tablespace_map_check_words(const char *const *remaps, GError **error)
 
 /* Takes a word whose form was checked. */
 static bool
-remap(GArray *self, const char *word, GError **error)
+remap_tablespace(GArray *self, const char *word, GError **error)
 {
     const char *equals = strchr(word, '=');
     g_autofree char *name = g_strndup(word, (gsize)(equals - word));
-    BkRestoreTablespace *tablespace = find_by_name(self, name);
+    BkRestoreTablespace *tablespace = find_tablespace(self, name);
 
     if (tablespace == NULL)
         return bk_throw(error, BK_ERROR_USAGE,
@@ -64,7 +64,7 @@ remap(GArray *self, const char *word, GError **error)
 }
 
 static bool
-check_apart(const GArray *self, const char *root, GError **error)
+check_tablespaces_apart(const GArray *self, const char *root, GError **error)
 {
     g_autofree char *inside = g_strconcat(root, "/", NULL);
 
@@ -87,8 +87,8 @@ check_apart(const GArray *self, const char *root, GError **error)
 }
 
 static bool
-fill(GArray *self, const BkPgMeta *meta, const char *const *remaps, const char *root,
-     GError **error)
+fill_tablespace_map(GArray *self, const BkPgMeta *meta, const char *const *remaps, const char *root,
+                    GError **error)
 {
     for (guint i = 0; i < meta->tablespaces->len; i++) {
         const BkPgTablespace *from = g_ptr_array_index(meta->tablespaces, i);
@@ -100,9 +100,9 @@ fill(GArray *self, const BkPgMeta *meta, const char *const *remaps, const char *
     if (!bk_tablespace_map_check_words(remaps, error))
         return false;
     for (size_t i = 0; remaps != NULL && remaps[i] != NULL; i++)
-        if (!remap(self, remaps[i], error))
+        if (!remap_tablespace(self, remaps[i], error))
             return false;
-    return check_apart(self, root, error);
+    return check_tablespaces_apart(self, root, error);
 }
 
 GArray *
@@ -111,7 +111,7 @@ bk_tablespace_map_new(const BkPgMeta *meta, const char *const *remaps, const cha
 {
     GArray *self = g_array_new(FALSE, FALSE, sizeof(BkRestoreTablespace));
 
-    if (fill(self, meta, remaps, root, error))
+    if (fill_tablespace_map(self, meta, remaps, root, error))
         return self;
     bk_tablespace_map_free(self);
     return NULL;
@@ -119,7 +119,7 @@ bk_tablespace_map_new(const BkPgMeta *meta, const char *const *remaps, const cha
 
 /* Is `to` the place of this tablespace in the cluster that is at the destination now? */
 static bool
-is_own(const BkRestoreTablespace *tablespace, const char *root)
+is_own_tablespace(const BkRestoreTablespace *tablespace, const char *root)
 {
     g_autofree char *link = g_strdup_printf("%s/pg_tblspc/%u", root, tablespace->oid);
     char target[4096];
@@ -151,7 +151,7 @@ version_directory(const BkPgMeta *meta)
 
 /* Returns true if all that is there belongs to clusters of other versions, as far as is known. */
 static bool
-is_shared(const char *path, const char *version)
+is_of_other_versions(const char *path, const char *version)
 {
     g_autoptr(GError) ignored = NULL; /* a directory that cannot be read is not called free */
     g_auto(BkFd) fd = bk_fd_open_dir(AT_FDCWD, path, &ignored);
@@ -180,9 +180,9 @@ bk_tablespace_map_check(const GArray *self, const BkPgMeta *meta, const BkRestor
         if (!bk_destination_inspect(tablespace->to, &state, error))
             return bk_prefix(error, "tablespace \"%s\"", tablespace->name);
         if (state == BK_DESTINATION_NEW || state == BK_DESTINATION_EMPTY ||
-            is_shared(tablespace->to, version))
+            is_of_other_versions(tablespace->to, version))
             continue;
-        if ((request->delta || request->replace) && is_own(tablespace, request->to))
+        if ((request->delta || request->replace) && is_own_tablespace(tablespace, request->to))
             continue;
         return throw_not_empty(tablespace, error);
     }
@@ -192,7 +192,8 @@ bk_tablespace_map_check(const GArray *self, const BkPgMeta *meta, const BkRestor
 /* The old cluster's link follows its tablespace: led it to the place still, a server started on the
  * old directory would write into the restored tablespace. */
 static bool
-follow(const char *root, const BkRestoreTablespace *tablespace, const char *moved, GError **error)
+follow_moved_tablespace(const char *root, const BkRestoreTablespace *tablespace, const char *moved,
+                        GError **error)
 {
     g_autofree char *link = g_strdup_printf("%s/pg_tblspc/%u", root, tablespace->oid);
 
@@ -212,10 +213,10 @@ bk_tablespace_map_move_aside(const GArray *self, const BkPgMeta *meta, const cha
         const BkRestoreTablespace *tablespace = &g_array_index(self, BkRestoreTablespace, i);
         g_autofree char *moved = NULL;
 
-        if (!is_own(tablespace, root) || access(tablespace->to, F_OK) < 0)
+        if (!is_own_tablespace(tablespace, root) || access(tablespace->to, F_OK) < 0)
             continue;
         if (!bk_aside_move(tablespace->to, version, g_get_real_time(), &moved, error) ||
-            (moved != NULL && !follow(root, tablespace, moved, error)))
+            (moved != NULL && !follow_moved_tablespace(root, tablespace, moved, error)))
             return false;
     }
     return true;
@@ -263,7 +264,7 @@ bk_tablespace_map_make(const GArray *self, BkBeneath *place, const BkPathOwner *
 
 /* NULL for a link that is not that of a tablespace. */
 static const char *
-place_of(const GArray *self, const BkFile *file)
+place_of_link(const GArray *self, const BkFile *file)
 {
     uint32_t oid;
 
@@ -285,7 +286,7 @@ bk_tablespace_map_check_links(const GArray *self, const BkSnapshot *snapshot, GE
     const BkFile *files = bk_snapshot_files(snapshot, &count);
 
     for (size_t i = 0; i < count; i++)
-        if (files[i].kind == BK_FILE_SYMLINK && place_of(self, &files[i]) == NULL)
+        if (files[i].kind == BK_FILE_SYMLINK && place_of_link(self, &files[i]) == NULL)
             return bk_throw(error, BK_ERROR_CORRUPT,
                             "the link \"%s\" does not belong to a tablespace of the cluster",
                             files[i].path);
@@ -296,7 +297,7 @@ bool
 bk_tablespace_map_link(const GArray *self, const BkBeneath *place, const BkFile *file,
                        GError **error)
 {
-    const char *to = place_of(self, file);
+    const char *to = place_of_link(self, file);
 
     g_assert(to != NULL);
     return bk_beneath_unlink(place, file->path, 0, error) &&

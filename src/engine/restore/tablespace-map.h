@@ -4,9 +4,11 @@
  * Threads: belongs to one thread. */
 #pragma once
 #include "base/beneath.h"
-#include "engine/restore/restore.h"
+#include "engine/restore/restore-request.h"
 #include "repo/extract/chown-map.h"
 #include "repo/extract/owned-directory.h"
+#include "repo/snapshot/snapshot.h"
+#include "source/pg/cluster/pg-meta.h"
 
 /* Maps each tablespace of `meta` to where it was, or to what "NAME=DIR" in `remaps` says; a
  * directory that is not absolute is taken from the present directory. Fails with BK_ERROR_USAGE for

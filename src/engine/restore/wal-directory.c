@@ -13,7 +13,7 @@
 
 /* Where the link of the cluster at the destination leads, or NULL if that has none. */
 static char *
-current(const char *to)
+read_current_link(const char *to)
 {
     g_autofree char *link = g_build_filename(to, NAME, NULL);
     struct stat st;
@@ -22,7 +22,8 @@ current(const char *to)
 }
 
 static bool
-check(const BkRestoreRequest *request, const char *directory, const char *own, GError **error)
+check_wal_directory(const BkRestoreRequest *request, const char *directory, const char *own,
+                    GError **error)
 {
     BkDestinationState state;
 
@@ -46,7 +47,7 @@ bk_wal_directory_find(const BkRestoreRequest *request, BkDestinationState state,
                       GError **error)
 {
     bool is_there = state == BK_DESTINATION_PART || state == BK_DESTINATION_DATA;
-    g_autofree char *own = is_there ? current(request->to) : NULL;
+    g_autofree char *own = is_there ? read_current_link(request->to) : NULL;
     g_autofree char *wanted =
         request->wal_dir != NULL ? bk_destination_resolve(request->wal_dir) : g_strdup(own);
 
@@ -57,7 +58,7 @@ bk_wal_directory_find(const BkRestoreRequest *request, BkDestinationState state,
         return bk_throw(error, BK_ERROR_UNFIT,
                         "--delta does not move pg_wal to \"%s\": use --replace, or omit --wal-dir",
                         wanted);
-    if (!check(request, wanted, own, error))
+    if (!check_wal_directory(request, wanted, own, error))
         return false;
     *found = g_steal_pointer(&wanted);
     return true;
@@ -67,7 +68,7 @@ bool
 bk_wal_directory_move_aside(const char *root, const char *directory, GError **error)
 {
     g_autofree char *link = g_build_filename(root, NAME, NULL);
-    g_autofree char *own = current(root);
+    g_autofree char *own = read_current_link(root);
     g_autofree char *moved = NULL;
 
     if (own == NULL || strcmp(own, directory) != 0 || access(directory, F_OK) < 0)

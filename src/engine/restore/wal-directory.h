@@ -5,7 +5,7 @@
  * Threads: belongs to one thread. */
 #pragma once
 #include "engine/restore/destination.h"
-#include "engine/restore/restore.h"
+#include "engine/restore/restore-request.h"
 #include "repo/extract/owned-directory.h"
 
 /* Where pg_wal of the restored cluster goes: an absolute path without links (owned by the caller),

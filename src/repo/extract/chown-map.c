@@ -81,7 +81,7 @@ bk_chown_map_cluster(const BkChownMap *self)
 }
 
 static void
-note(Notes *notes, const BkFile *file)
+note_file(Notes *notes, const BkFile *file)
 {
     if (notes->count++ == 0)
         notes->first = g_strdup(file->path);
@@ -89,7 +89,7 @@ note(Notes *notes, const BkFile *file)
 
 /* What a group may that is not the file's own any more: no more than everybody. */
 static mode_t
-narrow(mode_t mode)
+narrow_mode(mode_t mode)
 {
     return (mode & ~(mode_t)S_IRWXG) | ((mode & S_IRWXO) << 3);
 }
@@ -111,15 +111,15 @@ bk_chown_map_apply(BkChownMap *self, int fd, const BkFile *file, GError **error)
     if (fstat(fd, &st) < 0)
         return bk_throw_errno(error, "stat");
     if ((file->mode & ~PERMISSIONS) != 0)
-        note(&self->modes, file);
+        note_file(&self->modes, file);
     if (self->gives && owner->uid != self->owners[self->cluster].uid) {
-        note(&self->strangers, file);
-        mode = narrow(mode);
+        note_file(&self->strangers, file);
+        mode = narrow_mode(mode);
     } else if (self->gives && owner->gid != st.st_gid && !give_group(fd, owner->gid)) {
         /* The cluster's own group is that of the directory's owner here. */
         if (owner->gid != self->owners[self->cluster].gid) {
-            note(&self->groups, file);
-            mode = narrow(mode);
+            note_file(&self->groups, file);
+            mode = narrow_mode(mode);
         }
     }
     return (st.st_mode & 07777) == mode || fchmod(fd, mode) == 0 ||
@@ -127,7 +127,7 @@ bk_chown_map_apply(BkChownMap *self, int fd, const BkFile *file, GError **error)
 }
 
 static void
-warn(const Notes *notes, const char *text)
+warn_once_of_file(const Notes *notes, const char *text)
 {
     if (notes->count > 0)
         bk_log(BK_LOG_WARNING, "%zu of the files, such as \"%s\", %s", notes->count, notes->first,
@@ -137,9 +137,11 @@ warn(const Notes *notes, const char *text)
 void
 bk_chown_map_warn(const BkChownMap *self)
 {
-    warn(&self->strangers,
-         "belonged to another user than the cluster: now they belong to the user of the cluster");
-    warn(&self->groups, "belonged to a group that the user of the cluster is not in: now they have "
-                        "the group of that user, with the rights of others for it");
-    warn(&self->modes, "had a setuid, setgid or sticky bit, which was removed");
+    warn_once_of_file(
+        &self->strangers,
+        "belonged to another user than the cluster: now they belong to the user of the cluster");
+    warn_once_of_file(&self->groups,
+                      "belonged to a group that the user of the cluster is not in: now they have "
+                      "the group of that user, with the rights of others for it");
+    warn_once_of_file(&self->modes, "had a setuid, setgid or sticky bit, which was removed");
 }

@@ -132,7 +132,7 @@ visit_slices(Worker *worker, PackNeeds *needs, const BkPackChunk *chunk, SliceVi
 }
 
 static void
-note_span(Worker *worker, const Slice *slice, const uint8_t *data)
+note_written_span(Worker *worker, const Slice *slice, const uint8_t *data)
 {
     Span span = {slice->file, bk_crc32c(0, data, slice->length), slice->file_offset, slice->length};
     /* Those of other packs stay as they are: a pack that fails halfway takes its own back. */
@@ -158,7 +158,7 @@ write_slice(Worker *worker, const Slice *slice, GError **error)
         worker->sink_failed = true;
         return false;
     }
-    note_span(worker, slice, data);
+    note_written_span(worker, slice, data);
     worker->written += slice->length;
     bk_op_advance(worker->op, slice->length);
     return true;
@@ -190,7 +190,7 @@ static bool
 reuse_slice(Worker *worker, const Slice *slice, GError **error)
 {
     (void)error;
-    note_span(worker, slice, worker->present.data + slice->chunk_offset);
+    note_written_span(worker, slice, worker->present.data + slice->chunk_offset);
     worker->reused += slice->length;
     bk_op_advance(worker->op, slice->length);
     return true;
@@ -347,7 +347,7 @@ run_packs(Worker *worker, GError **error)
 }
 
 static bool
-run_worker(unsigned index, void *data, BkOp *op, GError **error)
+run_extract_worker(unsigned index, void *data, BkOp *op, GError **error)
 {
     BkExtract *self = data;
     Worker worker = {
@@ -426,7 +426,7 @@ finish_files(BkExtract *self, GError **error)
 }
 
 static int
-compare_spans(const void *left, const void *right)
+compare_written_spans(const void *left, const void *right)
 {
     const Span *a = left;
     const Span *b = right;
@@ -439,9 +439,9 @@ compare_spans(const void *left, const void *right)
 bool
 bk_extract_run(BkExtract *self, BkOp *op, GError **error)
 {
-    if (!bk_workers_run(self->options.workers, run_worker, self, op, error))
+    if (!bk_workers_run(self->options.workers, run_extract_worker, self, op, error))
         return false;
-    g_array_sort(self->spans, compare_spans);
+    g_array_sort(self->spans, compare_written_spans);
     return finish_files(self, error);
 }
 
@@ -452,8 +452,8 @@ bk_extract_crc32c(BkExtract *self, size_t index)
     uint64_t at = 0;
     uint32_t crc = 0;
 
-    for (guint i = bk_sorted_find_first(self->spans, compare_spans, &key); i < self->spans->len;
-         i++) {
+    for (guint i = bk_sorted_find_first(self->spans, compare_written_spans, &key);
+         i < self->spans->len; i++) {
         const Span *span = &g_array_index(self->spans, Span, i);
 
         if (span->file != index)

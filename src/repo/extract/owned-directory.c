@@ -52,8 +52,8 @@ may_be_given(const char *path, const BkIdentity *above, const BkPathOwner *owner
 }
 
 static bool
-find_owner(int dir, const char *path, const BkIdentity *above, bool is_empty, BkPathOwner *owner,
-           GError **error)
+find_directory_owner(int dir, const char *path, const BkIdentity *above, bool is_empty,
+                     BkPathOwner *owner, GError **error)
 {
     struct stat st;
 
@@ -95,7 +95,8 @@ bk_owned_directory_open(const char *path, const BkIdentity *above, bool is_empty
     }
     if (found >= 0)
         dir = bk_fd_open_dir(found, ".", error);
-    if (dir < 0 || (geteuid() == 0 && !find_owner(dir, path, above, is_empty, owner, error)))
+    if (dir < 0 ||
+        (geteuid() == 0 && !find_directory_owner(dir, path, above, is_empty, owner, error)))
         return -1;
     return bk_fd_steal(&dir);
 }

@@ -13,7 +13,7 @@ bk_pack_map_clear(BkPackMap *self)
 }
 
 static int
-compare(const void *left, const void *right)
+compare_pack_needs(const void *left, const void *right)
 {
     const BkPackUse *a = left;
     const BkPackUse *b = right;
@@ -57,7 +57,7 @@ bk_pack_map_collect(BkPackMap *self, const BkSnapshot *snapshot, size_t first, s
     for (size_t i = first; i < first + count; i++)
         if (files[i].kind == BK_FILE_REGULAR && (skip == NULL || strcmp(files[i].path, skip) != 0))
             collect_file(self, &files[i], (uint32_t)i);
-    g_array_sort(self->needs, compare);
+    g_array_sort(self->needs, compare_pack_needs);
     for (guint i = 0; i < self->needs->len; i++) {
         const BkPackUse *need = &g_array_index(self->needs, BkPackUse, i);
 

@@ -91,7 +91,7 @@ put_run(Encoder *encoder, const BkExtent *run, uint64_t length, unsigned unit_fl
 }
 
 static void
-flush(Encoder *encoder)
+flush_encoded_run(Encoder *encoder)
 {
     const BkExtent *extent = &encoder->pending;
     bool is_even = extent->length % BK_EXTENT_UNIT == 0;
@@ -108,7 +108,7 @@ flush(Encoder *encoder)
 }
 
 static bool
-continues(const BkExtent *left, const BkExtent *right)
+continues_extent(const BkExtent *left, const BkExtent *right)
 {
     if (left->is_hole || right->is_hole)
         return left->is_hole && right->is_hole;
@@ -116,15 +116,15 @@ continues(const BkExtent *left, const BkExtent *right)
 }
 
 static void
-add(Encoder *encoder, const BkExtent *extent)
+add_encoded_extent(Encoder *encoder, const BkExtent *extent)
 {
     if (extent->length == 0)
         return;
-    if (encoder->has_pending && continues(&encoder->pending, extent)) {
+    if (encoder->has_pending && continues_extent(&encoder->pending, extent)) {
         encoder->pending.length += extent->length;
         return;
     }
-    flush(encoder);
+    flush_encoded_run(encoder);
     encoder->pending = *extent;
     encoder->has_pending = true;
 }
@@ -139,12 +139,13 @@ bk_extents_encode(const BkExtent *extents, size_t count, uint64_t size, BkBuf *o
         const BkExtent *extent = &extents[i];
 
         g_assert(extent->file_offset >= at && extent->length <= size - extent->file_offset);
-        add(&encoder, &(BkExtent){.length = extent->file_offset - at, .is_hole = true});
-        add(&encoder, extent);
+        add_encoded_extent(&encoder,
+                           &(BkExtent){.length = extent->file_offset - at, .is_hole = true});
+        add_encoded_extent(&encoder, extent);
         at = extent->file_offset + extent->length;
     }
-    add(&encoder, &(BkExtent){.length = size - at, .is_hole = true});
-    flush(&encoder);
+    add_encoded_extent(&encoder, &(BkExtent){.length = size - at, .is_hole = true});
+    flush_encoded_run(&encoder);
 }
 
 void
@@ -189,7 +190,7 @@ get_recent_pack(BkExtentIter *self, unsigned pack, unsigned place, BkExtent *ext
 }
 
 static void
-get_run(BkExtentIter *self, uint64_t head, BkExtent *extent)
+get_extent_run(BkExtentIter *self, uint64_t head, BkExtent *extent)
 {
     unsigned pack = head >> PACK_SHIFT & FLAG_MASK;
     unsigned place = head >> PLACE_SHIFT & FLAG_MASK;
@@ -227,7 +228,7 @@ bk_extent_iter_next(BkExtentIter *self, BkExtent *extent)
     if (extent->length == 0 || extent->length > self->size - self->file_offset)
         self->reader.failed = true;
     if (!extent->is_hole && !self->reader.failed)
-        get_run(self, head, extent);
+        get_extent_run(self, head, extent);
     if (self->reader.failed)
         return false;
     self->file_offset += extent->length;

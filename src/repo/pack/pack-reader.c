@@ -46,7 +46,7 @@ bk_pack_reader_free(BkPackReader *self)
 /* Makes [start, start + size) of the object the window. At the end of the object one byte more is
  * asked for, so that one that is too long is noticed. */
 static bool
-fetch(BkPackReader *self, uint64_t start, size_t size, BkOp *op, GError **error)
+fetch_pack_window(BkPackReader *self, uint64_t start, size_t size, BkOp *op, GError **error)
 {
     g_autoptr(GError) cause = NULL;
     size_t asked = start + size == self->ref->size ? size + 1 : size;
@@ -107,7 +107,7 @@ decode_table(BkPackReader *self, const BkBuf *raw, GError **error)
 }
 
 static bool
-read_header(BkPackReader *self, const uint8_t *header, size_t size, GError **error)
+read_pack_header(BkPackReader *self, const uint8_t *header, size_t size, GError **error)
 {
     g_autofree char *directory = bk_source_repo_object_name(self->source_repo, BK_PACK_DIRECTORY);
     const BkSealAs as = bk_pack_seal_as(self->source_repo, directory);
@@ -145,17 +145,18 @@ read_table(BkPackReader *self, GError **error)
 static bool
 open_whole(BkPackReader *self, BkOp *op, GError **error)
 {
-    return fetch(self, 0, self->ref->size, op, error) &&
-           read_header(self, self->window.data, self->window.size, error) &&
+    return fetch_pack_window(self, 0, self->ref->size, op, error) &&
+           read_pack_header(self, self->window.data, self->window.size, error) &&
            read_table(self, error);
 }
 
 static bool
 open_parts(BkPackReader *self, BkOp *op, GError **error)
 {
-    return fetch(self, 0, BK_SEAL_HEADER_SIZE, op, error) &&
-           read_header(self, self->window.data, self->window.size, error) &&
-           fetch(self, self->ref->size - self->ref->tail_size, self->ref->tail_size, op, error) &&
+    return fetch_pack_window(self, 0, BK_SEAL_HEADER_SIZE, op, error) &&
+           read_pack_header(self, self->window.data, self->window.size, error) &&
+           fetch_pack_window(self, self->ref->size - self->ref->tail_size, self->ref->tail_size, op,
+                             error) &&
            read_table(self, error);
 }
 
@@ -218,7 +219,8 @@ is_here(const BkPackReader *self, const BkPackChunk *chunk)
 }
 
 static bool
-read_once(BkPackReader *self, size_t index, size_t read_ahead, BkBuf *raw, BkOp *op, GError **error)
+read_chunk_once(BkPackReader *self, size_t index, size_t read_ahead, BkBuf *raw, BkOp *op,
+                GError **error)
 {
     size_t count;
     const BkPackChunk *chunks = bk_pack_reader_chunks(self, &count);
@@ -227,8 +229,8 @@ read_once(BkPackReader *self, size_t index, size_t read_ahead, BkBuf *raw, BkOp 
     BkFrame frame = {.ordinal = index, .size = chunk->frame_size};
 
     if (!is_here(self, chunk) &&
-        !fetch(self, chunk->frame_start, last->frame_start + last->frame_size - chunk->frame_start,
-               op, error))
+        !fetch_pack_window(self, chunk->frame_start,
+                           last->frame_start + last->frame_size - chunk->frame_start, op, error))
         return false;
     frame.data = self->window.data + (chunk->frame_start - self->window_start);
     if (!bk_opener_frame(self->opener, &frame, raw, error))
@@ -244,7 +246,7 @@ bk_pack_reader_read(BkPackReader *self, size_t index, size_t read_ahead, BkBuf *
     g_autoptr(GError) cause = NULL;
     unsigned tries = 0;
 
-    while (!read_once(self, index, read_ahead, raw, op, &cause)) {
+    while (!read_chunk_once(self, index, read_ahead, raw, op, &cause)) {
         if (!bk_reread_is_worth(bk_source_repo_store(self->source_repo), self->name, &tries, &cause,
                                 op))
             return bk_propagate(error, &cause) ||

@@ -31,7 +31,7 @@ bk_pack_put(const BkSourceRepo *source_repo, const uint8_t name[BK_SHA256_SIZE],
 }
 
 static bool
-visit(const BkStoreEntry *entry, void *data, GError **error)
+visit_pack(const BkStoreEntry *entry, void *data, GError **error)
 {
     GHashTable *packs = data;
 
@@ -46,7 +46,8 @@ bk_pack_list(const BkSourceRepo *source_repo, BkOp *op, GError **error)
     g_autoptr(GHashTable) packs = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     g_autofree char *prefix = bk_source_repo_object_name(source_repo, "packs/");
 
-    if (!bk_store_list(bk_source_repo_store(source_repo), prefix, NULL, visit, packs, op, error))
+    if (!bk_store_list(bk_source_repo_store(source_repo), prefix, NULL, visit_pack, packs, op,
+                       error))
         return NULL;
     return g_steal_pointer(&packs);
 }

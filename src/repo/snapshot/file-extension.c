@@ -23,7 +23,7 @@ bk_file_put_identity(BkBuf *extensions, const BkFileIdentity *identity)
 }
 
 static bool
-find_value(const BkFile *file, BkFileTag tag, BkWireReader *reader)
+find_tagged_value(const BkFile *file, BkFileTag tag, BkWireReader *reader)
 {
     BkExtension extension = {.size = 0};
     bool found =
@@ -45,7 +45,7 @@ bk_file_get_identity(const BkFile *file, BkFileIdentity *identity)
 {
     BkWireReader reader;
 
-    if (!find_value(file, BK_FILE_TAG_IDENTITY, &reader))
+    if (!find_tagged_value(file, BK_FILE_TAG_IDENTITY, &reader))
         return false;
     identity->ctime_sec = bk_wire_get_zigzag(&reader);
     identity->ctime_nsec = (uint32_t)bk_wire_get_bounded(&reader, NSEC_PER_SEC - 1);
@@ -70,7 +70,7 @@ bk_file_get_node(const BkFile *file, BkFileNode *node)
 {
     BkWireReader reader;
 
-    if (!find_value(file, BK_FILE_TAG_NODE, &reader))
+    if (!find_tagged_value(file, BK_FILE_TAG_NODE, &reader))
         return false;
     node->major = (uint32_t)bk_wire_get_bounded(&reader, UINT32_MAX);
     node->minor = (uint32_t)bk_wire_get_bounded(&reader, UINT32_MAX);
@@ -92,7 +92,7 @@ bk_file_put_xattrs(BkBuf *extensions, const BkFileXattr *xattrs, size_t count)
 void
 bk_file_xattrs_begin(const BkFile *file, BkWireReader *reader)
 {
-    (void)find_value(file, BK_FILE_TAG_XATTRS, reader);
+    (void)find_tagged_value(file, BK_FILE_TAG_XATTRS, reader);
 }
 
 bool
@@ -147,9 +147,9 @@ bk_file_check_extensions(const BkFile *file, GError **error)
     if (!bk_extensions_check(file->extensions, file->extensions_size, known, G_N_ELEMENTS(known),
                              "a file in a snapshot", error))
         return false;
-    if ((find_value(file, BK_FILE_TAG_IDENTITY, &reader) &&
+    if ((find_tagged_value(file, BK_FILE_TAG_IDENTITY, &reader) &&
          !bk_file_get_identity(file, &identity)) ||
-        find_value(file, BK_FILE_TAG_NODE, &reader) != is_device ||
+        find_tagged_value(file, BK_FILE_TAG_NODE, &reader) != is_device ||
         (is_device && !bk_file_get_node(file, &node)) || !are_xattrs_valid(file))
         return bk_throw(error, BK_ERROR_CORRUPT, "malformed extensions: a file in a snapshot");
     return true;

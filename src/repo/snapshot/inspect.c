@@ -4,12 +4,12 @@
 #include "codec/wire.h"
 #include "repo/repository-priv.h"
 #include "repo/seal-priv.h"
-#include "repo/snapshot/snapshot-priv.h"
+#include "repo/snapshot/snapshot-sections.h"
 
 #include <string.h>
 
 static void
-free_problem(void *data)
+free_inspected_problem(void *data)
 {
     BkInspectProblem *problem = data;
 
@@ -28,7 +28,7 @@ bk_inspection_add_problem(BkInspection *self, uint64_t offset, uint64_t size, GE
 }
 
 static void
-add_text(BkInspection *self, uint64_t offset, uint64_t size, const char *text)
+add_stretch_text(BkInspection *self, uint64_t offset, uint64_t size, const char *text)
 {
     g_autoptr(GError) cause = NULL;
 
@@ -97,9 +97,9 @@ measure_frames(BkInspection *self, const BkBuf *object, size_t end)
         next += frame.size;
     }
     if (!is_last)
-        add_text(self, next, 0, "object has no last frame");
+        add_stretch_text(self, next, 0, "object has no last frame");
     else if (next < end)
-        add_text(self, next, end - next, "object goes on after its last frame");
+        add_stretch_text(self, next, end - next, "object goes on after its last frame");
 }
 
 static void
@@ -122,7 +122,8 @@ static void
 check_digest(BkInspection *self)
 {
     if (!self->is_digest_right && self->problems->len == 0)
-        add_text(self, 0, self->size, "object does not have the SHA-256 that its trailer has");
+        add_stretch_text(self, 0, self->size,
+                         "object does not have the SHA-256 that its trailer has");
 }
 
 static void
@@ -134,7 +135,7 @@ look_at_envelope(BkInspection *self, const BkBuf *object)
     if (!self->has_header)
         return;
     if (object->size < BK_SEAL_HEADER_SIZE + BK_SEAL_TRAILER_SIZE) {
-        add_text(self, object->size, 0, "object is cut off");
+        add_stretch_text(self, object->size, 0, "object is cut off");
         return;
     }
     end = object->size - BK_SEAL_TRAILER_SIZE;
@@ -148,7 +149,7 @@ bk_inspection_init(BkInspection *self, const BkBuf *object)
     *self = (BkInspection){
         .size = object->size,
         .frames = g_array_new(FALSE, FALSE, sizeof(BkInspectFrame)),
-        .problems = g_ptr_array_new_with_free_func(free_problem),
+        .problems = g_ptr_array_new_with_free_func(free_inspected_problem),
         .sections = g_array_new(FALSE, FALSE, sizeof(BkInspectSection)),
     };
     bk_sha256(object->data, object->size, self->whole_digest);
@@ -181,7 +182,8 @@ take_section(BkInspection *self, const BkInspectFrame *frame, const BkBuf *raw, 
 }
 
 static bool
-open_frame(BkInspection *self, BkOpener *opener, const BkBuf *object, guint index, BkBuf *raw)
+open_inspected_frame(BkInspection *self, BkOpener *opener, const BkBuf *object, guint index,
+                     BkBuf *raw)
 {
     BkInspectFrame *found = &g_array_index(self->frames, BkInspectFrame, index);
     BkFrame frame = {
@@ -207,7 +209,7 @@ open_frames(BkInspection *self, BkOpener *opener, const BkBuf *object)
     for (guint i = 0; i < self->frames->len; i++) {
         const BkInspectFrame *frame = &g_array_index(self->frames, BkInspectFrame, i);
 
-        if (!open_frame(self, opener, object, i, &raw)) {
+        if (!open_inspected_frame(self, opener, object, i, &raw)) {
             is_complete = false;
             continue;
         }

@@ -27,8 +27,8 @@ bk_object_lock_init(BkObjectLock *self, int64_t started_us, BkSnapshot *parent)
 /* Was the parent put into the part under a lock of such a time? Its manifest bears the one that all
  * it names had at least. */
 static bool
-find_parent(const BkSourceRepo *source_repo, BkSnapshot *parent, bool *found, BkOp *op,
-            GError **error)
+find_locked_parent(const BkSourceRepo *source_repo, BkSnapshot *parent, bool *found, BkOp *op,
+                   GError **error)
 {
     const BkSnapshotHead *head = bk_snapshot_head(parent);
     const int64_t lock_us = bk_store_lock_us(bk_source_repo_store(source_repo));
@@ -52,7 +52,7 @@ bk_object_lock_begin(BkObjectLock *self, const BkSourceRepo *source_repo, int64_
 
     bk_object_lock_init(self, started_us, parent);
     if (parent != NULL && bk_store_lock_us(bk_source_repo_store(source_repo)) > 0 &&
-        !find_parent(source_repo, parent, &found, op, error))
+        !find_locked_parent(source_repo, parent, &found, op, error))
         return false;
     if (!found)
         self->taken_us = self->keys_us = INT64_MIN;

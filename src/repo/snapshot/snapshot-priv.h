@@ -1,4 +1,4 @@
-/* snapshot-priv.h - the insides of a snapshot, and its sections in bytes.
+/* snapshot-priv.h - the insides of a snapshot.
  *
  * Threads: as snapshot.h. */
 #pragma once
@@ -13,21 +13,3 @@ struct BkSnapshot {
     GPtrArray *extents;  /* blocks of encoded extents that `files` point into */
     size_t extents_used; /* of the last block */
 };
-
-typedef enum {
-    BK_SECTION_HEAD = 1,
-    BK_SECTION_PACKS = 2,
-    BK_SECTION_OWNERS = 3,
-    BK_SECTION_FILES = 4,
-    BK_SECTION_IGNORABLE = 128, /* from here on: programs that do not know it pass it over */
-} BkSection;                    /* the numbers are on disk: the first byte of a frame */
-
-void bk_snapshot_head_encode(const BkSnapshotHead *head, BkBuf *out);
-bool bk_snapshot_head_decode(BkSnapshotHead *head, const BkBuf *frame, GError **error) BK_MUST_USE;
-
-/* Adds the content of any other section to the snapshot. */
-bool bk_snapshot_section_decode(BkSnapshot *self, const BkBuf *frame, GError **error) BK_MUST_USE;
-
-void bk_pack_ref_encode(const BkPackRef *ref, BkBuf *out);
-void bk_owner_encode(const BkOwner *owner, BkBuf *out);
-void bk_file_encode(const BkFile *file, BkBuf *out);

@@ -1,4 +1,5 @@
 /* snapshot-sections.c - the sections of a manifest in bytes: written, and read with every bound. */
+#include "repo/snapshot/snapshot-sections.h"
 #include "codec/extension.h"
 #include "repo/snapshot/file-extension.h"
 #include "repo/snapshot/snapshot-priv.h"

@@ -2,6 +2,7 @@
 #include "repo/snapshot/unfinished.h"
 
 #include "base/log.h"
+#include "repo/snapshot/snapshot-manifest.h"
 
 void
 bk_unfinished_delete(const BkSourceRepo *source_repo, const char *id, BkOp *op)
@@ -13,7 +14,7 @@ bk_unfinished_delete(const BkSourceRepo *source_repo, const char *id, BkOp *op)
 }
 
 static GPtrArray *
-find_in(const BkSourceRepo *source_repo, const GPtrArray *entries, BkOp *op)
+find_unfinished_in(const BkSourceRepo *source_repo, const GPtrArray *entries, BkOp *op)
 {
     GPtrArray *unfinished = g_ptr_array_new_with_free_func(g_free);
 
@@ -35,8 +36,8 @@ bk_unfinished_find(const GPtrArray *source_repos, const GPtrArray *listings, con
     GPtrArray *found = g_ptr_array_new_with_free_func((GDestroyNotify)g_ptr_array_unref);
 
     for (guint i = 0; i < source_repos->len; i++) {
-        GPtrArray *ids =
-            find_in(g_ptr_array_index(source_repos, i), g_ptr_array_index(listings, i), op);
+        GPtrArray *ids = find_unfinished_in(g_ptr_array_index(source_repos, i),
+                                            g_ptr_array_index(listings, i), op);
 
         if (last[0] != 0)
             g_ptr_array_add(ids, g_strdup(last));

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/state-dir.h"
+#include "repo/snapshot/snapshot-manifest.h"
 #include "report/problem.h"
 
 #include <string.h>

@@ -1,6 +1,8 @@
 /* publish.c - puts a manifest into one repository: the last step of a snapshot there. */
 #include "repo/targets/publish.h"
 
+#include "repo/snapshot/snapshot-manifest.h"
+
 /* What is known of the locks is asked for once, before anything is put under them. */
 static bool
 begin_lock(const BkPublishRequest *request, BkTarget *target, BkOp *op, GError **error)

@@ -3,6 +3,7 @@
 
 #include "base/fault.h"
 #include "base/log.h"
+#include "repo/snapshot/snapshot-manifest.h"
 #include "repo/stale-uploads.h"
 #include "repo/targets/host-memory.h"
 #include "report/problem.h"

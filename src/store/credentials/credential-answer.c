@@ -14,7 +14,7 @@
 
 /* Exactly `digits` digits of `*text`, which moves on; -1 when they are not there. */
 static int
-take_number(const char **text, unsigned digits)
+take_date_number(const char **text, unsigned digits)
 {
     int value = 0;
 
@@ -27,7 +27,7 @@ take_number(const char **text, unsigned digits)
 }
 
 static bool
-take_byte(const char **text, char byte)
+take_date_byte(const char **text, char byte)
 {
     if (**text != byte)
         return false;
@@ -37,20 +37,20 @@ take_byte(const char **text, char byte)
 
 /* "Z", "+hh:mm" or "-hh:mm", to the end. */
 static bool
-take_offset(const char *text, int *seconds)
+take_zone_offset(const char *text, int *seconds)
 {
     int sign = *text == '-' ? -1 : 1;
     int hours;
     int minutes;
 
     *seconds = 0;
-    if (take_byte(&text, 'Z'))
+    if (take_date_byte(&text, 'Z'))
         return *text == 0;
-    if (!take_byte(&text, '+') && !take_byte(&text, '-'))
+    if (!take_date_byte(&text, '+') && !take_date_byte(&text, '-'))
         return false;
-    hours = take_number(&text, 2);
-    (void)take_byte(&text, ':');
-    minutes = take_number(&text, 2);
+    hours = take_date_number(&text, 2);
+    (void)take_date_byte(&text, ':');
+    minutes = take_date_number(&text, 2);
     *seconds = sign * (hours * SECS_PER_HOUR + minutes * 60);
     return hours >= 0 && hours < 24 && minutes >= 0 && minutes < 60 && *text == 0;
 }
@@ -60,18 +60,20 @@ bk_credential_answer_parse_time(const char *text, int64_t *time_us)
 {
     struct tm utc = {0};
     int offset;
-    bool ok =
-        (utc.tm_year = take_number(&text, 4) - 1900) >= 70 && take_byte(&text, '-') &&
-        (utc.tm_mon = take_number(&text, 2) - 1) >= 0 && utc.tm_mon < 12 && take_byte(&text, '-') &&
-        (utc.tm_mday = take_number(&text, 2)) >= 1 && utc.tm_mday <= 31 && take_byte(&text, 'T') &&
-        (utc.tm_hour = take_number(&text, 2)) >= 0 && utc.tm_hour < 24 && take_byte(&text, ':') &&
-        (utc.tm_min = take_number(&text, 2)) >= 0 && utc.tm_min < 60 && take_byte(&text, ':') &&
-        (utc.tm_sec = take_number(&text, 2)) >= 0 && utc.tm_sec <= 60;
+    bool ok = (utc.tm_year = take_date_number(&text, 4) - 1900) >= 70 &&
+              take_date_byte(&text, '-') && (utc.tm_mon = take_date_number(&text, 2) - 1) >= 0 &&
+              utc.tm_mon < 12 && take_date_byte(&text, '-') &&
+              (utc.tm_mday = take_date_number(&text, 2)) >= 1 && utc.tm_mday <= 31 &&
+              take_date_byte(&text, 'T') && (utc.tm_hour = take_date_number(&text, 2)) >= 0 &&
+              utc.tm_hour < 24 && take_date_byte(&text, ':') &&
+              (utc.tm_min = take_date_number(&text, 2)) >= 0 && utc.tm_min < 60 &&
+              take_date_byte(&text, ':') && (utc.tm_sec = take_date_number(&text, 2)) >= 0 &&
+              utc.tm_sec <= 60;
 
-    if (ok && take_byte(&text, '.'))
+    if (ok && take_date_byte(&text, '.'))
         while (g_ascii_isdigit(*text))
             text++;
-    if (!ok || !take_offset(text, &offset))
+    if (!ok || !take_zone_offset(text, &offset))
         return false;
     *time_us = ((int64_t)timegm(&utc) - offset) * BK_USEC_PER_SEC;
     return true;
@@ -79,7 +81,8 @@ bk_credential_answer_parse_time(const char *text, int64_t *time_us)
 
 /* What both forms end in. Takes `found` when it is good. */
 static bool
-finish(BkCredentials *found, const char *expiration, BkCredentials *credentials, GError **error)
+finish_credentials(BkCredentials *found, const char *expiration, BkCredentials *credentials,
+                   GError **error)
 {
     const char *fault = bk_credentials_find_fault(found);
 
@@ -161,7 +164,7 @@ bk_credential_answer_read_json(const BkBuf *body, BkCredentials *credentials, GE
     found.access_key = g_strdup(get_text(root, "AccessKeyId"));
     found.secret_key = g_strdup(get_text(root, "SecretAccessKey"));
     found.session_token = g_strdup(get_text(root, "Token"));
-    return finish(&found, get_text(root, "Expiration"), credentials, error);
+    return finish_credentials(&found, get_text(root, "Expiration"), credentials, error);
 }
 
 /* XML */
@@ -207,7 +210,8 @@ close_element(GMarkupParseContext *context, const char *name, void *data, GError
 }
 
 static void
-take_text(GMarkupParseContext *context, const char *text, size_t size, void *data, GError **error)
+collect_xml_text(GMarkupParseContext *context, const char *text, size_t size, void *data,
+                 GError **error)
 {
     Search *search = data;
 
@@ -228,7 +232,7 @@ take_text(GMarkupParseContext *context, const char *text, size_t size, void *dat
 static bool
 search_xml(const BkBuf *body, Wanted *wanted, size_t count)
 {
-    static const GMarkupParser parser = {open_element, close_element, take_text, NULL, NULL};
+    static const GMarkupParser parser = {open_element, close_element, collect_xml_text, NULL, NULL};
     Search search = {g_string_new(NULL), 0, wanted, count};
     g_autoptr(GMarkupParseContext) context = g_markup_parse_context_new(&parser, 0, &search, NULL);
     bool ok =
@@ -272,7 +276,7 @@ bk_credential_answer_read_xml(const BkBuf *body, BkCredentials *credentials, GEr
 
     if (!ok)
         return bk_throw(error, BK_ERROR_STORE, "the answer is not understood: not XML");
-    return finish(&found, expiration, credentials, error);
+    return finish_credentials(&found, expiration, credentials, error);
 }
 
 char *

@@ -46,26 +46,26 @@ parser_clear(Parser *self)
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Parser, parser_clear)
 
 static bool
-complain(const Parser *parser, const char *what, GError **error)
+complain_of_line(const Parser *parser, const char *what, GError **error)
 {
     return bk_throw(error, BK_ERROR_CONFIG, "\"%s\", line %zu: %s", parser->name, parser->line,
                     what);
 }
 
 static bool
-is_blank(char byte)
+is_blank_byte(char byte)
 {
     return byte == ' ' || byte == '\t' || byte == '\r';
 }
 
 static Slice
-trim(Slice slice)
+trim_slice(Slice slice)
 {
-    while (slice.size > 0 && is_blank(slice.data[0])) {
+    while (slice.size > 0 && is_blank_byte(slice.data[0])) {
         slice.data++;
         slice.size--;
     }
-    while (slice.size > 0 && is_blank(slice.data[slice.size - 1]))
+    while (slice.size > 0 && is_blank_byte(slice.data[slice.size - 1]))
         slice.size--;
     return slice;
 }
@@ -77,7 +77,7 @@ is_comment(Slice slice)
 }
 
 static bool
-equals(Slice slice, const char *text)
+is_slice_equal(Slice slice, const char *text)
 {
     return slice.size == strlen(text) && memcmp(slice.data, text, slice.size) == 0;
 }
@@ -87,9 +87,9 @@ static Slice
 cut_comment(Slice slice)
 {
     for (size_t i = 1; i < slice.size; i++)
-        if ((slice.data[i] == '#' || slice.data[i] == ';') && is_blank(slice.data[i - 1]))
+        if ((slice.data[i] == '#' || slice.data[i] == ';') && is_blank_byte(slice.data[i - 1]))
             slice.size = i;
-    return trim(slice);
+    return trim_slice(slice);
 }
 
 /* "[x]" or "[profile x]". */
@@ -103,19 +103,19 @@ take_header(Parser *self, Slice line, GError **error)
     Slice rest;
 
     if (end == NULL)
-        return complain(self, "\"[\" without \"]\"", error);
-    name = trim((Slice){line.data + 1, (size_t)(end - line.data) - 1});
-    rest = trim((Slice){end + 1, line.size - (size_t)(end - line.data) - 1});
+        return complain_of_line(self, "\"[\" without \"]\"", error);
+    name = trim_slice((Slice){line.data + 1, (size_t)(end - line.data) - 1});
+    rest = trim_slice((Slice){end + 1, line.size - (size_t)(end - line.data) - 1});
     if (!is_comment(rest))
-        return complain(self, "text other than a comment after \"]\"", error);
+        return complain_of_line(self, "text other than a comment after \"]\"", error);
     self->section = NULL;
     self->has_property = false;
-    if (equals(name, self->profile)) {
+    if (is_slice_equal(name, self->profile)) {
         self->section = &self->plain;
     } else if (name.size > prefix_size && memcmp(name.data, prefix, prefix_size) == 0 &&
-               is_blank(name.data[prefix_size]) &&
-               equals(trim((Slice){name.data + prefix_size, name.size - prefix_size}),
-                      self->profile)) {
+               is_blank_byte(name.data[prefix_size]) &&
+               is_slice_equal(trim_slice((Slice){name.data + prefix_size, name.size - prefix_size}),
+                              self->profile)) {
         self->section = &self->prefixed;
     }
     if (self->section != NULL)
@@ -125,7 +125,7 @@ take_header(Parser *self, Slice line, GError **error)
 
 /* Where the value of a key belongs, or NULL: other settings of the profile are not ours. */
 static char **
-find_value(BkCredentials *values, Slice key)
+find_profile_value(BkCredentials *values, Slice key)
 {
     static const char *const names[] = {"aws_access_key_id", "aws_secret_access_key",
                                         "aws_session_token"};
@@ -146,18 +146,18 @@ take_property(Parser *self, Slice line, GError **error)
     char **place;
 
     if (equal == NULL)
-        return complain(self, "is neither \"[profile]\" nor \"key = value\"", error);
+        return complain_of_line(self, "is neither \"[profile]\" nor \"key = value\"", error);
     value.data = equal + 1;
     value.size = line.size - (size_t)(equal - line.data) - 1;
     value = cut_comment(value);
-    place =
-        find_value(&self->section->values, trim((Slice){line.data, (size_t)(equal - line.data)}));
+    place = find_profile_value(&self->section->values,
+                               trim_slice((Slice){line.data, (size_t)(equal - line.data)}));
     self->is_ours = place != NULL;
     if (place == NULL)
         return true;
     /* Which of the two is meant cannot be known, and half of each would be worst. */
     if (*place != NULL)
-        return complain(self, "is given twice in this profile", error);
+        return complain_of_line(self, "is given twice in this profile", error);
     *place = g_strndup(value.data, value.size);
     return true;
 }
@@ -165,7 +165,7 @@ take_property(Parser *self, Slice line, GError **error)
 static bool
 take_line(Parser *self, Slice raw, GError **error)
 {
-    Slice line = trim(raw);
+    Slice line = trim_slice(raw);
     size_t indent = (size_t)(line.data - raw.data);
 
     if (is_comment(line))
@@ -177,7 +177,7 @@ take_line(Parser *self, Slice raw, GError **error)
     /* What is indented more than the property before it is a part of that one. */
     if (self->has_property && indent > self->indent)
         return !self->is_ours ||
-               complain(self, "continues a value that must be on one line", error);
+               complain_of_line(self, "continues a value that must be on one line", error);
     self->has_property = true;
     self->indent = indent;
     return take_property(self, line, error);
@@ -200,7 +200,7 @@ take_lines(Parser *self, const BkBuf *text, GError **error)
 
         self->line++;
         if (memchr(data, 0, length) != NULL)
-            return complain(self, "it contains a zero byte", error);
+            return complain_of_line(self, "it contains a zero byte", error);
         if (!take_line(self, (Slice){data, length}, error))
             return false;
         length += end != NULL;
@@ -245,7 +245,7 @@ bk_credential_file_parse(const BkBuf *text, const char *name, const char *profil
 /* Keys that others can read are no secret any more, and those that another user wrote are none of
  * ours: of a file that the configuration names this is refused, so that it is noticed. */
 static bool
-check_private(const struct stat *st, const char *path, GError **error)
+check_private_file(const struct stat *st, const char *path, GError **error)
 {
     g_autofree char *quoted = bk_escape_argument(path);
 
@@ -261,7 +261,8 @@ check_private(const struct stat *st, const char *path, GError **error)
 
 /* `wish` NULL: the file must be private; else a warning is enough. */
 static BkPlaceState
-read_file(const char *path, BkCredentialWish *wish, BkBuf *content, char **note, GError **error)
+read_credential_file(const char *path, BkCredentialWish *wish, BkBuf *content, char **note,
+                     GError **error)
 {
     g_autoptr(GError) cause = NULL;
     /* Not blocking: opening a pipe must not wait for its writer. */
@@ -281,7 +282,7 @@ read_file(const char *path, BkCredentialWish *wish, BkBuf *content, char **note,
         bk_throw(error, BK_ERROR_CONFIG, "credentials file: %s", cause->message);
         return BK_PLACE_BROKEN;
     }
-    if (wish == NULL && !check_private(&st, path, error))
+    if (wish == NULL && !check_private_file(&st, path, error))
         return BK_PLACE_BROKEN;
     if (wish != NULL && (st.st_mode & 077) != 0 && !wish->has_warned) {
         g_autofree char *quoted = bk_escape_argument(path);
@@ -309,7 +310,7 @@ ask_file(const char *path, const char *profile, BkCredentialWish *wish, BkCreden
          char **note, GError **error)
 {
     g_auto(BkBuf) content = BK_BUF_INIT;
-    BkPlaceState state = read_file(path, wish, &content, note, error);
+    BkPlaceState state = read_credential_file(path, wish, &content, note, error);
 
     if (state == BK_PLACE_FULL)
         state = bk_credential_file_parse(&content, path, profile, credentials, note, error);

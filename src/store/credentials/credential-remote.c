@@ -67,7 +67,7 @@ talk_begin(Talk *self, const BkCredentialWish *wish, bool near, BkOp *op, GError
 
 /* Is another try worth it? No request here does anything but ask, so that it may be lost. */
 static bool
-is_passing(bool has_answer, const BkHttpAnswer *answer)
+is_passing_failure(bool has_answer, const BkHttpAnswer *answer)
 {
     if (has_answer)
         return answer->status >= 500 || answer->status == 429;
@@ -87,16 +87,16 @@ show_host(const char *url)
 
 /* The answer is whatever the last try gave. */
 static bool
-exchange(Talk *self, const BkHttpRequest *request, GError **error)
+exchange_with_endpoint(Talk *self, const BkHttpRequest *request, GError **error)
 {
     g_autoptr(GError) cause = NULL;
 
     for (unsigned i = 1;; i++) {
         bool has_answer = bk_http_send(self->http, request, &self->answer, self->op, &cause);
 
-        if (has_answer && !is_passing(true, &self->answer))
+        if (has_answer && !is_passing_failure(true, &self->answer))
             return true;
-        if (i == TRIES || !is_passing(has_answer, &self->answer))
+        if (i == TRIES || !is_passing_failure(has_answer, &self->answer))
             break;
         g_clear_error(&cause);
         if (!bk_op_sleep(self->op, PAUSE_US << (i - 1), &cause))
@@ -113,13 +113,13 @@ exchange(Talk *self, const BkHttpRequest *request, GError **error)
 
 /* Sends, and takes no other answer than 200. `what` is asked for. */
 static bool
-fetch(Talk *self, BkHttpRequest *request, const char *what, GError **error)
+fetch_from_endpoint(Talk *self, BkHttpRequest *request, const char *what, GError **error)
 {
     g_autofree char *host = show_host(request->url);
     g_autofree char *code = NULL;
 
     request->limit = BK_CREDENTIAL_LIMIT;
-    if (!exchange(self, request, error))
+    if (!exchange_with_endpoint(self, request, error))
         return bk_prefix(error, "ask for %s", what); /* the cause names the host */
     if (self->answer.status == 200)
         return true;
@@ -233,7 +233,7 @@ assume_role(const BkCredentialWish *wish, const char *token_file, const char *ro
     form = encode_form(role, token);
     request.body = form;
     request.body_size = strlen(form);
-    return (fetch(&talk, &request, "credentials", error) &&
+    return (fetch_from_endpoint(&talk, &request, "credentials", error) &&
             bk_credential_answer_read_xml(&talk.answer.body, credentials, error)) ||
            bk_prefix(error, "role \"%s\"", role);
 }
@@ -300,7 +300,7 @@ ask_container(const BkCredentialWish *wish, const char *url, BkCredentials *cred
         return bk_propagate(error, &cause);
     headers[1] = authorization;
     return talk_begin(&talk, wish, is_near, op, error) &&
-           fetch(&talk, &request, "credentials", error) &&
+           fetch_from_endpoint(&talk, &request, "credentials", error) &&
            bk_credential_answer_read_json(&talk.answer.body, credentials, error);
 }
 
@@ -338,7 +338,7 @@ open_session(Talk *talk, const char *endpoint, bool *is_there, GError **error)
     g_autoptr(Secret) token = NULL;
 
     *is_there = true;
-    if (!fetch(talk, &request, "a session", error)) {
+    if (!fetch_from_endpoint(talk, &request, "a session", error)) {
         *is_there = talk->answer.outcome != BK_HTTP_NOT_SENT;
         return NULL;
     }
@@ -373,7 +373,7 @@ find_role(Talk *talk, const char *endpoint, const char *session, char **role, ch
     g_autoptr(GError) cause = NULL;
     const BkBuf *body = &talk->answer.body;
 
-    if (!fetch(talk, &request, "its role", &cause)) {
+    if (!fetch_from_endpoint(talk, &request, "its role", &cause)) {
         if (talk->answer.outcome != BK_HTTP_ANSWERED || talk->answer.status != 404) {
             bk_propagate(error, &cause);
             return BK_PLACE_BROKEN;
@@ -397,7 +397,7 @@ ask_role(Talk *talk, const char *endpoint, const char *session, const char *role
     const char *const headers[] = {session, NULL};
     BkHttpRequest request = {.method = "GET", .url = url, .headers = headers};
 
-    return (fetch(talk, &request, "credentials", error) &&
+    return (fetch_from_endpoint(talk, &request, "credentials", error) &&
             bk_credential_answer_read_json(&talk->answer.body, credentials, error)) ||
            bk_prefix(error, "role \"%s\"", role);
 }

@@ -67,13 +67,6 @@ char *bk_credential_answer_find_code(const BkBuf *body);
 /* "2026-11-21T09:41:00Z", also with a fraction of the second or an offset in place of the Z. */
 bool bk_credential_answer_parse_time(const char *text, int64_t *time_us);
 
-/* What is wrong with them, a static string, or NULL: both keys are there, and what is sent in
- * headers can be. */
-const char *bk_credentials_find_fault(const BkCredentials *self);
-
-/* Wipes and frees; NULL is fine. */
-void bk_credentials_wipe_text(char *text);
-
 /* The time since 1970; set before the first bk_credentials_get. */
 typedef int64_t (*BkCredentialClock)(void *data);
 void bk_credential_source_set_clock(BkCredentialSource *self, BkCredentialClock clock, void *data);

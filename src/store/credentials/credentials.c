@@ -10,8 +10,6 @@
 
 #define EARLY_US       (INT64_C(5) * 60 * BK_USEC_PER_SEC)
 #define EARLY_PAUSE_US (60 * BK_USEC_PER_SEC)
-#define MAX_KEY        512
-#define MAX_TOKEN      (16 * BK_KIB) /* Amazon names no bound; theirs are below 4 KiB */
 
 typedef struct Place {
     const char *name;
@@ -36,23 +34,6 @@ struct BkCredentialSource {
     int64_t next_early_us;
 };
 
-void
-bk_credentials_wipe_text(char *text)
-{
-    if (text != NULL)
-        bk_wipe(text, strlen(text));
-    g_free(text);
-}
-
-void
-bk_credentials_clear(BkCredentials *self)
-{
-    bk_credentials_wipe_text(self->access_key);
-    bk_credentials_wipe_text(self->secret_key);
-    bk_credentials_wipe_text(self->session_token);
-    *self = (BkCredentials){0};
-}
-
 static void
 clear_current(BkCredentialSource *self)
 {
@@ -60,40 +41,6 @@ clear_current(BkCredentialSource *self)
     bk_secret_free(self->current.secret_key);
     bk_secret_free(self->current.session_token);
     self->current = (BkCredentials){0};
-}
-
-static bool
-is_graphic(const char *text)
-{
-    for (; *text != 0; text++)
-        if (!g_ascii_isgraph(*text))
-            return false;
-    return true;
-}
-
-const char *
-bk_credentials_find_fault(const BkCredentials *self)
-{
-    if (self->access_key == NULL || self->access_key[0] == 0)
-        return "there is no access key";
-    if (self->secret_key == NULL || self->secret_key[0] == 0)
-        return "there is no secret key";
-    if (!is_graphic(self->access_key) || strlen(self->access_key) > MAX_KEY)
-        return "the access key is malformed";
-    if (!is_graphic(self->secret_key) || strlen(self->secret_key) > MAX_KEY)
-        return "the secret key is malformed";
-    if (self->session_token != NULL &&
-        (!is_graphic(self->session_token) || strlen(self->session_token) > MAX_TOKEN))
-        return "the session token is malformed";
-    return NULL;
-}
-
-static bool
-is_same(const BkCredentials *one, const BkCredentials *two)
-{
-    return g_strcmp0(one->access_key, two->access_key) == 0 &&
-           g_strcmp0(one->secret_key, two->secret_key) == 0 &&
-           g_strcmp0(one->session_token, two->session_token) == 0;
 }
 
 static int64_t
@@ -204,7 +151,7 @@ throw_broken(const Place *place, const GString *notes, GError **error, GError *c
 
 /* Asks the place that has them, or all in their order until one has. */
 static bool
-look(BkCredentialSource *self, BkCredentials *fresh, BkOp *op, GError **error)
+look_for_credentials(BkCredentialSource *self, BkCredentials *fresh, BkOp *op, GError **error)
 {
     const Place *first = self->place;
     size_t count = 1;
@@ -241,7 +188,7 @@ look(BkCredentialSource *self, BkCredentials *fresh, BkOp *op, GError **error)
 
 /* With the mutex held, as all below. */
 static bool
-is_usable(const BkCredentialSource *self, int64_t now_us)
+is_current_usable(const BkCredentialSource *self, int64_t now_us)
 {
     return self->current.access_key != NULL && !self->is_refused &&
            (self->current.expires_us == 0 || now_us < self->current.expires_us);
@@ -255,9 +202,9 @@ is_due(const BkCredentialSource *self, int64_t now_us)
 }
 
 static bool
-replace(BkCredentialSource *self, BkCredentials *fresh, GError **error)
+replace_credentials(BkCredentialSource *self, BkCredentials *fresh, GError **error)
 {
-    if (self->is_refused && is_same(&self->current, fresh))
+    if (self->is_refused && bk_credentials_is_same(&self->current, fresh))
         return bk_throw(error, BK_ERROR_DENIED,
                         "credentials: %s: the server reports that they have expired, and there are "
                         "no newer ones",
@@ -276,7 +223,7 @@ replace(BkCredentialSource *self, BkCredentials *fresh, GError **error)
 
 /* Gives the mutex back while it looks. */
 static bool
-refresh(BkCredentialSource *self, BkOp *op, GError **error)
+refresh_credentials(BkCredentialSource *self, BkOp *op, GError **error)
 {
     g_auto(BkCredentials) fresh = {0};
     g_autoptr(GError) cause = NULL;
@@ -284,12 +231,12 @@ refresh(BkCredentialSource *self, BkOp *op, GError **error)
 
     self->is_refreshing = true;
     (void)pthread_mutex_unlock(&self->mutex);
-    ok = look(self, &fresh, op, &cause);
+    ok = look_for_credentials(self, &fresh, op, &cause);
     (void)pthread_mutex_lock(&self->mutex);
     self->is_refreshing = false;
     self->refresh_count++;
     g_clear_error(&self->failure);
-    if ((!ok || !replace(self, &fresh, &cause)) && bk_op_check(op, NULL))
+    if ((!ok || !replace_credentials(self, &fresh, &cause)) && bk_op_check(op, NULL))
         self->failure = g_error_copy(cause);
     (void)pthread_cond_broadcast(&self->refreshed);
     return bk_propagate(error, &cause);
@@ -302,9 +249,9 @@ refresh_early(BkCredentialSource *self, int64_t now_us, BkOp *op, GError **error
     g_autoptr(GError) cause = NULL;
 
     self->next_early_us = now_us + EARLY_PAUSE_US;
-    if (refresh(self, op, &cause))
+    if (refresh_credentials(self, op, &cause))
         return true;
-    if (!bk_op_check(op, NULL) || !is_usable(self, self->clock(self->clock_data)))
+    if (!bk_op_check(op, NULL) || !is_current_usable(self, self->clock(self->clock_data)))
         return bk_propagate(error, &cause);
     bk_log(BK_LOG_WARNING, "%s; the old ones hold for another %" G_GINT64_FORMAT " s",
            cause->message, (self->current.expires_us - now_us) / BK_USEC_PER_SEC);
@@ -338,18 +285,18 @@ wait_for_other(BkCredentialSource *self, BkOp *op, GError **error)
 }
 
 static bool
-obtain(BkCredentialSource *self, BkOp *op, GError **error)
+obtain_credentials(BkCredentialSource *self, BkOp *op, GError **error)
 {
     for (;;) {
         int64_t now_us = self->clock(self->clock_data);
 
-        if (is_usable(self, now_us)) {
+        if (is_current_usable(self, now_us)) {
             if (self->is_refreshing || !is_due(self, now_us))
                 return true;
             return refresh_early(self, now_us, op, error);
         }
         if (!self->is_refreshing)
-            return refresh(self, op, error);
+            return refresh_credentials(self, op, error);
         if (!wait_for_other(self, op, error))
             return false;
     }
@@ -362,7 +309,7 @@ bk_credentials_get(BkCredentialSource *self, BkCredentials *credentials, BkOp *o
 
     bk_credentials_clear(credentials);
     (void)pthread_mutex_lock(&self->mutex);
-    ok = obtain(self, op, error);
+    ok = obtain_credentials(self, op, error);
     if (ok) {
         credentials->access_key = g_strdup(self->current.access_key);
         credentials->secret_key = g_strdup(self->current.secret_key);
@@ -377,7 +324,7 @@ void
 bk_credentials_expire(BkCredentialSource *self, const BkCredentials *credentials)
 {
     (void)pthread_mutex_lock(&self->mutex);
-    if (self->current.access_key != NULL && is_same(&self->current, credentials))
+    if (self->current.access_key != NULL && bk_credentials_is_same(&self->current, credentials))
         self->is_refused = true;
     (void)pthread_mutex_unlock(&self->mutex);
 }

@@ -13,6 +13,7 @@
  * Threads: any number of threads may use one BkCredentials at once; one of them refreshes. */
 #pragma once
 #include "base/op.h"
+#include "store/credentials/credential-set.h"
 #include "store/credentials/s3-sign.h"
 
 typedef struct BkCredentialSource BkCredentialSource;
@@ -31,20 +32,11 @@ BkCredentialSource *bk_credential_source_new(const BkCredentialOptions *options)
 void bk_credential_source_free(BkCredentialSource *self); /* NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BkCredentialSource, bk_credential_source_free)
 
-/* Credentials that hold for a while yet: one set, in the caller's hands. */
-typedef struct BkCredentials {
-    char *access_key;
-    char *secret_key;
-    char *session_token; /* or NULL */
-    int64_t expires_us;  /* since 1970; 0: never */
-} BkCredentials;
-void bk_credentials_clear(BkCredentials *self); /* wipes */
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BkCredentials, bk_credentials_clear)
-
-/* Finds or refreshes them: five minutes before they expire, and when that fails the old ones are
- * used to their end. `credentials` must be {0} or a former set, which is cleared. Fails with
- * BK_ERROR_DENIED (there are none; the message says where they were looked for), BK_ERROR_CONFIG (a
- * file is unsafe or wrong), BK_ERROR_STORE (an endpoint failed). */
+/* Finds or refreshes credentials, of which the caller gets a set of its own: five minutes before
+ * they expire, and when that fails the old ones are used to their end. `credentials` must be {0} or
+ * a former set, which is cleared. Fails with BK_ERROR_DENIED (there are none; the message says
+ * where they were looked for), BK_ERROR_CONFIG (a file is unsafe or wrong), BK_ERROR_STORE (an
+ * endpoint failed). */
 bool bk_credentials_get(BkCredentialSource *self, BkCredentials *credentials, BkOp *op,
                         GError **error) BK_MUST_USE;
 

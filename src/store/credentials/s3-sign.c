@@ -18,7 +18,7 @@ bk_s3_format_time(int64_t time_us, char text[17])
 
 /* Everything but the unreserved characters of RFC 3986, section 2.3, as %XX. */
 static char *
-encode(const char *text, const char *kept)
+encode_uri_text(const char *text, const char *kept)
 {
     return g_uri_escape_string(text, kept, FALSE);
 }
@@ -26,7 +26,7 @@ encode(const char *text, const char *kept)
 /* Names first, then what follows `separator`: that character itself does not sort lower than all
  * that may be in a longer name. */
 static int
-compare_names(const char *a, const char *b, const char *separator)
+compare_encoded_names(const char *a, const char *b, const char *separator)
 {
     size_t a_size = strcspn(a, separator);
     size_t b_size = strcspn(b, separator);
@@ -43,7 +43,7 @@ compare_parameters(const void *left, const void *right)
     const char *const *a = left;
     const char *const *b = right;
 
-    return compare_names(*a, *b, "=");
+    return compare_encoded_names(*a, *b, "=");
 }
 
 static int
@@ -52,7 +52,7 @@ compare_headers(const void *left, const void *right)
     const char *const *a = left;
     const char *const *b = right;
 
-    return compare_names(*a, *b, ":");
+    return compare_encoded_names(*a, *b, ":");
 }
 
 /* "a=b&c=": encoded first, then sorted, as the specification wants it. */
@@ -62,8 +62,8 @@ encode_query(const BkS3Request *request)
     g_autoptr(GPtrArray) parts = g_ptr_array_new_with_free_func(g_free);
 
     for (size_t i = 0; i < request->parameter_count; i++) {
-        g_autofree char *name = encode(request->parameters[i].name, NULL);
-        g_autofree char *value = encode(request->parameters[i].value, NULL);
+        g_autofree char *name = encode_uri_text(request->parameters[i].name, NULL);
+        g_autofree char *value = encode_uri_text(request->parameters[i].value, NULL);
 
         g_ptr_array_add(parts, g_strconcat(name, "=", value, NULL));
     }
@@ -75,7 +75,7 @@ encode_query(const BkS3Request *request)
 char *
 bk_s3_encode_target(const BkS3Request *request)
 {
-    g_autofree char *path = encode(request->path, "/");
+    g_autofree char *path = encode_uri_text(request->path, "/");
     g_autofree char *query = encode_query(request);
 
     return query[0] != 0 ? g_strconcat(path, "?", query, NULL) : g_steal_pointer(&path);
@@ -83,7 +83,7 @@ bk_s3_encode_target(const BkS3Request *request)
 
 /* What a header's value is signed as: without blanks around it, and single ones in it. */
 static char *
-trim(const char *value)
+trim_header_value(const char *value)
 {
     g_autoptr(GString) text = g_string_new(NULL);
 
@@ -101,9 +101,9 @@ trim(const char *value)
 }
 
 static void
-add_header(GPtrArray *headers, const char *name, const char *value)
+add_request_header(GPtrArray *headers, const char *name, const char *value)
 {
-    g_autofree char *trimmed = trim(value);
+    g_autofree char *trimmed = trim_header_value(value);
 
     g_ptr_array_add(headers, g_strconcat(name, ":", trimmed, NULL));
 }
@@ -115,15 +115,15 @@ collect_headers(const BkS3Request *request, const BkS3Credentials *credentials, 
 {
     GPtrArray *headers = g_ptr_array_new_with_free_func(g_free);
 
-    add_header(headers, "host", request->host);
+    add_request_header(headers, "host", request->host);
     for (size_t i = 0; i < request->header_count; i++)
-        add_header(headers, request->headers[i].name, request->headers[i].value);
+        add_request_header(headers, request->headers[i].name, request->headers[i].value);
     if (strcmp(request->service, "s3") == 0)
-        add_header(headers, "x-amz-content-sha256", payload);
+        add_request_header(headers, "x-amz-content-sha256", payload);
     if (credentials != NULL) {
-        add_header(headers, "x-amz-date", time);
+        add_request_header(headers, "x-amz-date", time);
         if (credentials->session_token != NULL)
-            add_header(headers, "x-amz-security-token", credentials->session_token);
+            add_request_header(headers, "x-amz-security-token", credentials->session_token);
     }
     g_ptr_array_sort(headers, compare_headers);
     return headers;
@@ -131,7 +131,7 @@ collect_headers(const BkS3Request *request, const BkS3Credentials *credentials, 
 
 /* "host;x-amz-date" */
 static char *
-list_names(const GPtrArray *headers)
+list_header_names(const GPtrArray *headers)
 {
     g_autoptr(GString) names = g_string_new(NULL);
 
@@ -160,7 +160,7 @@ hash_request(const BkS3Request *request, const GPtrArray *headers, const char *n
              const char *payload, char hex[2 * BK_SHA256_SIZE + 1])
 {
     g_autoptr(GString) text = g_string_new(request->method);
-    g_autofree char *path = encode(request->path, "/");
+    g_autofree char *path = encode_uri_text(request->path, "/");
     g_autofree char *query = encode_query(request);
 
     g_string_append_printf(text, "\n%s\n%s\n", path, query);
@@ -197,14 +197,14 @@ sign_text(const char *secret_key, const char *const *scope, const char *text,
 }
 
 static char *
-authorize(const BkS3Request *request, const BkS3Credentials *credentials, const GPtrArray *headers,
-          const char *time, const char *payload)
+make_authorization(const BkS3Request *request, const BkS3Credentials *credentials,
+                   const GPtrArray *headers, const char *time, const char *payload)
 {
     g_autofree char *day = g_strndup(time, 8);
     const char *const scope[] = {day, request->region, request->service, "aws4_request", NULL};
     g_autofree char *scope_text =
         g_strdup_printf("%s/%s/%s/aws4_request", day, request->region, request->service);
-    g_autofree char *names = list_names(headers);
+    g_autofree char *names = list_header_names(headers);
     g_autofree char *text = NULL;
     char hex[2 * BK_SHA256_SIZE + 1];
 
@@ -238,7 +238,7 @@ bk_s3_sign(const BkS3Request *request, const BkS3Credentials *credentials)
             lines, g_strdup_printf("%.*s: %s", (int)name_size, header, header + name_size + 1));
     }
     if (credentials != NULL)
-        g_ptr_array_add(lines, authorize(request, credentials, headers, time, payload));
+        g_ptr_array_add(lines, make_authorization(request, credentials, headers, time, payload));
     g_ptr_array_add(lines, NULL);
     return (char **)g_ptr_array_free(g_steal_pointer(&lines), FALSE);
 }

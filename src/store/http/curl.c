@@ -48,7 +48,7 @@ PROCEDURES
 
 /* dlsym gives a pointer to data, which ISO C does not convert to one to a function. */
 static void
-find(void *library, const char *name, void *pointer)
+find_curl_symbol(void *library, const char *name, void *pointer)
 {
     void *found = dlsym(library, name);
 
@@ -58,7 +58,7 @@ find(void *library, const char *name, void *pointer)
 }
 
 static void
-load(void)
+load_libcurl(void)
 {
     void *library = dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL);
 
@@ -66,14 +66,14 @@ load(void)
         cause = g_strdup_printf("load libcurl, which repositories in buckets need: %s", dlerror());
         return;
     }
-#define FUNCTION(type, name, parameters, arguments) find(library, #name, &loaded.name);
-#define PROCEDURE(name, parameters, arguments)      find(library, #name, &loaded.name);
+#define FUNCTION(type, name, parameters, arguments) find_curl_symbol(library, #name, &loaded.name);
+#define PROCEDURE(name, parameters, arguments)      find_curl_symbol(library, #name, &loaded.name);
     FUNCTIONS
     PROCEDURES
 #undef FUNCTION
 #undef PROCEDURE
-    find(library, "curl_easy_setopt", &loaded.setopt);
-    find(library, "curl_easy_getinfo", &loaded.getinfo);
+    find_curl_symbol(library, "curl_easy_setopt", &loaded.setopt);
+    find_curl_symbol(library, "curl_easy_getinfo", &loaded.getinfo);
     if (cause == NULL && loaded.curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
         cause = g_strdup("libcurl cannot be initialized");
 }
@@ -83,7 +83,7 @@ bk_curl_load(GError **error)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-    (void)pthread_once(&once, load);
+    (void)pthread_once(&once, load_libcurl);
     return cause == NULL || bk_throw(error, BK_ERROR_SYSTEM, "%s", cause);
 }
 

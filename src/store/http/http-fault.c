@@ -163,7 +163,7 @@ throw_scheme(Transfer *self, const char *origin, bool needs, GError **error)
 }
 
 static bool
-explain(Transfer *self, CURL *handle, CURLcode code, const char *origin, GError **error)
+explain_curl_code(Transfer *self, CURL *handle, CURLcode code, const char *origin, GError **error)
 {
     BkHttpAnswer *answer = self->answer;
     /* With an "@" it may quote a proxy's address with a password in it. */
@@ -211,7 +211,7 @@ bk_http_judge(Transfer *self, CURL *handle, CURLcode code, GError **error)
     g_autofree char *origin = origin_of(self->request->url);
 
     if (code != CURLE_OK)
-        return explain(self, handle, code, origin, error);
+        return explain_curl_code(self, handle, code, origin, error);
     if (is_told_to_use_tls(self))
         return throw_scheme(self, origin, true, error);
     if (self->has_headers) {

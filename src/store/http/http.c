@@ -77,7 +77,7 @@ bk_http_free(BkHttp *self)
 
 /* Waits for a free connection where they are bounded. NULL when the operation ends before. */
 static CURL *
-acquire(BkHttp *self, const BkOp *op, GError **error)
+acquire_connection(BkHttp *self, const BkOp *op, GError **error)
 {
     CURL *handle = NULL;
     bool ok;
@@ -109,7 +109,7 @@ acquire(BkHttp *self, const BkOp *op, GError **error)
 /* Of a handle whose transfer failed nothing is used again: neither its connections nor the
  * addresses that it has found for a name. */
 static void
-release(BkHttp *self, CURL *handle, bool is_good)
+release_connection(BkHttp *self, CURL *handle, bool is_good)
 {
     if (!is_good)
         curl_easy_cleanup(handle);
@@ -186,7 +186,7 @@ receive_body(char *data, size_t item_size, size_t items, void *user)
 }
 
 static bool
-is_blank(const char *line, size_t size)
+is_blank_line(const char *line, size_t size)
 {
     return (size == 1 && line[0] == '\n') || (size == 2 && memcmp(line, "\r\n", 2) == 0);
 }
@@ -204,7 +204,7 @@ receive_header(char *data, size_t item_size, size_t items, void *user)
     if (size >= 5 && memcmp(data, "HTTP/", 5) == 0) {
         g_hash_table_remove_all(self->answer->headers); /* what came before was "100 Continue" */
         self->has_headers = false;
-    } else if (is_blank(data, size)) {
+    } else if (is_blank_line(data, size)) {
         self->has_headers = true;
     } else if (colon != NULL) {
         g_autofree char *name = g_strndup(data, (size_t)(colon - data));
@@ -308,7 +308,7 @@ list_headers(const BkHttpRequest *request)
 }
 
 static bool
-perform(Transfer *self, CURL *handle, GError **error)
+perform_transfer(Transfer *self, CURL *handle, GError **error)
 {
     struct curl_slist *headers = list_headers(self->request);
     BkCurlSetup setup = {.handle = handle};
@@ -347,10 +347,10 @@ bk_http_send(BkHttp *self, const BkHttpRequest *request, BkHttpAnswer *answer, B
     answer->status = 0;
     answer->body.size = 0;
     g_hash_table_remove_all(answer->headers);
-    handle = acquire(self, op, error);
+    handle = acquire_connection(self, op, error);
     if (handle == NULL)
         return false;
-    ok = perform(&transfer, handle, error);
-    release(self, handle, ok);
+    ok = perform_transfer(&transfer, handle, error);
+    release_connection(self, handle, ok);
     return ok;
 }

@@ -26,7 +26,7 @@ bk_s3_ahead_init(S3Store *self)
 }
 
 static void
-keep(S3Store *self, const char *name, BkBuf *content)
+keep_prefetched(S3Store *self, const char *name, BkBuf *content)
 {
     BkBuf *own = g_new(BkBuf, 1);
 
@@ -64,7 +64,7 @@ bk_s3_give_ahead(BkStore *store, const char *name, const BkBuf *data)
     g_auto(BkBuf) content = BK_BUF_INIT;
 
     bk_buf_append(&content, data->data, data->size);
-    keep((S3Store *)store, name, &content);
+    keep_prefetched((S3Store *)store, name, &content);
 }
 
 /* What is absent, or too large to be kept, is for who asks for it to find out. */
@@ -75,7 +75,7 @@ read_one(S3Store *self, const char *name, BkOp *op, GError **error)
     g_autoptr(GError) cause = NULL;
 
     if (bk_store_get(&self->base, name, 0, SIZE_MAX, AHEAD_MAX, &content, op, &cause)) {
-        keep(self, name, &content);
+        keep_prefetched(self, name, &content);
         return true;
     }
     return bk_error_is(cause, BK_ERROR_ABSENT) || bk_error_is(cause, BK_ERROR_CORRUPT) ||
@@ -84,7 +84,7 @@ read_one(S3Store *self, const char *name, BkOp *op, GError **error)
 
 /* None ends the others: which error is reported must not depend on who was first. */
 static bool
-run_worker(unsigned index, void *data, BkOp *op, GError **error)
+run_prefetch_worker(unsigned index, void *data, BkOp *op, GError **error)
 {
     Ahead *ahead = data;
     bool keeps;
@@ -102,7 +102,7 @@ bk_s3_read_ahead(BkStore *store, const char *const *names, size_t count, BkOp *o
 {
     g_autofree GError **errors = g_new0(GError *, count + 1);
     Ahead ahead = {(S3Store *)store, names, count, errors};
-    bool ok = bk_workers_run((unsigned)count + 1, run_worker, &ahead, op, error);
+    bool ok = bk_workers_run((unsigned)count + 1, run_prefetch_worker, &ahead, op, error);
 
     for (size_t i = 0; i <= count; i++) {
         if (ok && errors[i] != NULL) {

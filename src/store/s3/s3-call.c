@@ -201,7 +201,7 @@ is_one_of(const char *text, const char *const *list, size_t count)
 
 /* Does it pay to ask again as it is? */
 static bool
-is_passing(const Attempt *self)
+is_passing_attempt(const Attempt *self)
 {
     static const char *const codes[] = {"SlowDown",           "RequestTimeout",
                                         "InternalError",      "OperationAborted",
@@ -264,7 +264,7 @@ code_of(const Attempt *self)
 
 /* What the codes mean for who reads the message. */
 static const char *
-explain(const char *code)
+explain_s3_code(const char *code)
 {
     static const struct {
         const char *code;
@@ -291,7 +291,7 @@ static bool
 throw_fault(const Attempt *self, GError **error)
 {
     const char *code = self->fault.code;
-    const char *meaning = explain(code);
+    const char *meaning = explain_s3_code(code);
     unsigned status = self->answer->status;
 
     if (strcmp(code, "RequestTimeTooSkewed") == 0) {
@@ -362,7 +362,7 @@ check_extent(const Attempt *self, GError **error)
 
 /* Sends once and judges the answer: true when the call is done. */
 static bool
-attempt(Attempt *self, BkOp *op, GError **error)
+attempt_call(Attempt *self, BkOp *op, GError **error)
 {
     bool is_good;
 
@@ -420,7 +420,7 @@ wait_for_next(Attempt *self, unsigned failures, int64_t start_us, GError **cause
         g_clear_error(cause);
         return true;
     }
-    if (!is_passing(self) || !bk_op_check(op, NULL))
+    if (!is_passing_attempt(self) || !bk_op_check(op, NULL))
         return bk_propagate(error, cause);
     if (tried_us + pause_us > retry_us)
         return bk_propagate(error, cause) ||
@@ -452,7 +452,7 @@ bk_s3_call(S3Store *self, const S3Call *call, BkHttpAnswer *answer, bool *is_unc
         bk_credentials_clear(&state.credentials);
         if (!bk_credentials_get(self->credentials, &state.credentials, op, error))
             return false;
-        is_done = attempt(&state, op, &cause);
+        is_done = attempt_call(&state, op, &cause);
         if (is_uncertain != NULL && may_have_had_effect(answer, is_done))
             *is_uncertain = true;
         if (is_done) {

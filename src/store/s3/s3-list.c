@@ -29,7 +29,7 @@ typedef struct Listing {
 
 /* Visits the object at hand. */
 static bool
-flush(Listing *self, GError **error)
+flush_current_object(Listing *self, GError **error)
 {
     g_autofree char *name = g_steal_pointer(&self->name);
     const BkStoreEntry entry = {name, self->size, self->modified_us};
@@ -38,7 +38,7 @@ flush(Listing *self, GError **error)
 }
 
 static bool
-take_entry(Listing *self, const BkS3Entry *entry, GError **error)
+take_listed_object(Listing *self, const BkS3Entry *entry, GError **error)
 {
     const char *name = bk_s3_name(self->store, entry->key);
 
@@ -46,7 +46,7 @@ take_entry(Listing *self, const BkS3Entry *entry, GError **error)
     if (name == NULL || entry->is_marker || strcmp(name, self->after) <= 0)
         return true;
     if (self->name == NULL || strcmp(self->name, name) != 0) {
-        if (!flush(self, error))
+        if (!flush_current_object(self, error))
             return false;
         self->name = g_strdup(name);
     }
@@ -56,13 +56,13 @@ take_entry(Listing *self, const BkS3Entry *entry, GError **error)
 }
 
 static bool
-take_directory(Listing *self, const char *key, GError **error)
+take_common_prefix(Listing *self, const char *key, GError **error)
 {
     g_autofree char *inside = g_strconcat(key, "x", NULL); /* as a name would go on */
     const char *name = bk_s3_name(self->store, inside);
     BkStoreEntry entry = {0};
 
-    if (!flush(self, error))
+    if (!flush_current_object(self, error))
         return false;
     if (name == NULL || g_strcmp0(self->directory, key) == 0)
         return true; /* not ours, or told of by the page before, too */
@@ -87,14 +87,14 @@ take_page(Listing *self, const BkS3Page *page, GError **error)
 
             if (strcmp(directory, entry->key) > 0)
                 break;
-            if (!take_directory(self, directory, error))
+            if (!take_common_prefix(self, directory, error))
                 return false;
         }
-        if (!take_entry(self, entry, error))
+        if (!take_listed_object(self, entry, error))
             return false;
     }
     for (; next < page->prefixes->len; next++)
-        if (!take_directory(self, g_ptr_array_index(page->prefixes, next), error))
+        if (!take_common_prefix(self, g_ptr_array_index(page->prefixes, next), error))
             return false;
     return true;
 }
@@ -201,7 +201,7 @@ get_page(Listing *self, BkS3Page *page, BkOp *op, GError **error)
 }
 
 static bool
-run(Listing *self, BkOp *op, GError **error)
+run_listing(Listing *self, BkOp *op, GError **error)
 {
     g_auto(BkS3Page) page = {0};
     bool with_versions = false;
@@ -212,7 +212,7 @@ run(Listing *self, BkOp *op, GError **error)
     do
         ok = ok && get_page(self, &page, op, error) && take_page(self, &page, error);
     while (ok && page.is_truncated);
-    ok = ok && flush(self, error);
+    ok = ok && flush_current_object(self, error);
     g_free(self->name);
     g_free(self->directory);
     return ok;
@@ -225,7 +225,7 @@ bk_s3_list(BkStore *store, const char *prefix, const char *after, BkStoreVisit v
     Listing self = {
         .store = (S3Store *)store, .prefix = prefix, .after = after, .visit = visit, .data = data};
 
-    return run(&self, op, error);
+    return run_listing(&self, op, error);
 }
 
 bool
@@ -241,7 +241,7 @@ bk_s3_list_directory(BkStore *store, const char *directory, BkStoreVisit visit, 
         .data = data,
     };
 
-    return run(&self, op, error);
+    return run_listing(&self, op, error);
 }
 
 bool

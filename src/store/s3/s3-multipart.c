@@ -24,7 +24,7 @@ upload_clear(Upload *self)
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Upload, upload_clear)
 
 static bool
-begin(Upload *self, const char *id, BkOp *op, GError **error)
+begin_upload(Upload *self, const char *id, BkOp *op, GError **error)
 {
     g_auto(BkHttpAnswer) answer = {0};
     g_auto(S3Fields) fields = {0};
@@ -87,7 +87,7 @@ put_part(Upload *self, const BkBuf *data, size_t offset, BkOp *op, GError **erro
 }
 
 static bool
-complete(Upload *self, BkHttpAnswer *answer, bool *is_uncertain, BkOp *op, GError **error)
+complete_upload(Upload *self, BkHttpAnswer *answer, bool *is_uncertain, BkOp *op, GError **error)
 {
     /* 404: an attempt whose answer was lost has completed it, which the caller finds out. */
     static const unsigned accepted[] = {404, 412, 501, 0};
@@ -152,7 +152,7 @@ bk_s3_abort_upload(BkStore *store, const char *name, const char *id, BkOp *op, G
 
 /* Parts that stay behind would be paid for. Also after the operation was cancelled. */
 static void
-give_up(const Upload *self)
+give_up_upload(const Upload *self)
 {
     g_autoptr(BkOp) op = bk_op_new(NULL);
     g_autoptr(GError) error = NULL;
@@ -172,7 +172,7 @@ put_parts(Upload *self, const BkBuf *data, BkHttpAnswer *answer, bool *is_uncert
     for (size_t offset = 0; offset < data->size; offset += BK_S3_PART_SIZE)
         if (!put_part(self, data, offset, op, error))
             return false;
-    return complete(self, answer, is_uncertain, op, error);
+    return complete_upload(self, answer, is_uncertain, op, error);
 }
 
 bool
@@ -183,13 +183,13 @@ bk_s3_put_parts(S3Store *self, const char *name, const BkBuf *data, const char *
 
     upload.etags = g_ptr_array_new_with_free_func(g_free);
     /* Some stores ignore the condition of the completion. */
-    if (!bk_s3_check_is_free(self, name, op, error) || !begin(&upload, id, op, error))
+    if (!bk_s3_check_is_free(self, name, op, error) || !begin_upload(&upload, id, op, error))
         return false;
     if (!put_parts(&upload, data, answer, is_uncertain, op, error)) {
-        give_up(&upload);
+        give_up_upload(&upload);
         return false;
     }
     if (answer->status == 412 || answer->status == 501)
-        give_up(&upload);
+        give_up_upload(&upload);
     return true;
 }

@@ -90,30 +90,38 @@ const char *bk_s3_name(const S3Store *self, const char *key);
 /* Headers of every request about an object's content: the customer's key, who pays. */
 void bk_s3_add_access_headers(const S3Store *self, S3Fields *headers);
 
-/* Until when an object that is put now is locked. */
-int64_t bk_s3_lock_until_us(const S3Store *self);
 void bk_s3_format_date(int64_t time_us, char text[21]); /* "2026-11-24T00:00:00Z" */
-bool bk_s3_is_locked_kind(const S3Store *self, const char *name);
 void bk_s3_add_md5(S3Fields *headers, const void *data, size_t size);
 
-/* --- s3-put.c, s3-multipart.c --- */
+/* --- s3-object.c --- */
 
 /* All headers of a new object but those of its body. */
 void bk_s3_add_object_headers(const S3Store *self, const char *name, const char *id,
                               S3Fields *headers);
-bool bk_s3_put(BkStore *store, const char *name, const BkBuf *data, const uint8_t *sha256, BkOp *op,
-               GError **error) BK_MUST_USE;
 
-/* Fails with BK_ERROR_EXISTS when there is an object of the name, of whatever version. */
-bool bk_s3_check_is_free(S3Store *self, const char *name, BkOp *op, GError **error) BK_MUST_USE;
+/* Until when an object that is put now is locked. */
+int64_t bk_s3_lock_until_us(const S3Store *self);
+/* Returns true if objects of the name are put with a lock. */
+bool bk_s3_is_locked_kind(const S3Store *self, const char *name);
 
-/* Puts an object in parts; `*answer` is that of its completion. */
-bool bk_s3_put_parts(S3Store *self, const char *name, const BkBuf *data, const char *id,
-                     BkHttpAnswer *answer, bool *is_uncertain, BkOp *op,
-                     GError **error) BK_MUST_USE;
+/* --- s3-versioning.c --- */
 
-bool bk_s3_abort_upload(BkStore *store, const char *name, const char *id, BkOp *op,
-                        GError **error) BK_MUST_USE;
+/* Sets `*keeps` when the bucket keeps versions. Asked once. One that does not let us ask counts as
+ * one that does: listing versions is right in any bucket. */
+bool bk_s3_keeps_versions(S3Store *self, bool *keeps, BkOp *op, GError **error) BK_MUST_USE;
+
+/* See bk_store_has_no_versions and bk_store_take_no_versions. */
+bool bk_s3_has_no_versions(const BkStore *store);
+void bk_s3_take_no_versions(BkStore *store);
+
+/* The oldest of the versions of a name that is no marker, or NULL. */
+const BkS3Entry *bk_s3_find_first(const GPtrArray *versions);
+
+/* Which version get and stat mean: a new string, or NULL for the current one. */
+char *bk_s3_first_of(S3Store *self, const char *name);
+
+/* From now on an object is that version of its name. */
+void bk_s3_remember_first(S3Store *self, const char *name, const char *version);
 
 /* --- s3-ahead.c --- */
 void bk_s3_ahead_init(S3Store *self);
@@ -133,35 +141,21 @@ bool bk_s3_list_directory(BkStore *store, const char *directory, BkStoreVisit vi
 bool bk_s3_list_uploads(BkStore *store, const char *prefix, BkStoreVisitUpload visit, void *data,
                         BkOp *op, GError **error) BK_MUST_USE;
 
-/* --- s3-versions.c --- */
-
-/* Whether the bucket keeps versions. Asked once. One that does not let us ask counts as one that
- * does: listing versions is right in any bucket. */
-bool bk_s3_keeps_versions(S3Store *self, bool *keeps, BkOp *op, GError **error) BK_MUST_USE;
-
-/* See bk_store_has_no_versions and bk_store_take_no_versions. */
-bool bk_s3_has_no_versions(const BkStore *store);
-void bk_s3_take_no_versions(BkStore *store);
-
 /* The versions of one name, newest first: an array of BkS3Entry * with markers among them. */
 bool bk_s3_get_versions(S3Store *self, const char *name, GPtrArray **versions, BkOp *op,
                         GError **error) BK_MUST_USE;
 
-/* The oldest one that is no marker, or NULL. */
-const BkS3Entry *bk_s3_find_first(const GPtrArray *versions);
+/* --- s3-versions.c --- */
 
-/* Which version get and stat mean: a new string, or NULL for the current one. */
-char *bk_s3_first_of(S3Store *self, const char *name);
+/* Fails with BK_ERROR_EXISTS when there is an object of the name, of whatever version. */
+bool bk_s3_check_is_free(S3Store *self, const char *name, BkOp *op, GError **error) BK_MUST_USE;
 
 /* What get answered is `version`, the current one: is it the first? Otherwise remembers the first.
  */
 bool bk_s3_check_first(S3Store *self, const char *name, const char *version, bool *is_first,
                        BkOp *op, GError **error) BK_MUST_USE;
 
-/* From now on an object is that version of its name. */
-void bk_s3_remember_first(S3Store *self, const char *name, const char *version);
-
-/* Finds the first version, if there is one, and remembers it. */
+/* Is there a first version? Remembers it. */
 bool bk_s3_find_hidden(S3Store *self, const char *name, bool *found, BkOp *op,
                        GError **error) BK_MUST_USE;
 
@@ -173,3 +167,16 @@ bool bk_s3_delete_many(BkStore *store, const char *const *names, size_t count, B
 bool bk_s3_get_lock(BkStore *store, const char *name, int64_t *until_us, BkOp *op,
                     GError **error) BK_MUST_USE;
 bool bk_s3_retain(BkStore *store, const char *name, BkOp *op, GError **error) BK_MUST_USE;
+
+/* --- s3-multipart.c, s3-put.c: each uses what stands above --- */
+
+bool bk_s3_put(BkStore *store, const char *name, const BkBuf *data, const uint8_t *sha256, BkOp *op,
+               GError **error) BK_MUST_USE;
+
+/* Puts an object in parts; `*answer` is that of its completion. */
+bool bk_s3_put_parts(S3Store *self, const char *name, const BkBuf *data, const char *id,
+                     BkHttpAnswer *answer, bool *is_uncertain, BkOp *op,
+                     GError **error) BK_MUST_USE;
+
+bool bk_s3_abort_upload(BkStore *store, const char *name, const char *id, BkOp *op,
+                        GError **error) BK_MUST_USE;

@@ -27,57 +27,6 @@ choose_id(char id[BK_S3_ID_SIZE + 1], GError **error)
     return true;
 }
 
-int64_t
-bk_s3_lock_until_us(const S3Store *self)
-{
-    /* A quarter more than is asked for, so that locks need not be extended at each snapshot. */
-    return self->now_us() + self->options.lock_us + self->options.lock_us / 4;
-}
-
-bool
-bk_s3_is_locked_kind(const S3Store *self, const char *name)
-{
-    return self->options.lock != BK_S3_LOCK_NONE &&
-           self->options.kind_of(name) != BK_OBJECT_TRANSIENT;
-}
-
-static void
-add_encryption(const S3Store *self, S3Fields *headers)
-{
-    static const char header[] = "x-amz-server-side-encryption";
-
-    if (self->options.sse == BK_S3_SSE_AES256)
-        bk_s3_fields_add(headers, header, "AES256");
-    if (self->options.sse == BK_S3_SSE_KMS) {
-        bk_s3_fields_add(headers, header, "aws:kms");
-        if (self->options.kms_key != NULL)
-            bk_s3_fields_add(headers, "x-amz-server-side-encryption-aws-kms-key-id",
-                             self->options.kms_key);
-    }
-}
-
-void
-bk_s3_add_object_headers(const S3Store *self, const char *name, const char *id, S3Fields *headers)
-{
-    const char *storage_class = self->options.storage_class[self->options.kind_of(name)];
-
-    bk_s3_fields_add(headers, BK_S3_PUT_HEADER, id);
-    bk_s3_add_access_headers(self, headers);
-    add_encryption(self, headers);
-    if (storage_class != NULL)
-        bk_s3_fields_add(headers, "x-amz-storage-class", storage_class);
-    if (self->options.tags != NULL)
-        bk_s3_fields_add(headers, "x-amz-tagging", self->options.tags);
-    if (bk_s3_is_locked_kind(self, name)) {
-        char until[21];
-
-        bk_s3_format_date(bk_s3_lock_until_us(self), until);
-        bk_s3_fields_add(headers, "x-amz-object-lock-mode",
-                         self->options.lock == BK_S3_LOCK_COMPLIANCE ? "COMPLIANCE" : "GOVERNANCE");
-        bk_s3_fields_add(headers, "x-amz-object-lock-retain-until-date", until);
-    }
-}
-
 static bool
 put_whole(Put *self, BkHttpAnswer *answer, BkOp *op, GError **error)
 {
@@ -119,7 +68,7 @@ put_whole(Put *self, BkHttpAnswer *answer, BkOp *op, GError **error)
 
 /* Is an object, or one version of it, what this very put has put? */
 static bool
-is_own(const Put *self, const char *version, bool *is_own, BkOp *op, GError **error)
+is_version_of_put(const Put *self, const char *version, bool *is_own, BkOp *op, GError **error)
 {
     static const unsigned accepted[] = {404, 405, 0};
     g_auto(BkHttpAnswer) answer = {0};
@@ -176,7 +125,7 @@ take_back(const Put *self, const char *version, BkOp *op, GError **error)
  * version. So is an earlier attempt of ours that may lie there, too. Who may not delete at all
  * leaves it, and reads the first one itself. */
 static void
-lose(const Put *self, const char *version, const char *first, BkOp *op)
+withdraw_own_version(const Put *self, const char *version, const char *first, BkOp *op)
 {
     g_autoptr(GError) cause = NULL;
 
@@ -203,14 +152,14 @@ check_is_first(const Put *self, const char *version, BkOp *op, GError **error)
         return bk_throw(error, BK_ERROR_STORE, "the object that was just put does not exist");
     if (strcmp(first->version, version) == 0)
         return true;
-    if (self->is_uncertain && !is_own(self, first->version, &own, op, error))
+    if (self->is_uncertain && !is_version_of_put(self, first->version, &own, op, error))
         return false;
-    lose(self, version, first->version, op);
+    withdraw_own_version(self, version, first->version, op);
     return own || bk_store_throw_exists(error);
 }
 
 static bool
-judge(Put *self, const BkHttpAnswer *answer, BkOp *op, GError **error)
+judge_put_answer(Put *self, const BkHttpAnswer *answer, BkOp *op, GError **error)
 {
     const char *version = bk_http_answer_get(answer, "x-amz-version-id");
     bool own = false;
@@ -221,7 +170,7 @@ judge(Put *self, const BkHttpAnswer *answer, BkOp *op, GError **error)
                         "might overwrite each other: turn on versioning for the bucket, or set "
                         "\"conditions: false\" and write from one host only");
     if (answer->status == 412) {
-        if (self->is_uncertain && !is_own(self, NULL, &own, op, error))
+        if (self->is_uncertain && !is_version_of_put(self, NULL, &own, op, error))
             return false;
         return own || bk_store_throw_exists(error);
     }
@@ -237,17 +186,6 @@ judge(Put *self, const BkHttpAnswer *answer, BkOp *op, GError **error)
     }
     atomic_store(&self->store->versions, BK_S3_VERSIONS_KEPT);
     return check_is_first(self, version, op, error);
-}
-
-bool
-bk_s3_check_is_free(S3Store *self, const char *name, BkOp *op, GError **error)
-{
-    g_autoptr(GError) cause = NULL;
-    uint64_t size;
-
-    if (self->base.driver->stat(&self->base, name, &size, op, &cause))
-        return bk_store_throw_exists(error);
-    return bk_error_is(cause, BK_ERROR_ABSENT) || bk_propagate(error, &cause);
 }
 
 static bool
@@ -288,7 +226,7 @@ bk_s3_put(BkStore *store, const char *name, const BkBuf *data, const uint8_t *sh
                                                     !bk_s3_keeps_versions(self, &keeps, op, error)))
             return false;
         if (!keeps)
-            return judge(&put, &answer, op, error) && lock_parts(&put, op, error);
+            return judge_put_answer(&put, &answer, op, error) && lock_parts(&put, op, error);
         /* It does not know the condition, but serves as well without it: its versions tell who was
          * first. */
         atomic_store(&self->is_bare, true);

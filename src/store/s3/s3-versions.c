@@ -1,5 +1,4 @@
-/* s3-versions.c - buckets that keep versions: the oldest version of a name counts; deleting,
- * locks. */
+/* s3-versions.c - objects and their versions: which of them counts, deletion, locks. */
 #include "store/s3/s3-priv.h"
 
 #include <string.h>
@@ -7,92 +6,9 @@
 #define DELETE_BATCH    1000
 #define DELETE_PAUSE_US (BK_USEC_PER_SEC / 10) /* between batches: others use the bucket, too */
 
-bool
-bk_s3_keeps_versions(S3Store *self, bool *keeps, BkOp *op, GError **error)
-{
-    /* 403: we may not ask. 405, 501: the store does not know of versions, so it keeps none. */
-    static const unsigned accepted[] = {403, 405, 501, 0};
-    g_auto(BkHttpAnswer) answer = {0};
-    g_auto(S3Fields) fields = {0};
-    const S3Call call = {
-        .kind = BK_REQUEST_GET,
-        .method = "GET",
-        .what = "ask whether the bucket keeps versions",
-        .fields = &fields,
-        .limit = BK_S3_ANSWER_MAX,
-        .accepted = accepted,
-    };
-    g_autofree char *status = NULL;
-    int before = BK_S3_VERSIONS_UNKNOWN;
-
-    *keeps = atomic_load(&self->versions) == BK_S3_VERSIONS_KEPT;
-    if (atomic_load(&self->versions) != BK_S3_VERSIONS_UNKNOWN)
-        return true;
-    bk_http_answer_init(&answer);
-    bk_s3_fields_init(&fields);
-    bk_s3_fields_add(&fields, "versioning", "");
-    if (!bk_s3_call(self, &call, &answer, NULL, op, error) ||
-        (answer.status == 200 && !bk_s3_xml_text(&answer.body, "Status", &status, error)))
-        return false;
-    if (answer.status == 403)
-        atomic_store(&self->versions_are_untold, true);
-    *keeps = answer.status == 403 || g_strcmp0(status, "Enabled") == 0;
-    /* A put whose answer bore a version may have told meanwhile. */
-    if (!atomic_compare_exchange_strong(&self->versions, &before,
-                                        *keeps ? BK_S3_VERSIONS_KEPT : BK_S3_VERSIONS_NONE))
-        *keeps = before == BK_S3_VERSIONS_KEPT;
-    return true;
-}
-
-bool
-bk_s3_has_no_versions(const BkStore *store)
-{
-    return atomic_load(&((const S3Store *)store)->versions) == BK_S3_VERSIONS_NONE;
-}
-
-void
-bk_s3_take_no_versions(BkStore *store)
-{
-    int unknown = BK_S3_VERSIONS_UNKNOWN;
-
-    (void)atomic_compare_exchange_strong(&((S3Store *)store)->versions, &unknown,
-                                         BK_S3_VERSIONS_NONE);
-}
-
-const BkS3Entry *
-bk_s3_find_first(const GPtrArray *versions)
-{
-    for (guint i = versions->len; i > 0; i--) {
-        const BkS3Entry *entry = g_ptr_array_index(versions, i - 1);
-
-        if (!entry->is_marker)
-            return entry;
-    }
-    return NULL;
-}
-
-char *
-bk_s3_first_of(S3Store *self, const char *name)
-{
-    char *version;
-
-    (void)pthread_mutex_lock(&self->mutex);
-    version = g_strdup(g_hash_table_lookup(self->firsts, name));
-    (void)pthread_mutex_unlock(&self->mutex);
-    return version;
-}
-
-void
-bk_s3_remember_first(S3Store *self, const char *name, const char *version)
-{
-    (void)pthread_mutex_lock(&self->mutex);
-    (void)g_hash_table_insert(self->firsts, g_strdup(name), g_strdup(version));
-    (void)pthread_mutex_unlock(&self->mutex);
-}
-
 /* The version that an object is: a new string, NULL when there is none. */
 static bool
-get_first(S3Store *self, const char *name, char **version, BkOp *op, GError **error)
+get_first_version(S3Store *self, const char *name, char **version, BkOp *op, GError **error)
 {
     g_autoptr(GPtrArray) versions = NULL;
     const BkS3Entry *first;
@@ -110,7 +26,7 @@ bk_s3_check_first(S3Store *self, const char *name, const char *version, bool *is
 {
     g_autofree char *first = NULL;
 
-    if (!get_first(self, name, &first, op, error))
+    if (!get_first_version(self, name, &first, op, error))
         return false;
     *is_first = first == NULL || strcmp(first, version) == 0; /* NULL: just deleted */
     if (!*is_first)
@@ -123,7 +39,7 @@ bk_s3_find_hidden(S3Store *self, const char *name, bool *found, BkOp *op, GError
 {
     g_autofree char *first = NULL;
 
-    if (!get_first(self, name, &first, op, error))
+    if (!get_first_version(self, name, &first, op, error))
         return false;
     *found = first != NULL;
     if (*found)
@@ -133,7 +49,7 @@ bk_s3_find_hidden(S3Store *self, const char *name, bool *found, BkOp *op, GError
 
 /* Where the current version is not the first: remembers the first. */
 static bool
-look_back(S3Store *self, const char *name, bool *has_other, BkOp *op, GError **error)
+look_for_first_version(S3Store *self, const char *name, bool *has_other, BkOp *op, GError **error)
 {
     g_autoptr(GPtrArray) versions = NULL;
     g_autofree char *known = bk_s3_first_of(self, name);
@@ -161,7 +77,7 @@ bk_s3_distrust(BkStore *store, const char *name, bool *has_other, BkOp *op, GErr
 
     *has_other = false;
     return bk_s3_keeps_versions(self, &keeps, op, error) &&
-           (!keeps || look_back(self, name, has_other, op, error));
+           (!keeps || look_for_first_version(self, name, has_other, op, error));
 }
 
 static bool
@@ -191,7 +107,7 @@ delete_version(S3Store *self, const char *name, const char *version, BkOp *op, G
 
 /* What is known of an object that is about to go. */
 static void
-forget(S3Store *self, const char *name)
+forget_object(S3Store *self, const char *name)
 {
     (void)pthread_mutex_lock(&self->mutex);
     (void)g_hash_table_remove(self->firsts, name);
@@ -208,7 +124,7 @@ bk_s3_delete(BkStore *store, const char *name, BkOp *op, GError **error)
 
     if (!bk_s3_keeps_versions(self, &keeps, op, error))
         return false;
-    forget(self, name);
+    forget_object(self, name);
     if (!keeps)
         return delete_version(self, name, NULL, op, error);
     if (!bk_s3_get_versions(self, name, &versions, op, error))
@@ -247,7 +163,7 @@ delete_batch(S3Store *self, const char *const *names, size_t count, BkOp *op, GE
     bk_s3_fields_init(&fields);
     bk_s3_fields_init(&headers);
     for (size_t i = 0; i < count; i++) {
-        forget(self, names[i]);
+        forget_object(self, names[i]);
         g_ptr_array_add(keys, bk_s3_key(self, names[i]));
         list[i].key = g_ptr_array_index(keys, i);
     }
@@ -354,7 +270,7 @@ static bool
 find_lock(S3Store *self, const char *name, char **version, int64_t *until_us, BkOp *op,
           GError **error)
 {
-    if (!get_first(self, name, version, op, error))
+    if (!get_first_version(self, name, version, op, error))
         return false;
     return *version != NULL ? get_retention(self, name, *version, until_us, op, error)
                             : bk_store_throw_absent(error);
@@ -379,4 +295,15 @@ bk_s3_retain(BkStore *store, const char *name, BkOp *op, GError **error)
         return true;
     return find_lock(self, name, &version, &until_us, op, error) &&
            (until_us >= bk_s3_lock_until_us(self) || put_retention(self, name, version, op, error));
+}
+
+bool
+bk_s3_check_is_free(S3Store *self, const char *name, BkOp *op, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+    uint64_t size;
+
+    if (self->base.driver->stat(&self->base, name, &size, op, &cause))
+        return bk_store_throw_exists(error);
+    return bk_error_is(cause, BK_ERROR_ABSENT) || bk_propagate(error, &cause);
 }

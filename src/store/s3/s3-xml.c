@@ -72,7 +72,8 @@ end_element(GMarkupParseContext *context, const char *name, void *data, GError *
 }
 
 static void
-add_text(GMarkupParseContext *context, const char *text, size_t size, void *data, GError **error)
+add_element_text(GMarkupParseContext *context, const char *text, size_t size, void *data,
+                 GError **error)
 {
     Walk *self = data;
 
@@ -102,9 +103,9 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Walk, walk_clear)
 
 /* Fails unless the root is `root` (NULL: any). */
 static bool
-walk(Walk *self, const BkBuf *body, const char *root, GError **error)
+walk_xml(Walk *self, const BkBuf *body, const char *root, GError **error)
 {
-    static const GMarkupParser parser = {start_element, end_element, add_text, NULL, NULL};
+    static const GMarkupParser parser = {start_element, end_element, add_element_text, NULL, NULL};
     g_autoptr(GMarkupParseContext) context = g_markup_parse_context_new(&parser, 0, self, NULL);
     g_autoptr(GError) cause = NULL;
 
@@ -153,7 +154,7 @@ bk_s3_xml_is_fault(const BkBuf *body, BkS3Fault *fault)
     walk_init(&self, fault);
     self.leave = leave_fault;
     bk_s3_fault_clear(fault);
-    if (!walk(&self, body, "Error", NULL)) {
+    if (!walk_xml(&self, body, "Error", NULL)) {
         bk_s3_fault_clear(fault);
         fault->code = g_strdup("");
         fault->message = g_strdup("");
@@ -203,7 +204,7 @@ is_entry(const char *path)
 }
 
 static void
-enter_page(const char *path, void *data)
+enter_page_element(const char *path, void *data)
 {
     PageWalk *self = data;
 
@@ -216,7 +217,7 @@ enter_page(const char *path, void *data)
 }
 
 static bool
-parse_time(const char *text, int64_t *time_us)
+parse_s3_time(const char *text, int64_t *time_us)
 {
     g_autoptr(GTimeZone) utc = g_time_zone_new_utc();
     g_autoptr(GDateTime) time = g_date_time_new_from_iso8601(text, utc);
@@ -244,7 +245,7 @@ leave_entry(PageWalk *self, const char *name, const char *text)
         self->failed |= !g_ascii_string_to_unsigned(text, 10, 0, UINT64_MAX, &size, NULL);
         entry->size = self->failed ? 0 : size;
     } else if (strcmp(name, "LastModified") == 0 || strcmp(name, "Initiated") == 0) {
-        self->failed |= !parse_time(text, &entry->modified_us);
+        self->failed |= !parse_s3_time(text, &entry->modified_us);
     }
 }
 
@@ -287,7 +288,7 @@ leave_page(const char *path, const char *text, void *data)
 
 /* In place. '+' stands for a blank in what S3 encodes. */
 static bool
-unescape(char **text)
+unescape_url_text(char **text)
 {
     char *decoded;
 
@@ -305,12 +306,12 @@ unescape(char **text)
 static bool
 decode_names(BkS3Page *page)
 {
-    bool ok = unescape(&page->next_key_marker);
+    bool ok = unescape_url_text(&page->next_key_marker);
 
     for (guint i = 0; ok && i < page->entries->len; i++)
-        ok = unescape(&((BkS3Entry *)g_ptr_array_index(page->entries, i))->key);
+        ok = unescape_url_text(&((BkS3Entry *)g_ptr_array_index(page->entries, i))->key);
     for (guint i = 0; ok && i < page->prefixes->len; i++)
-        ok = unescape((char **)&g_ptr_array_index(page->prefixes, i));
+        ok = unescape_url_text((char **)&g_ptr_array_index(page->prefixes, i));
     return ok;
 }
 
@@ -336,9 +337,9 @@ bk_s3_xml_page(const BkBuf *body, BkS3Page *page, GError **error)
     page->entries = g_ptr_array_new_with_free_func(bk_s3_entry_free);
     page->prefixes = g_ptr_array_new_with_free_func(g_free);
     walk_init(&self, &state);
-    self.enter = enter_page;
+    self.enter = enter_page_element;
     self.leave = leave_page;
-    if (!walk(&self, body, NULL, error))
+    if (!walk_xml(&self, body, NULL, error))
         return false;
     if (strcmp(self.root, "ListBucketResult") != 0 &&
         strcmp(self.root, "ListVersionsResult") != 0 &&
@@ -376,7 +377,7 @@ bk_s3_xml_text(const BkBuf *body, const char *path, char **text, GError **error)
     *text = NULL;
     walk_init(&self, &state);
     self.leave = leave_text;
-    if (!walk(&self, body, NULL, error)) {
+    if (!walk_xml(&self, body, NULL, error)) {
         g_free(state.text);
         return false;
     }
@@ -420,17 +421,17 @@ bk_s3_xml_delete_errors(const BkBuf *body, GPtrArray *errors, GError **error)
 
     walk_init(&self, &state);
     self.leave = leave_errors;
-    ok = walk(&self, body, "DeleteResult", error);
+    ok = walk_xml(&self, body, "DeleteResult", error);
     g_free(state.key);
     g_free(state.code);
     return ok;
 }
 
-static void append(BkBuf *out, const char *format, ...) BK_PRINTF(2, 3);
+static void append_escaped(BkBuf *out, const char *format, ...) BK_PRINTF(2, 3);
 
 /* g_markup_vprintf_escaped escapes the texts that go into the format. */
 static void
-append(BkBuf *out, const char *format, ...)
+append_escaped(BkBuf *out, const char *format, ...)
 {
     g_autofree char *text = NULL;
     va_list args;
@@ -444,28 +445,30 @@ append(BkBuf *out, const char *format, ...)
 void
 bk_s3_xml_put_delete(BkBuf *out, const BkS3Name *names, size_t count)
 {
-    append(out, "<Delete><Quiet>true</Quiet>");
+    append_escaped(out, "<Delete><Quiet>true</Quiet>");
     for (size_t i = 0; i < count; i++) {
-        append(out, "<Object><Key>%s</Key>", names[i].key);
+        append_escaped(out, "<Object><Key>%s</Key>", names[i].key);
         if (names[i].version != NULL)
-            append(out, "<VersionId>%s</VersionId>", names[i].version);
-        append(out, "</Object>");
+            append_escaped(out, "<VersionId>%s</VersionId>", names[i].version);
+        append_escaped(out, "</Object>");
     }
-    append(out, "</Delete>");
+    append_escaped(out, "</Delete>");
 }
 
 void
 bk_s3_xml_put_parts(BkBuf *out, const char *const *etags, size_t count)
 {
-    append(out, "<CompleteMultipartUpload>");
+    append_escaped(out, "<CompleteMultipartUpload>");
     for (size_t i = 0; i < count; i++)
-        append(out, "<Part><PartNumber>%zu</PartNumber><ETag>%s</ETag></Part>", i + 1, etags[i]);
-    append(out, "</CompleteMultipartUpload>");
+        append_escaped(out, "<Part><PartNumber>%zu</PartNumber><ETag>%s</ETag></Part>", i + 1,
+                       etags[i]);
+    append_escaped(out, "</CompleteMultipartUpload>");
 }
 
 void
 bk_s3_xml_put_retention(BkBuf *out, const char *mode, const char *until)
 {
-    append(out, "<Retention><Mode>%s</Mode><RetainUntilDate>%s</RetainUntilDate></Retention>", mode,
-           until);
+    append_escaped(out,
+                   "<Retention><Mode>%s</Mode><RetainUntilDate>%s</RetainUntilDate></Retention>",
+                   mode, until);
 }

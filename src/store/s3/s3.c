@@ -15,8 +15,8 @@
 /* Gets [from, from + size) of an object, or all of it from there. The answer is accepted with 404
  * and 416, too. */
 static bool
-get_once(S3Store *self, const char *name, uint64_t from, uint64_t size, BkHttpAnswer *answer,
-         BkOp *op, GError **error)
+get_range_once(S3Store *self, const char *name, uint64_t from, uint64_t size, BkHttpAnswer *answer,
+               BkOp *op, GError **error)
 {
     static const unsigned accepted[] = {404, 416, 0};
     g_autofree char *version = bk_s3_first_of(self, name);
@@ -56,7 +56,7 @@ find_hidden(S3Store *self, const char *name, bool *found, BkOp *op, GError **err
 
 /* Cuts the answer to what was asked for. */
 static bool
-clip(BkHttpAnswer *answer, uint64_t offset, size_t size, size_t limit, GError **error)
+clip_answer(BkHttpAnswer *answer, uint64_t offset, size_t size, size_t limit, GError **error)
 {
     uint64_t total = 0;
     size_t wanted;
@@ -105,7 +105,7 @@ get_range(S3Store *self, const char *name, uint64_t offset, size_t size, size_t 
     bool settled;
 
     for (unsigned attempt = 0;; attempt++) {
-        if (!get_once(self, name, offset, asked, answer, op, error) ||
+        if (!get_range_once(self, name, offset, asked, answer, op, error) ||
             !bk_s3_is_absent(self, answer, &is_absent, error) ||
             (!is_absent && !is_settled(self, name, answer, &settled, op, error)))
             return false;
@@ -119,7 +119,7 @@ get_range(S3Store *self, const char *name, uint64_t offset, size_t size, size_t 
             return bk_store_throw_absent(error);
     }
     if (answer->status != 416)
-        return clip(answer, offset, size, limit, error);
+        return clip_answer(answer, offset, size, limit, error);
     answer->body.size = 0; /* it ends before */
     return true;
 }
@@ -279,7 +279,7 @@ static const BkStoreDriver s3_driver = {
 };
 
 static void
-keep(S3Store *self, const char **text)
+keep_option_text(S3Store *self, const char **text)
 {
     char *copy = g_strdup(*text);
 
@@ -299,9 +299,9 @@ copy_options(S3Store *self, const BkS3Options *options)
     self->options = *options;
     self->strings = g_ptr_array_new_with_free_func(g_free);
     for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
-        keep(self, texts[i]);
+        keep_option_text(self, texts[i]);
     for (size_t i = 0; i < BK_OBJECT_KINDS; i++)
-        keep(self, &own->storage_class[i]);
+        keep_option_text(self, &own->storage_class[i]);
     /* These were handed on when the store was made. */
     own->ca_file = own->proxy = own->credentials_file = own->profile = NULL;
 }
@@ -371,7 +371,7 @@ read_customer_key(S3Store *self, const char *path, GError **error)
 }
 
 static char *
-describe(const S3Store *self)
+describe_bucket(const S3Store *self)
 {
     return g_strdup_printf("bucket \"%s\"%s%s%s at %s", self->options.bucket,
                            self->prefix[0] != 0 ? " (prefix \"" : "",
@@ -381,7 +381,7 @@ describe(const S3Store *self)
 
 /* Everything that can fail. */
 static bool
-equip(S3Store *self, const BkS3Options *options, GError **error)
+set_up_store(S3Store *self, const BkS3Options *options, GError **error)
 {
     const BkHttpOptions http = {
         .ca_file = options->ca_file,
@@ -416,7 +416,7 @@ bk_store_s3_open(const BkS3Options *options, GError **error)
 
     copy_options(self, options);
     choose_addresses(self, options->proxy);
-    bk_store_init(&self->base, &s3_driver, describe(self));
+    bk_store_init(&self->base, &s3_driver, describe_bucket(self));
     self->now_us = g_get_real_time;
     self->single_max = BK_S3_SINGLE_MAX;
     self->credentials = bk_credential_source_new(&credentials);
@@ -426,7 +426,7 @@ bk_store_s3_open(const BkS3Options *options, GError **error)
     atomic_store(&self->is_bare, options->is_unconditional);
     if (options->lock != BK_S3_LOCK_NONE)
         atomic_store(&self->versions, BK_S3_VERSIONS_KEPT);
-    if (equip(self, options, error))
+    if (set_up_store(self, options, error))
         return &self->base;
     (void)bk_prefix(error, "%s", self->base.description);
     s3_free(&self->base);

@@ -137,7 +137,7 @@ mem_stat(BkStore *store, const char *name, uint64_t *size, BkOp *op, GError **er
 /* Copies the first object with `prefix` at or after `from`; its name goes to `*name`. The visitor
  * is called without the mutex, since it may well call the store itself. */
 static bool
-find_entry(MemStore *self, const char *prefix, const char *from, char **name, BkStoreEntry *entry)
+find_stored(MemStore *self, const char *prefix, const char *from, char **name, BkStoreEntry *entry)
 {
     const MemObject *object;
 
@@ -165,7 +165,7 @@ mem_list(BkStore *store, const char *prefix, const char *after, BkStoreVisit vis
         g_autofree char *name = NULL;
         BkStoreEntry entry;
 
-        if (!find_entry(self, prefix, from, &name, &entry))
+        if (!find_stored(self, prefix, from, &name, &entry))
             return true;
         if (!visit(&entry, data, error))
             return false;

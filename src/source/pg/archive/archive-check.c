@@ -17,7 +17,7 @@ is_zeros(const BkBuf *content)
 /* Takes ownership of `cause`. "Corrupt" is what an object of a repository is called; this is a file
  * of the server's. */
 static bool
-refuse(const BkArchiveFile *file, GError *cause, GError **error)
+refuse_archive_file(const BkArchiveFile *file, GError *cause, GError **error)
 {
     g_autoptr(GError) owned = cause;
     const char *reason = file->content->size == 0  ? "it is empty"
@@ -64,7 +64,7 @@ bk_archive_check_segment(const BkArchiveFile *file, uint64_t system_id, BkWalInf
 
     if (!bk_wal_blocks_collect(file->content->data, file->content->size, &options, info, blocks,
                                &cause))
-        return refuse(file, cause, error);
+        return refuse_archive_file(file, cause, error);
     if (check_header(file, system_id, info, &cause) && !file->is_ready &&
         info->end == BK_WAL_END_ZERO)
         bk_throw(&cause, BK_ERROR_UNFIT, "it is not complete: the server is still writing it");
@@ -72,7 +72,7 @@ bk_archive_check_segment(const BkArchiveFile *file, uint64_t system_id, BkWalInf
         return true;
     bk_wal_info_clear(info);
     bk_wal_blocks_clear(blocks);
-    return refuse(file, cause, error);
+    return refuse_archive_file(file, cause, error);
 }
 
 static bool
@@ -125,5 +125,5 @@ bk_archive_check_other(const BkArchiveFile *file, uint64_t system_id, GError **e
         ok = check_backup(file, &cause);
         break;
     }
-    return ok || refuse(file, cause, error);
+    return ok || refuse_archive_file(file, cause, error);
 }

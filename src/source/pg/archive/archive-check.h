@@ -3,7 +3,7 @@
  * The messages are for the log of the server's archiver: they say what the file holds and where to
  * look. Threads: safe; nothing here has state. */
 #pragma once
-#include "source/pg/archive/archive.h"
+#include "source/pg/archive/archive-file.h"
 #include "source/pg/wal/wal-blocks.h"
 
 /* Checks a segment and collects what is in it. Fails with BK_ERROR_UNFIT when its content is not

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/path-owner.h"
 #include "source/pg/archive/archive-check.h"
+#include "source/pg/archive/archive.h"
 #include "source/pg/format/timeline-history.h"
 
 #include <fcntl.h>
@@ -146,7 +147,7 @@ has_mark(const char *wal_dir, const char *name, const char *mark)
 /* The segment that has the fork in it is taken from the later timeline, which
  * begins with a copy of what comes before. */
 static bool
-is_candidate(const Fill *self, Candidate *candidate)
+is_fill_candidate(const Fill *self, Candidate *candidate)
 {
     const char *wal_dir = self->request->wal_dir;
     const BkWalName *parsed = &candidate->parsed;
@@ -183,7 +184,8 @@ list_candidates(Fill *self, GError **error)
         Candidate *candidate = g_new0(Candidate, 1);
 
         candidate->name = g_strdup(g_ptr_array_index(names, i));
-        if (bk_wal_name_parse(candidate->name, &candidate->parsed) && is_candidate(self, candidate))
+        if (bk_wal_name_parse(candidate->name, &candidate->parsed) &&
+            is_fill_candidate(self, candidate))
             g_ptr_array_add(self->candidates, candidate);
         else
             free_candidate(candidate);
@@ -193,7 +195,7 @@ list_candidates(Fill *self, GError **error)
 }
 
 static bool
-note_name(const BkStoreEntry *entry, void *data, GError **error)
+note_archived_name(const BkStoreEntry *entry, void *data, GError **error)
 {
     GHashTable *present = data;
 
@@ -205,7 +207,8 @@ note_name(const BkStoreEntry *entry, void *data, GError **error)
 /* The name just before that of a segment: a new string, or NULL when there is
  * none. */
 static char *
-name_before(const BkSourceRepo *source_repo, uint64_t system_id, const Candidate *candidate)
+name_previous_segment(const BkSourceRepo *source_repo, uint64_t system_id,
+                      const Candidate *candidate)
 {
     char name[BK_WAL_NAME_SIZE];
     BkWalName parsed;
@@ -220,18 +223,18 @@ name_before(const BkSourceRepo *source_repo, uint64_t system_id, const Candidate
 /* Compares the segments of one timeline from `first` on, up to `end` among the
  * candidates. */
 static bool
-compare_segments(const Fill *self, const BkSourceRepo *source_repo, guint first, guint end,
-                 BkOp *op, GError **error)
+compare_timeline_segments(const Fill *self, const BkSourceRepo *source_repo, guint first, guint end,
+                          BkOp *op, GError **error)
 {
     const Candidate *lowest = g_ptr_array_index(self->candidates, first);
     const uint64_t system_id = self->request->system_id;
     g_autofree char *prefix =
         bk_archive_timeline_directory(source_repo, system_id, lowest->parsed.timeline);
-    g_autofree char *after = name_before(source_repo, system_id, lowest);
+    g_autofree char *after = name_previous_segment(source_repo, system_id, lowest);
     g_autoptr(GHashTable) present = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 
-    if (!bk_store_list(bk_source_repo_store(source_repo), prefix, after, note_name, present, op,
-                       error))
+    if (!bk_store_list(bk_source_repo_store(source_repo), prefix, after, note_archived_name,
+                       present, op, error))
         return false;
     for (guint i = first; i < end; i++) {
         Candidate *candidate = g_ptr_array_index(self->candidates, i);
@@ -276,7 +279,7 @@ end_of_timeline(const Fill *self, guint first)
 }
 
 static bool
-find_missing(Fill *self, BkOp *op, GError **error)
+find_missing_segments(Fill *self, BkOp *op, GError **error)
 {
     const BkArchiveFillRequest *request = self->request;
     guint end;
@@ -291,8 +294,8 @@ find_missing(Fill *self, BkOp *op, GError **error)
             continue;
         }
         for (guint i = 0; i < request->source_repos->len; i++)
-            if (!compare_segments(self, g_ptr_array_index(request->source_repos, i), first, end, op,
-                                  error))
+            if (!compare_timeline_segments(self, g_ptr_array_index(request->source_repos, i), first,
+                                           end, op, error))
                 return false;
     }
     return true;
@@ -367,7 +370,7 @@ bk_wal_fill(const BkArchiveFillRequest *request, BkArchiveFilled *filled, BkOp *
 
     *filled = (BkArchiveFilled){0};
     if (!find_history(&self, op, error) || !list_candidates(&self, error) ||
-        !find_missing(&self, op, error) || !put_missing(&self, filled, op, error))
+        !find_missing_segments(&self, op, error) || !put_missing(&self, filled, op, error))
         return false;
     if (filled->first[0] != 0)
         bk_log(BK_LOG_WARNING,

@@ -86,8 +86,8 @@ take_younger(const BkStoreEntry *entry, void *data, GError **error)
 
 /* Without a history in the archive a timeline has no ancestors here. */
 static bool
-read_history(const BkSourceRepo *source_repo, uint64_t system_id, uint32_t timeline,
-             BkTimelineHistory *history, BkOp *op, GError **error)
+read_gap_history(const BkSourceRepo *source_repo, uint64_t system_id, uint32_t timeline,
+                 BkTimelineHistory *history, BkOp *op, GError **error)
 {
     char name[BK_WAL_HISTORY_NAME_SIZE];
     g_auto(BkBuf) text = BK_BUF_INIT;
@@ -147,7 +147,7 @@ find_in_histories(const BkSourceRepo *source_repo, uint64_t system_id, const BkW
         bool behind = false;
         BkLsn lsn;
 
-        if (!read_history(source_repo, system_id, timeline, &history, op, error) ||
+        if (!read_gap_history(source_repo, system_id, timeline, &history, op, error) ||
             (bk_timeline_history_switch_lsn(&history, absent->timeline, &lsn) &&
              !is_behind(source_repo, system_id, timeline, absent, lsn, &behind, op, error)))
             return false;
@@ -169,7 +169,7 @@ is_before_timeline(const BkSourceRepo *source_repo, uint64_t system_id, const Bk
     *before = false;
     if (absent->timeline == 1)
         return true;
-    if (!read_history(source_repo, system_id, absent->timeline, &history, op, error) ||
+    if (!read_gap_history(source_repo, system_id, absent->timeline, &history, op, error) ||
         !bk_archive_get_info(source_repo, system_id, later->text, &later->name, &info, op, error))
         return false;
     *before =

@@ -107,7 +107,7 @@ find_size(const Walk *self, uint64_t system_id)
 
 /* Counts a segment that was listed; names come in order, each once. */
 static void
-count(Walk *self, uint64_t system_id, const BkWalName *name, int64_t modified_us)
+count_listed_segment(Walk *self, uint64_t system_id, const BkWalName *name, int64_t modified_us)
 {
     const uint32_t size = self->full != NULL ? find_size(self, system_id) : 0;
     Directory *directory = &self->directory;
@@ -145,7 +145,7 @@ parse_object(const BkSourceRepo *source_repo, const char *object_name, uint64_t 
 }
 
 static bool
-visit_file(const BkStoreEntry *entry, void *data, GError **error)
+visit_archived_file(const BkStoreEntry *entry, void *data, GError **error)
 {
     Walk *self = data;
     BkArchiveTimeline *timeline;
@@ -161,19 +161,19 @@ visit_file(const BkStoreEntry *entry, void *data, GError **error)
     if (name.kind == BK_WAL_SEGMENT) {
         g_array_append_val(timeline->segments, name);
         timeline->modified_us = MAX(timeline->modified_us, entry->modified_us);
-        count(self, system_id, &name, entry->modified_us);
+        count_listed_segment(self, system_id, &name, entry->modified_us);
     }
     timeline->has_history = timeline->has_history || name.kind == BK_WAL_HISTORY;
     return true;
 }
 
 static bool
-list_all(Walk *self, BkOp *op, GError **error)
+list_archive_directories(Walk *self, BkOp *op, GError **error)
 {
     g_autofree char *prefix = bk_source_repo_object_name(self->source_repo, "wal/");
 
-    return bk_store_list(bk_source_repo_store(self->source_repo), prefix, NULL, visit_file, self,
-                         op, error);
+    return bk_store_list(bk_source_repo_store(self->source_repo), prefix, NULL, visit_archived_file,
+                         self, op, error);
 }
 
 static Walk
@@ -188,7 +188,7 @@ bk_archive_list(const BkSourceRepo *source_repo, BkOp *op, GError **error)
 {
     Walk self = walk_begin(source_repo);
 
-    if (!list_all(&self, op, error))
+    if (!list_archive_directories(&self, op, error))
         g_clear_pointer(&self.timelines, g_ptr_array_unref);
     return self.timelines;
 }
@@ -229,14 +229,14 @@ visit_in_timeline(const BkStoreEntry *entry, void *data, GError **error)
     Walk *self = data;
 
     if (!g_str_has_suffix(entry->name, "/"))
-        return visit_file(entry, data, error);
+        return visit_archived_file(entry, data, error);
     g_ptr_array_add(self->to_visit, g_strdup(entry->name));
     return true;
 }
 
 /* The known directory of that name ("…/SYSTEM/00000001/0000000100000002/"), or NULL. */
 static const Directory *
-find_by_name(const Walk *self, const char *name)
+find_known_directory(const Walk *self, const char *name)
 {
     g_autofree char *segment = g_path_get_basename(name);
     g_autofree char *whole = g_strconcat(segment, "00000000", NULL);
@@ -260,13 +260,13 @@ list_timeline(Walk *self, const char *name, BkOp *op, GError **error)
                                  self, op, error);
     for (guint i = 0; ok && i < directories->len; i++) {
         const char *directory = g_ptr_array_index(directories, i);
-        const Directory *known = find_by_name(self, directory);
+        const Directory *known = find_known_directory(self, directory);
 
         if (known != NULL)
             take_known(self, known);
         else
-            ok = bk_store_list(bk_source_repo_store(self->source_repo), directory, NULL, visit_file,
-                               self, op, error);
+            ok = bk_store_list(bk_source_repo_store(self->source_repo), directory, NULL,
+                               visit_archived_file, self, op, error);
     }
     self->to_visit = NULL;
     return ok;
@@ -331,7 +331,7 @@ list_unknown(Walk *self, BkOp *op, GError **error)
 }
 
 static char *
-note_name(const BkSourceRepo *source_repo)
+make_archive_note_name(const BkSourceRepo *source_repo)
 {
     return bk_source_repo_object_name(source_repo, "archive");
 }
@@ -339,7 +339,7 @@ note_name(const BkSourceRepo *source_repo)
 static void
 write_note(const BkSourceRepo *source_repo, const Note *note)
 {
-    g_autofree char *name = note_name(source_repo);
+    g_autofree char *name = make_archive_note_name(source_repo);
     g_auto(BkBuf) out = BK_BUF_INIT;
 
     bk_wire_put_u8(&out, NOTE_VERSION);
@@ -361,7 +361,7 @@ write_note(const BkSourceRepo *source_repo, const Note *note)
 static bool
 read_note(const BkSourceRepo *source_repo, Note *note)
 {
-    g_autofree char *name = note_name(source_repo);
+    g_autofree char *name = make_archive_note_name(source_repo);
     g_auto(BkBuf) content = BK_BUF_INIT;
     BkWireReader reader;
     uint64_t left;
@@ -392,7 +392,7 @@ read_note(const BkSourceRepo *source_repo, Note *note)
 }
 
 static bool
-is_usable(const Walk *self, const Note *note, int64_t now_us)
+is_usable_note(const Walk *self, const Note *note, int64_t now_us)
 {
     uint64_t segments = 0;
 
@@ -423,10 +423,11 @@ bk_archive_list_known(const BkSourceRepo *source_repo, const BkArchiveSize *size
     }
     self.sizes = sizes;
     self.size_count = count;
-    use_known = read_note(source_repo, &known) && is_usable(&self, &known, now_us);
+    use_known = read_note(source_repo, &known) && is_usable_note(&self, &known, now_us);
     self.full = next.full;
     self.known = &known;
-    if (!(use_known ? list_unknown(&self, op, error) : list_all(&self, op, error))) {
+    if (!(use_known ? list_unknown(&self, op, error)
+                    : list_archive_directories(&self, op, error))) {
         g_ptr_array_unref(self.timelines);
         return NULL;
     }

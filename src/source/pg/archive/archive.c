@@ -122,8 +122,8 @@ seal_as(const BkSourceRepo *source_repo, const char *object_name, const BkWalNam
 }
 
 static bool
-collect(const BkWalName *parsed, const BkBuf *content, BkWalInfo *info, BkWalBlocks *blocks,
-        GError **error)
+collect_segment_info(const BkWalName *parsed, const BkBuf *content, BkWalInfo *info,
+                     BkWalBlocks *blocks, GError **error)
 {
     const BkWalScanOptions options = {.expect_timeline = parsed->timeline};
 
@@ -132,7 +132,8 @@ collect(const BkWalName *parsed, const BkBuf *content, BkWalInfo *info, BkWalBlo
 
 /* Collects what a segment tells, and encodes it. */
 static bool
-inspect(BkArchiveWriter *self, const BkArchiveFile *file, uint64_t system_id, GError **error)
+inspect_archive_file(BkArchiveWriter *self, const BkArchiveFile *file, uint64_t system_id,
+                     GError **error)
 {
     g_auto(BkWalInfo) info = {0};
     g_auto(BkWalBlocks) blocks = {0};
@@ -331,8 +332,8 @@ read_start(const BkSourceRepo *source_repo, const char *object_name, const char 
 }
 
 static bool
-explain(const BkSourceRepo *source_repo, const char *name, const char *object_name, GError *cause,
-        GError **error)
+explain_archive_error(const BkSourceRepo *source_repo, const char *name, const char *object_name,
+                      GError *cause, GError **error)
 {
     const char *repository = bk_repository_name(bk_source_repo_repository(source_repo));
 
@@ -360,8 +361,8 @@ typedef struct Own {
  * while mapping or reading the whole segment would cost a fault for each of its
  * pages. */
 static bool
-hash_file(const char *path, const BkXxh3Secret *secret, uint8_t hash[BK_XXH3_SIZE], uint64_t *size,
-          GError **error)
+hash_local_file(const char *path, const BkXxh3Secret *secret, uint8_t hash[BK_XXH3_SIZE],
+                uint64_t *size, GError **error)
 {
     g_auto(BkFd) fd = bk_path_owner_open(path, error);
     g_autoptr(BkXxh3) state = bk_xxh3_new(secret);
@@ -382,7 +383,7 @@ hash_own(const Own *own, const BkXxh3Secret *secret, uint8_t hash[BK_XXH3_SIZE],
          GError **error)
 {
     if (own->content == NULL)
-        return hash_file(own->path, secret, hash, size, error);
+        return hash_local_file(own->path, secret, hash, size, error);
     bk_xxh3(secret, own->content->data, own->content->size, hash);
     *size = own->content->size;
     return true;
@@ -392,7 +393,7 @@ hash_own(const Own *own, const BkXxh3Secret *secret, uint8_t hash[BK_XXH3_SIZE],
  * Then its content need not be read again: the archiver asks for each segment
  * once more that was pushed ahead. */
 static bool
-is_same_file(const Own *own, const Head *head, const BkXxh3Secret *secret)
+is_same_archived_file(const Own *own, const Head *head, const BkXxh3Secret *secret)
 {
     const bool has_path = own->content == NULL && own->path != NULL;
     g_autofree char *identity = has_path ? bk_archive_identify(own->path) : NULL;
@@ -418,9 +419,9 @@ compare_with_present(const BkSourceRepo *source_repo, const Own *own, BkOp *op, 
     GError *cause = NULL;
 
     if (!read_start(source_repo, object_name, own->name, own->parsed, &start, op, &cause))
-        return explain(source_repo, own->name, object_name, cause, error);
+        return explain_archive_error(source_repo, own->name, object_name, cause, error);
     secret = bk_source_repo_hash_secret(source_repo, bk_opener_generation(start.opener));
-    if (is_same_file(own, &start.head, secret))
+    if (is_same_archived_file(own, &start.head, secret))
         return true;
     if (!hash_own(own, secret, hash, &size, error))
         return false;
@@ -435,8 +436,8 @@ compare_with_present(const BkSourceRepo *source_repo, const Own *own, BkOp *op, 
 
 /* What is seen in a bucket is durable. */
 static bool
-settle(const BkSourceRepo *source_repo, const char *object_name, bool *has, BkOp *op,
-       GError **error)
+ensure_archived_durable(const BkSourceRepo *source_repo, const char *object_name, bool *has,
+                        BkOp *op, GError **error)
 {
     BkStore *store = bk_source_repo_store(source_repo);
     g_autoptr(GError) cause = NULL;
@@ -461,7 +462,7 @@ bk_archive_has(GPtrArray *source_repos, uint64_t system_id, const char *path,
         *has = compare_with_present(source_repo, &own, op, &cause);
         if (!*has && !bk_error_is(cause, BK_ERROR_NOT_FOUND))
             return bk_propagate(error, &cause);
-        if (*has && !settle(source_repo, object_name, has, op, error))
+        if (*has && !ensure_archived_durable(source_repo, object_name, has, op, error))
             return false;
     }
     return true;
@@ -511,7 +512,7 @@ bk_archive_put(BkArchiveWriter *self, GPtrArray *source_repos, const BkArchiveFi
 {
     const BkSourceRepo *sealed_for = NULL;
 
-    if (!inspect(self, file, system_id, error))
+    if (!inspect_archive_file(self, file, system_id, error))
         return false;
     for (guint i = 0; i < source_repos->len; i++) {
         const BkSourceRepo *source_repo = g_ptr_array_index(source_repos, i);
@@ -561,8 +562,8 @@ take_content(BkFrameReader *reader, const Head *head, BkBuf *content, GError **e
 }
 
 static bool
-get_once(const BkSourceRepo *source_repo, const char *object_name, const char *name,
-         const BkWalName *parsed, BkBuf *content, BkOp *op, GError **error)
+get_archived_once(const BkSourceRepo *source_repo, const char *object_name, const char *name,
+                  const BkWalName *parsed, BkBuf *content, BkOp *op, GError **error)
 {
     const BkFrameSource source = {
         .store = bk_source_repo_store(source_repo),
@@ -589,11 +590,11 @@ bk_archive_get(const BkSourceRepo *source_repo, uint64_t system_id, const char *
     unsigned tries = 0;
 
     do {
-        if (get_once(source_repo, object_name, name, parsed, content, op, &cause))
+        if (get_archived_once(source_repo, object_name, name, parsed, content, op, &cause))
             return true;
     } while (
         bk_reread_is_worth(bk_source_repo_store(source_repo), object_name, &tries, &cause, op));
-    return explain(source_repo, name, object_name, cause, error);
+    return explain_archive_error(source_repo, name, object_name, cause, error);
 }
 
 bool
@@ -636,7 +637,7 @@ bk_archive_get_info(const BkSourceRepo *source_repo, uint64_t system_id, const c
     bool ok = read_start(source_repo, object_name, name, parsed, &start, op, &cause) &&
               bk_wal_info_decode(start.head.info, start.head.info_size, info, &cause);
 
-    return ok || explain(source_repo, name, object_name, cause, error);
+    return ok || explain_archive_error(source_repo, name, object_name, cause, error);
 }
 
 /* Are the frames of the summary among the bytes that were fetched? */
@@ -698,15 +699,16 @@ open_summary(const Start *start, BkWalBlocks *blocks, GError **error)
 
 /* From the segment itself. */
 static bool
-summarise(const BkSourceRepo *source_repo, uint64_t system_id, const char *name,
-          const BkWalName *parsed, BkWalInfo *info, BkWalBlocks *blocks, BkOp *op, GError **error)
+summarise_segment(const BkSourceRepo *source_repo, uint64_t system_id, const char *name,
+                  const BkWalName *parsed, BkWalInfo *info, BkWalBlocks *blocks, BkOp *op,
+                  GError **error)
 {
     g_auto(BkBuf) content = BK_BUF_INIT;
 
     bk_wal_info_clear(info);
     bk_wal_blocks_clear(blocks);
     return bk_archive_get(source_repo, system_id, name, parsed, &content, op, error) &&
-           (collect(parsed, &content, info, blocks, error) ||
+           (collect_segment_info(parsed, &content, info, blocks, error) ||
             bk_prefix(error, "WAL segment \"%s\"", name));
 }
 
@@ -724,15 +726,15 @@ bk_archive_get_blocks(const BkSourceRepo *source_repo, uint64_t system_id, const
     *blocks = (BkWalBlocks){0};
     if (!read_start(source_repo, object_name, name, parsed, &start, op, &cause) ||
         !bk_wal_info_decode(start.head.info, start.head.info_size, info, &cause))
-        return explain(source_repo, name, object_name, cause, error);
+        return explain_archive_error(source_repo, name, object_name, cause, error);
     if (!fetch_summary(source_repo, object_name, &start, op, &cause)) {
         bk_wal_info_clear(info);
-        return explain(source_repo, name, object_name, cause, error);
+        return explain_archive_error(source_repo, name, object_name, cause, error);
     }
     if (!open_summary(&start, blocks, &damage))
         bk_log(BK_LOG_WARNING, "the summary of \"%s\" is unusable, reading the segment instead: %s",
                object_name, damage->message);
     else if (blocks->unfit == NULL)
         return true;
-    return summarise(source_repo, system_id, name, parsed, info, blocks, op, error);
+    return summarise_segment(source_repo, system_id, name, parsed, info, blocks, op, error);
 }

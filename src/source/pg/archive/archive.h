@@ -11,6 +11,7 @@
  */
 #pragma once
 #include "repo/repository.h"
+#include "source/pg/archive/archive-file.h"
 #include "source/pg/wal/wal-blocks.h"
 
 #define BK_ARCHIVE_FILE_MAX ((size_t)1 << 30) /* the largest segment that PostgreSQL can have */
@@ -39,14 +40,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(BkArchiveWriter, bk_archive_writer_free)
  * since it was started: by its number and the times of its last change. A new string, or NULL where
  * nothing can be told. */
 char *bk_archive_identify(const char *path);
-
-typedef struct BkArchiveFile {
-    const char *name;
-    BkWalName parsed;
-    const BkBuf *content;
-    bool is_ready;        /* the server has marked the segment as complete */
-    const char *identity; /* of the file that the content was read from, or NULL */
-} BkArchiveFile;
 
 /* Archives a file of that cluster in every one of `source_repos`; true only when each holds it
  * durably. A segment is checked as by bk_archive_check_segment (archive-check.h), with its errors;

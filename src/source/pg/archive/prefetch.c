@@ -60,7 +60,7 @@ bk_prefetch_free(BkPrefetch *self)
 
 /* Is it a directory that nobody else can put anything into? */
 static bool
-is_own(const char *path)
+is_safe_directory(const char *path)
 {
     struct stat st;
 
@@ -98,7 +98,7 @@ bk_prefetch_take(BkPrefetch *self, const char *name, const char *path, bool *tak
     bool coming;
 
     *taken = false;
-    if (!is_own(self->top) || !is_own(self->directory))
+    if (!is_safe_directory(self->top) || !is_safe_directory(self->directory))
         return true;
     do {
         coming = is_coming(self, name);
@@ -115,7 +115,7 @@ bk_prefetch_take(BkPrefetch *self, const char *name, const char *path, bool *tak
 /* The names in a directory, on which `*dir` is open then. NULL: it could not be read to its end,
  * and nothing is removed from it now. */
 static GPtrArray *
-list_names(const char *path, BkFd *dir)
+list_prefetched_names(const char *path, BkFd *dir)
 {
     *dir = bk_fd_open_dir(AT_FDCWD, path, NULL);
     return *dir >= 0 ? bk_dir_list(*dir, path, NULL) : NULL;
@@ -127,7 +127,7 @@ static void
 remove_passed(const BkPrefetch *self, const char *name)
 {
     g_auto(BkFd) dir = -1;
-    g_autoptr(GPtrArray) names = list_names(self->directory, &dir);
+    g_autoptr(GPtrArray) names = list_prefetched_names(self->directory, &dir);
 
     for (guint i = 0; names != NULL && i < names->len; i++) {
         const char *found = g_ptr_array_index(names, i);
@@ -144,8 +144,8 @@ bk_prefetch_lock(BkPrefetch *self, const char *name)
     g_autofree char *path = path_in(self, LOCK);
 
     if ((mkdir(self->top, 0700) < 0 && errno != EEXIST) ||
-        (mkdir(self->directory, 0700) < 0 && errno != EEXIST) || !is_own(self->top) ||
-        !is_own(self->directory))
+        (mkdir(self->directory, 0700) < 0 && errno != EEXIST) || !is_safe_directory(self->top) ||
+        !is_safe_directory(self->directory))
         return false;
     self->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (self->lock < 0 || flock(self->lock, LOCK_EX | LOCK_NB) < 0) {
@@ -161,7 +161,7 @@ static void
 remove_directory(const char *path)
 {
     g_auto(BkFd) dir = -1;
-    g_autoptr(GPtrArray) names = list_names(path, &dir);
+    g_autoptr(GPtrArray) names = list_prefetched_names(path, &dir);
 
     for (guint i = 0; names != NULL && i < names->len; i++)
         (void)unlinkat(dir, g_ptr_array_index(names, i), 0);
@@ -172,7 +172,7 @@ static void
 remove_of_other_boots(const BkPrefetch *self)
 {
     g_auto(BkFd) dir = -1;
-    g_autoptr(GPtrArray) names = list_names(self->top, &dir);
+    g_autoptr(GPtrArray) names = list_prefetched_names(self->top, &dir);
 
     for (guint i = 0; names != NULL && i < names->len; i++) {
         const char *found = g_ptr_array_index(names, i);
@@ -190,7 +190,7 @@ bk_prefetch_discard(BkPrefetch *self)
     g_auto(BkFd) lock = -1;
     bool is_locked = false;
 
-    if (!is_own(self->top))
+    if (!is_safe_directory(self->top))
         return;
     lock = open(path, O_RDWR | O_CLOEXEC);
     for (unsigned i = 0; lock >= 0 && !is_locked && i < DISCARD_TRIES; i++) {

@@ -3,7 +3,9 @@
 
 #include "base/log.h"
 #include "codec/wire.h"
+#include "repo/snapshot/snapshot-manifest.h"
 #include "repo/snapshot/snapshot.h"
+#include "repo/targets/source-spec.h"
 #include "repo/targets/targets.h"
 #include "source/pg/archive/archive-list.h"
 #include "source/pg/archive/decision.h"
@@ -78,7 +80,7 @@ find_in_snapshots(Heads *heads, uint64_t wanted, bool *found, BkOp *op, GError *
 /* --- decisions -------------------------------------------------------------------------------- */
 
 static void
-warn_of_damage(const GPtrArray *damage)
+warn_of_damaged_decisions(const GPtrArray *damage)
 {
     for (guint i = 0; i < damage->len; i++)
         bk_log(BK_LOG_WARNING, "%s", (const char *)g_ptr_array_index(damage, i));
@@ -92,7 +94,7 @@ list_decisions(const BkSourceRepo *source_repo, GArray *decisions, bool *is_dama
     g_autoptr(GPtrArray) damage = g_ptr_array_new_with_free_func(g_free);
     bool ok = bk_decision_list(source_repo, decisions, damage, op, error);
 
-    warn_of_damage(damage);
+    warn_of_damaged_decisions(damage);
     *is_damaged = *is_damaged || damage->len > 0;
     return ok;
 }
@@ -114,7 +116,7 @@ find_declared(const GArray *decisions)
 }
 
 static bool
-is_named(const GArray *decisions, uint64_t system_id)
+is_named_in_decision(const GArray *decisions, uint64_t system_id)
 {
     for (guint i = 0; i < decisions->len; i++) {
         const BkDecision *decision = &g_array_index(decisions, BkDecision, i);
@@ -163,9 +165,9 @@ judge_by_decisions(Heads *heads, uint64_t newest, uint64_t system_id, BkSystemSt
             return bk_propagate(error, &heads->outage);
         return judge_by_archive(heads->source_repo, system_id, standing, current, op, error);
     }
-    *standing = *current == system_id            ? BK_SYSTEM_CURRENT
-                : is_named(decisions, system_id) ? BK_SYSTEM_FORMER
-                                                 : BK_SYSTEM_FOREIGN;
+    *standing = *current == system_id                        ? BK_SYSTEM_CURRENT
+                : is_named_in_decision(decisions, system_id) ? BK_SYSTEM_FORMER
+                                                             : BK_SYSTEM_FOREIGN;
     if (*standing == BK_SYSTEM_FOREIGN && !found &&
         !find_in_snapshots(heads, system_id, &found, op, error))
         return false;
@@ -203,7 +205,7 @@ bk_system_judge(const BkSourceRepo *source_repo, uint64_t system_id, BkSystemSta
 /* --- what this host has noted ----------------------------------------------------------------- */
 
 static char *
-note_name(const BkSourceRepo *source_repo)
+make_system_note_name(const BkSourceRepo *source_repo)
 {
     return bk_source_repo_object_name(source_repo, "system");
 }
@@ -211,7 +213,7 @@ note_name(const BkSourceRepo *source_repo)
 bool
 bk_system_id_recall(const BkSourceRepo *source_repo, uint64_t *system_id)
 {
-    g_autofree char *name = note_name(source_repo);
+    g_autofree char *name = make_system_note_name(source_repo);
     const BkSealAs as = {bk_source_repo_keys(source_repo), BK_SEAL_NOTE, name};
     g_autoptr(BkOpener) opener = bk_opener_new();
     g_auto(BkBuf) note = BK_BUF_INIT;
@@ -229,7 +231,7 @@ bk_system_id_recall(const BkSourceRepo *source_repo, uint64_t *system_id)
 static void
 note_system_id(const BkSourceRepo *source_repo, uint64_t system_id)
 {
-    g_autofree char *name = note_name(source_repo);
+    g_autofree char *name = make_system_note_name(source_repo);
     const BkSealAs as = {bk_source_repo_keys(source_repo), BK_SEAL_NOTE, name};
     g_autoptr(BkSealer) sealer = bk_sealer_new(BK_CODEC_STORED, 0);
     g_auto(BkBuf) note = BK_BUF_INIT;
@@ -260,8 +262,8 @@ bk_system_advise(const char *source, BkSystemStanding standing, uint64_t system_
 }
 
 static bool
-refuse(const BkSourceRepo *source_repo, BkSystemStanding standing, uint64_t system_id,
-       uint64_t current, GError **error)
+refuse_system(const BkSourceRepo *source_repo, BkSystemStanding standing, uint64_t system_id,
+              uint64_t current, GError **error)
 {
     const char *source = bk_source_repo_source(source_repo);
     const char *repository = bk_repository_name(bk_source_repo_repository(source_repo));
@@ -288,7 +290,7 @@ bk_system_check_wal(const BkSourceRepo *source_repo, uint64_t system_id, BkOp *o
     if (!bk_system_judge(source_repo, system_id, &standing, &current, op, error))
         return false;
     if (standing == BK_SYSTEM_FOREIGN || (standing == BK_SYSTEM_UNKNOWN && current != system_id))
-        return refuse(source_repo, standing, system_id, current, error);
+        return refuse_system(source_repo, standing, system_id, current, error);
     if (standing != BK_SYSTEM_FIRST && standing != BK_SYSTEM_UNKNOWN &&
         bk_store_is_remote(bk_source_repo_store(source_repo)))
         note_system_id(source_repo, system_id);
@@ -317,19 +319,19 @@ bk_system_check_current(const BkSourceRepo *source_repo, GPtrArray *snapshots, u
     if (has_any && !judge_by_decisions(&heads, newest, system_id, &standing, &current, op, error))
         return false;
     return standing == BK_SYSTEM_FIRST || standing == BK_SYSTEM_CURRENT ||
-           refuse(source_repo, standing, system_id, current, error);
+           refuse_system(source_repo, standing, system_id, current, error);
 }
 
 /* --- declaring -------------------------------------------------------------------------------- */
 
 static bool
-bring(const GArray *decisions, const BkSourceRepo *to, BkOp *op, GError **error)
+bring_decisions(const GArray *decisions, const BkSourceRepo *to, BkOp *op, GError **error)
 {
     g_autoptr(GPtrArray) damage = g_ptr_array_new_with_free_func(g_free);
     g_autoptr(GError) cause = NULL;
     bool ok = bk_decision_bring(decisions, to, damage, op, &cause);
 
-    warn_of_damage(damage);
+    warn_of_damaged_decisions(damage);
     if (!ok && bk_error_is(cause, BK_ERROR_EXISTS))
         return bk_throw(error, BK_ERROR_CONFLICT,
                         "another decision about \"%s\" was made at the same time: run the "
@@ -346,7 +348,7 @@ bk_system_bring_decisions(const BkSourceRepo *from, const BkSourceRepo *to, BkOp
     bool is_damaged = false;
 
     return list_decisions(from, decisions, &is_damaged, op, error) &&
-           bring(decisions, to, op, error);
+           bring_decisions(decisions, to, op, error);
 }
 
 static bool
@@ -366,8 +368,8 @@ collect_decisions(const GPtrArray *source_repos, GArray *decisions, BkOp *op, GE
 /* Is the cluster not known to be the current one in one of `source_repos`? Sets `*previous` to the
  * first other one that is. In a part that is empty nothing needs to be declared. */
 static bool
-find_doubt(const GPtrArray *source_repos, uint64_t system_id, uint64_t *previous, bool *is_doubtful,
-           BkOp *op, GError **error)
+find_doubted_system(const GPtrArray *source_repos, uint64_t system_id, uint64_t *previous,
+                    bool *is_doubtful, BkOp *op, GError **error)
 {
     for (guint i = 0; i < source_repos->len; i++) {
         BkSystemStanding standing;
@@ -398,7 +400,8 @@ bk_system_declare(const GPtrArray *source_repos, uint64_t system_id, BkOp *op, G
         bool is_doubtful = declared != 0;
 
         decision.previous_id = declared;
-        if (!find_doubt(source_repos, system_id, &decision.previous_id, &is_doubtful, op, error))
+        if (!find_doubted_system(source_repos, system_id, &decision.previous_id, &is_doubtful, op,
+                                 error))
             return false;
         if (is_doubtful) {
             if (decision.previous_id == 0)
@@ -410,7 +413,7 @@ bk_system_declare(const GPtrArray *source_repos, uint64_t system_id, BkOp *op, G
         }
     }
     for (guint i = source_repos->len; i-- > 0;)
-        if (!bring(decisions, g_ptr_array_index(source_repos, i), op, error))
+        if (!bring_decisions(decisions, g_ptr_array_index(source_repos, i), op, error))
             return bk_prefix(error, "recording the new cluster");
     return true;
 }

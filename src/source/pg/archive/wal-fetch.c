@@ -72,7 +72,7 @@ throw_answers(Answers *self, const BkSourceSpec *source, GError **error)
  * up to its last one, and the histories of all timelines that were there; the first one has none.
  */
 static bool
-is_past(const BkWalName *name, const BkWalName *last)
+is_past_last_segment(const BkWalName *name, const BkWalName *last)
 {
     if (last == NULL)
         return false;
@@ -84,8 +84,8 @@ is_past(const BkWalName *name, const BkWalName *last)
 /* Opens one repository. Recovery does not wait long for one of best effort: another one may have
  * the file. `own` is the operation for that one alone. */
 static bool
-open_one(const BkSourceSpec *source, const BkRepositorySpec *spec, BkTargets *targets, BkOp *own,
-         GError **error)
+open_fetch_repository(const BkSourceSpec *source, const BkRepositorySpec *spec, BkTargets *targets,
+                      BkOp *own, GError **error)
 {
     bool ok;
 
@@ -111,7 +111,7 @@ static bool
 is_passed_by(const BkWalFetch *fetch, const BkWalName *parsed, const BkRepositorySpec *spec,
              const GError *cause)
 {
-    if (spec->is_required || !is_past(parsed, fetch->reach) ||
+    if (spec->is_required || !is_past_last_segment(parsed, fetch->reach) ||
         bk_error_is(cause, BK_ERROR_NOT_FOUND) || bk_error_is(cause, BK_ERROR_CORRUPT))
         return false;
     bk_log(BK_LOG_WARNING, "not waiting for %s, since repository \"%s\" is best-effort: %s",
@@ -146,8 +146,9 @@ ask_for_hole(Question *self, const BkRepositorySpec *spec, const BkSourceRepo *s
  * not even opened: they may take long to fail. A repository without the file is asked for `hole`
  * (may be NULL), until one shows it. */
 static const BkSourceRepo *
-get_first(const BkSourceSpec *source, const BkWalFetch *fetch, const BkWalName *parsed,
-          BkBuf *content, BkTargets *targets, BkArchiveGap *hole, BkOp *op, GError **error)
+get_from_first_repository(const BkSourceSpec *source, const BkWalFetch *fetch,
+                          const BkWalName *parsed, BkBuf *content, BkTargets *targets,
+                          BkArchiveGap *hole, BkOp *op, GError **error)
 {
     g_auto(Answers) answers = {NULL};
     Question asked = {fetch, parsed, hole, &answers};
@@ -160,7 +161,7 @@ get_first(const BkSourceSpec *source, const BkWalFetch *fetch, const BkWalName *
 
         if (!bk_op_check(op, error))
             return NULL;
-        if (!open_one(source, spec, targets, own, &cause)) {
+        if (!open_fetch_repository(source, spec, targets, own, &cause)) {
             if (!is_passed_by(fetch, parsed, spec, cause))
                 note_outage(&answers, &cause);
             continue;
@@ -168,7 +169,7 @@ get_first(const BkSourceSpec *source, const BkWalFetch *fetch, const BkWalName *
         if (targets->source_repos->len == 0)
             continue; /* it holds nothing of the source */
         source_repo = g_ptr_array_index(targets->source_repos, 0);
-        if (!spec->is_required && is_past(parsed, fetch->reach))
+        if (!spec->is_required && is_past_last_segment(parsed, fetch->reach))
             bk_op_set_deadline(own, g_get_monotonic_time() + SPARE_US);
         if (bk_archive_get(source_repo, fetch->system_id, fetch->name, parsed, content, own,
                            &cause))
@@ -204,14 +205,15 @@ static const BkSourceRepo *
 get_or_explain(const BkSourceSpec *source, const BkWalFetch *fetch, const BkWalName *parsed,
                BkBuf *content, BkTargets *targets, BkOp *op, GError **error)
 {
-    const bool looks = parsed->kind == BK_WAL_SEGMENT && !is_past(parsed, fetch->until) &&
+    const bool looks = parsed->kind == BK_WAL_SEGMENT &&
+                       !is_past_last_segment(parsed, fetch->until) &&
                        !is_hole_harmless(fetch->name, fetch->path);
 
     for (unsigned tries = 1;; tries++) {
         g_autoptr(GError) cause = NULL;
         g_auto(BkArchiveGap) hole = {NULL};
-        const BkSourceRepo *source_repo =
-            get_first(source, fetch, parsed, content, targets, looks ? &hole : NULL, op, &cause);
+        const BkSourceRepo *source_repo = get_from_first_repository(
+            source, fetch, parsed, content, targets, looks ? &hole : NULL, op, &cause);
 
         if (source_repo != NULL)
             return source_repo;
@@ -376,7 +378,7 @@ fetch_on(const BkSourceSpec *source, Ahead *ahead, const BkSourceRepo *source_re
         g_autoptr(BkOp) own = bk_op_new(op);
         g_auto(BkTargets) opened = {0};
 
-        found = open_one(source, &source->repositories[i], &opened, own, NULL) &&
+        found = open_fetch_repository(source, &source->repositories[i], &opened, own, NULL) &&
                 opened.source_repos->len > 0 &&
                 find_count(ahead, g_ptr_array_index(opened.source_repos, 0), wanted, op);
         if (found)
@@ -416,8 +418,8 @@ start_ahead(const BkSourceSpec *source, const BkWalFetch *fetch, const BkSourceR
 /* Goes on fetching before the last of those fetched ahead has been taken: recovery is not to wait
  * for the next ones. The segment was taken just now. */
 static void
-refill(const BkSourceSpec *source, const BkWalFetch *fetch, const BkWalName *parsed,
-       BkPrefetch *directory)
+refill_prefetch(const BkSourceSpec *source, const BkWalFetch *fetch, const BkWalName *parsed,
+                BkPrefetch *directory)
 {
     char middle[BK_WAL_NAME_SIZE];
     struct stat st;
@@ -435,7 +437,7 @@ refill(const BkSourceSpec *source, const BkWalFetch *fetch, const BkWalName *par
 
 /* What tells the archive of one cluster from all others that recovery may ever ask here. */
 static char *
-identify(const BkSourceSpec *source, uint64_t system_id)
+identify_fetch(const BkSourceSpec *source, uint64_t system_id)
 {
     g_autoptr(GString) text = g_string_new(source->name);
 
@@ -456,7 +458,7 @@ identify(const BkSourceSpec *source, uint64_t system_id)
 /* --- of which cluster ------------------------------------------------------------------------- */
 
 static bool
-note_system(const BkStoreEntry *entry, void *data, GError **error)
+note_listed_system(const BkStoreEntry *entry, void *data, GError **error)
 {
     GArray *systems = data;
     const char *end = entry->name + strlen(entry->name);
@@ -487,7 +489,7 @@ list_systems(const BkSourceSpec *source, const BkRepositorySpec *spec, GArray *s
         return true;
     source_repo = g_ptr_array_index(targets.source_repos, 0);
     directory = bk_source_repo_object_name(source_repo, "wal/");
-    return bk_store_list_directory(bk_source_repo_store(source_repo), directory, note_system,
+    return bk_store_list_directory(bk_source_repo_store(source_repo), directory, note_listed_system,
                                    systems, op, error);
 }
 
@@ -521,7 +523,7 @@ find_only_system(const BkSourceSpec *source, uint64_t *only, BkOp *op, GError **
 }
 
 static bool
-find_system(const BkSourceSpec *source, BkWalFetch *fetch, BkOp *op, GError **error)
+find_fetch_system(const BkSourceSpec *source, BkWalFetch *fetch, BkOp *op, GError **error)
 {
     g_autofree char *wal_dir = g_path_get_dirname(fetch->path);
 
@@ -534,7 +536,7 @@ find_system(const BkSourceSpec *source, BkWalFetch *fetch, BkOp *op, GError **er
 static bool
 is_needless(const BkWalFetch *fetch, const BkWalName *parsed, const GError *cause)
 {
-    return parsed->kind == BK_WAL_SEGMENT && is_past(parsed, fetch->until) &&
+    return parsed->kind == BK_WAL_SEGMENT && is_past_last_segment(parsed, fetch->until) &&
            bk_targets_is_at_fault(cause);
 }
 
@@ -554,15 +556,15 @@ bk_wal_fetch(const BkSourceSpec *source, const BkWalFetch *request, BkOp *op, GE
 
     if (!bk_wal_name_parse(fetch->name, &parsed))
         return bk_throw(error, BK_ERROR_USAGE, "\"%s\" is not the name of a WAL file", fetch->name);
-    if (!find_system(source, &told, op, error))
+    if (!find_fetch_system(source, &told, op, error))
         return false;
-    archive = identify(source, fetch->system_id);
+    archive = identify_fetch(source, fetch->system_id);
     directory = bk_prefetch_new(fetch->path, archive);
     if (parsed.kind == BK_WAL_SEGMENT &&
         !bk_prefetch_take(directory, fetch->name, fetch->path, &taken, op, error))
         return false;
     if (parsed.kind == BK_WAL_SEGMENT && taken) {
-        refill(source, fetch, &parsed, directory);
+        refill_prefetch(source, fetch, &parsed, directory);
         return true;
     }
     source_repo = get_or_explain(source, fetch, &parsed, &content, &targets, op, &cause);

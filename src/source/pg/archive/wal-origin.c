@@ -13,7 +13,7 @@
 #define HEAD_SIZE ((size_t)64) /* more than the header of a segment's first page */
 
 static uint64_t
-read_control(const char *data_dir)
+read_origin_control(const char *data_dir)
 {
     g_auto(BkBuf) content = BK_BUF_INIT;
     BkPgControl control;
@@ -34,15 +34,15 @@ uint64_t
 bk_wal_origin_of_directory(const char *wal_dir)
 {
     g_autofree char *data_dir = g_path_get_dirname(wal_dir);
-    uint64_t system_id = read_control(data_dir);
+    uint64_t system_id = read_origin_control(data_dir);
 
     if (system_id == 0 && is_same_directory(wal_dir, "pg_wal"))
-        system_id = read_control(".");
+        system_id = read_origin_control(".");
     return system_id;
 }
 
 static uint64_t
-read_segment(const char *path)
+read_origin_segment(const char *path)
 {
     g_auto(BkFd) fd = bk_path_owner_open(path, NULL);
     uint8_t head[HEAD_SIZE];
@@ -68,7 +68,7 @@ bk_wal_origin_of_segments(const char *wal_dir)
 
         if (bk_wal_name_parse(name, &parsed) && parsed.kind == BK_WAL_SEGMENT) {
             g_autofree char *path = g_build_filename(wal_dir, name, NULL);
-            uint64_t system_id = read_segment(path);
+            uint64_t system_id = read_origin_segment(path);
 
             if (found != 0 && system_id != 0 && system_id != found)
                 return 0;
@@ -85,7 +85,7 @@ bk_wal_origin_of_file(const char *path, const BkWalName *parsed)
     uint64_t system_id;
 
     if (parsed->kind == BK_WAL_SEGMENT || parsed->kind == BK_WAL_PARTIAL)
-        return read_segment(path);
+        return read_origin_segment(path);
     wal_dir = g_path_get_dirname(path);
     system_id = bk_wal_origin_of_directory(wal_dir);
     return system_id != 0 ? system_id : bk_wal_origin_of_segments(wal_dir);

@@ -126,7 +126,7 @@ load_live(const Changes *self, Segment *segment, GError **error)
 /* The last segment is that in which the backup started: the server's own is what counts. Every
  * other may be archived, or not yet, or (between our two looks) archived and gone. */
 static bool
-load(const Changes *self, Segment *segment, BkOp *op, GError **error)
+load_segment_blocks(const Changes *self, Segment *segment, BkOp *op, GError **error)
 {
     bool is_last = segment->start_lsn / self->request->to->segment_size == self->last;
 
@@ -146,7 +146,7 @@ is_unreachable(const GError *error)
 }
 
 static bool
-run_worker(unsigned index, void *data, BkOp *op, GError **error)
+run_changes_worker(unsigned index, void *data, BkOp *op, GError **error)
 {
     Changes *self = data;
     unsigned next;
@@ -157,7 +157,7 @@ run_worker(unsigned index, void *data, BkOp *op, GError **error)
 
         if (!bk_op_check(op, error))
             return false;
-        if (load(self, segment, op, &segment->cause))
+        if (load_segment_blocks(self, segment, op, &segment->cause))
             continue;
         if (!bk_op_check(op, error))
             return false;
@@ -186,7 +186,7 @@ find_fault(Changes *self, const Segment *segment, bool is_last)
 }
 
 static void
-add(Changes *self, Segment *segment, bool is_first, bool is_last)
+add_segment_blocks(Changes *self, Segment *segment, bool is_first, bool is_last)
 {
     self->why = find_fault(self, segment, is_last);
     if (self->why != NULL)
@@ -232,9 +232,10 @@ add_all(Changes *self, BkOp *op, GError **error)
         bool ok;
 
         describe_batch(self, segno);
-        ok = bk_workers_run(MIN(request->workers, self->count), run_worker, self, op, error);
+        ok =
+            bk_workers_run(MIN(request->workers, self->count), run_changes_worker, self, op, error);
         for (unsigned i = 0; ok && i < self->count && self->why == NULL; i++)
-            add(self, &self->batch[i], segno + i == first, segno + i == self->last);
+            add_segment_blocks(self, &self->batch[i], segno + i == first, segno + i == self->last);
         clear_batch(self);
         if (!ok)
             return false;

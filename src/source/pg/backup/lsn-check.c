@@ -72,7 +72,7 @@ note_other_page(Audit *self, const Place *place, const uint8_t *page)
 }
 
 static bool
-contradicts(const BkLsnCheckRequest *request, const uint8_t *page, BkLsn *lsn)
+contradicts_lsn(const BkLsnCheckRequest *request, const uint8_t *page, BkLsn *lsn)
 {
     /* A page bears where the record of its last change ends. */
     return bk_pg_page_get_lsn(page, lsn) && *lsn > request->from && *lsn <= request->to;
@@ -92,7 +92,7 @@ audit_span(Audit *self, BkFileReader *reader, const BkSelected *selected, uint64
             !bk_file_reader_read(reader, data, MIN(READ_SIZE, end - at), at, &got, error))
             return false;
         for (size_t page = 0; page + BK_PG_PAGE_SIZE <= got; page += BK_PG_PAGE_SIZE)
-            if (contradicts(self->request, data + page, &lsn))
+            if (contradicts_lsn(self->request, data + page, &lsn))
                 note_unknown_change(self, selected, at + page, lsn);
         self->bytes += got;
         bk_op_advance(op, got);
@@ -131,7 +131,7 @@ is_taken_unread(const BkSelected *selected)
 }
 
 static bool
-run_worker(unsigned index, void *data, BkOp *op, GError **error)
+run_lsn_check_worker(unsigned index, void *data, BkOp *op, GError **error)
 {
     Audit *self = data;
     g_autoptr(BkFileReader) reader = bk_file_reader_new(self->dir);
@@ -160,7 +160,7 @@ bk_lsn_check_all(const BkLsnCheckRequest *request, uint64_t *bytes, char **found
         return false;
     self.files = bk_selection_files(request->selection, &self.count);
     (void)pthread_mutex_init(&self.mutex, NULL);
-    ok = bk_workers_run(request->workers, run_worker, &self, op, error);
+    ok = bk_workers_run(request->workers, run_lsn_check_worker, &self, op, error);
     (void)pthread_mutex_destroy(&self.mutex);
     *bytes += self.bytes;
     *found = self.found;

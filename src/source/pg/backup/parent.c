@@ -4,6 +4,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "repo/snapshot/snapshot-manifest.h"
 #include "source/pg/archive/archive.h"
 #include "source/pg/backup/changes.h"
 #include "source/pg/cluster/data-dir.h"
@@ -185,8 +186,8 @@ have_all(const BkParentRequest *request, const char *id, bool *have, BkOp *op, G
 /* Why the candidate cannot be the parent; `*reason` NULL: it can. The cheap questions come first.
  */
 static bool
-judge(const BkParentRequest *request, const Candidate *candidate, const Candidate *finished,
-      BkArchivedSegment *archived, char **reason, BkOp *op, GError **error)
+judge_parent(const BkParentRequest *request, const Candidate *candidate, const Candidate *finished,
+             BkArchivedSegment *archived, char **reason, BkOp *op, GError **error)
 {
     bool have = true;
 
@@ -228,7 +229,7 @@ try_candidate(const BkParentRequest *request, const BkSnapshotEntry *entry,
     if (load_candidate(source_repo, entry, &candidate, op, &cause)) {
         if (!is_of_this_cluster(request, &candidate))
             return true;
-        if (!judge(request, &candidate, finished, &base->archived, &reason, op, error))
+        if (!judge_parent(request, &candidate, finished, &base->archived, &reason, op, error))
             return false;
         if (reason == NULL)
             base->snapshot = bk_snapshot_load_listed(source_repo, entry, op, &cause);
@@ -324,7 +325,7 @@ find_last_finished(const BkParentRequest *request, const GPtrArray *entries, Can
 }
 
 static bool
-find_parent(const BkParentRequest *request, BkParent *base, BkOp *op, GError **error)
+find_parent_snapshot(const BkParentRequest *request, BkParent *base, BkOp *op, GError **error)
 {
     GPtrArray *entries = request->entries;
     g_auto(Candidate) finished = {.head = {.source = NULL}};
@@ -396,7 +397,7 @@ bk_parent_find(const BkParentRequest *request, BkParent *base, BkOp *op, GError 
         base->why = g_strdup("a full backup was requested");
         return true;
     }
-    if (!find_parent(request, base, op, error))
+    if (!find_parent_snapshot(request, base, op, error))
         return false;
     if (base->snapshot == NULL) {
         if (base->why == NULL)

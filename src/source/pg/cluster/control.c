@@ -72,7 +72,7 @@ catalog_major(uint32_t catalog_version)
 
 /* Seconds from the file in microseconds; what does not fit is kept at the border. */
 static int64_t
-time_at(const uint8_t *at)
+get_control_time(const uint8_t *at)
 {
     int64_t seconds = (int64_t)bk_bytes_u64(at);
 
@@ -147,13 +147,13 @@ bk_pg_control_decode(const void *data, size_t size, BkPgControl *control, GError
         .catalog_version = bk_bytes_u32(bytes + AT_CATALOG_VERSION),
         .major = catalog_major(bk_bytes_u32(bytes + AT_CATALOG_VERSION)),
         .state = (BkPgState)state,
-        .time_us = time_at(bytes + AT_TIME),
+        .time_us = get_control_time(bytes + AT_TIME),
         .checkpoint = bk_bytes_u64(bytes + AT_CHECKPOINT),
         .redo = bk_bytes_u64(bytes + AT_REDO),
         .timeline = bk_bytes_u32(bytes + AT_TIMELINE),
         .prev_timeline = bk_bytes_u32(bytes + AT_PREV_TIMELINE),
         .next_xid = bk_bytes_u64(bytes + AT_NEXT_XID),
-        .checkpoint_time_us = time_at(bytes + AT_CHECKPOINT_TIME),
+        .checkpoint_time_us = get_control_time(bytes + AT_CHECKPOINT_TIME),
         .min_recovery = bk_bytes_u64(bytes + AT_MIN_RECOVERY),
         .min_recovery_timeline = bk_bytes_u32(bytes + AT_MIN_RECOVERY_TIMELINE),
         .backup_start = bk_bytes_u64(bytes + AT_BACKUP_START),

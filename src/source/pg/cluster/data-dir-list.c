@@ -147,7 +147,7 @@ bk_data_dir_list_is_apart(const char *name)
 }
 
 static Place
-place_of(const Directory *directory, const char *name)
+place_of_entry(const Directory *directory, const char *name)
 {
     switch (directory->place) {
     case PLACE_TOP:
@@ -194,7 +194,7 @@ make_file(const char *path, const struct stat *st)
 }
 
 static BkSourceFile *
-add_file(Walk *walk, const char *path, const struct stat *st)
+add_listed_file(Walk *walk, const char *path, const struct stat *st)
 {
     BkSourceFile *file = make_file(path, st);
 
@@ -216,12 +216,13 @@ mark_pages(BkSourceFile *file, const Walk *walk, const Directory *directory, con
     file->first_page = relation.segment * segment_blocks;
 }
 
-static bool walk_directory(Walk *walk, const Directory *parent, const char *path, Place place,
-                           int fd, GError **error);
+static bool walk_data_directory(Walk *walk, const Directory *parent, const char *path, Place place,
+                                int fd, GError **error);
 
 /* A link is followed where it is one that has to be: then it is mounted. */
 static bool
-descend(Walk *walk, const Directory *directory, const char *name, const char *path, GError **error)
+descend_into_directory(Walk *walk, const Directory *directory, const char *name, const char *path,
+                       GError **error)
 {
     int mounted = bk_beneath_mounted(bk_data_dir_files(walk->dir), path);
     g_auto(BkFd) fd =
@@ -230,12 +231,12 @@ descend(Walk *walk, const Directory *directory, const char *name, const char *pa
 
     if (fd < 0)
         return errno == ENOENT || bk_data_dir_throw(walk->dir, path, error);
-    return walk_directory(walk, directory, path, place_of(directory, name), fd, error);
+    return walk_data_directory(walk, directory, path, place_of_entry(directory, name), fd, error);
 }
 
 /* The target of a link; NULL without an error when it has vanished. */
 static char *
-read_link(const Directory *directory, const char *name, const char *path, GError **error)
+read_entry_link(const Directory *directory, const char *name, const char *path, GError **error)
 {
     char target[4096];
     ssize_t size = readlinkat(directory->fd, name, target, sizeof target - 1);
@@ -252,15 +253,15 @@ add_tablespace(Walk *walk, const Directory *directory, const char *name, const c
                const struct stat *st, GError **error)
 {
     GError *cause = NULL;
-    g_autofree char *target = read_link(directory, name, path, &cause);
+    g_autofree char *target = read_entry_link(directory, name, path, &cause);
 
     if (target == NULL && cause != NULL)
         g_propagate_error(error, cause);
     if (target == NULL)
         return cause == NULL;
-    add_file(walk, path, st)->link = g_steal_pointer(&target);
+    add_listed_file(walk, path, st)->link = g_steal_pointer(&target);
     if (bk_beneath_mounted(bk_data_dir_files(walk->dir), path) >= 0)
-        return descend(walk, directory, name, path, error);
+        return descend_into_directory(walk, directory, name, path, error);
     return faccessat(directory->fd, name, F_OK, AT_EACCESS) < 0 && errno == ENOENT
                ? true
                : bk_throw(error, BK_ERROR_UNFIT,
@@ -292,9 +293,9 @@ static bool
 add_link(Walk *walk, const Directory *directory, const char *name, const char *path,
          const struct stat *st, GError **error)
 {
-    Place place = place_of(directory, name);
+    Place place = place_of_entry(directory, name);
     GError *cause = NULL;
-    g_autofree char *target = read_link(directory, name, path, &cause);
+    g_autofree char *target = read_entry_link(directory, name, path, &cause);
 
     if (target == NULL && cause != NULL)
         g_propagate_error(error, cause);
@@ -306,7 +307,7 @@ add_link(Walk *walk, const Directory *directory, const char *name, const char *p
                         "data there back into the data directory, or use a tablespace",
                         path, target);
     if (place == PLACE_EMPTIED) {
-        BkSourceFile *file = add_file(walk, path, st);
+        BkSourceFile *file = add_listed_file(walk, path, st);
 
         file->mode = S_IFDIR | (walk->has_group_access ? 0750 : 0700);
         file->size = 0;
@@ -328,12 +329,12 @@ add_mounted(Walk *walk, const Directory *directory, const char *name, const char
 
     if (fstat(bk_beneath_mounted(bk_data_dir_files(walk->dir), path), &st) < 0)
         return bk_throw_errno(error, "stat \"%s\"", path);
-    (void)add_file(walk, path, &st);
-    return descend(walk, directory, name, path, error);
+    (void)add_listed_file(walk, path, &st);
+    return descend_into_directory(walk, directory, name, path, error);
 }
 
 static bool
-add_entry(Walk *walk, const Directory *directory, const char *name, GError **error)
+add_directory_entry(Walk *walk, const Directory *directory, const char *name, GError **error)
 {
     g_autofree char *path =
         directory->path[0] != 0 ? g_strconcat(directory->path, "/", name, NULL) : g_strdup(name);
@@ -351,11 +352,11 @@ add_entry(Walk *walk, const Directory *directory, const char *name, GError **err
     if (S_ISLNK(st.st_mode))
         return add_link(walk, directory, name, path, &st, error);
     if (S_ISDIR(st.st_mode)) {
-        (void)add_file(walk, path, &st);
-        return descend(walk, directory, name, path, error);
+        (void)add_listed_file(walk, path, &st);
+        return descend_into_directory(walk, directory, name, path, error);
     }
     if (S_ISREG(st.st_mode))
-        mark_pages(add_file(walk, path, &st), walk, directory, name);
+        mark_pages(add_listed_file(walk, path, &st), walk, directory, name);
     else
         bk_log(BK_LOG_INFO, "\"%s\" is neither a file nor a directory and is not in the backup",
                path);
@@ -409,8 +410,8 @@ find_above(Walk *walk, int fd)
 }
 
 static bool
-walk_directory(Walk *walk, const Directory *parent, const char *path, Place place, int fd,
-               GError **error)
+walk_data_directory(Walk *walk, const Directory *parent, const char *path, Place place, int fd,
+                    GError **error)
 {
     g_autoptr(GHashTable) unlogged = g_hash_table_new(NULL, NULL);
     Directory directory = {.parent = parent, .path = path, .place = place, .fd = fd};
@@ -436,14 +437,15 @@ walk_directory(Walk *walk, const Directory *parent, const char *path, Place plac
     for (guint i = 0; i < names->len; i++) {
         const char *name = g_ptr_array_index(names, i);
 
-        if (!is_left_out(walk, &directory, name) && !add_entry(walk, &directory, name, error))
+        if (!is_left_out(walk, &directory, name) &&
+            !add_directory_entry(walk, &directory, name, error))
             return false;
     }
     return true;
 }
 
 static int
-compare_paths(const void *left, const void *right)
+compare_file_paths(const void *left, const void *right)
 {
     const BkSourceFile *const *a = left;
     const BkSourceFile *const *b = right;
@@ -452,7 +454,7 @@ compare_paths(const void *left, const void *right)
 }
 
 static bool
-list(Walk *walk, GError **error)
+list_data_directory(Walk *walk, GError **error)
 {
     const BkBeneath *files = bk_data_dir_files(walk->dir);
     g_auto(BkIdentityScope) scope = bk_identity_enter(bk_beneath_identity(files));
@@ -463,7 +465,7 @@ list(Walk *walk, GError **error)
         return bk_throw_errno(error, "stat the directory");
     walk->has_group_access = (st.st_mode & S_IRGRP) != 0;
     find_above(walk, fd);
-    return walk_directory(walk, NULL, "", PLACE_TOP, fd, error);
+    return walk_data_directory(walk, NULL, "", PLACE_TOP, fd, error);
 }
 
 bool
@@ -478,9 +480,9 @@ bk_data_dir_list_list(const char *root, const BkPgControl *control, BkDataDirLis
     walk.left_out = g_ptr_array_new_with_free_func(free_file);
     *tree = (BkDataDirList){.files = walk.files, .left_out = walk.left_out};
     walk.dir = dir = bk_data_dir_open(root, error);
-    if (dir == NULL || !list(&walk, error))
+    if (dir == NULL || !list_data_directory(&walk, error))
         return bk_prefix(error, "data directory \"%s\"", root);
-    g_ptr_array_sort(tree->files, compare_paths);
+    g_ptr_array_sort(tree->files, compare_file_paths);
     for (guint i = 0; i < tree->files->len; i++)
         tree->bytes += ((const BkSourceFile *)g_ptr_array_index(tree->files, i))->size;
     return true;

@@ -17,7 +17,7 @@ struct BkDataDir {
 };
 
 static bool
-is_link(int dir, const char *name)
+is_symlink_entry(int dir, const char *name)
 {
     struct stat st;
 
@@ -50,7 +50,7 @@ mount_tablespaces(BkDataDir *self, GError **error)
         const char *name = g_ptr_array_index(names, i);
         g_autofree char *path = g_strconcat("pg_tblspc/", name, NULL);
 
-        if (is_link(fd, name))
+        if (is_symlink_entry(fd, name))
             mount_link(self, fd, name, path);
     }
     return names != NULL;
@@ -73,7 +73,7 @@ bk_data_dir_open(const char *path, GError **error)
     {
         g_auto(BkIdentityScope) scope = bk_identity_enter(self->identity);
 
-        if (is_link(dir, "pg_wal"))
+        if (is_symlink_entry(dir, "pg_wal"))
             mount_link(self, dir, "pg_wal", "pg_wal");
         if (!mount_tablespaces(self, error)) {
             bk_prefix(error, "\"%s\"", path);

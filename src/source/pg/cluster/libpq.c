@@ -70,7 +70,7 @@ PROCEDURES
 
 /* dlsym gives a pointer to data, which ISO C does not convert to one to a function. */
 static bool
-find(void *library, const char *name, void *pointer, GError **error)
+find_libpq_symbol(void *library, const char *name, void *pointer, GError **error)
 {
     void *found = dlsym(library, name);
 
@@ -91,7 +91,7 @@ bk_libpq_load(GError **error)
     if (library == NULL)
         return bk_throw(error, BK_ERROR_SYSTEM, "load PostgreSQL's client library: %s", dlerror());
 #define FUNCTION(type, name, parameters, arguments)                                                \
-    if (!find(library, #name, &loaded.name, error))                                                \
+    if (!find_libpq_symbol(library, #name, &loaded.name, error))                                   \
         return false;
 #define PROCEDURE(name, parameters, arguments) FUNCTION(void, name, parameters, arguments)
     FUNCTIONS

@@ -109,8 +109,8 @@ is_answer_complete(BkServer *self)
 
 /* Runs one statement with text parameters and returns its rows. */
 static PGresult *
-query(BkServer *self, const char *what, const char *sql, const char *const *params, int count,
-      BkOp *op, GError **error)
+query_server(BkServer *self, const char *what, const char *sql, const char *const *params,
+             int count, BkOp *op, GError **error)
 {
     g_autoptr(PGresult) result = NULL;
     PGresult *more;
@@ -140,21 +140,21 @@ query(BkServer *self, const char *what, const char *sql, const char *const *para
 }
 
 static const char *
-value(const PGresult *result, int row, int column)
+get_result_value(const PGresult *result, int row, int column)
 {
     return PQgetvalue(result, row, column);
 }
 
 static uint64_t
-number(const PGresult *result, int row, int column)
+get_result_number(const PGresult *result, int row, int column)
 {
-    return g_ascii_strtoull(value(result, row, column), NULL, 10);
+    return g_ascii_strtoull(get_result_value(result, row, column), NULL, 10);
 }
 
 static bool
-truth(const PGresult *result, int row, int column)
+get_result_truth(const PGresult *result, int row, int column)
 {
-    return value(result, row, column)[0] == 't';
+    return get_result_value(result, row, column)[0] == 't';
 }
 
 static bool
@@ -174,14 +174,14 @@ set_up_session(BkServer *self, BkOp *op, GError **error)
 
     for (size_t i = 0; i < G_N_ELEMENTS(settings); i++) {
         g_autoptr(PGresult) result =
-            query(self, "set up the session", settings[i], NULL, 0, op, error);
+            query_server(self, "set up the session", settings[i], NULL, 0, op, error);
 
         if (result == NULL)
             return false;
     }
     if (self->version >= 140000) {
-        g_autoptr(PGresult) result =
-            query(self, "set up the session", "set idle_session_timeout = 0", NULL, 0, op, error);
+        g_autoptr(PGresult) result = query_server(
+            self, "set up the session", "set idle_session_timeout = 0", NULL, 0, op, error);
 
         if (result == NULL)
             return false;
@@ -262,22 +262,22 @@ bk_server_get_facts(BkServer *self, BkServerFacts *facts, BkOp *op, GError **err
         " current_setting('block_size'),"
         " (select setting from pg_settings where name = 'wal_segment_size')";
     g_autoptr(PGresult) result =
-        query(self, "ask the server for its settings", sql, NULL, 0, op, error);
+        query_server(self, "ask the server for its settings", sql, NULL, 0, op, error);
 
     if (result == NULL)
         return false;
     *facts = (BkServerFacts){
         .version = self->version,
-        .system_id = number(result, 0, 0),
-        .data_directory = g_strdup(value(result, 0, 1)),
-        .wal_level = g_strdup(value(result, 0, 2)),
-        .archive_mode = g_strdup(value(result, 0, 3)),
-        .archive_method = g_strdup(value(result, 0, 4)),
-        .is_in_recovery = truth(result, 0, 5),
-        .has_checksums = truth(result, 0, 6),
-        .may_backup = truth(result, 0, 7),
-        .block_size = (uint32_t)number(result, 0, 8),
-        .wal_segment_size = (uint32_t)number(result, 0, 9),
+        .system_id = get_result_number(result, 0, 0),
+        .data_directory = g_strdup(get_result_value(result, 0, 1)),
+        .wal_level = g_strdup(get_result_value(result, 0, 2)),
+        .archive_mode = g_strdup(get_result_value(result, 0, 3)),
+        .archive_method = g_strdup(get_result_value(result, 0, 4)),
+        .is_in_recovery = get_result_truth(result, 0, 5),
+        .has_checksums = get_result_truth(result, 0, 6),
+        .may_backup = get_result_truth(result, 0, 7),
+        .block_size = (uint32_t)get_result_number(result, 0, 8),
+        .wal_segment_size = (uint32_t)get_result_number(result, 0, 9),
     };
     return true;
 }
@@ -288,16 +288,16 @@ bk_server_get_timeline(BkServer *self, uint64_t *system_id, uint32_t *timeline, 
 {
     /* That of pg_control is older until the checkpoint after a promotion is done. */
     g_autoptr(PGresult) result =
-        query(self, "ask the server for its timeline",
-              "select (select system_identifier from pg_control_system()),"
-              " case when pg_is_in_recovery() then '0'"
-              " else substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) end",
-              NULL, 0, op, error);
+        query_server(self, "ask the server for its timeline",
+                     "select (select system_identifier from pg_control_system()),"
+                     " case when pg_is_in_recovery() then '0'"
+                     " else substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) end",
+                     NULL, 0, op, error);
 
     if (result == NULL)
         return false;
-    *system_id = number(result, 0, 0);
-    *timeline = (uint32_t)g_ascii_strtoull(value(result, 0, 1), NULL, 16);
+    *system_id = get_result_number(result, 0, 0);
+    *timeline = (uint32_t)g_ascii_strtoull(get_result_value(result, 0, 1), NULL, 16);
     return true;
 }
 
@@ -339,38 +339,39 @@ bool
 bk_server_get_tablespaces(BkServer *self, BkPgMeta *meta, BkOp *op, GError **error)
 {
     g_autoptr(PGresult) result =
-        query(self, "ask the server for its tablespaces",
-              "select oid, spcname, pg_tablespace_location(oid) from pg_tablespace"
-              " where pg_tablespace_location(oid) like '/%' order by oid",
-              NULL, 0, op, error);
+        query_server(self, "ask the server for its tablespaces",
+                     "select oid, spcname, pg_tablespace_location(oid) from pg_tablespace"
+                     " where pg_tablespace_location(oid) like '/%' order by oid",
+                     NULL, 0, op, error);
 
     if (result == NULL)
         return false;
     for (int row = 0; row < PQntuples(result); row++)
-        bk_pg_meta_add_tablespace(meta, (uint32_t)number(result, row, 0), value(result, row, 1),
-                                  value(result, row, 2));
+        bk_pg_meta_add_tablespace(meta, (uint32_t)get_result_number(result, row, 0),
+                                  get_result_value(result, row, 1),
+                                  get_result_value(result, row, 2));
     return true;
 }
 
 char *
 bk_server_describe_databases(BkServer *self, BkOp *op, GError **error)
 {
-    g_autoptr(PGresult) result = query(self, "ask the server for its databases",
-                                       "select coalesce(string_agg(format('%s %s %s', oid, "
-                                       "dattablespace, xmin), ',' order by oid),"
-                                       " '') from pg_database",
-                                       NULL, 0, op, error);
+    g_autoptr(PGresult) result = query_server(self, "ask the server for its databases",
+                                              "select coalesce(string_agg(format('%s %s %s', oid, "
+                                              "dattablespace, xmin), ',' order by oid),"
+                                              " '') from pg_database",
+                                              NULL, 0, op, error);
 
-    return result != NULL ? g_strdup(value(result, 0, 0)) : NULL;
+    return result != NULL ? g_strdup(get_result_value(result, 0, 0)) : NULL;
 }
 
 bool
 bk_server_hold_wal(BkServer *self, BkOp *op, GError **error)
 {
-    g_autoptr(PGresult) result = query(self, "create a temporary replication slot",
-                                       "select pg_create_physical_replication_slot("
-                                       "'backstay_' || pg_backend_pid(), true, true)",
-                                       NULL, 0, op, error);
+    g_autoptr(PGresult) result = query_server(self, "create a temporary replication slot",
+                                              "select pg_create_physical_replication_slot("
+                                              "'backstay_' || pg_backend_pid(), true, true)",
+                                              NULL, 0, op, error);
 
     return result != NULL;
 }
@@ -378,9 +379,9 @@ bk_server_hold_wal(BkServer *self, BkOp *op, GError **error)
 static bool
 get_lsn(const PGresult *result, int column, BkLsn *lsn, GError **error)
 {
-    return bk_lsn_parse(value(result, 0, column), lsn) ||
+    return bk_lsn_parse(get_result_value(result, 0, column), lsn) ||
            bk_throw(error, BK_ERROR_SERVER, "the server answered \"%s\" for an LSN",
-                    value(result, 0, column));
+                    get_result_value(result, 0, column));
 }
 
 bool
@@ -390,18 +391,18 @@ bk_server_begin_backup(BkServer *self, const char *label, bool fast, BkPgMeta *m
     const char *params[] = {label, fast ? "true" : "false"};
     const char *sql = self->version >= 150000 ? "select pg_backup_start($1, $2)"
                                               : "select pg_start_backup($1, $2, false)";
-    g_autoptr(PGresult) started = query(self, "start the backup", sql, params, 2, op, error);
+    g_autoptr(PGresult) started = query_server(self, "start the backup", sql, params, 2, op, error);
     g_autoptr(PGresult) timeline = NULL;
 
     if (started == NULL || !get_lsn(started, 0, &meta->start_lsn, error))
         return false;
     /* A backup starts where the redo of its checkpoint does. */
     meta->redo_lsn = meta->start_lsn;
-    timeline = query(self, "ask for the timeline",
-                     "select timeline_id from pg_control_checkpoint()", NULL, 0, op, error);
+    timeline = query_server(self, "ask for the timeline",
+                            "select timeline_id from pg_control_checkpoint()", NULL, 0, op, error);
     if (timeline == NULL)
         return false;
-    meta->timeline = (uint32_t)number(timeline, 0, 0);
+    meta->timeline = (uint32_t)get_result_number(timeline, 0, 0);
     return true;
 }
 
@@ -415,13 +416,13 @@ bk_server_end_backup(BkServer *self, BkPgMeta *meta, BkOp *op, GError **error)
                           : "select lsn, labelfile, spcmapfile,"
                             " (extract(epoch from clock_timestamp()) * 1000000)::bigint from"
                             " pg_stop_backup(false, false)";
-    g_autoptr(PGresult) result = query(self, "end the backup", sql, NULL, 0, op, error);
+    g_autoptr(PGresult) result = query_server(self, "end the backup", sql, NULL, 0, op, error);
 
     if (result == NULL || !get_lsn(result, 0, &meta->stop_lsn, error))
         return false;
-    meta->backup_label = g_strdup(value(result, 0, 1));
-    meta->tablespace_map = g_strdup(value(result, 0, 2));
-    meta->stop_us = (int64_t)number(result, 0, 3);
+    meta->backup_label = g_strdup(get_result_value(result, 0, 1));
+    meta->tablespace_map = g_strdup(get_result_value(result, 0, 2));
+    meta->stop_us = (int64_t)get_result_number(result, 0, 3);
     return true;
 }
 
@@ -435,9 +436,10 @@ bk_server_state_clear(BkServerState *self)
 
 /* A new string, or NULL for the SQL null. */
 static char *
-copy_text(const PGresult *result, int row, int column)
+copy_result_text(const PGresult *result, int row, int column)
 {
-    return PQgetisnull(result, row, column) ? NULL : g_strdup(value(result, row, column));
+    return PQgetisnull(result, row, column) ? NULL
+                                            : g_strdup(get_result_value(result, row, column));
 }
 
 bool
@@ -453,7 +455,7 @@ bk_server_get_state(BkServer *self, BkServerState *state, BkOp *op, GError **err
         " (extract(epoch from last_failed_time) * 1000000)::bigint, last_archived_wal,"
         " (extract(epoch from last_archived_time) * 1000000)::bigint from pg_stat_archiver";
     g_autoptr(PGresult) result =
-        query(self, "ask the server for its archiver", sql, NULL, 0, op, error);
+        query_server(self, "ask the server for its archiver", sql, NULL, 0, op, error);
 
     if (result == NULL)
         return false;
@@ -461,13 +463,13 @@ bk_server_get_state(BkServer *self, BkServerState *state, BkOp *op, GError **err
         return bk_throw(error, BK_ERROR_SERVER, "ask the server for its archiver: %d rows",
                         PQntuples(result));
     *state = (BkServerState){
-        .clock_us = (int64_t)number(result, 0, 0),
-        .timeline = (uint32_t)number(result, 0, 1),
-        .failed_count = number(result, 0, 2),
-        .failed_wal = copy_text(result, 0, 3),
-        .failed_us = (int64_t)number(result, 0, 4),
-        .archived_wal = copy_text(result, 0, 5),
-        .archived_us = (int64_t)number(result, 0, 6),
+        .clock_us = (int64_t)get_result_number(result, 0, 0),
+        .timeline = (uint32_t)get_result_number(result, 0, 1),
+        .failed_count = get_result_number(result, 0, 2),
+        .failed_wal = copy_result_text(result, 0, 3),
+        .failed_us = (int64_t)get_result_number(result, 0, 4),
+        .archived_wal = copy_result_text(result, 0, 5),
+        .archived_us = (int64_t)get_result_number(result, 0, 6),
     };
     return true;
 }
@@ -492,14 +494,14 @@ bk_server_get_ready(BkServer *self, BkServerReady *ready, BkOp *op, GError **err
                               " (extract(epoch from min(modification)) * 1000000)::bigint"
                               " from pg_ls_archive_statusdir() where name like '%.ready'";
     g_autoptr(PGresult) result =
-        query(self, "ask the server for WAL to be archived", sql, NULL, 0, op, error);
+        query_server(self, "ask the server for WAL to be archived", sql, NULL, 0, op, error);
 
     if (result == NULL)
         return false;
     *ready = (BkServerReady){
-        .count = number(result, 0, 0),
-        .oldest = copy_text(result, 0, 1),
-        .oldest_us = (int64_t)number(result, 0, 2),
+        .count = get_result_number(result, 0, 0),
+        .oldest = copy_result_text(result, 0, 1),
+        .oldest_us = (int64_t)get_result_number(result, 0, 2),
     };
     if (ready->oldest != NULL)
         *strrchr(ready->oldest, '.') = 0; /* the name ends in ".ready" */
@@ -507,9 +509,10 @@ bk_server_get_ready(BkServer *self, BkServerReady *ready, BkOp *op, GError **err
 }
 
 static void
-copy_name(char to[BK_SERVER_NAME_SIZE], const PGresult *result, int column)
+copy_result_name(char to[BK_SERVER_NAME_SIZE], const PGresult *result, int column)
 {
-    (void)g_strlcpy(to, PQntuples(result) > 0 ? value(result, 0, column) : "", BK_SERVER_NAME_SIZE);
+    (void)g_strlcpy(to, PQntuples(result) > 0 ? get_result_value(result, 0, column) : "",
+                    BK_SERVER_NAME_SIZE);
 }
 
 bool
@@ -519,12 +522,12 @@ bk_server_find_database(BkServer *self, uint32_t oid, char name[BK_SERVER_NAME_S
     g_autofree char *number_text = g_strdup_printf("%u", oid);
     const char *params[] = {number_text};
     g_autoptr(PGresult) result =
-        query(self, "ask for a database", "select datname from pg_database where oid = $1::oid",
-              params, 1, op, error);
+        query_server(self, "ask for a database",
+                     "select datname from pg_database where oid = $1::oid", params, 1, op, error);
 
     if (result == NULL)
         return false;
-    copy_name(name, result, 0);
+    copy_result_name(name, result, 0);
     return true;
 }
 
@@ -536,16 +539,17 @@ bk_server_find_relation(BkServer *self, uint32_t tablespace, uint32_t file_node,
     g_autofree char *tablespace_text = g_strdup_printf("%u", tablespace);
     g_autofree char *node_text = g_strdup_printf("%u", file_node);
     const char *params[] = {tablespace_text, node_text};
-    g_autoptr(PGresult) result = query(self, "ask for a relation",
-                                       "select n.nspname, c.relname from pg_class c"
-                                       " join pg_namespace n on n.oid = c.relnamespace"
-                                       " where c.oid = pg_filenode_relation($1::oid, $2::oid)",
-                                       params, 2, op, error);
+    g_autoptr(PGresult) result =
+        query_server(self, "ask for a relation",
+                     "select n.nspname, c.relname from pg_class c"
+                     " join pg_namespace n on n.oid = c.relnamespace"
+                     " where c.oid = pg_filenode_relation($1::oid, $2::oid)",
+                     params, 2, op, error);
 
     if (result == NULL)
         return false;
-    copy_name(schema, result, 0);
-    copy_name(relation, result, 1);
+    copy_result_name(schema, result, 0);
+    copy_result_name(relation, result, 1);
     return true;
 }
 

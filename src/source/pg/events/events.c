@@ -6,8 +6,8 @@
 #include "source/pg/cluster/server.h"
 #include "source/pg/events/snapshot-relation-names.h"
 #include "source/pg/history/systems.h"
+#include "source/pg/restore/plan-lines.h"
 #include "source/pg/restore/plan-proof.h"
-#include "source/pg/restore/plan.h"
 
 #include <string.h>
 
@@ -47,7 +47,7 @@ bk_events_clear(BkEvents *self)
 }
 
 static void
-add_problem(const Reading *self, BkProblemCode code, const char *cause)
+add_event_problem(const Reading *self, BkProblemCode code, const char *cause)
 {
     bk_problem_add(self->timeline->problems, code,
                    .source = bk_source_repo_source(self->past->source_repo), .cause = cause);
@@ -91,8 +91,8 @@ on_xact(const BkWalXact *xact, void *user, GError **error)
 
 /* Damage of one segment ends recovery there, but not the search for what happened. */
 static bool
-read_segment(Reading *self, BkWalXacts *xacts, uint32_t timeline, uint64_t segno,
-             BkWalXactsSegment *told, GError **error)
+read_events_of_segment(Reading *self, BkWalXacts *xacts, uint32_t timeline, uint64_t segno,
+                       BkWalXactsSegment *told, GError **error)
 {
     g_auto(BkBuf) content = BK_BUF_INIT;
     g_autoptr(GError) cause = NULL;
@@ -114,13 +114,13 @@ read_segment(Reading *self, BkWalXacts *xacts, uint32_t timeline, uint64_t segno
                 bk_wal_segment_name(timeline, segno, self->past->input.segment_size, name),
                 told->reason);
 
-            add_problem(self, BK_PROBLEM_WAL_UNREADABLE, text);
+            add_event_problem(self, BK_PROBLEM_WAL_UNREADABLE, text);
         }
         return true;
     }
     if (!bk_error_is(cause, BK_ERROR_CORRUPT))
         return bk_propagate(error, &cause);
-    add_problem(self, BK_PROBLEM_WAL_UNREADABLE, cause->message);
+    add_event_problem(self, BK_PROBLEM_WAL_UNREADABLE, cause->message);
     return true;
 }
 
@@ -133,7 +133,7 @@ read_path(Reading *self, BkWalXacts *xacts, const BkWindowPath *path, GError **e
         for (uint64_t segno = step->first; segno <= step->last; segno++) {
             BkWalXactsSegment told;
 
-            if (!read_segment(self, xacts, step->timeline, segno, &told, error))
+            if (!read_events_of_segment(self, xacts, step->timeline, segno, &told, error))
                 return false;
             self->timeline->end_us = MAX(self->timeline->end_us, told.max_time_us);
             if (told.min_time_us > self->request->to_us)
@@ -144,7 +144,7 @@ read_path(Reading *self, BkWalXacts *xacts, const BkWindowPath *path, GError **e
 }
 
 static const BkRecoveryIndexSnapshot *
-snapshot_at(const Reading *self, size_t index)
+get_snapshot_at(const Reading *self, size_t index)
 {
     return g_ptr_array_index(self->past->restorable, index);
 }
@@ -157,12 +157,12 @@ choose_snapshot(const Reading *self, const BkWindow *window)
     size_t best = window->first_snapshot;
 
     for (size_t i = 0; i < self->past->restorable->len; i++) {
-        const BkPgMeta *meta = &snapshot_at(self, i)->meta;
+        const BkPgMeta *meta = &get_snapshot_at(self, i)->meta;
         g_auto(BkWindowPath) path = {0};
 
         if (meta->stop_us > self->request->from_us || meta->stop_lsn < window->from_lsn ||
             meta->stop_lsn > window->end_lsn ||
-            meta->stop_lsn < snapshot_at(self, best)->meta.stop_lsn)
+            meta->stop_lsn < get_snapshot_at(self, best)->meta.stop_lsn)
             continue;
         if (bk_window_path(&self->past->input, i, window->timeline, &path))
             best = i;
@@ -181,7 +181,7 @@ count_bytes(const BkWindowPath *path, uint32_t segment_size)
 }
 
 static void
-note_bounds(Reading *self, const BkWalXacts *xacts)
+note_event_bounds(Reading *self, const BkWalXacts *xacts)
 {
     if (bk_wal_xacts_untracked(xacts) > 0)
         bk_problem_add(self->timeline->problems, BK_PROBLEM_EVENTS_INCOMPLETE,
@@ -191,13 +191,13 @@ note_bounds(Reading *self, const BkWalXacts *xacts)
         g_autofree char *text =
             g_strdup_printf("a database has more than %zu relations", BK_RELATION_NAMES_ROWS_MAX);
 
-        add_problem(self, BK_PROBLEM_NAMES_INCOMPLETE, text);
+        add_event_problem(self, BK_PROBLEM_NAMES_INCOMPLETE, text);
     }
 }
 
 /* The repositories that have a snapshot's objects, one that has its manifest first. */
 static GPtrArray *
-find_parts(const Reading *self, const char *id)
+find_event_repositories(const Reading *self, const char *id)
 {
     const BkSourceRepo *source_repo = bk_recovery_index_find_member(self->past, id)->source_repo;
     guint index = 0;
@@ -208,9 +208,9 @@ find_parts(const Reading *self, const char *id)
 }
 
 static bool
-read_window(Reading *self, const BkWindow *window, GError **error)
+read_events_of_window(Reading *self, const BkWindow *window, GError **error)
 {
-    const BkRecoveryIndexSnapshot *snapshot = snapshot_at(self, choose_snapshot(self, window));
+    const BkRecoveryIndexSnapshot *snapshot = get_snapshot_at(self, choose_snapshot(self, window));
     const BkWalXactsOptions options = {
         .min_deletes = self->request->min_deletes,
         .major = snapshot->meta.version / 10000,
@@ -219,7 +219,7 @@ read_window(Reading *self, const BkWindow *window, GError **error)
         .user = self,
     };
     g_autoptr(BkWalXacts) xacts = bk_wal_xacts_new(&options);
-    g_autoptr(GPtrArray) source_repos = find_parts(self, snapshot->head.id);
+    g_autoptr(GPtrArray) source_repos = find_event_repositories(self, snapshot->head.id);
     g_autoptr(BkSnapshotRelationNames) catalog = NULL;
     g_autoptr(GError) cause = NULL;
     g_auto(BkWindowPath) path = {0};
@@ -231,7 +231,7 @@ read_window(Reading *self, const BkWindow *window, GError **error)
     if (catalog == NULL) {
         if (!bk_op_check(self->op, error))
             return false;
-        add_problem(self, BK_PROBLEM_NAMES_INCOMPLETE, cause->message);
+        add_event_problem(self, BK_PROBLEM_NAMES_INCOMPLETE, cause->message);
     }
     self->catalog = catalog;
     self->system_id = snapshot->meta.system_id;
@@ -239,7 +239,7 @@ read_window(Reading *self, const BkWindow *window, GError **error)
     bk_op_begin_phase(self->op, "reading WAL", count_bytes(&path, self->past->input.segment_size));
     if (!read_path(self, xacts, &path, error))
         return false;
-    note_bounds(self, xacts);
+    note_event_bounds(self, xacts);
     self->catalog = NULL;
     return true;
 }
@@ -277,7 +277,7 @@ read_windows(Reading *self, uint32_t leaf, GError **error)
             (next != NULL && next->timeline == leaf &&
              next->from_time_us <= self->request->from_us))
             continue;
-        if (!read_window(self, window, error))
+        if (!read_events_of_window(self, window, error))
             return false;
         note_gap(self, window);
     }
@@ -295,7 +295,8 @@ lacks_name(const BkWalChange *change)
 
 /* Asks for what is still there: the database, and the relation by its present file. */
 static bool
-ask_server(const Reading *self, BkServer *server, BkWalChange *change, BkOp *op, GError **error)
+ask_event_server(const Reading *self, BkServer *server, BkWalChange *change, BkOp *op,
+                 GError **error)
 {
     const uint32_t node = change->new_file_node != 0 ? change->new_file_node : change->file_node;
     g_autoptr(BkServer) own = NULL;
@@ -343,7 +344,8 @@ find_names(const Reading *self)
                 server = bk_server_connect(self->source->connection, op, &error);
                 goes_on = server != NULL && is_same_cluster(self, server, op, &error);
             }
-            goes_on = goes_on && left-- > 0 && ask_server(self, server, &changes[j], op, &error);
+            goes_on =
+                goes_on && left-- > 0 && ask_event_server(self, server, &changes[j], op, &error);
         }
     }
     if (error != NULL)
@@ -401,7 +403,7 @@ read_past(Reading *self, GError **error)
 
 /* Loads what each repository has; one that answers is enough. */
 static bool
-load_systems(Reading *self, BkSystems *systems, GError **error)
+load_event_systems(Reading *self, BkSystems *systems, GError **error)
 {
     BkEvents *timeline = self->timeline;
     g_autoptr(GError) first = NULL;
@@ -435,7 +437,7 @@ load_systems(Reading *self, BkSystems *systems, GError **error)
 
 /* The wanted cluster, or the current one. */
 static bool
-choose_system(Reading *self, const BkSystems *systems, GError **error)
+choose_event_system(Reading *self, const BkSystems *systems, GError **error)
 {
     const uint64_t wanted = self->request->system_id;
     g_autofree char *known = NULL;
@@ -477,6 +479,6 @@ bk_events_load(const BkSourceSpec *source, const BkEventsRequest *request, BkEve
         return false;
     bk_targets_add_problems(&targets, timeline->problems);
     self.source_repos = targets.source_repos;
-    return load_systems(&self, &systems, error) && choose_system(&self, &systems, error) &&
-           read_past(&self, error);
+    return load_event_systems(&self, &systems, error) &&
+           choose_event_system(&self, &systems, error) && read_past(&self, error);
 }

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "repo/extract/extract.h"
+#include "repo/snapshot/snapshot-manifest.h"
 
 #include <string.h>
 
@@ -43,7 +44,7 @@ bk_snapshot_relation_names_free(BkSnapshotRelationNames *self)
 
 /* The directory of a database, which has a map wherever it is: a new string, or NULL. */
 static char *
-find_directory(const BkSnapshotRelationNames *self, uint32_t database)
+find_database_directory(const BkSnapshotRelationNames *self, uint32_t database)
 {
     g_autofree char *directory = g_strdup_printf("base/%u", database);
     g_autofree char *map = g_strdup_printf("%s/" MAP_NAME, directory);
@@ -65,8 +66,8 @@ find_directory(const BkSnapshotRelationNames *self, uint32_t database)
 
 /* False when there is no such file, or it cannot be read. */
 static bool
-read_file(const BkSnapshotRelationNames *self, const char *path, size_t limit, BkBuf *content,
-          BkOp *op)
+read_catalog_file(const BkSnapshotRelationNames *self, const char *path, size_t limit,
+                  BkBuf *content, BkOp *op)
 {
     const BkExtractOptions options = {.source_repos = self->source_repos,
                                       .snapshot = self->snapshot};
@@ -84,7 +85,7 @@ read_file(const BkSnapshotRelationNames *self, const char *path, size_t limit, B
 typedef void (*AddPage)(BkRelationNames *catalog, const uint8_t *page, uint32_t block);
 
 static void
-add_names(BkRelationNames *catalog, const uint8_t *page, uint32_t block)
+add_page_names(BkRelationNames *catalog, const uint8_t *page, uint32_t block)
 {
     (void)block;
     bk_relation_names_add_names(catalog, page);
@@ -101,7 +102,7 @@ add_pages(const BkSnapshotRelationNames *self, BkRelationNames *catalog, const c
                                     : g_strdup_printf("%s/%u.%u", directory, node, segment);
         g_auto(BkBuf) content = BK_BUF_INIT;
 
-        if (!read_file(self, path, CATALOG_LIMIT, &content, op))
+        if (!read_catalog_file(self, path, CATALOG_LIMIT, &content, op))
             return;
         for (size_t at = 0; at + BK_PG_PAGE_SIZE <= content.size; at += BK_PG_PAGE_SIZE)
             add(catalog, content.data + at,
@@ -115,22 +116,23 @@ BkRelationNames *
 bk_snapshot_relation_names_open(BkSnapshotRelationNames *self, uint32_t database, BkOp *op)
 {
     BkRelationNames *catalog = bk_relation_names_new(database, self->major);
-    g_autofree char *directory = find_directory(self, database);
+    g_autofree char *directory = find_database_directory(self, database);
     g_autofree char *map_path = NULL;
     g_auto(BkBuf) map = BK_BUF_INIT;
 
     if (directory == NULL)
         return catalog; /* made since the snapshot: the WAL tells */
     map_path = g_strdup_printf("%s/" MAP_NAME, directory);
-    if (read_file(self, map_path, MAP_LIMIT, &map, op))
+    if (read_catalog_file(self, map_path, MAP_LIMIT, &map, op))
         bk_relation_names_set_map(catalog, map.data, map.size);
     if (database == 0) {
-        add_pages(self, catalog, directory, bk_relation_names_databases_node(catalog), add_names,
-                  op);
+        add_pages(self, catalog, directory, bk_relation_names_databases_node(catalog),
+                  add_page_names, op);
     } else {
         add_pages(self, catalog, directory, bk_relation_names_class_node(catalog),
                   bk_relation_names_add_relations, op);
-        add_pages(self, catalog, directory, bk_relation_names_schemas_node(catalog), add_names, op);
+        add_pages(self, catalog, directory, bk_relation_names_schemas_node(catalog), add_page_names,
+                  op);
     }
     return catalog;
 }

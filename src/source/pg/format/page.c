@@ -100,7 +100,7 @@ static uint32_t (*choose_sum(void))(const uint8_t *page)
 }
 
 static uint16_t
-finish(uint32_t sum, uint32_t block)
+finish_checksum(uint32_t sum, uint32_t block)
 {
     return (uint16_t)((sum ^ block) % UINT16_MAX + 1); /* never 0, which would mean none */
 }
@@ -155,7 +155,7 @@ bk_pg_page_is_all_visible(const uint8_t *page)
 uint16_t
 bk_pg_page_checksum(const uint8_t *page, uint32_t block)
 {
-    return finish(choose_sum()(page), block);
+    return finish_checksum(choose_sum()(page), block);
 }
 
 bool
@@ -187,8 +187,8 @@ bk_pg_pages_verify(const uint8_t *data, size_t pages, uint32_t first_block, uint
         if (bk_bytes_u16(page + AT_UPPER) == 0)
             valid = is_all_zeros(page);
         else
-            valid =
-                bk_bytes_u16(page + AT_CHECKSUM) == finish(sum(page), first_block + (uint32_t)i);
+            valid = bk_bytes_u16(page + AT_CHECKSUM) ==
+                    finish_checksum(sum(page), first_block + (uint32_t)i);
         if (!valid) {
             bad[i / 64] |= UINT64_C(1) << (i % 64);
             count++;

@@ -25,7 +25,7 @@ refuse_text(GError **error)
 
 /* Takes exactly `digits` digits that end there, at `*next`. */
 static bool
-take_number(const char **next, size_t digits, unsigned *value)
+take_time_number(const char **next, size_t digits, unsigned *value)
 {
     if (count_digits(*next) < digits)
         return false;
@@ -45,7 +45,7 @@ take_char(const char **next, char c)
 }
 
 static void
-skip_blanks(const char **next)
+skip_time_blanks(const char **next)
 {
     *next += strspn(*next, " \t");
 }
@@ -81,9 +81,9 @@ take_date(const char **next, int64_t *days, bool *is_basic, GError **error)
     GDate date;
 
     *is_basic = digits == 8;
-    if ((digits != 4 && digits != 8) || !take_number(next, 4, &year) ||
-        (!*is_basic && !take_char(next, '-')) || !take_number(next, 2, &month) ||
-        (!*is_basic && !take_char(next, '-')) || !take_number(next, 2, &day))
+    if ((digits != 4 && digits != 8) || !take_time_number(next, 4, &year) ||
+        (!*is_basic && !take_char(next, '-')) || !take_time_number(next, 2, &month) ||
+        (!*is_basic && !take_char(next, '-')) || !take_time_number(next, 2, &day))
         return refuse_text(error);
     if (!check_date(year, month, day, error))
         return false;
@@ -113,11 +113,11 @@ take_clock(const char **next, bool is_basic, int64_t *us, GError **error)
     unsigned hour, minute, second = 0;
     bool has_seconds;
 
-    if ((!is_basic && count_digits(*next) != 2) || !take_number(next, 2, &hour) ||
-        (!is_basic && !take_char(next, ':')) || !take_number(next, 2, &minute))
+    if ((!is_basic && count_digits(*next) != 2) || !take_time_number(next, 2, &hour) ||
+        (!is_basic && !take_char(next, ':')) || !take_time_number(next, 2, &minute))
         return refuse_text(error);
     has_seconds = is_basic ? g_ascii_isdigit(**next) : take_char(next, ':');
-    if (has_seconds && !take_number(next, 2, &second))
+    if (has_seconds && !take_time_number(next, 2, &second))
         return refuse_text(error);
     if (hour > 23 || minute > 59 || second > 59)
         return bk_throw(error, BK_ERROR_USAGE,
@@ -219,16 +219,16 @@ open_named_zone(const char *name, GError **error)
 
 /* +HH, +HHMM, +HH:MM, also with minus: seconds east, to the end of the text. */
 static bool
-take_offset(const char **next, int *offset)
+take_time_offset(const char **next, int *offset)
 {
     const int sign = **next == '-' ? -1 : 1;
     unsigned hours, minutes = 0;
 
     (*next)++;
-    if (!take_number(next, 2, &hours))
+    if (!take_time_number(next, 2, &hours))
         return false;
-    if (take_char(next, ':') ? !take_number(next, 2, &minutes)
-                             : g_ascii_isdigit(**next) && !take_number(next, 2, &minutes))
+    if (take_char(next, ':') ? !take_time_number(next, 2, &minutes)
+                             : g_ascii_isdigit(**next) && !take_time_number(next, 2, &minutes))
         return false;
     *offset = sign * (int)(hours * 3600 + minutes * 60);
     return hours <= 15 && minutes <= 59 && **next == '\0';
@@ -243,7 +243,7 @@ apply_zone(const char *text, int64_t wall, int64_t *unix_time, GError **error)
     int offset;
 
     if (*text == '+' || *text == '-') {
-        if (!take_offset(&text, &offset))
+        if (!take_time_offset(&text, &offset))
             return refuse_text(error);
         *unix_time = wall - offset;
         return true;
@@ -309,7 +309,7 @@ parse_date_and_time(const char *next, int64_t *time_us, GError **error)
         if (!take_clock(&next, is_basic, &clock_us, error))
             return false;
     }
-    skip_blanks(&next);
+    skip_time_blanks(&next);
     if (!apply_zone(next, days * SECS_PER_DAY + clock_us / BK_USEC_PER_SEC, &unix_time, error))
         return false;
     *time_us = unix_time * BK_USEC_PER_SEC + clock_us % BK_USEC_PER_SEC;

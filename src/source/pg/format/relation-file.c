@@ -6,7 +6,7 @@
 
 /* A decimal number without leading zeros, at most UINT32_MAX. */
 static bool
-parse_number(const char **text, uint32_t *number)
+parse_file_number(const char **text, uint32_t *number)
 {
     char *end;
     guint64 value;
@@ -51,14 +51,14 @@ bk_relation_file_parse(const char *name, BkRelationFile *parsed)
     if (*name == 't') {
         parsed->is_temporary = true;
         name++;
-        if (!parse_number(&name, &backend) || *name++ != '_')
+        if (!parse_file_number(&name, &backend) || *name++ != '_')
             return false;
     }
-    if (!parse_number(&name, &parsed->file_node) || !parse_fork(&name, &parsed->fork))
+    if (!parse_file_number(&name, &parsed->file_node) || !parse_fork(&name, &parsed->fork))
         return false;
     if (*name == '.') {
         name++;
-        if (!parse_number(&name, &parsed->segment) || parsed->segment == 0)
+        if (!parse_file_number(&name, &parsed->segment) || parsed->segment == 0)
             return false;
     }
     return *name == 0;
@@ -68,7 +68,7 @@ bk_relation_file_parse(const char *name, BkRelationFile *parsed)
 static bool
 parse_directory(const char **text, uint32_t *number)
 {
-    return parse_number(text, number) && *(*text)++ == '/';
+    return parse_file_number(text, number) && *(*text)++ == '/';
 }
 
 bool
@@ -102,5 +102,5 @@ bk_tablespace_path_parse(const char *path, uint32_t *oid)
     if (!g_str_has_prefix(path, "pg_tblspc/"))
         return false;
     path += strlen("pg_tblspc/");
-    return parse_number(&path, oid) && *path == 0;
+    return parse_file_number(&path, oid) && *path == 0;
 }

@@ -144,7 +144,7 @@ bk_pg_page_next_tuple(const uint8_t *page, uint16_t from, BkPgTuple *tuple)
 
 /* Copies a name of the server's: zero bytes to its end, and not empty. */
 static bool
-copy_name(char name[BK_PG_NAME_SIZE], const uint8_t *from)
+copy_relation_name(char name[BK_PG_NAME_SIZE], const uint8_t *from)
 {
     memcpy(name, from, BK_PG_NAME_SIZE);
     return name[0] != 0 && name[BK_PG_NAME_SIZE - 1] == 0;
@@ -166,7 +166,7 @@ bk_pg_relation_decode(const uint8_t *data, size_t size, unsigned major, BkPgRela
         .kind = (char)data[kind],
         .persistence = (char)data[kind - 1],
     };
-    return relation->oid != 0 && copy_name(relation->name, data + CLASS_NAME);
+    return relation->oid != 0 && copy_relation_name(relation->name, data + CLASS_NAME);
 }
 
 bool
@@ -193,7 +193,7 @@ bk_pg_map_find(const uint8_t *map, size_t size, uint32_t oid, uint32_t *file_nod
 }
 
 static void *
-key_of(uint64_t number)
+make_relation_key(uint64_t number)
 {
     return (void *)(uintptr_t)number;
 }
@@ -201,11 +201,11 @@ key_of(uint64_t number)
 static void *
 place_key(const BkRelationNamesPlace *place)
 {
-    return key_of((uint64_t)place->block << 16 | place->offset);
+    return make_relation_key((uint64_t)place->block << 16 | place->offset);
 }
 
 static void
-count(BkRelationNames *self)
+count_row(BkRelationNames *self)
 {
     size_t held = g_hash_table_size(self->rows);
 
@@ -218,9 +218,9 @@ count(BkRelationNames *self)
 }
 
 static bool
-has_room(BkRelationNames *self, GHashTable *table)
+has_names_room(BkRelationNames *self, GHashTable *table)
 {
-    count(self);
+    count_row(self);
     if (g_hash_table_size(table) < BK_RELATION_NAMES_ROWS_MAX &&
         (self->total == NULL || *self->total < BK_RELATION_NAMES_ALL_MAX))
         return true;
@@ -232,7 +232,7 @@ void
 bk_relation_names_share(BkRelationNames *self, size_t *total)
 {
     self->total = total;
-    count(self);
+    count_row(self);
 }
 
 BkRelationNames *
@@ -253,7 +253,8 @@ bk_relation_names_new(uint32_t database, unsigned major)
     self->files = g_hash_table_new(NULL, NULL);
     self->names = g_hash_table_new_full(NULL, NULL, NULL, g_free);
     for (size_t i = 0; database != 0 && i < G_N_ELEMENTS(schemas); i++)
-        g_hash_table_insert(self->names, key_of(schemas[i].oid), g_strdup(schemas[i].name));
+        g_hash_table_insert(self->names, make_relation_key(schemas[i].oid),
+                            g_strdup(schemas[i].name));
     return self;
 }
 
@@ -334,7 +335,7 @@ make_row(BkRelationNames *self, const BkRelationNamesPlace *place)
 {
     Row *row = g_hash_table_lookup(self->rows, place_key(place));
 
-    if (row == NULL && has_room(self, self->rows)) {
+    if (row == NULL && has_names_room(self, self->rows)) {
         row = g_new0(Row, 1);
         g_hash_table_insert(self->rows, place_key(place), row);
     }
@@ -342,7 +343,7 @@ make_row(BkRelationNames *self, const BkRelationNamesPlace *place)
 }
 
 static Likelihood
-judge(const BkPgTuple *tuple)
+judge_tuple(const BkPgTuple *tuple)
 {
     if ((tuple->infomask & (XMIN_COMMITTED | XMIN_INVALID)) == XMIN_INVALID)
         return LIKELY_DEAD;
@@ -354,21 +355,21 @@ judge(const BkPgTuple *tuple)
 static void
 set_entry(BkRelationNames *self, const Entry *from)
 {
-    Entry *entry = g_hash_table_lookup(self->oids, key_of(from->relation.oid));
+    Entry *entry = g_hash_table_lookup(self->oids, make_relation_key(from->relation.oid));
 
     if (entry == NULL) {
-        if (!has_room(self, self->oids))
+        if (!has_names_room(self, self->oids))
             return;
         entry = g_new0(Entry, 1);
-        g_hash_table_insert(self->oids, key_of(from->relation.oid), entry);
-    } else if (g_hash_table_lookup(self->files, key_of(entry->relation.file_node)) ==
-               key_of(entry->relation.oid)) {
-        g_hash_table_remove(self->files, key_of(entry->relation.file_node));
+        g_hash_table_insert(self->oids, make_relation_key(from->relation.oid), entry);
+    } else if (g_hash_table_lookup(self->files, make_relation_key(entry->relation.file_node)) ==
+               make_relation_key(entry->relation.oid)) {
+        g_hash_table_remove(self->files, make_relation_key(entry->relation.file_node));
     }
     *entry = *from;
     if (from->relation.file_node != 0)
-        g_hash_table_insert(self->files, key_of(from->relation.file_node),
-                            key_of(from->relation.oid));
+        g_hash_table_insert(self->files, make_relation_key(from->relation.file_node),
+                            make_relation_key(from->relation.oid));
 }
 
 void
@@ -378,7 +379,7 @@ bk_relation_names_add_relations(BkRelationNames *self, const uint8_t *page, uint
 
     while (bk_pg_page_next_tuple(page, (uint16_t)(tuple.offset + 1), &tuple)) {
         const BkRelationNamesPlace place = {block, tuple.offset};
-        Entry entry = {.likelihood = judge(&tuple), .xmin = tuple.xmin};
+        Entry entry = {.likelihood = judge_tuple(&tuple), .xmin = tuple.xmin};
         const Entry *present;
         Row *row;
 
@@ -391,7 +392,7 @@ bk_relation_names_add_relations(BkRelationNames *self, const uint8_t *page, uint
         }
         if (entry.likelihood == LIKELY_DEAD)
             continue;
-        present = g_hash_table_lookup(self->oids, key_of(entry.relation.oid));
+        present = g_hash_table_lookup(self->oids, make_relation_key(entry.relation.oid));
         if (present == NULL || entry.likelihood > present->likelihood ||
             (entry.likelihood == present->likelihood && (int32_t)(entry.xmin - present->xmin) > 0))
             set_entry(self, &entry);
@@ -404,12 +405,12 @@ bk_relation_names_note_name(BkRelationNames *self, const uint8_t *data, size_t s
     char name[BK_PG_NAME_SIZE];
     uint32_t oid;
 
-    if (size < NAMED_SIZE || !copy_name(name, data + NAMED_NAME))
+    if (size < NAMED_SIZE || !copy_relation_name(name, data + NAMED_NAME))
         return;
     oid = bk_bytes_u32(data + NAMED_OID);
-    if (oid != 0 &&
-        (g_hash_table_contains(self->names, key_of(oid)) || has_room(self, self->names)))
-        g_hash_table_insert(self->names, key_of(oid), g_strdup(name));
+    if (oid != 0 && (g_hash_table_contains(self->names, make_relation_key(oid)) ||
+                     has_names_room(self, self->names)))
+        g_hash_table_insert(self->names, make_relation_key(oid), g_strdup(name));
 }
 
 void
@@ -421,7 +422,8 @@ bk_relation_names_add_names(BkRelationNames *self, const uint8_t *page)
         uint32_t oid = tuple.size >= NAMED_SIZE ? bk_bytes_u32(tuple.data + NAMED_OID) : 0;
 
         /* An older name is better than none. */
-        if (judge(&tuple) == LIKELY_SEEN || !g_hash_table_contains(self->names, key_of(oid)))
+        if (judge_tuple(&tuple) == LIKELY_SEEN ||
+            !g_hash_table_contains(self->names, make_relation_key(oid)))
             bk_relation_names_note_name(self, tuple.data, tuple.size);
     }
 }
@@ -499,19 +501,20 @@ bk_relation_names_put(BkRelationNames *self, const BkPgRelation *relation)
 void
 bk_relation_names_remove(BkRelationNames *self, uint32_t oid)
 {
-    const Entry *entry = g_hash_table_lookup(self->oids, key_of(oid));
+    const Entry *entry = g_hash_table_lookup(self->oids, make_relation_key(oid));
 
     if (entry == NULL)
         return;
-    if (g_hash_table_lookup(self->files, key_of(entry->relation.file_node)) == key_of(oid))
-        g_hash_table_remove(self->files, key_of(entry->relation.file_node));
-    g_hash_table_remove(self->oids, key_of(oid));
+    if (g_hash_table_lookup(self->files, make_relation_key(entry->relation.file_node)) ==
+        make_relation_key(oid))
+        g_hash_table_remove(self->files, make_relation_key(entry->relation.file_node));
+    g_hash_table_remove(self->oids, make_relation_key(oid));
 }
 
 const BkPgRelation *
 bk_relation_names_find(const BkRelationNames *self, uint32_t oid)
 {
-    const Entry *entry = g_hash_table_lookup(self->oids, key_of(oid));
+    const Entry *entry = g_hash_table_lookup(self->oids, make_relation_key(oid));
 
     return entry != NULL ? &entry->relation : NULL;
 }
@@ -519,7 +522,7 @@ bk_relation_names_find(const BkRelationNames *self, uint32_t oid)
 const BkPgRelation *
 bk_relation_names_find_file(const BkRelationNames *self, uint32_t file_node)
 {
-    void *oid = g_hash_table_lookup(self->files, key_of(file_node));
+    void *oid = g_hash_table_lookup(self->files, make_relation_key(file_node));
 
     return oid != NULL ? bk_relation_names_find(self, (uint32_t)(uintptr_t)oid) : NULL;
 }
@@ -527,7 +530,7 @@ bk_relation_names_find_file(const BkRelationNames *self, uint32_t file_node)
 const char *
 bk_relation_names_find_name(const BkRelationNames *self, uint32_t oid)
 {
-    return g_hash_table_lookup(self->names, key_of(oid));
+    return g_hash_table_lookup(self->names, make_relation_key(oid));
 }
 
 bool

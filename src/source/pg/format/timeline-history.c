@@ -15,7 +15,7 @@ bk_timeline_history_clear(BkTimelineHistory *self)
 }
 
 static const char *
-skip_blanks(const char *text)
+skip_history_blanks(const char *text)
 {
     while (*text == ' ' || *text == '\t' || *text == '\r')
         text++;
@@ -24,7 +24,7 @@ skip_blanks(const char *text)
 
 /* "1<tab>0/3000000<tab>reason": the server reads it by fields between any blanks, and so do we. */
 static bool
-parse_line(const char *line, BkTimelineHistoryEntry *entry)
+parse_history_line(const char *line, BkTimelineHistoryEntry *entry)
 {
     char *end;
     char position[BK_LSN_TEXT_SIZE];
@@ -36,7 +36,7 @@ parse_line(const char *line, BkTimelineHistoryEntry *entry)
     timeline = g_ascii_strtoull(line, &end, 10);
     if (timeline == 0 || timeline > UINT32_MAX || (*end != ' ' && *end != '\t'))
         return false;
-    line = skip_blanks(end);
+    line = skip_history_blanks(end);
     length = strcspn(line, " \t\r");
     if (length >= sizeof position)
         return false;
@@ -78,14 +78,14 @@ parse_lines(uint32_t timeline, const char *text, size_t size, GArray *entries, G
         line[length] = 0;
         text += whole;
         size -= whole;
-        start = skip_blanks(line);
+        start = skip_history_blanks(line);
         if (*start == 0 || *start == '#')
             continue;
         if (entries->len == BK_HISTORY_MAX_ENTRIES)
             return bk_throw(error, BK_ERROR_UNSUPPORTED,
                             "history of timeline %" PRIu32 " has more than %d ancestors", timeline,
                             BK_HISTORY_MAX_ENTRIES);
-        if (!parse_line(start, &entry))
+        if (!parse_history_line(start, &entry))
             return bk_throw(error, BK_ERROR_CORRUPT,
                             "history of timeline %" PRIu32 ", line %u: not a timeline and position",
                             timeline, number);

@@ -1,6 +1,7 @@
 /* clock-check.c - dates that cannot be right: clocks that differ, and what is dated in the future.
  */
 #include "source/pg/history/clock-check.h"
+#include "repo/snapshot/snapshot-manifest.h"
 
 #define ID_STAMP_SIZE 16 /* "20261121T003905Z" */
 

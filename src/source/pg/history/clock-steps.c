@@ -32,7 +32,7 @@ load_times(const Walk *self, uint32_t timeline, uint64_t segno, BkWalInfo *info)
 /* The first segment behind the one before in which the clock is back, when those between are of the
  * same timeline. */
 static uint64_t
-find_first(const Walk *self, uint32_t timeline, uint64_t segno)
+find_first_archived(const Walk *self, uint32_t timeline, uint64_t segno)
 {
     uint64_t low = self->last_segno;
 
@@ -52,8 +52,8 @@ find_first(const Walk *self, uint32_t timeline, uint64_t segno)
 
 /* `where` is the first segment with times after the step; or NULL, then `object` comes after it. */
 static void
-add_problem(GPtrArray *problems, const BkRecoveryIndex *past, const char *where, const char *object,
-            int64_t high_us, int64_t low_us)
+add_clock_problem(GPtrArray *problems, const BkRecoveryIndex *past, const char *where,
+                  const char *object, int64_t high_us, int64_t low_us)
 {
     char low[BK_PG_TIME_TEXT_SIZE], high[BK_PG_TIME_TEXT_SIZE];
     g_autofree char *since = g_strdup_printf("%.19s UTC%s", bk_pg_time_format(high_us, high),
@@ -71,13 +71,13 @@ add_segment(const Walk *self, uint32_t timeline, uint64_t segno, int64_t low_us,
 {
     char name[BK_WAL_NAME_SIZE];
 
-    add_problem(self->problems, self->past,
-                bk_wal_segment_name(timeline, segno, self->past->input.segment_size, name), NULL,
-                high_us, low_us);
+    add_clock_problem(self->problems, self->past,
+                      bk_wal_segment_name(timeline, segno, self->past->input.segment_size, name),
+                      NULL, high_us, low_us);
 }
 
 static void
-look_at(Walk *self, uint32_t timeline, uint64_t segno)
+look_at_segment(Walk *self, uint32_t timeline, uint64_t segno)
 {
     g_auto(BkWalInfo) info = {0};
     int64_t high_us, low_us;
@@ -87,7 +87,8 @@ look_at(Walk *self, uint32_t timeline, uint64_t segno)
     high_us = self->has_time ? MAX(self->time_us, info.max_time_us) : info.max_time_us;
     low_us = info.last.time_us < high_us - STEP_US ? info.last.time_us : info.min_time_us;
     if (self->has_time && info.min_time_us < self->time_us - STEP_US) {
-        add_segment(self, timeline, find_first(self, timeline, segno), info.min_time_us, high_us);
+        add_segment(self, timeline, find_first_archived(self, timeline, segno), info.min_time_us,
+                    high_us);
         self->time_us = info.last.time_us;
     } else if (info.min_time_us < info.first.time_us - STEP_US ||
                info.last.time_us < info.max_time_us - STEP_US) {
@@ -112,7 +113,7 @@ walk_path(Walk *self, const BkWindowPath *path, GError **error)
         for (uint64_t segno = step->first; segno <= step->last;) {
             if (!bk_op_check(self->op, error))
                 return false;
-            look_at(self, step->timeline, segno);
+            look_at_segment(self, step->timeline, segno);
             /* Multiples of the stride, and both ends. */
             if (segno == step->last)
                 break;
@@ -123,7 +124,7 @@ walk_path(Walk *self, const BkWindowPath *path, GError **error)
 }
 
 static uint64_t
-choose_stride(const BkRecoveryIndex *past, uint32_t timeline)
+choose_clock_stride(const BkRecoveryIndex *past, uint32_t timeline)
 {
     uint64_t count = 0, stride = 1;
 
@@ -141,7 +142,7 @@ choose_stride(const BkRecoveryIndex *past, uint32_t timeline)
 
 /* Where each segment is a request, the snapshots' own times have to do, and that of the end. */
 static void
-compare_snapshots(const BkLines *lines, const BkRecoveryIndexEnd *end, GPtrArray *problems)
+compare_clock_snapshots(const BkLines *lines, const BkRecoveryIndexEnd *end, GPtrArray *problems)
 {
     const BkRecoveryIndex *past = lines->past;
     int64_t high_us = INT64_MIN;
@@ -154,12 +155,12 @@ compare_snapshots(const BkLines *lines, const BkRecoveryIndexEnd *end, GPtrArray
         if (index == SIZE_MAX || !bk_lines_has_snapshot(lines, lines->map.living, index))
             continue;
         if (high_us != INT64_MIN && snapshot->meta.stop_us < high_us - STEP_US)
-            add_problem(problems, past, NULL, where, high_us, snapshot->meta.stop_us);
+            add_clock_problem(problems, past, NULL, where, high_us, snapshot->meta.stop_us);
         high_us = snapshot->meta.stop_us;
     }
     if (end->time_us != 0 && high_us != INT64_MIN && end->time_us < high_us - STEP_US)
-        add_problem(problems, past, NULL, "the last transaction in the archive", high_us,
-                    end->time_us);
+        add_clock_problem(problems, past, NULL, "the last transaction in the archive", high_us,
+                          end->time_us);
 }
 
 /* All repositories together; where one of them is remote, the first in a directory that has
@@ -189,10 +190,10 @@ bk_clock_steps_note(const BkLines *lines, const BkRecoveryIndexEnd *end, GPtrArr
     if (living == NULL)
         return true;
     if (bk_recovery_index_is_remote(past)) {
-        compare_snapshots(lines, end, problems);
+        compare_clock_snapshots(lines, end, problems);
         return true;
     }
-    self.stride = choose_stride(past, living->timeline);
+    self.stride = choose_clock_stride(past, living->timeline);
     for (size_t i = 0; i < past->windows.count; i++) {
         const BkWindow *window = &past->windows.windows[i];
         g_auto(BkWindowPath) path = {0};

@@ -49,7 +49,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Side, side_clear)
 /* --- stretches -------------------------------------------------------------------------------- */
 
 static Origin *
-find_origin(GArray *origins, uint32_t timeline)
+find_line_origin(GArray *origins, uint32_t timeline)
 {
     for (guint i = 0; i < origins->len; i++)
         if (g_array_index(origins, Origin, i).timeline == timeline)
@@ -61,7 +61,7 @@ static Origin *
 add_origin(GArray *origins, uint32_t timeline)
 {
     const Origin origin = {.timeline = timeline};
-    Origin *present = find_origin(origins, timeline);
+    Origin *present = find_line_origin(origins, timeline);
 
     if (present != NULL)
         return present;
@@ -218,7 +218,7 @@ is_in_stretch(const BkLineStretch *stretch, const BkWindowSnapshot *snapshot)
 }
 
 static bool
-has_snapshot(const BkLineStretch *stretch, const BkWindowInput *input)
+has_line_snapshot(const BkLineStretch *stretch, const BkWindowInput *input)
 {
     for (size_t i = 0; i < input->snapshot_count; i++)
         if (is_in_stretch(stretch, &input->snapshots[i]))
@@ -247,7 +247,7 @@ add_lines(BkLineMap *self, const BkWindowInput *input, const GArray *origins, ui
 
         if (stretch->end_lsn == UINT64_MAX &&
             (!is_forked(origins, stretch->timeline) || stretch->timeline == server ||
-             bk_line_map_has_wal(self, input, i) || has_snapshot(stretch, input)))
+             bk_line_map_has_wal(self, input, i) || has_line_snapshot(stretch, input)))
             g_array_append_val(lines, line);
     }
     self->line_count = lines->len;
@@ -352,7 +352,7 @@ bk_line_map_decide(const BkLineMap *self, size_t line, bool is_current)
 /* --- judgement -------------------------------------------------------------------------------- */
 
 static bool
-passes(const BkLineMap *map, size_t line, const BkLineDecision *decision)
+passes_decision(const BkLineMap *map, size_t line, const BkLineDecision *decision)
 {
     for (size_t at = map->lines[line].end; at != BK_LINE_NONE; at = map->stretches[at].before) {
         const BkLineStretch *stretch = &map->stretches[at];
@@ -369,13 +369,13 @@ is_declared(const Judge *self, size_t line, bool is_current)
 {
     for (size_t i = 0; i < self->evidence->decision_count; i++)
         if (self->evidence->decisions[i].is_current == is_current &&
-            passes(self->map, line, &self->evidence->decisions[i]))
+            passes_decision(self->map, line, &self->evidence->decisions[i]))
             return true;
     return false;
 }
 
 static void
-extend(Period *period, int64_t first_us, int64_t last_us)
+extend_period(Period *period, int64_t first_us, int64_t last_us)
 {
     period->first_us = MIN(period->first_us, first_us);
     period->last_us = MAX(period->last_us, last_us);
@@ -388,13 +388,13 @@ add_period(const Judge *self, size_t stretch, Side *side)
     Period period = {INT64_MAX, INT64_MIN};
 
     if (activity->has_commits)
-        extend(&period, activity->first_us, activity->last_us);
+        extend_period(&period, activity->first_us, activity->last_us);
     for (size_t i = 0; i < self->input->snapshot_count; i++) {
         const BkWindowSnapshot *snapshot = &self->input->snapshots[i];
 
         if (!is_in_stretch(&self->map->stretches[stretch], snapshot))
             continue;
-        extend(&period, snapshot->finished_us, snapshot->finished_us);
+        extend_period(&period, snapshot->finished_us, snapshot->finished_us);
         side->snapshot_us = MAX(side->snapshot_us, snapshot->finished_us);
     }
     side->is_unknown = side->is_unknown || activity->is_unknown;
@@ -432,7 +432,7 @@ is_active(const Side *side)
 }
 
 static bool
-overlaps(const Side *a, const Side *b)
+overlaps_side(const Side *a, const Side *b)
 {
     if (a->is_unknown || b->is_unknown)
         return true;
@@ -456,20 +456,20 @@ goes_on_after(const Side *a, const Side *b)
 /* What the archive says: > 0 when the line of `a` goes on, < 0 when that of `b` does, 0 when it
  * does not say. */
 static int
-weigh(const Side *a, const Side *b)
+weigh_sides(const Side *a, const Side *b)
 {
     if (is_active(a) != is_active(b))
         return is_active(a) ? 1 : -1;
     if (!is_active(a))
         return 0;
-    if (!overlaps(a, b) && a->last_us != b->last_us)
+    if (!overlaps_side(a, b) && a->last_us != b->last_us)
         return a->last_us > b->last_us ? 1 : -1;
     return goes_on_after(a, b) - goes_on_after(b, a);
 }
 
 /* The same with everything that is known. */
 static int
-compare(const Judge *self, size_t a, size_t b)
+compare_stretches(const Judge *self, size_t a, size_t b)
 {
     const BkLineMap *map = self->map;
     const uint32_t server = self->evidence->server_timeline;
@@ -484,7 +484,7 @@ compare(const Judge *self, size_t a, size_t b)
         return order;
     side_init(&left, self, a, b);
     side_init(&right, self, b, a);
-    order = weigh(&left, &right);
+    order = weigh_sides(&left, &right);
     if (vote != 0)
         return order == 0 || order == vote ? vote : 0;
     /* Nothing happened in either: the younger one goes on, and nothing is lost. */
@@ -501,7 +501,7 @@ find_living(const Judge *self)
         bool wins = !is_declared(self, i, false);
 
         for (size_t j = 0; wins && j < self->map->line_count; j++)
-            wins = i == j || compare(self, i, j) > 0;
+            wins = i == j || compare_stretches(self, i, j) > 0;
         if (wins)
             return i;
     }
@@ -512,7 +512,7 @@ static bool
 is_beaten(const Judge *self, size_t line)
 {
     for (size_t i = 0; i < self->map->line_count; i++)
-        if (i != line && compare(self, i, line) > 0)
+        if (i != line && compare_stretches(self, i, line) > 0)
             return true;
     return false;
 }
@@ -551,7 +551,7 @@ describe_line(BkLineMap *map, const Judge *self, size_t index)
         return;
     side_init(&living, self, map->living, index);
     line->is_copy = is_copy(map, index, &own);
-    line->grew_beside = is_active(&own) && is_active(&living) && overlaps(&own, &living);
+    line->grew_beside = is_active(&own) && is_active(&living) && overlaps_side(&own, &living);
 }
 
 /* Is there nothing of the line but the segment in which another one forked off, as a primary leaves
@@ -565,7 +565,7 @@ is_remainder(const BkLineMap *map, const BkWindowInput *input, const BkLineEvide
     const BkLineActivity *activity = &evidence->activities[line->end];
 
     return is_forked && line->timeline != evidence->server_timeline && !activity->has_commits &&
-           !activity->is_unknown && !has_snapshot(end, input) &&
+           !activity->is_unknown && !has_line_snapshot(end, input) &&
            !has_segments(input, end->timeline, end->begin_lsn / input->segment_size + 1,
                          UINT64_MAX);
 }

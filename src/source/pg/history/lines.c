@@ -23,13 +23,13 @@ bk_lines_clear(BkLines *self)
 }
 
 static const BkRecoveryIndex *
-past_at(const BkLines *self, guint index)
+get_line_index(const BkLines *self, guint index)
 {
     return g_ptr_array_index(self->pasts, index);
 }
 
 static const BkWindowTimeline *
-find_timeline(const BkWindowInput *input, uint32_t timeline)
+find_line_timeline(const BkWindowInput *input, uint32_t timeline)
 {
     for (size_t i = 0; i < input->timeline_count; i++)
         if (input->timelines[i].timeline == timeline)
@@ -81,7 +81,7 @@ static bool
 find_last(const BkLines *self, const BkLineStretch *stretch, BkLineActivity *activity, BkOp *op,
           GError **error)
 {
-    const BkWindowTimeline *archive = find_timeline(&self->input, stretch->timeline);
+    const BkWindowTimeline *archive = find_line_timeline(&self->input, stretch->timeline);
     const StretchRange range = range_of(self, stretch);
 
     for (size_t i = archive != NULL ? archive->span_count : 0; i-- > 0;) {
@@ -132,10 +132,10 @@ find_first_in(const BkLines *self, const BkLineStretch *stretch, uint64_t segno,
 }
 
 static bool
-find_first(const BkLines *self, const BkLineStretch *stretch, BkLineActivity *activity, BkOp *op,
-           GError **error)
+find_first_activity(const BkLines *self, const BkLineStretch *stretch, BkLineActivity *activity,
+                    BkOp *op, GError **error)
 {
-    const BkWindowTimeline *archive = find_timeline(&self->input, stretch->timeline);
+    const BkWindowTimeline *archive = find_line_timeline(&self->input, stretch->timeline);
     const StretchRange range = range_of(self, stretch);
 
     for (size_t i = 0; archive != NULL && i < archive->span_count; i++) {
@@ -203,7 +203,7 @@ find_activities(BkLines *self, BkOp *op, GError **error)
         g_autoptr(GError) cause = NULL;
 
         if (self->activities[i].has_commits &&
-            !find_first(self, &map->stretches[i], &self->activities[i], op, &cause) &&
+            !find_first_activity(self, &map->stretches[i], &self->activities[i], op, &cause) &&
             !note_unknown(self, i, &cause, op, error))
             return false;
     }
@@ -262,7 +262,8 @@ bk_lines_load_decisions(BkLines *self, BkOp *op, GError **error)
     for (guint i = 0; i < self->pasts->len; i++) {
         g_autoptr(GArray) own = g_array_new(FALSE, FALSE, sizeof(BkDecision));
 
-        if (!bk_lines_list_decisions(past_at(self, i)->source_repo, own, self->problems, op, error))
+        if (!bk_lines_list_decisions(get_line_index(self, i)->source_repo, own, self->problems, op,
+                                     error))
             return false;
         counts[i] = own->len;
         bk_decision_join(self->decisions, own);
@@ -275,7 +276,7 @@ bk_lines_load_decisions(BkLines *self, BkOp *op, GError **error)
 
 /* It says nothing when it cannot be reached, when it is another cluster's, or still in recovery. */
 static void
-ask_server(BkLines *self, const BkSourceSpec *source, BkOp *parent)
+ask_line_server(BkLines *self, const BkSourceSpec *source, BkOp *parent)
 {
     g_autoptr(BkOp) op = bk_op_new(parent);
     g_autoptr(BkServer) server = NULL;
@@ -289,7 +290,7 @@ ask_server(BkLines *self, const BkSourceSpec *source, BkOp *parent)
         bk_log(BK_LOG_INFO, "the timeline of the server could not be read: %s", error->message);
         return;
     }
-    if (system_id == self->system_id && find_timeline(&self->input, timeline) != NULL)
+    if (system_id == self->system_id && find_line_timeline(&self->input, timeline) != NULL)
         self->server_timeline = timeline;
 }
 
@@ -309,7 +310,7 @@ bk_lines_load(const GPtrArray *pasts, const BkSourceSpec *source, BkLines *self,
     self->input = self->past->input;
     self->system_id = self->past->system_id;
     if (self->input.timeline_count > 1 && source != NULL && source->connection != NULL)
-        ask_server(self, source, op);
+        ask_line_server(self, source, op);
     bk_line_map_find(&self->input, self->server_timeline, &self->map);
     if (self->map.line_count > 1 && !bk_lines_load_decisions(self, op, error))
         return false;
@@ -402,7 +403,7 @@ bk_lines_find_orphans(const BkLines *self)
 }
 
 static void
-append_time(GString *text, int64_t time_us)
+append_line_time(GString *text, int64_t time_us)
 {
     g_autoptr(GDateTime) time = g_date_time_new_from_unix_utc(time_us / BK_USEC_PER_SEC);
     g_autofree char *formatted =
@@ -413,7 +414,7 @@ append_time(GString *text, int64_t time_us)
 
 /* Snapshots of the line from its own stretch on, and the newest of them. */
 static size_t
-count_snapshots(const BkLines *self, size_t line, size_t own, const BkWindowSnapshot **newest)
+count_line_snapshots(const BkLines *self, size_t line, size_t own, const BkWindowSnapshot **newest)
 {
     const BkLineStretch *begin = &self->map.stretches[own];
     size_t count = 0;
@@ -483,11 +484,11 @@ append_commits(GString *text, const BkLines *self, size_t line, size_t own)
     g_string_append(text, ": ");
     if (map->stretches[own].timeline == map->lines[line].timeline && has_rivals(self)) {
         g_string_append(text, "commits from ");
-        append_time(text, first->has_commits ? first->first_us : last->first_us);
+        append_line_time(text, first->has_commits ? first->first_us : last->first_us);
         g_string_append(text, ", ");
     }
     g_string_append(text, "last commit ");
-    append_time(text, last->last_us);
+    append_line_time(text, last->last_us);
     g_string_append_printf(text, " (%s)", bk_lsn_format(last->last_lsn, lsn));
 }
 
@@ -497,7 +498,7 @@ bk_lines_describe(const BkLines *self, size_t index)
     const size_t own = bk_line_map_own_stretch(&self->map, index);
     g_autoptr(GString) text = g_string_new(NULL);
     const BkWindowSnapshot *newest;
-    size_t snapshots = count_snapshots(self, index, own, &newest);
+    size_t snapshots = count_line_snapshots(self, index, own, &newest);
 
     append_begin(text, &self->map, index, own);
     append_commits(text, self, index, own);

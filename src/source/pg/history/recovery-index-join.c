@@ -11,7 +11,7 @@ member_at(const BkRecoveryIndex *self, guint index)
 }
 
 static bool
-has_snapshot(const GPtrArray *snapshots, const char *id)
+has_joined_snapshot(const GPtrArray *snapshots, const char *id)
 {
     for (guint i = 0; i < snapshots->len; i++)
         if (strcmp(((const BkRecoveryIndexSnapshot *)g_ptr_array_index(snapshots, i))->head.id,
@@ -24,7 +24,7 @@ const BkRecoveryIndex *
 bk_recovery_index_find_member(const BkRecoveryIndex *self, const char *id)
 {
     for (guint i = 0; i < self->members->len; i++)
-        if (has_snapshot(member_at(self, i)->restorable, id))
+        if (has_joined_snapshot(member_at(self, i)->restorable, id))
             return member_at(self, i);
     return NULL;
 }
@@ -32,7 +32,7 @@ bk_recovery_index_find_member(const BkRecoveryIndex *self, const char *id)
 /* --- snapshots -------------------------------------------------------------------------------- */
 
 static int
-compare_snapshots(const void *left, const void *right)
+compare_joined_snapshots(const void *left, const void *right)
 {
     const BkRecoveryIndexSnapshot *const *a = left;
     const BkRecoveryIndexSnapshot *const *b = right;
@@ -46,7 +46,7 @@ add_snapshots(GPtrArray *all, const GPtrArray *own)
     for (guint i = 0; i < own->len; i++) {
         BkRecoveryIndexSnapshot *snapshot = g_ptr_array_index(own, i);
 
-        if (!has_snapshot(all, snapshot->head.id))
+        if (!has_joined_snapshot(all, snapshot->head.id))
             g_ptr_array_add(all, snapshot);
     }
 }
@@ -63,12 +63,12 @@ is_unreadable(const BkRecoveryIndex *self, const char *id)
 
 /* What one member cannot read, another one may. */
 static void
-add_unreadable(BkRecoveryIndex *self, const BkRecoveryIndex *member)
+join_unreadable(BkRecoveryIndex *self, const BkRecoveryIndex *member)
 {
     for (guint i = 0; i < member->unreadable->len; i++) {
         BkRecoveryIndexUnreadable *unreadable = g_ptr_array_index(member->unreadable, i);
 
-        if (has_snapshot(self->snapshots, unreadable->id))
+        if (has_joined_snapshot(self->snapshots, unreadable->id))
             bk_problem_add(self->problems, BK_PROBLEM_SNAPSHOT_UNREADABLE_HERE,
                            .snapshot = unreadable->id, .cause = unreadable->why);
         else if (!is_unreadable(self, unreadable->id))
@@ -79,7 +79,7 @@ add_unreadable(BkRecoveryIndex *self, const BkRecoveryIndex *member)
 /* --- WAL -------------------------------------------------------------------------------------- */
 
 static int
-compare_spans(gconstpointer a, gconstpointer b)
+compare_window_spans(gconstpointer a, gconstpointer b)
 {
     const BkWindowSpan *left = a;
     const BkWindowSpan *right = b;
@@ -93,7 +93,7 @@ join_spans(GArray *spans, size_t *count)
 {
     guint kept = 0;
 
-    g_array_sort(spans, compare_spans);
+    g_array_sort(spans, compare_window_spans);
     for (guint i = 0; i < spans->len; i++) {
         const BkWindowSpan *span = &g_array_index(spans, BkWindowSpan, i);
         BkWindowSpan *last = kept > 0 ? &g_array_index(spans, BkWindowSpan, kept - 1) : NULL;
@@ -108,7 +108,7 @@ join_spans(GArray *spans, size_t *count)
 }
 
 static const BkWindowTimeline *
-find_timeline(const BkWindowTimeline *timelines, size_t count, uint32_t timeline)
+find_joined_timeline(const BkWindowTimeline *timelines, size_t count, uint32_t timeline)
 {
     for (size_t i = 0; i < count; i++)
         if (timelines[i].timeline == timeline)
@@ -125,7 +125,7 @@ join_timeline(const BkRecoveryIndex *self, uint32_t timeline)
     for (guint i = 0; i < self->members->len; i++) {
         const BkWindowInput *input = &member_at(self, i)->input;
         const BkWindowTimeline *one =
-            find_timeline(input->timelines, input->timeline_count, timeline);
+            find_joined_timeline(input->timelines, input->timeline_count, timeline);
 
         if (one == NULL)
             continue;
@@ -152,8 +152,8 @@ join_timelines(BkRecoveryIndex *self)
             const uint32_t timeline = input->timelines[j].timeline;
             BkWindowTimeline joined;
 
-            if (find_timeline((const BkWindowTimeline *)(const void *)timelines->data,
-                              timelines->len, timeline) != NULL)
+            if (find_joined_timeline((const BkWindowTimeline *)(const void *)timelines->data,
+                                     timelines->len, timeline) != NULL)
                 continue;
             joined = join_timeline(self, timeline);
             g_array_append_val(timelines, joined);
@@ -200,9 +200,9 @@ bk_recovery_index_join(const GPtrArray *members)
         has_windows = has_windows || member_at(self, i)->input.snapshot_count > 0;
     }
     for (guint i = 0; i < members->len; i++)
-        add_unreadable(self, member_at(self, i));
-    g_ptr_array_sort(self->snapshots, compare_snapshots);
-    g_ptr_array_sort(self->restorable, compare_snapshots);
+        join_unreadable(self, member_at(self, i));
+    g_ptr_array_sort(self->snapshots, compare_joined_snapshots);
+    g_ptr_array_sort(self->restorable, compare_joined_snapshots);
     join_timelines(self);
     if (has_windows) /* otherwise the archive was not listed, or no snapshot is restorable */
         bk_recovery_index_find_windows(self);

@@ -2,6 +2,8 @@
  * snapshots, WAL, timelines, windows. */
 #include "source/pg/history/recovery-index.h"
 
+#include "repo/snapshot/snapshot-manifest.h"
+#include "repo/targets/source-spec.h"
 #include "repo/targets/targets.h"
 #include "source/pg/format/timeline-history.h"
 
@@ -82,7 +84,7 @@ bk_recovery_index_free(void *self)
 }
 
 static bool
-is_damage(const GError *error)
+is_damaged_manifest(const GError *error)
 {
     return bk_error_is(error, BK_ERROR_CORRUPT) || bk_error_is(error, BK_ERROR_UNSUPPORTED);
 }
@@ -110,7 +112,7 @@ note_unreadable(GPtrArray *found, const char *id, GError **cause, GError **error
 }
 
 static int
-compare_snapshots(const void *left, const void *right)
+compare_index_snapshots(const void *left, const void *right)
 {
     const BkRecoveryIndexSnapshot *const *a = left;
     const BkRecoveryIndexSnapshot *const *b = right;
@@ -155,7 +157,7 @@ load_snapshots(Load *self, BkOp *op, GError **error)
             free_snapshot(snapshot);
             if (!note_unreadable(self->unreadable, entry->id, &cause, error))
                 return false;
-            if (outage == NULL && cause != NULL && !is_damage(cause))
+            if (outage == NULL && cause != NULL && !is_damaged_manifest(cause))
                 outage = g_steal_pointer(&cause);
             continue;
         }
@@ -339,7 +341,7 @@ distribute_snapshots(Load *load, GPtrArray *pasts, guint first)
         BkRecoveryIndex *past = g_ptr_array_index(pasts, i);
         const BkRecoveryIndexSnapshot *newest;
 
-        g_ptr_array_sort(past->snapshots, compare_snapshots);
+        g_ptr_array_sort(past->snapshots, compare_index_snapshots);
         for (guint j = 0; j < past->snapshots->len; j++) {
             BkRecoveryIndexSnapshot *snapshot = g_ptr_array_index(past->snapshots, j);
 
@@ -374,8 +376,8 @@ needs_archive(BkRecoveryIndexArchive archive, const GPtrArray *pasts, guint firs
 }
 
 static bool
-list_archive(Load *self, BkRecoveryIndexArchive archive, const GPtrArray *pasts, guint first,
-             BkOp *op, GError **error)
+list_index_archive(Load *self, BkRecoveryIndexArchive archive, const GPtrArray *pasts, guint first,
+                   BkOp *op, GError **error)
 {
     g_autofree BkArchiveSize *sizes = g_new0(BkArchiveSize, pasts->len - first + 1);
 
@@ -423,7 +425,7 @@ bk_recovery_index_load_all(const BkSourceRepo *source_repo, BkRecoveryIndexArchi
         return false;
     distribute_snapshots(&load, pasts, first);
     if (needs_archive(archive, pasts, first) &&
-        (!list_archive(&load, archive, pasts, first, op, error) ||
+        (!list_index_archive(&load, archive, pasts, first, op, error) ||
          !distribute_archive(&load, pasts, first, op, error))) {
         g_ptr_array_set_size(pasts, (gint)first);
         return false;
@@ -565,7 +567,7 @@ look_for_end(const EndSearch *self, uint32_t timeline, uint64_t segno, bool is_l
 
     *found = false;
     if (!bk_recovery_index_get_info(self->past, timeline, segno, &info, self->op, &cause)) {
-        if (self->damage == NULL || !is_damage(cause))
+        if (self->damage == NULL || !is_damaged_manifest(cause))
             return bk_propagate(error, &cause);
         bk_problem_add(self->damage, BK_PROBLEM_WAL_UNREADABLE,
                        .source = bk_source_repo_source(self->past->source_repo),

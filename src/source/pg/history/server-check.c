@@ -72,7 +72,7 @@ count_ready_files(const char *data_dir, BkServerReady *ready)
 }
 
 static bool
-ask_server(BkServerCheck *self, const char *connection, BkOp *op, GError **error)
+ask_checked_server(BkServerCheck *self, const char *connection, BkOp *op, GError **error)
 {
     g_autoptr(BkServer) server = bk_server_connect(connection, op, error);
     int64_t before_us;
@@ -99,7 +99,7 @@ bk_server_check_ask(const BkSourceSpec *source, BkServerCheck *check, BkOp *op)
     if (!check->is_asked)
         return;
     bk_op_set_deadline(bounded, g_get_monotonic_time() + PATIENCE_US);
-    if (!ask_server(check, source->connection, bounded, &cause)) {
+    if (!ask_checked_server(check, source->connection, bounded, &cause)) {
         bk_server_facts_clear(&check->facts);
         bk_server_state_clear(&check->state);
         check->why = bk_error_is(cause, BK_ERROR_TIMEOUT)

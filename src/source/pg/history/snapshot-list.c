@@ -33,7 +33,7 @@ find_listed(const GPtrArray *snapshots, const char *id)
 }
 
 static void
-merge(BkListing *self, const BkRecoveryIndex *past, GPtrArray *added)
+merge_snapshots(BkListing *self, const BkRecoveryIndex *past, GPtrArray *added)
 {
     const char *name = bk_repository_name(bk_source_repo_repository(past->source_repo));
 
@@ -60,13 +60,13 @@ get_snapshot(const void *element)
 
 /* Positions of different clusters are not compared: each is sorted for itself. */
 static void
-add_system(BkListing *self, const BkSystem *system)
+add_listed_system(BkListing *self, const BkSystem *system)
 {
     g_autoptr(GPtrArray) added = g_ptr_array_new();
     const guint first = self->snapshots->len;
 
     for (guint i = 0; i < system->pasts->len; i++)
-        merge(self, g_ptr_array_index(system->pasts, i), added);
+        merge_snapshots(self, g_ptr_array_index(system->pasts, i), added);
     bk_lines_sort(&system->lines, added, get_snapshot);
     for (guint i = 0; i < added->len; i++)
         g_ptr_array_index(self->snapshots, first + i) = g_ptr_array_index(added, i);
@@ -105,7 +105,7 @@ bk_listing_load(const BkSourceSpec *source, BkRecoveryIndexArchive archive, BkLi
                                archive != BK_RECOVERY_INDEX_NO_ARCHIVE ? source : NULL, op, error))
         return false;
     for (guint i = 0; i < self->systems.systems->len; i++)
-        add_system(self, g_ptr_array_index(self->systems.systems, i));
+        add_listed_system(self, g_ptr_array_index(self->systems.systems, i));
     self->pasts = bk_systems_current(&self->systems)->pasts;
     self->lines = &bk_systems_current(&self->systems)->lines;
     return true;

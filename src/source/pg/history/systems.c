@@ -42,7 +42,7 @@ bk_systems_add(BkSystems *self, const BkSourceRepo *source_repo, BkRecoveryIndex
 }
 
 static BkRecoveryIndex *
-past_at(const GPtrArray *pasts, guint index)
+get_system_index(const GPtrArray *pasts, guint index)
 {
     return g_ptr_array_index(pasts, index);
 }
@@ -78,7 +78,7 @@ static void
 group_pasts(BkSystems *self)
 {
     for (guint i = 0; i < self->pasts->len; i++) {
-        BkRecoveryIndex *past = past_at(self->pasts, i);
+        BkRecoveryIndex *past = get_system_index(self->pasts, i);
 
         if (past->system_id != 0)
             g_ptr_array_add(add_system(self, past->system_id)->pasts, past);
@@ -93,10 +93,10 @@ set_segment_sizes(const BkSystem *system)
     uint32_t size = 0;
 
     for (guint i = 0; i < system->pasts->len; i++)
-        if (past_at(system->pasts, i)->snapshots->len > 0)
-            size = past_at(system->pasts, i)->input.segment_size;
+        if (get_system_index(system->pasts, i)->snapshots->len > 0)
+            size = get_system_index(system->pasts, i)->input.segment_size;
     for (guint i = 0; size != 0 && i < system->pasts->len; i++)
-        bk_recovery_index_set_segment_size(past_at(system->pasts, i), size);
+        bk_recovery_index_set_segment_size(get_system_index(system->pasts, i), size);
 }
 
 /* --- order ------------------------------------------------------------------------------------ */
@@ -108,7 +108,7 @@ load_decisions(BkSystems *self, GArray *decisions, BkOp *op, GError **error)
     const BkSourceRepo *last = NULL;
 
     for (guint i = 0; i < self->pasts->len; i++) {
-        const BkSourceRepo *source_repo = past_at(self->pasts, i)->source_repo;
+        const BkSourceRepo *source_repo = get_system_index(self->pasts, i)->source_repo;
 
         if (source_repo != last &&
             !bk_lines_list_decisions(source_repo, decisions, self->problems, op, error))
@@ -141,7 +141,7 @@ find_evidence(const BkSystem *system, const GArray *decisions)
             evidence.decision = MAX(evidence.decision, decision->number);
     }
     for (guint i = 0; i < system->pasts->len; i++) {
-        const BkRecoveryIndex *past = past_at(system->pasts, i);
+        const BkRecoveryIndex *past = get_system_index(system->pasts, i);
 
         for (guint j = 0; j < past->restorable->len; j++) {
             const BkRecoveryIndexSnapshot *snapshot = g_ptr_array_index(past->restorable, j);
@@ -191,7 +191,7 @@ complete_current(BkSystems *self)
     BkSystem *current = bk_systems_current(self);
 
     for (guint i = 0; i < self->pasts->len; i++) {
-        BkRecoveryIndex *past = past_at(self->pasts, i);
+        BkRecoveryIndex *past = get_system_index(self->pasts, i);
         BkRecoveryIndex *own =
             (BkRecoveryIndex *)(uintptr_t)bk_system_find_past(current, past->source_repo);
         GPtrArray *unreadable = past->unreadable;
@@ -267,7 +267,7 @@ bk_systems_current(const BkSystems *self)
 }
 
 static bool
-past_has_snapshot(const BkRecoveryIndex *past, const char *id)
+system_index_has_snapshot(const BkRecoveryIndex *past, const char *id)
 {
     for (guint i = 0; i < past->unreadable->len; i++)
         if (strcmp(((const BkRecoveryIndexUnreadable *)g_ptr_array_index(past->unreadable, i))->id,
@@ -288,7 +288,7 @@ bk_systems_find_snapshot(const BkSystems *self, const char *snapshot)
         BkSystem *system = g_ptr_array_index(self->systems, i);
 
         for (guint j = 0; j < system->pasts->len; j++)
-            if (past_has_snapshot(past_at(system->pasts, j), snapshot))
+            if (system_index_has_snapshot(get_system_index(system->pasts, j), snapshot))
                 return system;
     }
     return NULL;
@@ -298,8 +298,8 @@ const BkRecoveryIndex *
 bk_system_find_past(const BkSystem *self, const BkSourceRepo *source_repo)
 {
     for (guint i = 0; i < self->pasts->len; i++)
-        if (past_at(self->pasts, i)->source_repo == source_repo)
-            return past_at(self->pasts, i);
+        if (get_system_index(self->pasts, i)->source_repo == source_repo)
+            return get_system_index(self->pasts, i);
     return NULL;
 }
 
@@ -307,8 +307,8 @@ bool
 bk_system_has_snapshot(const BkSystem *self)
 {
     for (guint i = 0; i < self->pasts->len; i++)
-        if (past_at(self->pasts, i)->restorable->len > 0 ||
-            past_at(self->pasts, i)->unreadable->len > 0)
+        if (get_system_index(self->pasts, i)->restorable->len > 0 ||
+            get_system_index(self->pasts, i)->unreadable->len > 0)
             return true;
     return false;
 }

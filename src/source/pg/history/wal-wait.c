@@ -60,7 +60,8 @@ typedef struct Archiver {
 /* Asks the server for its archiver. Returns true with `*failure`, a new string, if it fails; and
  * `*is_over` if it has failed so often since the wait began that nothing will come soon. */
 static bool
-find_failure(const BkWalWait *wait, Archiver *archiver, char **failure, bool *is_over, BkOp *op)
+find_archiver_failure(const BkWalWait *wait, Archiver *archiver, char **failure, bool *is_over,
+                      BkOp *op)
 {
     g_auto(BkServerState) state = {0};
     g_auto(BkPushFailure) note = {0};
@@ -103,7 +104,7 @@ check_archiver(const BkWalWait *wait, Archiver *archiver, const BkSourceRepo *so
     if (g_get_monotonic_time() < archiver->next_us)
         return true;
     archiver->next_us = g_get_monotonic_time() + ASK_EVERY_US;
-    if (!find_failure(wait, archiver, &failure, &is_over, op))
+    if (!find_archiver_failure(wait, archiver, &failure, &is_over, op))
         return bk_op_check(op, error);
     if (is_over)
         return throw_missing(source_repo, name, BK_ERROR_SERVER, failure, error);
@@ -120,7 +121,7 @@ throw_late(const BkWalWait *wait, Archiver *archiver, const BkSourceRepo *source
     g_autofree char *failure = NULL;
     bool is_over;
 
-    (void)find_failure(wait, archiver, &failure, &is_over, op);
+    (void)find_archiver_failure(wait, archiver, &failure, &is_over, op);
     return throw_missing(source_repo, name, BK_ERROR_TIMEOUT, failure, error);
 }
 

@@ -27,7 +27,7 @@ struct BkBackupManifest {
 
 /* Writes what is buffered; all of it counts for the checksum. */
 static bool
-flush(BkBackupManifest *self, GError **error)
+flush_manifest(BkBackupManifest *self, GError **error)
 {
     bk_sha256_update(self->digest, self->text->str, self->text->len);
     if (!bk_fd_write(self->fd, self->text->str, self->text->len, error))
@@ -121,7 +121,7 @@ append_path(GString *text, const char *path)
 
 /* "2026-11-21 10:15:00 GMT" */
 static void
-append_time(GString *text, int64_t time_sec)
+append_manifest_time(GString *text, int64_t time_sec)
 {
     time_t seconds = (time_t)time_sec;
     char shown[40] = "1970-01-01 00:00:00";
@@ -142,7 +142,7 @@ bk_backup_manifest_add(BkBackupManifest *self, const BkBackupManifestFile *file,
     append_path(text, file->path);
     g_string_append_printf(text,
                            ", \"Size\": %" G_GUINT64_FORMAT ", \"Last-Modified\": ", file->size);
-    append_time(text, file->mtime_sec);
+    append_manifest_time(text, file->mtime_sec);
     if (file->has_crc32c) {
         /* The server prints the bytes of the number as they lie in memory. */
         uint32_t bytes = GUINT32_TO_LE(file->crc32c);
@@ -154,7 +154,7 @@ bk_backup_manifest_add(BkBackupManifest *self, const BkBackupManifestFile *file,
         g_string_append_c(text, '"');
     }
     g_string_append(text, " }");
-    return text->len < BUFFER_SIZE || flush(self, error);
+    return text->len < BUFFER_SIZE || flush_manifest(self, error);
 }
 
 static void
@@ -180,12 +180,12 @@ bk_backup_manifest_commit(BkBackupManifest *self, const BkBackupManifestRange *r
     char hex[2 * BK_SHA256_SIZE + 1];
 
     append_ranges(self->text, ranges, count);
-    if (!flush(self, error))
+    if (!flush_manifest(self, error))
         return false;
     bk_sha256_get(self->digest, digest);
     bk_sha256_format(digest, hex);
     g_string_append_printf(self->text, "\"Manifest-Checksum\": \"%s\"}\n", hex);
-    if (!flush(self, error))
+    if (!flush_manifest(self, error))
         return false;
     if (!bk_data_dir_own(self->data_dir, self->fd, error) || !bk_fd_sync(self->fd, error))
         return bk_prefix(error, "\"" NAME "\"");

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "repo/targets/targets.h"
+#include "source/pg/restore/plan-lines.h"
 #include "source/pg/restore/plan-proof.h"
 
 #include <string.h>
@@ -19,7 +20,7 @@ bk_plan_choice_clear(BkPlanChoice *self)
 }
 
 static void
-warn(const BkPlanChoice *self, const GPtrArray *failures)
+warn_of_failures(const BkPlanChoice *self, const GPtrArray *failures)
 {
     const BkRecoveryIndex *past = self->system->lines.past;
 
@@ -217,7 +218,7 @@ refuse_everywhere(const BkPlanChoice *self, const BkPlanRequest *request, const 
  * not.
  */
 static char *
-find_doubt(const BkSystem *system, const BkPlanRequest *request, const GError *cause)
+find_doubted_target(const BkSystem *system, const BkPlanRequest *request, const GError *cause)
 {
     const GPtrArray *unreadable = system->lines.past->unreadable;
 
@@ -233,8 +234,9 @@ find_doubt(const BkSystem *system, const BkPlanRequest *request, const GError *c
 /* It is in one cluster, and may be in `doubtful`, too. Who names none means the current one as a
  * rule: that one needs no other to be searched. */
 static bool
-check_doubt(const BkPlanChoice *self, const BkPlanRequest *request, const BkSystem *doubtful,
-            const char *doubt, const char *source, GError **error)
+check_doubted_system(const BkPlanChoice *self, const BkPlanRequest *request,
+                     const BkSystem *doubtful, const char *doubt, const char *source,
+                     GError **error)
 {
     g_autofree char *target = NULL;
     g_autofree char *found = NULL;
@@ -289,7 +291,7 @@ search_system(SystemSearch *self, BkSystem *system, BkOp *op, GError **error)
     if (bk_error_is(cause, BK_ERROR_AMBIGUOUS)) /* it is there */
         return bk_propagate(error, &cause);
     if (self->doubt == NULL) {
-        self->doubt = find_doubt(system, self->choosing->request, cause);
+        self->doubt = find_doubted_target(system, self->choosing->request, cause);
         self->doubtful = system;
     }
     if (!bk_error_is(cause, BK_ERROR_NOT_FOUND))
@@ -321,7 +323,7 @@ search_systems(const Choosing *self, const char *source, BkPlan *plan, BkOp *op,
     if (found->len > 1)
         return refuse_systems(found, self->request, source, error);
     if (choice->system != NULL)
-        return check_doubt(choice, self->request, search.doubtful, doubt, source, error);
+        return check_doubted_system(choice, self->request, search.doubtful, doubt, source, error);
     return worst != NULL ? bk_propagate(error, &worst)
                          : refuse_everywhere(choice, self->request, source, op, error);
 }
@@ -476,7 +478,7 @@ choose_once(Choosing *self, BkOp *op, GError **error)
     choice->plan = plan;
     plan = (BkPlan){0}; /* moved */
     note_system(choice, &choice->plan);
-    warn(choice, self->failures);
+    warn_of_failures(choice, self->failures);
     return true;
 }
 

@@ -7,7 +7,7 @@
  * Threads: belongs to one thread. */
 #pragma once
 #include "source/pg/history/systems.h"
-#include "source/pg/restore/plan.h"
+#include "source/pg/restore/plan-request.h"
 
 typedef struct BkPlanChoice {
     guint source_repo;      /* index of the first one that has the plan's snapshot */

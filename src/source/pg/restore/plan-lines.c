@@ -1,5 +1,6 @@
 /* plan-lines.c - which line of the source's history the target of a restore is on. */
-#include "base/escape.h"
+#include "source/pg/restore/plan-lines.h"
+
 #include "base/log.h"
 #include "repo/targets/targets.h"
 #include "source/pg/restore/plan.h"
@@ -14,66 +15,6 @@ typedef struct Choice {
 } Choice;
 
 /* --- words ------------------------------------------------------------------------------------ */
-
-/* The target as the command line takes it, with --exclusive: a new string; "" for the default. */
-static char *
-format_target(const BkRecoveryTarget *target)
-{
-    g_autofree char *value = bk_recovery_target_value(target);
-    g_autofree char *text = NULL;
-    g_autofree char *quoted = NULL;
-
-    switch (target->kind) {
-    case BK_RECOVERY_TARGET_LATEST:
-        return g_strdup("");
-    case BK_RECOVERY_TARGET_IMMEDIATE:
-        text = g_strdup("immediate");
-        break;
-    case BK_RECOVERY_TARGET_LSN:
-    case BK_RECOVERY_TARGET_XID:
-    case BK_RECOVERY_TARGET_NAME:
-        text = g_strdup_printf("%s:%s", bk_recovery_target_kind_name(target->kind), value);
-        break;
-    case BK_RECOVERY_TARGET_TIME:
-    case BK_RECOVERY_TARGET_SNAPSHOT:
-        text = g_strdup(value);
-        break;
-    }
-    quoted = bk_escape_argument(text);
-    return g_strdup_printf(" --at %s%s", quoted, target->exclusive ? " --exclusive" : "");
-}
-
-char *
-bk_plan_format_command(const BkPlanRequest *request, const char *at, uint32_t timeline)
-{
-    g_autoptr(GString) text = g_string_new(request->command);
-    g_autofree char *target =
-        at != NULL ? g_strdup_printf(" --at %s", at) : format_target(request->target);
-
-    g_string_append(text, target);
-    if (request->names_system)
-        g_string_append_printf(text, " --system %" G_GUINT64_FORMAT, request->system_id);
-    if (timeline != 0)
-        g_string_append_printf(text, " --timeline %u", timeline);
-    return g_strdup(text->str + (text->str[0] == ' '));
-}
-
-char *
-bk_plan_format_time(int64_t time_us)
-{
-    g_autoptr(GDateTime) time = g_date_time_new_from_unix_utc(time_us / BK_USEC_PER_SEC);
-
-    return time != NULL ? g_date_time_format(time, "%Y-%m-%d %H:%M:%S UTC")
-                        : g_strdup("an impossible time");
-}
-
-char *
-bk_plan_format_choice(const BkPlanRequest *request, const char *at, uint32_t timeline)
-{
-    return request->lines != NULL && request->lines->map.line_count > 1
-               ? bk_plan_format_command(request, at, timeline)
-               : g_strdup_printf("--at %s", at);
-}
 
 /* "; timeline 1: …: COMMAND; timeline 2 …": a new string. */
 static char *
@@ -306,8 +247,8 @@ search_line(LineSearch *self, uint32_t leaf, GError **error)
 /* It is on line `leaf`, and may be on `doubtful`, too. Who names none means the living one as a
  * rule: that one needs no other to be searched. */
 static bool
-check_doubt(const Choice *self, uint32_t leaf, uint32_t doubtful, const GError *doubt,
-            GError **error)
+check_doubted_line(const Choice *self, uint32_t leaf, uint32_t doubtful, const GError *doubt,
+                   GError **error)
 {
     const BkLine *living = bk_lines_living(self->lines);
     g_autoptr(GArray) leaves = g_array_new(FALSE, FALSE, sizeof(uint32_t));
@@ -351,8 +292,8 @@ search_lines(const Choice *self, BkPlan *plan, GError **error)
     if (places->len == 0)
         return worst != NULL ? bk_propagate(error, &worst) : refuse_ambiguous(self, error);
     if (places->len < 2)
-        return check_doubt(self, g_array_index(places, uint32_t, 0), search.doubtful,
-                           search.doubtful != 0 ? worst : NULL, error);
+        return check_doubted_line(self, g_array_index(places, uint32_t, 0), search.doubtful,
+                                  search.doubtful != 0 ? worst : NULL, error);
     bk_plan_clear(plan);
     return refuse_places(self->request, bk_source_repo_source(self->past->source_repo), places,
                          error);
@@ -360,7 +301,7 @@ search_lines(const Choice *self, BkPlan *plan, GError **error)
 
 /* A plan that leaves the living line says so. */
 static void
-note_line(const Choice *self, BkPlan *plan)
+note_left_line(const Choice *self, BkPlan *plan)
 {
     const BkLine *living = bk_lines_living(self->lines);
     size_t line = bk_line_map_find_line(&self->lines->map, plan->timeline);
@@ -395,7 +336,7 @@ make_plan(const Choice *self, BkPlan *plan, GError **error)
         self->lines->map.line_count > 0) {
         if (!search_lines(self, plan, error))
             return false;
-        note_line(self, plan);
+        note_left_line(self, plan);
         return true;
     }
     if (is_latest ? !choose_one(self, &leaf, error)
@@ -406,7 +347,7 @@ make_plan(const Choice *self, BkPlan *plan, GError **error)
     if (!bk_plan_make_along(self->past, self->request, leaf, plan, self->op, error))
         return false;
     if (is_latest)
-        note_line(self, plan);
+        note_left_line(self, plan);
     return true;
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/workers.h"
+#include "repo/snapshot/snapshot-manifest.h"
 #include "repo/targets/targets.h"
 
 #include <stdatomic.h>
@@ -97,8 +98,8 @@ open_packs(unsigned index, void *data, BkOp *op, GError **error)
 
 /* Unsets what one repository lists in its size. */
 static bool
-find_missing(const Packs *self, const BkSourceRepo *source_repo, bool *is_missing, BkOp *op,
-             GError **error)
+find_missing_packs(const Packs *self, const BkSourceRepo *source_repo, bool *is_missing, BkOp *op,
+                   GError **error)
 {
     g_autoptr(GHashTable) present = bk_pack_list(source_repo, op, error);
 
@@ -112,7 +113,7 @@ find_missing(const Packs *self, const BkSourceRepo *source_repo, bool *is_missin
 }
 
 static size_t
-find_first(const Packs *self, const bool *is_missing)
+find_first_missing_pack(const Packs *self, const bool *is_missing)
 {
     size_t index = 0;
 
@@ -135,12 +136,13 @@ check_listed(const Packs *self, BkOp *op, GError **error)
     for (guint i = 0; first < self->count && i < self->source_repos->len; i++) {
         g_autoptr(GError) cause = NULL;
 
-        if (!find_missing(self, g_ptr_array_index(self->source_repos, i), is_missing, op, &cause) &&
+        if (!find_missing_packs(self, g_ptr_array_index(self->source_repos, i), is_missing, op,
+                                &cause) &&
             outage == NULL)
             outage = g_steal_pointer(&cause);
         if (!bk_op_check(op, error))
             return false;
-        first = find_first(self, is_missing);
+        first = find_first_missing_pack(self, is_missing);
     }
     if (first == self->count)
         return true;
@@ -152,8 +154,8 @@ check_listed(const Packs *self, BkOp *op, GError **error)
 }
 
 static bool
-check_packs(const GPtrArray *source_repos, const BkSnapshot *snapshot, unsigned workers, BkOp *op,
-            GError **error)
+check_snapshot_packs(const GPtrArray *source_repos, const BkSnapshot *snapshot, unsigned workers,
+                     BkOp *op, GError **error)
 {
     Packs packs = {.source_repos = source_repos};
 
@@ -174,7 +176,7 @@ bk_plan_proof_load(const GPtrArray *source_repos, const char *id, unsigned worke
 
     if (snapshot == NULL)
         return NULL;
-    if (!check_packs(source_repos, snapshot, workers, op, error)) {
+    if (!check_snapshot_packs(source_repos, snapshot, workers, op, error)) {
         (void)bk_prefix(error, "snapshot %s", id);
         return NULL;
     }

@@ -2,7 +2,7 @@
  *
  * Threads: the calls block. */
 #pragma once
-#include "source/pg/restore/plan.h"
+#include "source/pg/restore/plan-request.h"
 #include "source/pg/restore/stop-check.h"
 
 /* Settles on a position of plan->path, which goes on past it, and cuts the path behind `end_lsn`,

@@ -17,15 +17,6 @@ typedef struct Planner {
     BkRecoveryIndexEnd end; /* of the way to it */
 } Planner;
 
-void
-bk_plan_clear(BkPlan *self)
-{
-    bk_window_path_clear(&self->path);
-    g_free(self->note);
-    g_free(self->caution);
-    *self = (BkPlan){0};
-}
-
 /* "; what can be reached: FROM to END (timeline 1), …", for the one line that refuses a target. */
 static char *
 describe_windows(const Planner *self)
@@ -66,7 +57,7 @@ describe_windows(const Planner *self)
 }
 
 static bool
-refuse(const Planner *self, const char *why, GError **error)
+refuse_target(const Planner *self, const char *why, GError **error)
 {
     g_autofree char *target = bk_recovery_target_describe(self->request->target);
     g_autofree char *windows = describe_windows(self);
@@ -107,7 +98,7 @@ has_path(const Planner *self, size_t index, uint32_t leaf, BkWindowPath *path)
 }
 
 static bool
-is_candidate(const Planner *self, size_t index, uint32_t leaf)
+is_snapshot_candidate(const Planner *self, size_t index, uint32_t leaf)
 {
     const char *wanted = wanted_id(self);
     g_auto(BkWindowPath) path = {0};
@@ -121,7 +112,7 @@ static bool
 is_reachable_leaf(const Planner *self, uint32_t leaf)
 {
     for (size_t i = 0; i < self->past->restorable->len; i++)
-        if (is_candidate(self, i, leaf))
+        if (is_snapshot_candidate(self, i, leaf))
             return true;
     return false;
 }
@@ -158,16 +149,6 @@ check_wanted(const Planner *self, GError **error)
                     bk_source_repo_source(self->past->source_repo));
 }
 
-bool
-bk_plan_check_timeline(const char *timeline, GError **error)
-{
-    if (timeline == NULL || strcmp(timeline, "latest") == 0 || strcmp(timeline, "current") == 0 ||
-        g_ascii_string_to_unsigned(timeline, 10, 1, UINT32_MAX, NULL, NULL))
-        return true;
-    return bk_throw(error, BK_ERROR_USAGE, "--timeline: \"%s\" is not latest, current or a number",
-                    timeline);
-}
-
 /* Is snapshot `meta` complete before the target? xid and name are looked for afterwards. */
 static bool
 is_before_target(const Planner *self, const BkPgMeta *meta)
@@ -195,7 +176,7 @@ find_best(const Planner *self, BkLsn below_lsn)
         bool best_is_whole;
 
         if (snapshot->meta.stop_lsn >= below_lsn || !is_before_target(self, &snapshot->meta) ||
-            !is_candidate(self, i, self->leaf))
+            !is_snapshot_candidate(self, i, self->leaf))
             continue;
         present = best >= 0 ? snapshot_at(self, (size_t)best) : NULL;
         best_is_whole = present != NULL && present->head.state == BK_SNAPSHOT_COMPLETE;
@@ -207,7 +188,7 @@ find_best(const Planner *self, BkLsn below_lsn)
 }
 
 static void
-take_snapshot(Planner *self, gssize index)
+take_plan_snapshot(Planner *self, gssize index)
 {
     BkPlan *plan = self->plan;
 
@@ -222,7 +203,7 @@ take_snapshot(Planner *self, gssize index)
 /* Looks for a transaction or a restore point: behind the newest snapshot first, then further back,
  * also past WAL that is damaged. */
 static bool
-search(Planner *self, GError **error)
+search_path(Planner *self, GError **error)
 {
     g_autoptr(GError) damage = NULL;
     BkLsn below_lsn = UINT64_MAX;
@@ -232,7 +213,7 @@ search(Planner *self, GError **error)
         BkWalMoment found = {0};
         g_autoptr(GError) cause = NULL;
 
-        take_snapshot(self, index);
+        take_plan_snapshot(self, index);
         if (!bk_wal_search(self->past, &self->plan->path, self->plan->snapshot->meta.stop_lsn,
                            below_lsn, self->request->target, &found, self->op, &cause)) {
             if (!bk_targets_is_at_fault(cause))
@@ -250,8 +231,9 @@ search(Planner *self, GError **error)
         }
         below_lsn = self->plan->snapshot->meta.stop_lsn;
     }
-    return damage != NULL ? bk_propagate(error, &damage)
-                          : refuse(self, "it is not in the WAL that follows a snapshot", error);
+    return damage != NULL
+               ? bk_propagate(error, &damage)
+               : refuse_target(self, "it is not in the WAL that follows a snapshot", error);
 }
 
 /* --- a time -------------------------------------------------------------------------------------
@@ -563,7 +545,7 @@ refuse_late(const Planner *self, GError **error)
     g_autofree char *why = g_strdup_printf(
         "no transaction in the archive is later (use %s for everything in the archive)", choice);
 
-    return refuse(self, why, error);
+    return refuse_target(self, why, error);
 }
 
 /* Plans for a time from the newest snapshot before it, `late`, or from an earlier one when the
@@ -590,7 +572,7 @@ plan_time(Planner *self, gssize late, GError **error)
                judge_clock(self, NULL, &second, plan->snapshot->meta.stop_lsn, error);
     if (early != late) {
         dip = plan->snapshot->meta.stop_lsn;
-        take_snapshot(self, early);
+        take_plan_snapshot(self, early);
     }
     if (!bk_wal_search_time(self->past, &plan->path, plan->snapshot->meta.stop_lsn,
                             target->time_us - target->exclusive, &first, self->op, error))
@@ -656,8 +638,8 @@ plan_without_search(Planner *self, GError **error)
     BkRecoveryIndexEnd end;
 
     if (index < 0)
-        return refuse(self, "it is before the end of every snapshot", error);
-    take_snapshot(self, index);
+        return refuse_target(self, "it is before the end of every snapshot", error);
+    take_plan_snapshot(self, index);
     /* Only who wants to come to the end needs all that leads there. */
     if (!bk_recovery_index_find_end(self->past, &plan->path, plan->snapshot->meta.stop_lsn, &end,
                                     target->kind != BK_RECOVERY_TARGET_LATEST ? damage : NULL,
@@ -672,7 +654,7 @@ plan_without_search(Planner *self, GError **error)
         return plan_time(self, index, error);
     case BK_RECOVERY_TARGET_LSN:
         if (target->lsn >= end.lsn)
-            return refuse(self, "the WAL in the archive ends before it", error);
+            return refuse_target(self, "the WAL in the archive ends before it", error);
         plan->stop_lsn = target->lsn;
         return bk_plan_settle(self->past, self->request, plan,
                               &(BkStopPosition){target->lsn, !target->exclusive}, target->lsn + 1,
@@ -694,7 +676,7 @@ plan_without_search(Planner *self, GError **error)
 }
 
 static uint64_t
-count_segments(const BkWindowPath *path)
+count_path_segments(const BkWindowPath *path)
 {
     uint64_t count = 0;
 
@@ -723,11 +705,12 @@ bk_plan_make_along(const BkRecoveryIndex *past, const BkPlanRequest *request, ui
     if (!is_reachable_leaf(&self, timeline)) {
         g_autofree char *why = g_strdup_printf("no snapshot leads to timeline %u", timeline);
 
-        return refuse(&self, past->windows.count > 0 ? why : "no snapshot has all its WAL", error);
+        return refuse_target(&self, past->windows.count > 0 ? why : "no snapshot has all its WAL",
+                             error);
     }
     ok = kind == BK_RECOVERY_TARGET_XID || kind == BK_RECOVERY_TARGET_NAME
-             ? search(&self, error)
+             ? search_path(&self, error)
              : plan_without_search(&self, error);
-    plan->segments = count_segments(&plan->path);
+    plan->segments = count_path_segments(&plan->path);
     return ok;
 }

@@ -23,7 +23,7 @@ throw_in_use(uint16_t port, const char *where, GError **error)
 
 /* Returns true if somebody listens at the socket of that name. */
 static bool
-is_served(const char *path)
+is_socket_served(const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     g_auto(BkFd) fd = -1;
@@ -37,7 +37,7 @@ is_served(const char *path)
 }
 
 static bool
-check_directory(uint16_t port, const char *directory, GError **error)
+check_socket_directory(uint16_t port, const char *directory, GError **error)
 {
     g_autofree char *path = g_strdup_printf("%s/.s.PGSQL.%u", directory, port);
 
@@ -48,7 +48,7 @@ check_directory(uint16_t port, const char *directory, GError **error)
                         "unix_socket_directories names \"%s\", which does not exist: create it, or "
                         "use another configuration (--pg-config)",
                         directory);
-    return !is_served(path) || throw_in_use(port, path, error);
+    return !is_socket_served(path) || throw_in_use(port, path, error);
 }
 
 /* Returns true if the address can be taken as the server takes it, or is none of this host's. */
@@ -109,7 +109,7 @@ bk_port_check(uint16_t port, const char *addresses, const char *directories, GEr
     g_auto(GStrv) places = split_list(directories);
 
     for (char **place = places; *place != NULL; place++)
-        if ((*place)[0] != 0 && !check_directory(port, *place, error))
+        if ((*place)[0] != 0 && !check_socket_directory(port, *place, error))
             return false;
     for (char **name = names; *name != NULL; name++)
         if ((*name)[0] != 0 && !check_address(port, *name, error))

@@ -4,7 +4,7 @@
 
 #include "base/fd.h"
 #include "source/pg/cluster/data-dir-priv.h"
-#include "source/pg/restore/recovery-priv.h"
+#include "source/pg/restore/recovery-command.h"
 
 #include <errno.h>
 #include <fcntl.h>

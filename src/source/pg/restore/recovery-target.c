@@ -16,7 +16,7 @@ bk_recovery_target_clear(BkRecoveryTarget *self)
 }
 
 static bool
-fail(GError **error, const char *text, const char *reason)
+fail_target(GError **error, const char *text, const char *reason)
 {
     g_autofree char *message =
         g_strdup_printf("\"%s\" is not a recovery target: %s; targets are latest, immediate, a "
@@ -35,7 +35,7 @@ static bool
 parse_lsn(const char *text, const char *value, BkRecoveryTarget *target, GError **error)
 {
     if (!bk_lsn_parse(value, &target->lsn) || target->lsn == 0)
-        return fail(error, text, "an LSN is like 0/3000028");
+        return fail_target(error, text, "an LSN is like 0/3000028");
     target->kind = BK_RECOVERY_TARGET_LSN;
     return true;
 }
@@ -47,10 +47,10 @@ parse_xid(const char *text, const char *value, BkRecoveryTarget *target, GError 
     uint64_t xid;
 
     if (!g_ascii_string_to_unsigned(value, 10, 0, G_MAXUINT64, &xid, NULL))
-        return fail(error, text, "a transaction id is a number");
+        return fail_target(error, text, "a transaction id is a number");
     target->xid = (uint32_t)(xid & G_MAXUINT32);
     if (target->xid < XID_FIRST_NORMAL)
-        return fail(error, text, "no transaction can have that id");
+        return fail_target(error, text, "no transaction can have that id");
     target->kind = BK_RECOVERY_TARGET_XID;
     return true;
 }
@@ -61,21 +61,21 @@ parse_name(const char *text, const char *value, BkRecoveryTarget *target, GError
     size_t size = strlen(value);
 
     if (size == 0 || size > BK_RECOVERY_TARGET_NAME_MAX)
-        return fail(error, text, "the name of a restore point has 1 to 63 bytes");
+        return fail_target(error, text, "the name of a restore point has 1 to 63 bytes");
     if (strpbrk(value, "\n\r") != NULL)
-        return fail(error, text, "the name contains a line break");
+        return fail_target(error, text, "the name contains a line break");
     target->kind = BK_RECOVERY_TARGET_NAME;
     target->text = g_strdup(value);
     return true;
 }
 
 static bool
-parse_time(const char *text, int64_t now_us, BkRecoveryTarget *target, GError **error)
+parse_target_time(const char *text, int64_t now_us, BkRecoveryTarget *target, GError **error)
 {
     g_autoptr(GError) reason = NULL;
 
     if (!bk_pg_time_parse(text, now_us, &target->time_us, &reason))
-        return fail(error, text, reason->message);
+        return fail_target(error, text, reason->message);
     target->kind = BK_RECOVERY_TARGET_TIME;
     return true;
 }
@@ -101,7 +101,7 @@ bk_recovery_target_parse(const char *text, int64_t now_us, BkRecoveryTarget *tar
         return parse_xid(text, text + strlen("xid:"), target, error);
     if (g_str_has_prefix(text, "name:"))
         return parse_name(text, text + strlen("name:"), target, error);
-    return parse_time(text, now_us, target, error);
+    return parse_target_time(text, now_us, target, error);
 }
 
 static const char *

@@ -3,8 +3,8 @@
 
 #include "base/fd.h"
 #include "source/pg/cluster/data-dir-priv.h"
+#include "source/pg/restore/recovery-command.h"
 #include "source/pg/restore/recovery-end.h"
-#include "source/pg/restore/recovery-priv.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -32,7 +32,7 @@ static const char *const REPLACED[] = {
 /* --- the files ---------------------------------------------------------------------------- */
 
 static bool
-remove_leftovers(int data_dir, GError **error)
+remove_recovery_leftovers(int data_dir, GError **error)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(LEFTOVERS); i++)
         if (unlinkat(data_dir, LEFTOVERS[i], 0) < 0 && errno != ENOENT)
@@ -164,7 +164,7 @@ bk_recovery_write(int data_dir, const BkRecoverySettings *settings, GError **err
     if (!keep_lines(data_dir, settings->archive, text, error) ||
         (settings->archive == BK_RECOVERY_ARCHIVE_OFF &&
          !append_setting(text, "archive_mode", "off", error)) ||
-        !append_settings(lines, settings, error) || !remove_leftovers(data_dir, error))
+        !append_settings(lines, settings, error) || !remove_recovery_leftovers(data_dir, error))
         return false;
     g_string_append(text, lines->str);
     return bk_recovery_end_note(data_dir, lines->str, error) &&
@@ -174,35 +174,9 @@ bk_recovery_write(int data_dir, const BkRecoverySettings *settings, GError **err
 
 /* --- restore_command ---------------------------------------------------------------------- */
 
-void
-bk_recovery_append_quoted(GString *out, const char *text)
-{
-    g_string_append_c(out, '\'');
-    for (const char *c = text; *c != '\0'; c++) {
-        if (*c == '\'')
-            g_string_append(out, "'\\''");
-        else if (*c == '%')
-            g_string_append(out, "%%");
-        else
-            g_string_append_c(out, *c);
-    }
-    g_string_append_c(out, '\'');
-}
-
-bool
-bk_recovery_check_path(const char *path, GError **error)
-{
-    if (!g_path_is_absolute(path))
-        return bk_throw(error, BK_ERROR_USAGE, "\"%s\" is not an absolute path", path);
-    if (strpbrk(path, "\n\r") != NULL)
-        return bk_throw(error, BK_ERROR_USAGE,
-                        "a path in a server command must not contain a line break");
-    return true;
-}
-
 /* A name as the configuration has it needs no quotes, and reads better without. */
 static void
-append_name(GString *out, const char *name)
+append_plain_name(GString *out, const char *name)
 {
     if (name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-")] == '\0')
         g_string_append(out, name);
@@ -221,10 +195,10 @@ bk_recovery_restore_command(const BkRecoveryFetch *fetch, GError **error)
     g_string_append(command, " -c ");
     bk_recovery_append_quoted(command, fetch->config);
     g_string_append(command, " wal fetch ");
-    append_name(command, fetch->source);
+    append_plain_name(command, fetch->source);
     if (fetch->repository != NULL) {
         g_string_append(command, " --repository ");
-        append_name(command, fetch->repository);
+        append_plain_name(command, fetch->repository);
     }
     if (fetch->until != NULL)
         g_string_append_printf(command, " --until %s", fetch->until);

@@ -2,6 +2,7 @@
 #include "source/pg/restore/snapshot-wal.h"
 
 #include "repo/extract/extract.h"
+#include "repo/snapshot/snapshot-manifest.h"
 
 struct BkSnapshotWal {
     const BkRecoveryIndex *past;

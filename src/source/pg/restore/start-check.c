@@ -22,12 +22,12 @@ typedef struct Check {
 } Check;
 
 static void
-check_clear(Check *self)
+clear_start_check(Check *self)
 {
     bk_start_config_clear(&self->config);
     bk_server_process_clear(&self->process);
 }
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Check, check_clear)
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Check, clear_start_check)
 
 void
 bk_start_check_clear(BkStartCheck *self)
@@ -39,7 +39,7 @@ bk_start_check_clear(BkStartCheck *self)
 }
 
 static bool
-read_control(Check *self, BkPgControl *control, GError **error)
+read_restored_control(Check *self, BkPgControl *control, GError **error)
 {
     const BkExtractOptions options = {.source_repos = self->request->source_repos,
                                       .snapshot = self->request->snapshot,
@@ -55,7 +55,7 @@ read_control(Check *self, BkPgControl *control, GError **error)
 
 /* Whose the server will be: who has the destination, or had the cluster. */
 static void
-find_owner(Check *self)
+find_future_owner(Check *self)
 {
     const BkFile *file = bk_snapshot_find_file(self->request->snapshot, CONTROL_PATH);
     size_t count;
@@ -196,15 +196,15 @@ is_config_readable(const Check *self)
 }
 
 static bool
-run(Check *self, GError **error)
+run_start_checks(Check *self, GError **error)
 {
     const BkStartOptions options = {
         .bin_dir = self->request->bin_dir, .major = self->request->major, .data_dir = "/"};
     BkPgControl control;
 
-    find_owner(self);
+    find_future_owner(self);
     if (!bk_server_process_find_program(&self->process, &options, error) ||
-        !read_control(self, &control, error) || !find_config(self, error))
+        !read_restored_control(self, &control, error) || !find_config(self, error))
         return false;
     self->result->program = g_strdup(self->process.program);
     if (!is_config_readable(self))
@@ -219,5 +219,6 @@ bk_start_check(const BkStartCheckRequest *request, BkStartCheck *check, BkOp *op
     g_auto(Check) self = {.request = request, .result = check, .op = op};
 
     *check = (BkStartCheck){0};
-    return run(&self, error) || bk_prefix(error, "nothing was changed; --start would fail");
+    return run_start_checks(&self, error) ||
+           bk_prefix(error, "nothing was changed; --start would fail");
 }

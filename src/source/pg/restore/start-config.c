@@ -19,7 +19,7 @@
 #define TREE_DEPTH 16
 
 static int
-remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
+remove_config_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
     (void)st;
     (void)type;
@@ -31,7 +31,7 @@ void
 bk_start_config_clear(BkStartConfig *self)
 {
     if (self->directory != NULL)
-        (void)nftw(self->directory, remove_entry, TREE_DEPTH, FTW_DEPTH | FTW_PHYS);
+        (void)nftw(self->directory, remove_config_entry, TREE_DEPTH, FTW_DEPTH | FTW_PHYS);
     g_free(self->directory);
     g_free(self->file);
     *self = (BkStartConfig){0};
@@ -59,8 +59,8 @@ open_to_group(const BkStartConfigRequest *request, const char *path, mode_t mode
 }
 
 static bool
-make_directories(const BkStartConfigRequest *request, const char *top, const char *file,
-                 GError **error)
+make_config_directories(const BkStartConfigRequest *request, const char *top, const char *file,
+                        GError **error)
 {
     for (const char *slash = strchr(file, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
         g_autofree char *path = g_strdup_printf("%s/%.*s", top, (int)(slash - file), file);
@@ -82,7 +82,7 @@ bring_file(const BkStartConfigRequest *request, const char *top, const BkFile *f
     g_autofree char *path = g_build_filename(top, file->path, NULL);
     g_auto(BkBuf) content = BK_BUF_INIT;
 
-    if (!make_directories(request, top, file->path, error))
+    if (!make_config_directories(request, top, file->path, error))
         return false;
     if (file->kind == BK_FILE_SYMLINK)
         return symlink(file->link, path) == 0 || bk_throw_errno(error, "create \"%s\"", path);
@@ -116,7 +116,7 @@ bring_files(const BkStartConfigRequest *request, BkStartConfig *self, BkOp *op, 
 /* --- finding it elsewhere ------------------------------------------------------------------- */
 
 static int
-compare_paths(const void *left, const void *right)
+compare_config_paths(const void *left, const void *right)
 {
     return strcmp(*(const char *const *)left, *(const char *const *)right);
 }
@@ -153,7 +153,7 @@ bk_start_config_candidates(const char *root, unsigned major, const char *but)
                     g_ptr_array_add(paths, g_strdup(found.gl_pathv[j]));
         globfree(&found);
     }
-    g_ptr_array_sort(paths, compare_paths);
+    g_ptr_array_sort(paths, compare_config_paths);
     return paths;
 }
 

@@ -117,7 +117,7 @@ use_given_directory(BkServerProcess *self, const BkStartOptions *options, GError
 }
 
 static bool
-find_program(BkServerProcess *self, const BkStartOptions *options, GError **error)
+find_server_program(BkServerProcess *self, const BkStartOptions *options, GError **error)
 {
     g_autofree char *places =
         g_strdup_printf("/usr/lib/postgresql/%u/bin:/usr/pgsql-%u/bin:/usr/local/pgsql/bin:"
@@ -165,7 +165,7 @@ find_groups(BkServerProcess *self)
 }
 
 static bool
-find_owner(BkServerProcess *self, GError **error)
+find_server_owner(BkServerProcess *self, GError **error)
 {
     g_autofree char *buffer = g_malloc(PASSWD_BUFFER);
     struct passwd entry;
@@ -222,7 +222,7 @@ bk_server_process_set_owner(BkServerProcess *self, uid_t uid, const char *user)
 bool
 bk_server_process_find_program(BkServerProcess *self, const BkStartOptions *options, GError **error)
 {
-    return find_program(self, options, error);
+    return find_server_program(self, options, error);
 }
 
 bool
@@ -329,8 +329,8 @@ bk_server_process_spawn(BkServerProcess *self, const BkStartOptions *options, GE
 
     self->data_dir = g_strdup(options->data_dir);
     self->log_path = g_strdup(options->log_path);
-    if (!find_owner(self, error) || !check_configuration(self, options, error) ||
-        !find_program(self, options, error))
+    if (!find_server_owner(self, error) || !check_configuration(self, options, error) ||
+        !find_server_program(self, options, error))
         return false;
     log = open_log(self, error);
     if (log < 0)

@@ -89,7 +89,7 @@ read_pid_file(Watch *self)
 }
 
 static bool
-read_control(const Watch *self, BkPgControl *control)
+read_started_control(const Watch *self, BkPgControl *control)
 {
     g_auto(BkIdentityScope) scope = bk_identity_enter(self->process.identity);
     g_auto(BkBuf) content = BK_BUF_INIT;
@@ -119,7 +119,7 @@ note_control(Watch *self)
 {
     BkPgControl control;
 
-    if (!read_control(self, &control))
+    if (!read_started_control(self, &control))
         return;
     if (control.state == BK_PG_STATE_ARCHIVE_RECOVERY ||
         control.state == BK_PG_STATE_SHUT_DOWN_IN_RECOVERY)
@@ -191,7 +191,7 @@ ensure_connection(Watch *self)
 /* Result with rows, or NULL: the connection is then given up, and another tried at the next poll.
  */
 static PGresult *
-ask(Watch *self, const char *sql)
+ask_started_server(Watch *self, const char *sql)
 {
     g_autoptr(PGresult) result = PQexec(self->connection, sql);
 
@@ -221,7 +221,7 @@ ask_state(Watch *self, bool *in_recovery)
         " (SELECT greatest(c.timeline_id, r.min_recovery_end_timeline)"
         " FROM pg_control_checkpoint() c, pg_control_recovery() r)"
         " ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int END";
-    g_autoptr(PGresult) answer = ask(self, sql);
+    g_autoptr(PGresult) answer = ask_started_server(self, sql);
     BkLsn lsn = 0;
 
     if (answer == NULL)
@@ -308,7 +308,7 @@ judge_end(Watch *self, GError **error)
     note_log(self, log);
     /* Without hot standby a pause is a shutdown. */
     if (self->options->action != BK_RECOVERY_PROMOTE && self->process.status == 0 &&
-        read_control(self, &control) && control.state == BK_PG_STATE_SHUT_DOWN_IN_RECOVERY)
+        read_started_control(self, &control) && control.state == BK_PG_STATE_SHUT_DOWN_IN_RECOVERY)
         return true;
     reached = describe_reached(self->result);
     return bk_throw(error, BK_ERROR_SERVER, "the restored server has stopped: %s (%s; log: \"%s\")",
@@ -353,7 +353,7 @@ log_says_paused(const Watch *self)
 
 /* One look at a running server. `*done` when what was asked for has happened. */
 static bool
-look(Watch *self, bool *done, GError **error)
+look_at_started_server(Watch *self, bool *done, GError **error)
 {
     bool in_recovery = true;
     bool answered = false;
@@ -391,7 +391,7 @@ wait_for_target(Watch *self, GError **error)
             return false;
         if (!bk_server_process_is_running(&self->process))
             return judge_end(self, error);
-        if (!look(self, &done, error))
+        if (!look_at_started_server(self, &done, error))
             return false;
     }
     return true;

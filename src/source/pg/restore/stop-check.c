@@ -176,7 +176,7 @@ join_heads(const Check *self, const BkWalInfo *left, BkWalInfo *right, guint ind
 /* What begins before a checkpoint that knows all transactions which may run at the position, since
  * the last one before it, has ended by then. `*active` and `*floor` are what is known so far. */
 static void
-look_back(const Check *self, guint index, uint32_t *active, BkLsn *floor)
+look_for_open_xacts(const Check *self, guint index, uint32_t *active, BkLsn *floor)
 {
     for (size_t i = 0; i < 2 && *floor == 0; i++) {
         const BkWalCheckpoint *checkpoint = &segment_at(self, index)->checkpoints[i];
@@ -213,7 +213,7 @@ read_heads_back(Check *self, BkWalInfo *at, GError **error)
         else if (i < self->at)
             join_heads(self, &info, &after, i + 1);
         self->first = i;
-        look_back(self, i, &active, &floor);
+        look_for_open_xacts(self, i, &active, &floor);
         if (i == self->at) {
             *at = info;
             continue;

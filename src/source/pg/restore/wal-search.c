@@ -91,7 +91,7 @@ keep_info(Search *self, BkWalInfo *info)
 }
 
 static bool
-search_segment(Search *self, uint32_t timeline, uint64_t segno, BkOp *op, GError **error)
+search_archived_segment(Search *self, uint32_t timeline, uint64_t segno, BkOp *op, GError **error)
 {
     BkWalMoment *found = self->result;
     g_auto(BkWalInfo) info = {0};
@@ -124,7 +124,7 @@ bk_wal_search(const BkRecoveryIndex *past, const BkWindowPath *path, BkLsn from_
     const uint32_t size = past->input.segment_size;
     Search self = {
         .past = past,
-        .look = search_segment,
+        .look = search_archived_segment,
         .result = found,
         .target = target,
         .from_lsn = from_lsn,
@@ -202,7 +202,7 @@ search_earlier_in(Search *self, uint32_t timeline, uint64_t segno, BkOp *op, GEr
 }
 
 static uint64_t
-choose_stride(const BkWindowPath *path, uint64_t first, uint64_t heads_max)
+choose_search_stride(const BkWindowPath *path, uint64_t first, uint64_t heads_max)
 {
     uint64_t count = 0;
 
@@ -223,7 +223,7 @@ bk_wal_search_earlier_far(const BkRecoveryIndex *past, const BkWindowPath *path,
         .result = lsn,
         .from_lsn = from_lsn,
         .time_us = time_us,
-        .stride = choose_stride(path, first, heads_max),
+        .stride = choose_search_stride(path, first, heads_max),
     };
 
     *lsn = 0;

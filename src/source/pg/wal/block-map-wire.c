@@ -9,7 +9,7 @@
 #define FORK_MAX BK_FORK_INIT
 
 static int
-compare_places(const void *a, const void *b)
+compare_fork_places(const void *a, const void *b)
 {
     uint64_t left, right;
 
@@ -99,7 +99,7 @@ put_runs(uint16_t number, const BkBlockRun *runs, size_t count, void *data)
 void
 bk_block_map_encode(const BkBlockMap *self, BkBuf *out)
 {
-    g_autoptr(GPtrArray) renewed = sorted_keys(self->renewed, compare_places);
+    g_autoptr(GPtrArray) renewed = sorted_keys(self->renewed, compare_fork_places);
     g_autoptr(GPtrArray) forks = sorted_keys(self->forks, compare_forks);
     g_auto(BkBuf) bytes = BK_BUF_INIT;
 
@@ -186,7 +186,7 @@ get_copies(BkWireReader *reader, BkBlockMap *map)
 /* Reads one run: [*first, *first + *length) behind `reached`. In the one form in which it is
  * written: apart from the run before, unless a stretch begins there, and within a stretch. */
 static bool
-get_run(BkWireReader *reader, uint64_t reached, uint64_t *first, uint64_t *length)
+get_block_run(BkWireReader *reader, uint64_t reached, uint64_t *first, uint64_t *length)
 {
     uint64_t head = bk_wire_get_bounded(reader, (uint64_t)UINT32_MAX * 2);
 
@@ -209,7 +209,7 @@ get_runs(BkWireReader *reader, uint64_t count, BkBlockMap *map, const BkForkKey 
     uint16_t number = 0;
 
     g_array_set_size(batch, 0);
-    for (uint64_t i = 0; i < count && get_run(reader, reached, &first, &length); i++) {
+    for (uint64_t i = 0; i < count && get_block_run(reader, reached, &first, &length); i++) {
         const uint16_t low = (uint16_t)(first % BK_BLOCK_STRETCH);
         const BkBlockRun run = {low, (uint16_t)(low + length - 1)};
 

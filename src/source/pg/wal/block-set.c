@@ -218,7 +218,7 @@ set_bits(uint64_t *bitmap, BkBlockRun run)
 
 /* Makes `runs` the content of a stretch, in the form that takes the least room. */
 static void
-fill(BkBlockStretch *stretch, const BkBlockRun *runs, size_t count, Form form)
+fill_stretch(BkBlockStretch *stretch, const BkBlockRun *runs, size_t count, Form form)
 {
     void *old = stretch->at.memory;
 
@@ -256,7 +256,7 @@ change_form(BkBlockStretch *stretch, bool to_bitmap)
     g_autofree BkBlockRun *runs = g_new(BkBlockRun, most_runs(stretch));
     size_t count = list_runs(stretch, runs);
 
-    fill(stretch, runs, count, to_bitmap || count >= RUNS_MAX ? FORM_BITMAP : FORM_RUNS);
+    fill_stretch(stretch, runs, count, to_bitmap || count >= RUNS_MAX ? FORM_BITMAP : FORM_RUNS);
 }
 
 /* Makes room for one item more at index `at`. */
@@ -397,7 +397,7 @@ count_blocks(const BkBlockRun *runs, size_t count)
 }
 
 static void
-rebuild(BkBlockStretch *stretch, const BkBlockRun *runs, size_t count)
+rebuild_stretch(BkBlockStretch *stretch, const BkBlockRun *runs, size_t count)
 {
     g_autofree BkBlockRun *present = g_new(BkBlockRun, most_runs(stretch));
     size_t present_count = list_runs(stretch, present);
@@ -405,7 +405,7 @@ rebuild(BkBlockStretch *stretch, const BkBlockRun *runs, size_t count)
     size_t both_count = join_runs(present, present_count, runs, count, both);
 
     stretch->count = count_blocks(both, both_count);
-    fill(stretch, both, both_count, smallest_form(stretch->count, both_count));
+    fill_stretch(stretch, both, both_count, smallest_form(stretch->count, both_count));
 }
 
 uint64_t
@@ -421,13 +421,13 @@ bk_block_set_add_runs(BkBlockSet *self, uint16_t number, const BkBlockRun *runs,
             stretch->count += set_bits(stretch->at.bitmap, runs[i]);
     } else if (before == 0) {
         stretch->count = blocks;
-        fill(stretch, runs, count, smallest_form(blocks, count));
+        fill_stretch(stretch, runs, count, smallest_form(blocks, count));
     } else if (blocks < stretch->used / 16u) { /* few: cheaper than going through all */
         for (size_t i = 0; i < count; i++)
             for (unsigned low = runs[i].first; low <= runs[i].last; low++)
                 (void)add_to_stretch(stretch, low, spare);
     } else {
-        rebuild(stretch, runs, count);
+        rebuild_stretch(stretch, runs, count);
     }
     return stretch->count - before;
 }

@@ -3,7 +3,7 @@
 #include "source/pg/wal/wal-blocks.h"
 
 #include "codec/wire.h"
-#include "source/pg/wal/wal-priv.h"
+#include "source/pg/wal/wal-info-priv.h"
 
 #include <string.h>
 
@@ -224,7 +224,7 @@ typedef struct Collector {
 } Collector;
 
 static bool
-on_record(const BkWalRecord *record, void *user, GError **error)
+note_blocks_record(const BkWalRecord *record, void *user, GError **error)
 {
     Collector *self = user;
 
@@ -244,7 +244,7 @@ bk_wal_blocks_collect(const uint8_t *data, size_t size, const BkWalScanOptions *
     Collector collector = {info, blocks, &scan};
     BkWalScanOptions own = options != NULL ? *options : (BkWalScanOptions){0};
 
-    own.on_record = on_record;
+    own.on_record = note_blocks_record;
     own.user = &collector;
     own.start_max = MAX(own.start_max, BK_WAL_PARTS_MAX);
     *info = (BkWalInfo){0};

@@ -58,7 +58,7 @@ bk_wal_drops_free(BkWalDrops *self)
 }
 
 static void
-note_mark(BkWalDrops *self, const BkWalEvent *event, BkLsn lsn)
+note_drop_mark(BkWalDrops *self, const BkWalEvent *event, BkLsn lsn)
 {
     self->marks[self->next_mark++ % MARKS_MAX] =
         (Row){event->fork.file_node, event->block, event->offset, lsn};
@@ -120,7 +120,7 @@ note_drop(BkWalDrops *self, const BkWalEvent *event, BkLsn lsn)
 
 /* A creation that fails takes its own files away: nothing is lost with that. */
 static void
-note_end(BkWalDrops *self, const BkWalEvent *event, BkLsn lsn)
+note_drop_end(BkWalDrops *self, const BkWalEvent *event, BkLsn lsn)
 {
     const Commit commit = {lsn, event->xid};
 
@@ -140,7 +140,7 @@ note_end(BkWalDrops *self, const BkWalEvent *event, BkLsn lsn)
 
 /* A crash ends transactions without a record: then the database is invalid for good. */
 static void
-forget_older(BkWalDrops *self, uint32_t oldest)
+forget_older_drops(BkWalDrops *self, uint32_t oldest)
 {
     for (guint i = self->drops->len; i-- > 0;) {
         const BkWalDrop *drop = &g_array_index(self->drops, BkWalDrop, i);
@@ -151,24 +151,24 @@ forget_older(BkWalDrops *self, uint32_t oldest)
 }
 
 static void
-note_event(BkWalDrops *self, const BkWalRecord *record, const BkWalParts *parts,
-           const BkWalEvent *event)
+note_drop_event(BkWalDrops *self, const BkWalRecord *record, const BkWalParts *parts,
+                const BkWalEvent *event)
 {
     const BkLsn lsn = record->lsn;
     const bool is_shared = event->fork.tablespace != 0 && event->fork.database == 0;
 
     if (event->kind == BK_WAL_EVENT_INPLACE && is_shared &&
         bk_wal_event_may_invalidate(record, self->sequence.scan.magic, parts, event, self->page))
-        note_mark(self, event, lsn);
+        note_drop_mark(self, event, lsn);
     else if (event->kind == BK_WAL_EVENT_DELETE && is_shared)
         note_deleted_row(self, event);
     else if (event->kind == BK_WAL_EVENT_DROP_DATABASE ||
              event->kind == BK_WAL_EVENT_DROP_TABLESPACE)
         note_drop(self, event, lsn);
     else if (event->kind == BK_WAL_EVENT_COMMIT || event->kind == BK_WAL_EVENT_ABORT)
-        note_end(self, event, lsn);
+        note_drop_end(self, event, lsn);
     else if (event->kind == BK_WAL_EVENT_RUNNING)
-        forget_older(self, event->xid);
+        forget_older_drops(self, event->xid);
 }
 
 static bool
@@ -184,7 +184,7 @@ take_record(const BkWalRecord *record, void *user, GError **error)
         bk_wal_record_parts(record, self->sequence.scan.magic, &parts) == BK_WAL_MALFORMED)
         return true;
     bk_wal_event_decode(record, self->sequence.scan.magic, &parts, &event);
-    note_event(self, record, &parts, &event);
+    note_drop_event(self, record, &parts, &event);
     return true;
 }
 

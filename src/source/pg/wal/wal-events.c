@@ -3,6 +3,7 @@
 #include "source/pg/wal/wal-events.h"
 
 #include "source/pg/wal/wal-image.h"
+#include "source/pg/wal/wal-record.h"
 
 enum {
     RM_MAP = 7,
@@ -69,7 +70,7 @@ bk_wal_event_may_be(const BkWalRecord *record)
 }
 
 static BkForkKey
-file_at(const uint8_t *at)
+read_fork_key(const uint8_t *at)
 {
     return (BkForkKey){bk_bytes_u32(at), bk_bytes_u32(at + 4), bk_bytes_u32(at + 8), BK_FORK_MAIN};
 }
@@ -288,7 +289,7 @@ bk_wal_event_decode(const BkWalRecord *record, uint16_t magic, const BkWalParts 
         event->kind = BK_WAL_EVENT_IMAGES;
     } else if (record->rmid == BK_WAL_RM_SMGR && kind == BK_WAL_SMGR_CREATE && size >= 16) {
         event->kind = BK_WAL_EVENT_CREATE_FILE;
-        event->fork = file_at(main_data);
+        event->fork = read_fork_key(main_data);
         event->fork.fork = main_data[12];
     } else if (record->rmid == RM_MAP && kind == MAP_UPDATE && size > 12) {
         event->kind = BK_WAL_EVENT_MAP;
@@ -310,5 +311,5 @@ bk_wal_list_xid(const BkWalList *list, size_t index)
 BkForkKey
 bk_wal_list_file(const BkWalList *list, size_t index)
 {
-    return file_at(list->items + index * FILE_SIZE);
+    return read_fork_key(list->items + index * FILE_SIZE);
 }

@@ -5,7 +5,7 @@
  * is cut off says so. Pointers lead into the record. Threads: safe; nothing here has state. */
 #pragma once
 #include "source/pg/format/relation-names.h"
-#include "source/pg/wal/wal-priv.h"
+#include "source/pg/wal/wal-parts.h"
 
 typedef enum {
     BK_WAL_EVENT_NONE,

@@ -82,7 +82,7 @@ expand_pglz(Expansion *self)
 }
 
 static bool
-expand(const BkWalContent *self, uint8_t *to, size_t size)
+expand_image(const BkWalContent *self, uint8_t *to, size_t size)
 {
     Expansion pglz = {.from = {self->image, self->image_size}, .to = to, .size = size};
 
@@ -109,7 +109,7 @@ bk_wal_content_restore(const BkWalContent *self, uint8_t *page)
     const size_t hole_end = (size_t)self->hole_at + self->hole_size;
 
     if (self->image == NULL || self->image_size > BK_PG_PAGE_SIZE || hole_end > BK_PG_PAGE_SIZE ||
-        !expand(self, page, BK_PG_PAGE_SIZE - self->hole_size))
+        !expand_image(self, page, BK_PG_PAGE_SIZE - self->hole_size))
         return false;
     if (self->hole_size > 0) {
         memmove(page + hole_end, page + self->hole_at, BK_PG_PAGE_SIZE - hole_end);

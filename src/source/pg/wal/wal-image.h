@@ -3,7 +3,7 @@
  *
  * Threads: safe; nothing here has state. */
 #pragma once
-#include "source/pg/wal/wal-priv.h"
+#include "source/pg/wal/wal-parts.h"
 
 typedef enum {
     BK_WAL_IMAGE_PLAIN,

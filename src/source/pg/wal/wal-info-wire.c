@@ -36,7 +36,7 @@ get_moment(BkWireReader *reader, BkWalMoment *moment)
 }
 
 static void
-put_resume_point(BkBuf *out, const BkWalCheckpoint *checkpoint)
+put_checkpoint(BkBuf *out, const BkWalCheckpoint *checkpoint)
 {
     bk_wire_put_varint(out, checkpoint->lsn);
     bk_wire_put_varint(out, checkpoint->redo);
@@ -129,8 +129,8 @@ bk_wal_info_encode(const BkWalInfo *self, BkBuf *out)
     bk_wire_put_u32(out, self->max_xid);
     put_points(out, self->points);
     bk_wire_put_varint(out, self->points_omitted);
-    put_resume_point(out, &self->first_checkpoint);
-    put_resume_point(out, &self->last_checkpoint);
+    put_checkpoint(out, &self->first_checkpoint);
+    put_checkpoint(out, &self->last_checkpoint);
     bk_wire_put_varint(out, self->end_of_recovery);
     bk_wire_put_varint(out, self->recovery_from);
     bk_wire_put_varint(out, self->recovery_to);

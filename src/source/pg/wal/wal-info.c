@@ -2,7 +2,7 @@
 #include "source/pg/wal/wal-info.h"
 
 #include "source/pg/wal/wal-events.h"
-#include "source/pg/wal/wal-priv.h"
+#include "source/pg/wal/wal-info-priv.h"
 
 #include <string.h>
 
@@ -129,7 +129,7 @@ typedef struct Collector {
 } Collector;
 
 static bool
-on_record(const BkWalRecord *record, void *user, GError **error)
+note_info_record(const BkWalRecord *record, void *user, GError **error)
 {
     Collector *self = user;
 
@@ -149,7 +149,7 @@ bk_wal_info_collect(const uint8_t *data, size_t size, const BkWalScanOptions *op
     Collector collector = {info, &scan};
     BkWalScanOptions own = options != NULL ? *options : (BkWalScanOptions){0};
 
-    own.on_record = on_record;
+    own.on_record = note_info_record;
     own.user = &collector;
     *info = (BkWalInfo){0};
     if (!bk_wal_scan(data, size, &own, &scan, error)) {
@@ -330,7 +330,7 @@ matches_point(const Search *self, const BkWalRecord *record, BkWalMoment *moment
 }
 
 static bool
-note_commit(const Search *self, const BkWalRecord *record)
+note_last_commit(const Search *self, const BkWalRecord *record)
 {
     BkWalMoment moment;
 
@@ -353,7 +353,7 @@ on_searched_record(const BkWalRecord *record, void *user, GError **error)
     if (self->matches(self, record, &moment))
         *self->found = moment;
     else
-        (void)note_commit(self, record);
+        (void)note_last_commit(self, record);
     return true;
 }
 
@@ -378,13 +378,13 @@ search_border(Search *self, const BkWalInfo *before, const BkWalMoment *commit_b
         if (self->commit != NULL)
             *self->commit = *commit_before;
     } else if (self->commit != NULL && self->commit->lsn == commit_before->lsn) {
-        (void)note_commit(self, &record);
+        (void)note_last_commit(self, &record);
     }
 }
 
 static bool
-search_segment(Search *self, const uint8_t *data, size_t size, const BkWalInfo *before,
-               GError **error)
+search_segment_records(Search *self, const uint8_t *data, size_t size, const BkWalInfo *before,
+                       GError **error)
 {
     g_auto(BkWalScan) scan = {0};
     const BkWalScanOptions options = {.on_record = on_searched_record, .user = self};
@@ -406,7 +406,7 @@ bk_wal_find_xid(const uint8_t *data, size_t size, const BkWalInfo *before, uint3
 {
     Search search = {.matches = matches_xid, .xid = xid, .found = found};
 
-    return search_segment(&search, data, size, before, error);
+    return search_segment_records(&search, data, size, before, error);
 }
 
 bool
@@ -420,7 +420,7 @@ bk_wal_find_point(const uint8_t *data, size_t size, const BkWalInfo *before, con
         .found = found,
     };
 
-    return search_segment(&search, data, size, before, error);
+    return search_segment_records(&search, data, size, before, error);
 }
 
 bool
@@ -434,7 +434,7 @@ bk_wal_find_earlier(const uint8_t *data, size_t size, const BkWalInfo *before, i
         .found = found,
     };
 
-    return search_segment(&search, data, size, before, error);
+    return search_segment_records(&search, data, size, before, error);
 }
 
 bool
@@ -449,5 +449,5 @@ bk_wal_find_time(const uint8_t *data, size_t size, const BkWalInfo *before, int6
         .commit = commit,
     };
 
-    return search_segment(&search, data, size, before, error);
+    return search_segment_records(&search, data, size, before, error);
 }

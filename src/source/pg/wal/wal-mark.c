@@ -2,7 +2,7 @@
 #include "source/pg/wal/wal-mark.h"
 
 static bool
-on_record(const BkWalRecord *record, void *user, GError **error)
+note_mark_record(const BkWalRecord *record, void *user, GError **error)
 {
     BkWalMark *mark = user;
 
@@ -17,7 +17,7 @@ bk_wal_mark_find(const uint8_t *data, size_t size, BkLsn lsn, BkWalMark *mark)
 {
     g_auto(BkWalScan) scan = {0};
     BkWalMark found = {.lsn = lsn};
-    const BkWalScanOptions options = {.on_record = on_record, .user = &found};
+    const BkWalScanOptions options = {.on_record = note_mark_record, .user = &found};
 
     *mark = (BkWalMark){.lsn = 0};
     if (!bk_wal_scan(data, size, &options, &scan, NULL) || found.crc == 0)

@@ -5,7 +5,7 @@
  * as that tells: the time of a commit is at its start, the transaction of a prepared one near its
  * end. Times are microseconds of Unix time. Threads: safe; nothing here has state. */
 #pragma once
-#include "source/pg/wal/wal-scan.h"
+#include "source/pg/wal/wal-parts.h"
 
 #define BK_WAL_POINT_NAME_SIZE 64 /* of a restore point, with the zero byte */
 #define BK_WAL_XID_NONE        0
@@ -53,3 +53,8 @@ bool bk_wal_record_end_of_recovery(const BkWalRecord *record, uint32_t *timeline
 /* Finds the wal_level (BkPgWalLevel) in a record that tells it: a change of parameters, and from 17
  * on checkpoints, their redo markers and ends of recovery. False when there is none. */
 bool bk_wal_record_wal_level(const BkWalRecord *record, uint16_t magic, uint8_t *level) BK_MUST_USE;
+
+/* The relations that a commit or abort, prepared or not, dropped: `*count` times 12 bytes of
+ * tablespace, database and file node at `*relations`. Of other records, none. */
+BkWalReading bk_wal_record_drops(const BkWalRecord *record, const BkWalParts *parts,
+                                 const uint8_t **relations, uint32_t *count) BK_MUST_USE;

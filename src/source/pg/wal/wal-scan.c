@@ -129,7 +129,7 @@ page_end(const Scanner *self, size_t pos)
 }
 
 static size_t
-align8(size_t size)
+align_record_size(size_t size)
 {
     return (size + 7) & ~(size_t)7;
 }
@@ -269,7 +269,7 @@ walk_bytes(Walk *walk, const uint8_t *data, size_t size)
 
 /* Is a record that crosses pages to be put together? `header` is its own. */
 static bool
-is_wanted(const Scanner *self, const uint8_t *header)
+is_record_wanted(const Scanner *self, const uint8_t *header)
 {
     switch (header[RECORD_RMID]) {
     case BK_WAL_RM_XLOG:
@@ -287,7 +287,7 @@ static void
 limit_kept(const Scanner *self, Walk *walk)
 {
     if (walk->is_record && walk->keep > walk->keep_unwanted &&
-        walk->bytes->size >= BK_WAL_RECORD_HEADER && !is_wanted(self, walk->bytes->data))
+        walk->bytes->size >= BK_WAL_RECORD_HEADER && !is_record_wanted(self, walk->bytes->data))
         walk->keep = walk->keep_unwanted;
 }
 
@@ -356,7 +356,7 @@ finish_record(Scanner *self, BkWalRecord *record, const uint8_t *header, uint32_
         end_scan(self, BK_WAL_END_BROKEN, "a record does not match its checksum");
         return true;
     }
-    self->pos = align8(self->pos);
+    self->pos = align_record_size(self->pos);
     record->end_lsn = scan->start_lsn + self->pos;
     scan->end_lsn = record->end_lsn;
     scan->last_lsn = record->lsn;
@@ -407,7 +407,7 @@ scan_crossing(Scanner *self, uint32_t total, GError **error)
 
     self->assembled.size = 0;
     if (page_end(self, start) - start >= BK_WAL_RECORD_HEADER &&
-        start + BK_WAL_RECORD_HEADER <= self->size && !is_wanted(self, self->data + start))
+        start + BK_WAL_RECORD_HEADER <= self->size && !is_record_wanted(self, self->data + start))
         walk.keep = MIN(total, walk.keep_unwanted);
     switch (walk_pages(self, &walk)) {
     case WALK_WHOLE:
@@ -430,7 +430,7 @@ scan_crossing(Scanner *self, uint32_t total, GError **error)
 /* Where the next record is, only this one's length says, so that memory would be waited for at
  * each: what comes soon is asked for now. */
 static void
-prefetch(const Scanner *self)
+prefetch_next_record(const Scanner *self)
 {
     const uint8_t *ahead;
 
@@ -462,7 +462,7 @@ scan_record(Scanner *self, GError **error)
     }
     if (total > available)
         return scan_crossing(self, total, error);
-    prefetch(self);
+    prefetch_next_record(self);
     bk_wal_record_decode(data, &record);
     record.size = total;
     if (self->options.verify_crc)
@@ -494,7 +494,7 @@ scan_lead(Scanner *self)
     lead->available = walk.done;
     lead->abandoned = lead->abandoned || result == WALK_ABANDONED;
     if (result == WALK_WHOLE) {
-        self->pos = align8(self->pos);
+        self->pos = align_record_size(self->pos);
         lead->end_lsn = scan->end_lsn = scan->start_lsn + self->pos;
     } else if (result == WALK_TAIL) {
         scan->end_lsn = scan->start_lsn + scan->segment_size;
@@ -504,7 +504,7 @@ scan_lead(Scanner *self)
 
 /* The header of a page on which a new record may begin. */
 static void
-enter_page(Scanner *self)
+enter_wal_page(Scanner *self)
 {
     if (!check_page(self, self->pos))
         return;
@@ -528,7 +528,7 @@ scan_all(Scanner *self, GError **error)
             break;
         }
         if ((self->pos & (self->scan->page_size - 1)) == 0)
-            enter_page(self);
+            enter_wal_page(self);
         else if (!scan_record(self, error))
             return false;
     }

@@ -2,7 +2,7 @@
  * path of recovery. */
 #include "source/pg/wal/wal-sequence.h"
 
-#include "source/pg/wal/wal-priv.h"
+#include "source/pg/wal/wal-info-priv.h"
 
 void
 bk_wal_sequence_clear(BkWalSequence *self)

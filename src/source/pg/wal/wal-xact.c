@@ -19,7 +19,7 @@
  * large objects, and files of mapped catalogs that the transaction has given another file.
  * Relations without a file (views, foreign and partitioned tables) are judged by their row alone.
  * Deleted rows count for the transaction as a whole, since many partitions may each lose few. */
-#include "source/pg/wal/wal-xact-priv.h"
+#include "source/pg/wal/wal-xact.h"
 
 #include <string.h>
 
@@ -46,13 +46,13 @@ struct BkWalVerdict {
 };
 
 static void *
-key_of(uint64_t number)
+make_database_key(uint64_t number)
 {
     return (void *)(uintptr_t)number;
 }
 
 static guint
-hash_file(const void *data)
+hash_file_use(const void *data)
 {
     const FileUse *use = data;
 
@@ -84,9 +84,9 @@ bk_wal_catalogs_get(BkWalCatalogs *self, uint32_t database)
     if (self->last != NULL && self->last_database == database)
         return self->last;
     self->last_database = database;
-    self->last = g_hash_table_lookup(self->table, key_of(database));
+    self->last = g_hash_table_lookup(self->table, make_database_key(database));
     if (self->last == NULL && !has_room)
-        self->last = g_hash_table_lookup(self->table, key_of(OTHER_DATABASES));
+        self->last = g_hash_table_lookup(self->table, make_database_key(OTHER_DATABASES));
     if (self->last != NULL)
         return self->last;
     if (has_room && self->open != NULL && self->held < BK_RELATION_NAMES_ALL_MAX)
@@ -103,7 +103,7 @@ bk_wal_catalogs_set(BkWalCatalogs *self, uint32_t database, BkRelationNames *cat
 {
     self->last = NULL;
     bk_relation_names_share(catalog, &self->held);
-    g_hash_table_insert(self->table, key_of(database), catalog);
+    g_hash_table_insert(self->table, make_database_key(database), catalog);
 }
 
 Xact *
@@ -112,7 +112,7 @@ bk_wal_xact_new(uint32_t xid)
     Xact *self = g_new0(Xact, 1);
 
     self->xid = xid;
-    self->files = g_hash_table_new_full(hash_file, equal_files, g_free, NULL);
+    self->files = g_hash_table_new_full(hash_file_use, equal_files, g_free, NULL);
     self->ops = g_array_new(FALSE, FALSE, sizeof(RowOp));
     g_array_set_clear_func(self->ops, clear_op);
     return self;
@@ -210,7 +210,7 @@ bk_wal_verdict_changes(const BkWalVerdict *self, size_t *count, uint64_t *omitte
 static void *
 fate_key(uint32_t database, uint32_t oid)
 {
-    return key_of((uint64_t)database << 32 | oid);
+    return make_database_key((uint64_t)database << 32 | oid);
 }
 
 static Fate *
@@ -278,14 +278,14 @@ is_shown(const BkPgRelation *relation)
 }
 
 static void
-copy_text(char to[BK_PG_NAME_SIZE], const char *from)
+copy_name_text(char to[BK_PG_NAME_SIZE], const char *from)
 {
     (void)g_strlcpy(to, from != NULL ? from : "", BK_PG_NAME_SIZE);
 }
 
 static BkWalChange *
-add_change(BkWalVerdict *self, BkWalChangeKind kind, uint32_t database,
-           const BkPgRelation *relation)
+add_verdict_change(BkWalVerdict *self, BkWalChangeKind kind, uint32_t database,
+                   const BkPgRelation *relation)
 {
     BkWalChange change = {.kind = kind, .database = database};
     const BkRelationNames *shared = bk_wal_catalogs_get(self->catalogs, 0);
@@ -294,15 +294,15 @@ add_change(BkWalVerdict *self, BkWalChangeKind kind, uint32_t database,
         self->omitted++;
         return NULL;
     }
-    copy_text(change.database_name, bk_relation_names_find_name(shared, database));
+    copy_name_text(change.database_name, bk_relation_names_find_name(shared, database));
     if (relation != NULL) {
         const BkRelationNames *catalog = bk_wal_catalogs_get(self->catalogs, database);
 
         change.oid = relation->oid;
         change.file_node = relation->file_node;
         change.tablespace = relation->tablespace;
-        copy_text(change.relation, relation->name);
-        copy_text(change.schema, bk_relation_names_find_name(catalog, relation->schema));
+        copy_name_text(change.relation, relation->name);
+        copy_name_text(change.schema, bk_relation_names_find_name(catalog, relation->schema));
     }
     g_array_append_val(self->changes, change);
     return &g_array_index(self->changes, BkWalChange, self->changes->len - 1);
@@ -311,7 +311,7 @@ add_change(BkWalVerdict *self, BkWalChangeKind kind, uint32_t database,
 /* Where no row of pg_class says what became of a file: a file that goes while no relation does has
  * been replaced. */
 static BkWalChangeKind
-guess(const BkWalVerdict *self)
+guess_file_changes(const BkWalVerdict *self)
 {
     bool has_rows = self->xact != NULL && self->xact->ops->len > 0;
     GHashTableIter iter;
@@ -333,7 +333,7 @@ guess(const BkWalVerdict *self)
 
 /* A file of the transaction's own, of an index or of a catalog says nothing. */
 static bool
-is_told(const BkWalVerdict *self, const BkForkKey *file, const BkPgRelation *relation)
+is_file_judged(const BkWalVerdict *self, const BkForkKey *file, const BkPgRelation *relation)
 {
     const FileUse key = {.file = *file};
     const FileUse *use = self->xact != NULL ? g_hash_table_lookup(self->xact->files, &key) : NULL;
@@ -353,7 +353,7 @@ judge_fate(const BkWalVerdict *self, const Fate *fate, const BkForkKey *file, ui
     if (fate->is_refilled)
         return BK_WAL_REWRITTEN;
     if (fate->last == NULL || fate->last->file_node == file->file_node)
-        return guess(self);
+        return guess_file_changes(self);
     return fate->last->tablespace != tablespace ? BK_WAL_REWRITTEN : BK_WAL_TRUNCATED;
 }
 
@@ -367,14 +367,15 @@ judge_file(BkWalVerdict *self, const BkForkKey *file)
     BkWalChangeKind kind;
     BkWalChange *change;
 
-    if (!is_told(self, file, relation))
+    if (!is_file_judged(self, file, relation))
         return;
     if (relation != NULL)
         fate = g_hash_table_lookup(self->fates, fate_key(file->database, relation->oid));
-    kind = fate != NULL ? judge_fate(self, fate, file, relation->tablespace) : guess(self);
+    kind = fate != NULL ? judge_fate(self, fate, file, relation->tablespace)
+                        : guess_file_changes(self);
     if (kind != BK_WAL_DROPPED && relation != NULL && relation->kind == 'S')
         return; /* ALTER SEQUENCE */
-    change = add_change(self, kind, file->database, relation);
+    change = add_verdict_change(self, kind, file->database, relation);
     if (change == NULL)
         return;
     change->tablespace = file->tablespace;
@@ -396,12 +397,12 @@ judge_fileless(BkWalVerdict *self)
         relation =
             bk_relation_names_find(bk_wal_catalogs_get(self->catalogs, op->database), op->oid);
         if (relation != NULL && relation->file_node == 0 && is_shown(relation))
-            (void)add_change(self, BK_WAL_DROPPED, op->database, relation);
+            (void)add_verdict_change(self, BK_WAL_DROPPED, op->database, relation);
     }
 }
 
 static bool
-counts(const BkWalVerdict *self, const FileUse *use, const BkPgRelation **relation)
+counts_deleted_rows(const BkWalVerdict *self, const FileUse *use, const BkPgRelation **relation)
 {
     *relation = bk_relation_names_find_file(bk_wal_catalogs_get(self->catalogs, use->file.database),
                                             use->file.file_node);
@@ -432,7 +433,7 @@ judge_deletions(BkWalVerdict *self, uint64_t min_deletes)
 
     g_hash_table_iter_init(&iter, self->xact->files);
     while (g_hash_table_iter_next(&iter, NULL, &value)) {
-        if (!counts(self, value, &relation))
+        if (!counts_deleted_rows(self, value, &relation))
             continue;
         rows += ((FileUse *)value)->rows;
         g_ptr_array_add(uses, value);
@@ -444,8 +445,8 @@ judge_deletions(BkWalVerdict *self, uint64_t min_deletes)
         const FileUse *use = g_ptr_array_index(uses, i);
         BkWalChange *change;
 
-        (void)counts(self, use, &relation);
-        change = add_change(self, BK_WAL_DELETED, use->file.database, relation);
+        (void)counts_deleted_rows(self, use, &relation);
+        change = add_verdict_change(self, BK_WAL_DELETED, use->file.database, relation);
         if (change == NULL)
             continue;
         change->tablespace = use->file.tablespace;
@@ -468,7 +469,7 @@ bk_wal_xact_judge(Xact *xact, const BkWalList *files, BkWalCatalogs *catalogs, u
         for (guint i = 0; i < xact->ops->len; i++)
             note_op(self, &g_array_index(xact->ops, RowOp, i));
         if (xact->database_lsn != 0)
-            (void)add_change(self, BK_WAL_DATABASE_DROPPED, xact->database, NULL);
+            (void)add_verdict_change(self, BK_WAL_DATABASE_DROPPED, xact->database, NULL);
     }
     judge_fileless(self);
     /* The server lists last what was dropped first. */

@@ -26,7 +26,7 @@
 #include "source/pg/wal/wal-events.h"
 #include "source/pg/wal/wal-image.h"
 #include "source/pg/wal/wal-sequence.h"
-#include "source/pg/wal/wal-xact-priv.h"
+#include "source/pg/wal/wal-xact.h"
 
 #include <string.h>
 
@@ -59,7 +59,7 @@ struct BkWalXacts {
 };
 
 static void *
-key_of(uint64_t number)
+make_xid_key(uint64_t number)
 {
     return (void *)(uintptr_t)number;
 }
@@ -97,7 +97,7 @@ static Xact *
 find_xact(BkWalXacts *self, uint32_t xid)
 {
     if (self->last == NULL || self->last->xid != xid)
-        self->last = g_hash_table_lookup(self->xacts, key_of(xid));
+        self->last = g_hash_table_lookup(self->xacts, make_xid_key(xid));
     return self->last;
 }
 
@@ -114,7 +114,7 @@ make_xact(BkWalXacts *self, uint32_t xid)
         return NULL;
     }
     xact = bk_wal_xact_new(xid);
-    g_hash_table_insert(self->xacts, key_of(xid), xact);
+    g_hash_table_insert(self->xacts, make_xid_key(xid), xact);
     self->last = xact;
     return xact;
 }
@@ -122,18 +122,18 @@ make_xact(BkWalXacts *self, uint32_t xid)
 static void
 forget_xact(BkWalXacts *self, uint32_t xid)
 {
-    const Xact *xact = g_hash_table_lookup(self->xacts, key_of(xid));
+    const Xact *xact = g_hash_table_lookup(self->xacts, make_xid_key(xid));
 
     if (xact == NULL)
         return;
     self->items -= bk_wal_xact_items(xact);
     self->last = NULL;
-    g_hash_table_remove(self->xacts, key_of(xid));
+    g_hash_table_remove(self->xacts, make_xid_key(xid));
 }
 
 /* Is there room for one more item? Otherwise what the transaction did is not all told. */
 static bool
-has_room(BkWalXacts *self, Xact *xact)
+has_item_room(BkWalXacts *self, Xact *xact)
 {
     if (self->items < BK_WAL_XACTS_ITEMS_MAX)
         return true;
@@ -146,7 +146,7 @@ use_file(BkWalXacts *self, Xact *xact, const BkForkKey *fork)
 {
     FileUse *use = bk_wal_xact_find_file(xact, fork);
 
-    if (use != NULL || !has_room(self, xact))
+    if (use != NULL || !has_item_room(self, xact))
         return use;
     self->items++;
     return bk_wal_xact_add_file(xact, fork);
@@ -155,7 +155,7 @@ use_file(BkWalXacts *self, Xact *xact, const BkForkKey *fork)
 static void
 add_op(BkWalXacts *self, Xact *xact, const RowOp *op)
 {
-    if (!has_room(self, xact))
+    if (!has_item_room(self, xact))
         return;
     self->items++;
     bk_wal_xact_add_op(xact, op);
@@ -367,7 +367,7 @@ is_over(void *key, void *value, void *user)
 
 /* A crash ends transactions without a record. */
 static void
-forget_older(BkWalXacts *self, uint32_t oldest)
+forget_older_xacts(BkWalXacts *self, uint32_t oldest)
 {
     void *user[] = {self, &oldest};
 
@@ -377,13 +377,13 @@ forget_older(BkWalXacts *self, uint32_t oldest)
 
 /* Brings what its subtransactions did into the transaction, and forgets them. */
 static Xact *
-collect(BkWalXacts *self, const BkWalEvent *event)
+collect_subxacts(BkWalXacts *self, const BkWalEvent *event)
 {
     Xact *xact = find_xact(self, event->xid);
 
     for (size_t i = 0; i < event->subxacts.count; i++) {
         uint32_t xid = bk_wal_list_xid(&event->subxacts, i);
-        Xact *sub = xid != event->xid ? g_hash_table_lookup(self->xacts, key_of(xid)) : NULL;
+        Xact *sub = xid != event->xid ? g_hash_table_lookup(self->xacts, make_xid_key(xid)) : NULL;
 
         if (sub == NULL)
             continue;
@@ -401,11 +401,11 @@ collect(BkWalXacts *self, const BkWalEvent *event)
 }
 
 static bool
-note_commit(BkWalXacts *self, const Context *context, GError **error)
+note_xact_commit(BkWalXacts *self, const Context *context, GError **error)
 {
     const BkWalEvent *event = &context->event;
     g_autoptr(BkWalVerdict) verdict = NULL;
-    Xact *xact = collect(self, event);
+    Xact *xact = collect_subxacts(self, event);
     BkWalXact told = {
         .xid = event->xid,
         .time_us = event->time_us,
@@ -433,7 +433,7 @@ note_commit(BkWalXacts *self, const Context *context, GError **error)
 static void
 note_abort(BkWalXacts *self, const BkWalEvent *event)
 {
-    const Xact *xact = collect(self, event);
+    const Xact *xact = collect_subxacts(self, event);
 
     if (xact != NULL)
         bk_wal_xact_apply(xact, &self->catalogs, false);
@@ -449,7 +449,7 @@ note_time(BkWalXactsSegment *told, int64_t time_us)
 }
 
 static bool
-note_event(BkWalXacts *self, const Context *context, GError **error)
+note_xact_event(BkWalXacts *self, const Context *context, GError **error)
 {
     const BkWalEvent *event = &context->event;
 
@@ -479,11 +479,11 @@ note_event(BkWalXacts *self, const Context *context, GError **error)
         note_map(self, event);
         break;
     case BK_WAL_EVENT_RUNNING:
-        forget_older(self, event->xid);
+        forget_older_xacts(self, event->xid);
         break;
     case BK_WAL_EVENT_COMMIT:
         note_time(self->told, event->time_us);
-        return note_commit(self, context, error);
+        return note_xact_commit(self, context, error);
     case BK_WAL_EVENT_ABORT:
         note_time(self->told, event->time_us);
         note_abort(self, event);
@@ -505,7 +505,7 @@ take_event(const BkWalRecord *record, void *user, GError **error)
     if (bk_wal_record_parts(record, context.magic, &context.parts) == BK_WAL_MALFORMED)
         return true;
     bk_wal_event_decode(record, context.magic, &context.parts, &context.event);
-    return note_event(self, &context, error);
+    return note_xact_event(self, &context, error);
 }
 
 bool

@@ -1,9 +1,9 @@
-/* wal-xact-priv.h - what one transaction has done so far, and what came of it when it commits.
+/* wal-xact.h - what one transaction has done so far, and what came of it when it commits.
  *
  * Threads: belongs to one thread. */
 #pragma once
+#include "source/pg/wal/wal-change.h"
 #include "source/pg/wal/wal-events.h"
-#include "source/pg/wal/wal-xacts.h"
 
 /* The catalogs that were opened. */
 typedef struct BkWalCatalogs {

@@ -1,12 +1,13 @@
-/* wal-priv.h - what the readers of WAL share: the parts of a record, and what joins two segments.
+/* wal-parts.h - a record of WAL taken apart: the blocks that it refers to, and its main data.
  *
  * Threads: safe; nothing here has state. */
 #pragma once
 #include "source/pg/format/bytes.h"
 #include "source/pg/wal/block-map.h"
-#include "source/pg/wal/wal-info.h"
+#include "source/pg/wal/wal-scan.h"
 
-#define BK_WAL_REFS_MAX 33 /* block references of one record: their numbers are 0 to 32 */
+#define BK_WAL_REFS_MAX      33 /* block references of one record: their numbers are 0 to 32 */
+#define BK_WAL_RELATION_SIZE 12 /* bytes of tablespace, database and file node */
 
 /* Bytes of outside, taken from the front. */
 typedef struct BkWalCursor {
@@ -55,25 +56,3 @@ typedef struct BkWalParts {
  * matters only for records with block references. */
 BkWalReading bk_wal_record_parts(const BkWalRecord *record, uint16_t magic,
                                  BkWalParts *parts) BK_MUST_USE;
-
-/* The relations that a commit or abort, prepared or not, dropped: `*count` times 12 bytes of
- * tablespace, database and file node at `*relations`. Of other records, none. */
-BkWalReading bk_wal_record_drops(const BkWalRecord *record, const BkWalParts *parts,
-                                 const uint8_t **relations, uint32_t *count) BK_MUST_USE;
-
-/* Returns true if bk_wal_info_note makes anything of such a record. */
-bool bk_wal_info_wants(const BkWalRecord *record);
-
-/* Counts a record for `info`, whose magic is set. */
-void bk_wal_info_note(BkWalInfo *info, const BkWalRecord *record);
-
-/* Sets what a scan tells as a whole, and takes over its edges. */
-void bk_wal_info_take(BkWalInfo *info, BkWalScan *scan);
-
-/* Returns true if the segments follow each other and the second continues what the first began. */
-bool bk_wal_info_fits(const BkWalInfo *left, const BkWalInfo *right);
-
-/* The start of the record that goes from `left` to `right`, which fit, as much as was kept of it:
- * `bytes` holds it. False when no record ends in `right` that began before it. */
-bool bk_wal_info_border(const BkWalInfo *left, const BkWalInfo *right, BkBuf *bytes,
-                        BkWalRecord *record);

@@ -1,4 +1,4 @@
-/* recovery-priv.h - what the settings of a recovery and their end share.
+/* recovery-command.h - commands in the configuration of a server that recovers, and its file.
  *
  * Threads: safe; nothing here has state. */
 #pragma once
