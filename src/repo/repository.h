@@ -100,6 +100,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(BkSourceRepo, bk_source_repo_free)
 
 const char *bk_source_repo_source(const BkSourceRepo *self);
 BkRepository *bk_source_repo_repository(const BkSourceRepo *self);
+const char *bk_source_repo_repository_name(const BkSourceRepo *self);
 BkStore *bk_source_repo_store(const BkSourceRepo *self);
 const BkKeyring *bk_source_repo_keys(const BkSourceRepo *self);
 const BkXxh3Secret *bk_source_repo_hash_secret(const BkSourceRepo *self, uint32_t generation);

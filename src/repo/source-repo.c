@@ -57,6 +57,12 @@ bk_source_repo_repository(const BkSourceRepo *self)
     return self->repository;
 }
 
+const char *
+bk_source_repo_repository_name(const BkSourceRepo *self)
+{
+    return bk_repository_name(self->repository);
+}
+
 BkStore *
 bk_source_repo_store(const BkSourceRepo *self)
 {

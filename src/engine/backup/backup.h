@@ -20,7 +20,7 @@ typedef struct BkBackupOptions {
     bool break_lease;
     bool new_cluster;  /* go on with the server's cluster, whatever the source was before */
     bool is_full;      /* take nothing over from an earlier snapshot */
-    bool check_reused; /* look at every page that is taken over unread */
+    bool check_reused; /* check the LSN of every page that is reused unread */
     const char *label; /* may be NULL */
     int64_t archive_timeout_us; /* how long to wait for WAL without any arriving */
 } BkBackupOptions;

@@ -54,12 +54,6 @@ bk_copied_objects_note(BkCopiedObjects *self, GError **cause)
     g_clear_error(cause);
 }
 
-static const char *
-get_copied_repository(const BkSourceRepo *source_repo)
-{
-    return bk_repository_name(bk_source_repo_repository(source_repo));
-}
-
 /* Adds one, of which the destination's listing tells what it has. */
 static BkCopiedObject *
 add_copied_object(BkCopiedObjects *self, const char *name, uint64_t size, const GArray *there)
@@ -153,7 +147,7 @@ read_object_once(const Crew *crew, const BkCopiedObject *replica, BkBuf *object,
                         (size_t)MIN(replica->size, limit), object, op, error) &&
            (check_object(replica, object, digest, error) ||
             bk_prefix(error, "object \"%s\" of repository \"%s\"", replica->name,
-                      get_copied_repository(from)));
+                      bk_source_repo_repository_name(from)));
 }
 
 /* What is damaged is read again, where that may help. */
@@ -189,8 +183,8 @@ compare_with_destination(const Crew *crew, BkCopiedObject *replica, BkOp *op, GE
     return bk_throw(error, BK_ERROR_CONFLICT,
                     "object \"%s\" of repository \"%s\" differs from that of repository \"%s\", "
                     "and is left unchanged",
-                    replica->name, get_copied_repository(replicas->to),
-                    get_copied_repository(replicas->from));
+                    replica->name, bk_source_repo_repository_name(replicas->to),
+                    bk_source_repo_repository_name(replicas->from));
 }
 
 /* A failure to read is to be told from one to put: the former may be damage. */

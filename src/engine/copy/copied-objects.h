@@ -12,7 +12,7 @@ typedef enum {
     BK_COPIED_OBJECT_DOUBTED, /* there is one of another size, perhaps with the same content */
     BK_COPIED_OBJECT_PRESENT,
     BK_COPIED_OBJECT_COPIED,
-    BK_COPIED_OBJECT_BAD, /* it cannot be had */
+    BK_COPIED_OBJECT_BAD, /* it is unusable */
 } BkCopiedObjectState;
 
 typedef struct BkCopiedObject {

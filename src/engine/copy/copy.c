@@ -39,12 +39,6 @@ replication_clear(Replication *self)
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Replication, replication_clear)
 
-static const char *
-get_manifest_repository(const BkSourceRepo *source_repo)
-{
-    return bk_repository_name(bk_source_repo_repository(source_repo));
-}
-
 static bool
 check_parts(const BkSourceRepo *from, const BkSourceRepo *to, GError **error)
 {
@@ -52,12 +46,12 @@ check_parts(const BkSourceRepo *from, const BkSourceRepo *to, GError **error)
     if (strcmp(bk_repository_id(bk_source_repo_repository(from)),
                bk_repository_id(bk_source_repo_repository(to))) == 0)
         return bk_throw(error, BK_ERROR_USAGE, "\"%s\" and \"%s\" are the same repository",
-                        get_manifest_repository(from), get_manifest_repository(to));
+                        bk_source_repo_repository_name(from), bk_source_repo_repository_name(to));
     return bk_source_repo_shares_keys(from, to) ||
            bk_throw(error, BK_ERROR_CONFLICT,
                     "repositories \"%s\" and \"%s\" have \"%s\" under different keys: copy it to a "
                     "repository that has nothing of it",
-                    get_manifest_repository(from), get_manifest_repository(to),
+                    bk_source_repo_repository_name(from), bk_source_repo_repository_name(to),
                     bk_source_repo_source(from));
 }
 
@@ -117,7 +111,7 @@ choose_named(Replication *self, GError **error)
         if (held == NULL)
             return bk_throw(error, BK_ERROR_NOT_FOUND,
                             "there is no snapshot \"%s\" of \"%s\" in repository \"%s\"", *id,
-                            bk_source_repo_source(from), get_manifest_repository(from));
+                            bk_source_repo_source(from), bk_source_repo_repository_name(from));
         g_ptr_array_add(self->ids, (void *)(uintptr_t)held->base);
     }
     g_ptr_array_sort(self->ids, compare_ids);
@@ -187,7 +181,7 @@ load_chosen_manifest(Replication *self, const char *id, BkBuf *object, BkOp *op,
         snapshot = bk_snapshot_load_sealed(from, id, object, op, &cause);
         if (snapshot != NULL && !bk_seal_check(object, &cause)) {
             (void)bk_prefix(&cause, "object \"%s\" of repository \"%s\"", name,
-                            get_manifest_repository(from));
+                            bk_source_repo_repository_name(from));
             g_clear_pointer(&snapshot, bk_snapshot_free);
         }
     } while (snapshot == NULL &&
@@ -345,7 +339,7 @@ throw_nothing(const Replication *self, GError **error)
 
     return bk_throw(error, BK_ERROR_NOT_FOUND,
                     "repository \"%s\" has no snapshot of \"%s\" that matches",
-                    get_manifest_repository(from), bk_source_repo_source(from));
+                    bk_source_repo_repository_name(from), bk_source_repo_source(from));
 }
 
 static bool

@@ -138,18 +138,6 @@ set_mode(BkRestore *self, GError **error)
            bk_throw_errno(error, "set the mode of \"%s\"", self->request->to);
 }
 
-static const BkFile *
-find_file(const BkSnapshot *snapshot, const char *path)
-{
-    size_t count;
-    const BkFile *files = bk_snapshot_files(snapshot, &count);
-
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(files[i].path, path) == 0)
-            return &files[i];
-    return NULL;
-}
-
 static GPtrArray *
 repos_in_order(const BkRestore *self)
 {
@@ -163,7 +151,7 @@ take_restored_snapshot(BkRestore *self, GError **error)
     self->snapshot = self->choice.snapshot;
     if (!bk_tablespace_map_check_links(self->tablespaces, self->snapshot, error))
         return bk_prefix(error, "snapshot %s", self->choice.plan.snapshot->head.id);
-    self->control = find_file(self->snapshot, CONTROL_PATH);
+    self->control = bk_snapshot_find_file(self->snapshot, CONTROL_PATH);
     if (self->control == NULL)
         return bk_throw(error, BK_ERROR_CORRUPT, "snapshot %s has no %s",
                         self->choice.plan.snapshot->head.id, CONTROL_PATH);

@@ -24,8 +24,8 @@ bk_object_lock_init(BkObjectLock *self, int64_t started_us, BkSnapshot *parent)
     };
 }
 
-/* Was the parent put into the part under a lock of such a time? Its manifest bears the one that all
- * it names had at least. */
+/* Returns true if the parent was put there under a lock of such a time. Its manifest has the one
+ * that all it names had at least. */
 static bool
 find_locked_parent(const BkSourceRepo *source_repo, BkSnapshot *parent, bool *found, BkOp *op,
                    GError **error)

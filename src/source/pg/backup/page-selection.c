@@ -58,8 +58,7 @@ describe_file(const BkSourceFile *file)
     if (!S_ISREG(file->mode))
         return candidate;
     candidate.selected.to_read = file->size;
-    candidate.is_main_fork = bk_relation_path_parse(file->path, &path) &&
-                             path.name.fork == BK_FORK_MAIN && !path.name.is_temporary;
+    candidate.is_main_fork = bk_relation_path_parse_main(file->path, &path);
     candidate.selected.has_digests = !candidate.is_main_fork;
     if (candidate.is_main_fork)
         candidate.fork = (BkForkKey){path.tablespace, path.database, path.name.file_node,

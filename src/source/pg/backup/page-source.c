@@ -36,8 +36,7 @@ open_page_file(BkReader *reader, const BkSourceFile *file, uint64_t offset, uint
     BkRelationPath path;
 
     self->file = file;
-    self->is_main_fork = bk_relation_path_parse(file->path, &path) &&
-                         path.name.fork == BK_FORK_MAIN && !path.name.is_temporary;
+    self->is_main_fork = bk_relation_path_parse_main(file->path, &path);
     return bk_file_reader_open(self->file_reader, file->path, offset, length, found, error);
 }
 

@@ -104,3 +104,10 @@ bk_tablespace_path_parse(const char *path, uint32_t *oid)
     path += strlen("pg_tblspc/");
     return parse_file_number(&path, oid) && *path == 0;
 }
+
+bool
+bk_relation_path_parse_main(const char *path, BkRelationPath *parsed)
+{
+    return bk_relation_path_parse(path, parsed) && parsed->name.fork == BK_FORK_MAIN &&
+           !parsed->name.is_temporary;
+}

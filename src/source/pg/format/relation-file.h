@@ -35,5 +35,8 @@ typedef struct BkRelationPath {
  * "pg_tblspc/16400/PG_15_202209061/5/16384.1". False when it is not that of a relation file. */
 bool bk_relation_path_parse(const char *path, BkRelationPath *parsed) BK_MUST_USE;
 
+/* The same; false also when the file is not of a main fork, or is of a temporary relation. */
+bool bk_relation_path_parse_main(const char *path, BkRelationPath *parsed) BK_MUST_USE;
+
 /* Parses the path of a tablespace's link: "pg_tblspc/16400". */
 bool bk_tablespace_path_parse(const char *path, uint32_t *oid) BK_MUST_USE;
